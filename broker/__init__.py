@@ -1,0 +1,1 @@
+"""The server core: machines, people, jobs, connections. Knows nothing of pools or pages."""

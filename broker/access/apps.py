@@ -1,0 +1,19 @@
+"""App: who may do what to which object."""
+
+from typing import Any
+
+from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+class AccessConfig(AppConfig):
+    name = "broker.access"
+
+    def ready(self) -> None:
+        post_migrate.connect(_sync_roles, sender=self)
+
+
+def _sync_roles(**kwargs: Any) -> None:
+    from .roles import sync_builtin_roles
+
+    sync_builtin_roles()

@@ -1,0 +1,41 @@
+"""The Celery app, and THE list of periodic duties.
+
+Messages are wake-ups: losing or doubling one changes nothing but latency. Duties run on a schedule, one
+at a time each (see broker/jobs/duties.py).
+"""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "broker.settings")
+
+from django.conf import settings  # noqa: E402 - the settings module must be named first
+
+# name → (seconds between runs, dotted path of a function without arguments)
+DUTIES: dict[str, tuple[float, str]] = {
+    "jobs.wake": (2.0, "broker.jobs.waker.wake_due"),
+    "events.seal": (15.0, "broker.events.seal.seal"),
+}
+
+app = Celery("berth")
+app.conf.update(
+    broker_url=settings.CELERY_BROKER_URL,
+    broker_transport_options={"polling_interval": 0.01} if settings.EMBEDDED else {},
+    broker_connection_retry_on_startup=True,
+    task_ignore_result=True,
+    task_serializer="json",
+    accept_content=["json"],
+    task_acks_late=False,
+    worker_prefetch_multiplier=1,
+    worker_hijack_root_logger=False,
+    task_default_queue="jobs",
+    task_routes={"run_duty": {"queue": "duties"}},
+    beat_schedule={
+        name: {"task": "run_duty", "schedule": every, "args": (name,), "options": {"expires": max(every, 5.0)}}
+        for name, (every, _) in DUTIES.items()
+    },
+    timezone="UTC",
+)
+app.autodiscover_tasks(["broker.jobs"])
+app.set_default()

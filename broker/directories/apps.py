@@ -1,0 +1,16 @@
+"""App: people and groups, and where they come from."""
+
+from django.apps import AppConfig
+
+
+class DirectoriesConfig(AppConfig):
+    name = "broker.directories"
+
+    def ready(self) -> None:
+        from broker.access.kinds import register
+
+        from . import kinds
+
+        register("user", "directories.User", owner="pk", owner_verbs=("user.view",))
+        register("group", "directories.Group")
+        kinds.discover()

@@ -1,0 +1,7 @@
+"""Directory, User, Group."""
+
+from .directory import Directory
+from .group import Group
+from .user import User
+
+__all__ = ["Directory", "Group", "User"]

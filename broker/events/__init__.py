@@ -1,0 +1,1 @@
+"""What happened: audit rows, and news of changes for whoever listens."""

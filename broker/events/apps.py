@@ -1,0 +1,7 @@
+"""App: what happened (Event) and telling those who listen."""
+
+from django.apps import AppConfig
+
+
+class EventsConfig(AppConfig):
+    name = "broker.events"

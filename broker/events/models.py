@@ -1,0 +1,54 @@
+"""Event: one thing that happened, who did it and to what. Rows are only ever added.
+
+`position` and `digest` chain the rows; `seal.py` fills them shortly after the commit, so that writers
+never wait for each other.
+"""
+
+from typing import Any
+
+from django.db import models
+from django.utils.translation import gettext, gettext_lazy as _
+
+
+class Severity(models.TextChoices):
+    INFO = "info", _("Information")
+    WARNING = "warning", _("Warning")
+    ERROR = "error", _("Error")
+
+
+class Event(models.Model):
+    at = models.DateTimeField(db_index=True)
+    kind = models.CharField(max_length=64, db_index=True)
+    severity = models.CharField(max_length=8, choices=Severity, default=Severity.INFO)
+    actor = models.ForeignKey("directories.User", null=True, on_delete=models.SET_NULL, related_name="+")
+    actor_name = models.CharField(max_length=255)
+    address = models.GenericIPAddressField(null=True)
+    subject_kind = models.CharField(max_length=32, blank=True)
+    subject_id = models.UUIDField(null=True)
+    subject_name = models.CharField(max_length=255, blank=True)
+    template = models.TextField()
+    params = models.JSONField(default=dict)
+    correlation = models.CharField(max_length=64, blank=True, db_index=True)
+    position = models.BigIntegerField(null=True, unique=True)
+    digest = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = (models.Index(fields=("subject_kind", "subject_id", "-id")),)
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
+
+    @property
+    def message(self) -> str:
+        """The sentence, translated to the reader's language."""
+        text = gettext(self.template)
+        return text % self.params if self.params else text
+
+    def sealed_content(self) -> list[Any]:
+        """What the digest covers: everything but the chain itself."""
+        return [
+            self.pk, self.at.isoformat(), self.kind, self.severity, self.actor_name, self.address or "",
+            self.subject_kind, str(self.subject_id or ""), self.subject_name, self.template, self.params,
+            self.correlation,
+        ]  # fmt: skip

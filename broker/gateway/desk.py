@@ -1,0 +1,69 @@
+"""What the gateway needs from the rest of Berth: somebody who redeems tickets and says which consoles must end.
+
+Every method may block (a database) and is called from a thread, never on the event loop.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .closing import Closing
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a browser showed at the door. Both secrets stay out of repr() and so out of logs."""
+
+    secret: str = field(repr=False)
+    web_session: str = field(repr=False)
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the machine's screen is: a unix socket path, or host and port to be reached by VeNCrypt only."""
+
+    unix: str = ""
+    host: str = ""
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A redeemed ticket: the session that was opened for it and what it may do."""
+
+    session: str
+    target: Target
+    view_only: bool = False
+
+
+class Refused(Exception):
+    """The ticket opens nothing; `closing` is what the browser is told."""
+
+    def __init__(self, closing: Closing):
+        super().__init__(closing.name)
+        self.closing = closing
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """A console that runs now, as told to `revalidate`. Byte counts are since its start."""
+
+    session: str
+    web_session: str = field(repr=False)
+    bytes_up: int = 0
+    bytes_down: int = 0
+
+
+class TicketDesk(Protocol):
+    def redeem(self, presented: Presented) -> Admitted:
+        """Use up the ticket and open its session. Raises Refused."""
+        ...
+
+    def revalidate(self, alive: Sequence[Alive]) -> Mapping[str, Closing]:
+        """Record that these consoles run; returns those that must end now, by session, with the reason."""
+        ...
+
+    def closed(self, console: Alive, closing: Closing) -> None:
+        """The console has ended; called once for every session that was opened."""
+        ...

@@ -1,0 +1,321 @@
+"""The default engine: picows on the event loop. After the handshake, bytes pass without being looked at."""
+
+import asyncio
+import logging
+import socket
+import ssl
+from http import HTTPStatus
+
+import picows
+from picows.picows import WSProtocol
+
+from .. import closing as why
+from ..admission import SUBPROTOCOL, Rejected
+from ..closing import Closing
+from ..desk import Admitted, Alive, Presented, Refused
+from ..dial import Machine, dial
+from ..floor import Floor
+from ..rfb import RfbError
+from ..rfb.browser import BrowserHandshake
+from ..rfb.viewonly import ViewOnlyFilter
+
+log = logging.getLogger(__name__)
+# What picows logs as errors are mistakes of clients; anybody could fill the log with them.
+_wire_log = logging.getLogger(f"{__name__}.wire")
+_wire_log.setLevel(logging.CRITICAL)
+_TCP_NOTSENT_LOWAT = 25
+_BINARY, _CONTINUATION, _PING, _CLOSE, _TEXT = (
+    picows.WSMsgType.BINARY,
+    picows.WSMsgType.CONTINUATION,
+    picows.WSMsgType.PING,
+    picows.WSMsgType.CLOSE,
+    picows.WSMsgType.TEXT,
+)
+
+
+class PicowsConsole(picows.WSListener):  # type: ignore[misc]
+    """One browser and one machine. Everything happens on the event loop's thread."""
+
+    def __init__(self, floor: Floor, presented: Presented):
+        super().__init__()
+        self._floor, self._presented = floor, presented
+        self._loop = asyncio.get_running_loop()
+        self._ws: picows.WSTransport | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._admitted: Admitted | None = None
+        self._machine: Machine | None = None
+        self._handshake: BrowserHandshake | None = None
+        self._shaken: asyncio.Future[None] | None = None
+        self._filter: ViewOnlyFilter | None = None
+        self._relaying = False
+        self._early = 0
+        self._control_frames, self._control_window = 0, 0.0
+        self._up = self._down = 0
+        self._closing: Closing | None = None
+
+    def alive(self) -> Alive:
+        assert self._admitted is not None
+        return Alive(self._admitted.session, self._presented.web_session, self._up, self._down)
+
+    def on_ws_connected(self, transport: picows.WSTransport) -> None:
+        self._ws = transport
+        self._opening = self._loop.create_task(self._open())
+
+    async def _open(self) -> None:
+        try:
+            async with asyncio.timeout(self._floor.limits.handshake):
+                await self._admit_and_dial()
+        except Refused as refusal:
+            self.end(refusal.closing)
+        except RfbError:
+            self.end(why.PROTOCOL)
+        except TimeoutError:
+            self.end(why.SLOW)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("a console could not be opened")
+            self.end(why.INTERNAL)
+
+    async def _admit_and_dial(self) -> None:
+        assert self._ws is not None
+        redeeming = self._floor.redeem(self._presented)
+        try:
+            self._admitted = await asyncio.shield(asyncio.wrap_future(redeeming))
+        except asyncio.CancelledError:
+            # The ticket may be redeemed all the same: its session must not stay open.
+            redeeming.add_done_callback(self._close_late)
+            raise
+        self._floor.consoles.add(self._admitted.session, self)
+        self._machine = await dial(self._admitted.target, self, self._floor)
+        self._shaken = self._loop.create_future()
+        self._handshake = BrowserHandshake()
+        self._ws.send(_BINARY, self._handshake.greeting())
+        await self._shaken
+        first = BrowserHandshake.CLIENT_INIT + self._filtered(self._handshake.rest)
+        self._handshake = None
+        self._relaying = True
+        self._machine.relay(first)
+
+    def _close_late(self, redeeming: "asyncio.Future[Admitted]") -> None:
+        if not redeeming.cancelled() and redeeming.exception() is None:
+            late = Alive(redeeming.result().session, self._presented.web_session)
+            self._floor.report_closed(late, why.FINISHED)
+
+    def _filtered(self, data: bytes) -> bytes:
+        assert self._admitted is not None
+        if self._admitted.view_only and self._filter is None:
+            self._filter = ViewOnlyFilter()
+        return self._filter.feed(data) if self._filter else data
+
+    def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
+        kind = frame.msg_type
+        if kind == _BINARY or kind == _CONTINUATION:
+            if self._closing is None:
+                self._from_browser(frame.get_payload_as_bytes())
+        elif kind == _CLOSE:
+            self.end(why.FINISHED)
+        elif kind == _TEXT:
+            self.end(why.UNSUPPORTED)
+        elif kind == _PING:
+            self._answer_ping(frame.get_payload_as_bytes())
+
+    def _from_browser(self, data: bytes) -> None:
+        self._up += len(data)
+        try:
+            if self._relaying:
+                assert self._machine is not None
+                if self._filter:
+                    data = self._filter.feed(data)
+                if data:
+                    self._machine.write(data)
+            else:
+                self._shake(data)
+        except RfbError:
+            self.end(why.PROTOCOL)
+
+    def _shake(self, data: bytes) -> None:
+        self._early += len(data)
+        if self._handshake is None or self._early > self._floor.limits.early:
+            raise RfbError("the browser spoke before it was asked")
+        if answer := self._handshake.receive(data):
+            assert self._ws is not None
+            self._ws.send(_BINARY, answer)
+        if self._handshake.done and self._shaken and not self._shaken.done():
+            self._shaken.set_result(None)
+
+    def _answer_ping(self, payload: bytes) -> None:
+        now = self._loop.time()
+        if now - self._control_window > 10:
+            self._control_frames, self._control_window = 0, now
+        self._control_frames += 1
+        if self._control_frames > self._floor.limits.control_frames:
+            self.end(why.FLOOD)
+        elif self._ws and self._closing is None:
+            self._ws.send_pong(payload)
+
+    def from_machine(self, data: bytes) -> None:
+        self._down += len(data)
+        self._ws.send(_BINARY, data)  # type: ignore[union-attr]
+
+    def machine_lost(self) -> None:
+        if self._relaying:
+            self.end(why.LOST)
+
+    def machine_full(self) -> None:
+        if self._ws and self._closing is None:
+            self._ws.underlying_transport.pause_reading()
+
+    def machine_ready(self) -> None:
+        if self._ws and self._closing is None:
+            self._ws.underlying_transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        if self._machine:
+            self._machine.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._machine and self._closing is None:
+            self._machine.resume_reading()
+
+    def end(self, closing: Closing) -> None:
+        """Close both sides; the first reason counts. Safe from any thread."""
+        try:
+            on_loop = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            on_loop = False
+        if on_loop:
+            self._end(closing)
+        else:
+            self._loop.call_soon_threadsafe(self._end, closing)
+
+    def _end(self, closing: Closing) -> None:
+        if self._closing is not None:
+            return
+        self._closing = closing
+        if self._machine:
+            self._machine.abort()
+        if self._opening and self._opening is not asyncio.current_task(self._loop):
+            self._opening.cancel()
+        if self._ws and not self._ws.is_disconnected:
+            if not self._ws.is_close_frame_sent:
+                self._ws.send_close(closing.code, closing.name)
+            self._ws.disconnect()
+            # A browser that reads nothing would keep the close frame, and with it the socket, for ever.
+            self._loop.call_later(1.0, self._ws.underlying_transport.abort)
+        if self._admitted:
+            self._floor.report_closed(self.alive(), closing)
+
+    def on_ws_disconnected(self, transport: picows.WSTransport) -> None:
+        sent = transport.close_handshake.sent if transport.close_handshake else None
+        if sent is not None and self._closing is None:
+            # picows closed by itself: a broken frame, or a ping without answer (it says 1001 then).
+            code = int(getattr(sent.code, "value", sent.code))
+            self._end(why.NO_ANSWER if code == 1001 else why.BY_CODE.get(code, why.PROTOCOL))
+        else:
+            self._end(why.FINISHED)
+
+
+class PicowsEngine:
+    """Accepts connections and makes a PicowsConsole of each that may be one."""
+
+    def __init__(self, floor: Floor):
+        self._floor = floor
+        self._servers: list[asyncio.Server] = []
+        self._protocols: set[WSProtocol] = set()
+
+    async def listen(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        options = {"ssl": tls, "ssl_handshake_timeout": self._floor.limits.handshake} if tls else {}
+        loop = asyncio.get_running_loop()
+        self._servers.append(await loop.create_server(self._protocol, sock=listener, backlog=1024, **options))
+
+    async def adopt(self, connection: socket.socket, request: bytes = b"") -> None:
+        protocol = self._protocol()
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, connection)
+        while request:
+            room = protocol.get_buffer(-1)
+            taken = min(len(room), len(request))
+            room[:taken] = request[:taken]
+            request = request[taken:]
+            protocol.buffer_updated(taken)
+
+    async def stop_listening(self) -> None:
+        for server in self._servers:
+            server.close()
+
+    def open_connections(self) -> int:
+        return len(self._protocols)
+
+    def _protocol(self) -> WSProtocol:
+        """picows' own protocol object: its ws_create_server() builds the same but takes no accepted sockets."""
+        limits = self._floor.limits
+        protocol: WSProtocol
+        holder: list[WSProtocol] = []
+        protocol = _Tracked(
+            self._protocols,
+            host_port=None,
+            ws_path=None,
+            is_client_side=False,
+            ws_listener_factory=lambda request: self._answer(request, holder[0]),
+            logger=_wire_log,
+            disconnect_on_exception=True,
+            websocket_handshake_timeout=limits.handshake,
+            enable_auto_ping=True,
+            auto_ping_idle_timeout=limits.ping_every,
+            auto_ping_reply_timeout=limits.ping_answer,
+            auto_ping_strategy=picows.WSAutoPingStrategy.PING_WHEN_IDLE,
+            enable_auto_pong=False,
+            max_frame_size=limits.frame,
+            extra_headers=None,
+            read_buffer_init_size=2048,
+        )
+        holder.append(protocol)
+        return protocol
+
+    def _answer(
+        self, request: picows.WSUpgradeRequest, protocol: WSProtocol
+    ) -> picows.WSUpgradeResponseWithListener:
+        floor = self._floor
+        sock = protocol.transport.underlying_transport.get_extra_info("socket")
+        peer = protocol.transport.underlying_transport.get_extra_info("peername")
+        headers: dict[str, list[str]] = {}
+        for name, value in request.headers.items():
+            headers.setdefault(name.lower(), []).append(value)
+        try:
+            if floor.draining or len(self._protocols) > floor.limits.consoles:
+                raise Rejected(503, "the console gateway is full or about to stop")
+            presented = floor.policy.admit(
+                request.method.decode("latin-1"), request.path.decode("latin-1"), headers, str(peer[0]) if peer else ""
+            )
+        except Rejected as rejection:
+            log.info("upgrade from %s refused: %s", peer and peer[0], rejection.reason)
+            return picows.WSUpgradeResponseWithListener(
+                picows.WSUpgradeResponse.create_error_response(
+                    HTTPStatus(rejection.status), rejection.reason.encode(), {"Cache-Control": "no-store"}
+                ),
+                None,
+            )
+        sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, floor.limits.unsent)
+        return picows.WSUpgradeResponseWithListener(
+            picows.WSUpgradeResponse.create_101_response({"Sec-WebSocket-Protocol": SUBPROTOCOL}),
+            PicowsConsole(floor, presented),
+        )
+
+
+class _Tracked(WSProtocol):  # type: ignore[misc]
+    """Knows when its connection is gone, so that draining can wait and the cap can count."""
+
+    def __init__(self, all_: set[WSProtocol], **options: object):
+        super().__init__(**options)
+        self._all = all_
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._all.add(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._all.discard(self)
+        super().connection_lost(error)
+
+
+build = PicowsEngine

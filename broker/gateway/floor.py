@@ -1,0 +1,56 @@
+"""What every engine shares: the desk, the policy, the limits, the running consoles, the way to a hypervisor."""
+
+import logging
+import ssl
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from .admission import Policy
+from .closing import Closing
+from .consoles import LiveConsoles
+from .desk import Admitted, Alive, Presented, TicketDesk
+from .limits import Limits
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Floor:
+    """The gateway floor on which consoles run.
+
+    `hypervisor_tls` is the client context for remote machines (our certificate, their CA); without it only
+    unix sockets can be reached. The small thread pool is where the desk's blocking calls happen.
+    """
+
+    desk: TicketDesk
+    policy: Policy
+    limits: Limits = field(default_factory=Limits)
+    hypervisor_tls: ssl.SSLContext | None = None
+    consoles: LiveConsoles = field(default_factory=LiveConsoles)
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4, thread_name_prefix="desk"))
+    draining: bool = False
+
+    def redeem(self, presented: Presented) -> "Future[Admitted]":
+        return self.pool.submit(self.desk.redeem, presented)
+
+    def report_closed(self, console: Alive, closing: Closing) -> None:
+        """Tell the desk in the background that a session is over; a failure there is repaired by its own duty."""
+        self.consoles.remove(console.session)
+        log.info("session %s ended: %s", console.session, closing.name)
+        self.pool.submit(self.desk.closed, console, closing).add_done_callback(_log_failure)
+
+
+def _log_failure(future: "Future[None]") -> None:
+    if not future.cancelled() and (error := future.exception()):
+        log.warning("the end of a session could not be recorded: %s", error)
+
+
+def hypervisor_context(directory: str) -> ssl.SSLContext:
+    """The TLS context towards hypervisors from ca-cert.pem, client-cert.pem and client-key.pem in `directory`.
+
+    The names are those libvirt and QEMU use. Raises OSError or ssl.SSLError when a file is missing or unfit.
+    """
+    context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=f"{directory}/ca-cert.pem")
+    context.load_cert_chain(f"{directory}/client-cert.pem", f"{directory}/client-key.pem")
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

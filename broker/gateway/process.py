@@ -1,0 +1,83 @@
+"""The gateway process: one event loop, one engine, sockets from a port of its own or handed over by the web process."""
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .closing import RESTARTING
+from .engines import make
+from .floor import Floor
+from .handover import Taker
+from .watch import Watch
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """Where consoles come from: any of them, at least one.
+
+    `listen` is (host, port); `handover` the path of the unix socket on which the web process passes
+    connections; `lifeline` a descriptor that reads end-of-file when the parent process is gone.
+    """
+
+    listen: tuple[str, int] | None = None
+    tls: ssl.SSLContext | None = None
+    handover: str = ""
+    lifeline: int = -1
+
+
+def run(floor: Floor, doors: Doors, *, engine: str = "picows", ready: Callable[[int], None] | None = None) -> None:
+    """Serve until SIGTERM, SIGINT or the end of the lifeline; then tell every browser and go, within 5 s.
+
+    `ready` is called once with the listening port (0 without one). Raises OSError when a door cannot be opened.
+    """
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(floor, doors, engine, ready))
+    floor.pool.shutdown(wait=True, cancel_futures=False)
+
+
+async def _serve(floor: Floor, doors: Doors, name: str, ready: Callable[[int], None] | None) -> None:
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    if doors.lifeline >= 0:
+        loop.add_reader(doors.lifeline, stopping.set)
+    engine = make(name, floor)
+    port, taker = 0, None
+    if doors.listen:
+        listener = socket.create_server(doors.listen, backlog=1024)
+        listener.setblocking(False)
+        port = listener.getsockname()[1]
+        await engine.listen(listener, doors.tls)
+    if doors.handover:
+        taker = Taker(doors.handover, engine)
+        taker.start()
+    watching = loop.create_task(Watch(floor).run())
+    # What was imported stays for good; without it in every collection a long pause is a short one.
+    gc.collect()
+    gc.freeze()
+    log.info("console gateway ready: engine %s, port %d, handover %s", name, port, doors.handover or "none")
+    if ready:
+        ready(port)
+    await stopping.wait()
+    log.info("console gateway stops; %d consoles are told", len(floor.consoles))
+    floor.draining = True
+    if doors.lifeline >= 0:
+        loop.remove_reader(doors.lifeline)
+    if taker:
+        taker.stop()
+    await engine.stop_listening()
+    watching.cancel()
+    floor.consoles.end_all(RESTARTING)
+    deadline = loop.time() + floor.limits.drain
+    while engine.open_connections() and loop.time() < deadline:
+        await asyncio.sleep(0.02)

@@ -1,0 +1,122 @@
+"""View-only, enforced on the wire: of what a browser sends, only what asks for pictures reaches the hypervisor.
+
+Dropped: keys, pointer, clipboard, resizing, power buttons (xvp). An unknown message cannot be skipped, for
+its length is unknown, so it ends the console.
+"""
+
+import struct
+
+from . import RfbError
+
+SET_PIXEL_FORMAT, SET_ENCODINGS, UPDATE_REQUEST, KEY, POINTER, CUT_TEXT = 0, 2, 3, 4, 5, 6
+CONTINUOUS_UPDATES, FENCE, XVP, SET_DESKTOP_SIZE, QEMU = 150, 248, 250, 251, 255
+EXTENDED_MOUSE_BUTTONS = -316
+_MAX_ENCODINGS = 1024
+_MAX_CUT_TEXT = 64 * 1024 * 1024
+_PASS, _DROP = True, False
+_FIXED = {
+    SET_PIXEL_FORMAT: (20, _PASS),
+    UPDATE_REQUEST: (10, _PASS),
+    KEY: (8, _DROP),
+    POINTER: (6, _DROP),
+    CONTINUOUS_UPDATES: (10, _PASS),
+    XVP: (4, _DROP),
+}
+
+
+class ViewOnlyFilter:
+    """`feed` the bytes that follow ClientInit; it returns those to forward.
+
+    At most one incomplete message (4 KiB) is held back; a clipboard text is skipped without being held.
+    """
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._buffer = bytearray()
+        self._skip = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes waiting for the rest of their message."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes) -> bytes:
+        """Raises RfbError when the stream cannot be followed any more."""
+        if self._skip:
+            skipped = min(self._skip, len(data))
+            self._skip -= skipped
+            data = data[skipped:]
+        self._buffer += data
+        passed = bytearray()
+        start = 0
+        while start < len(self._buffer):
+            measured = self._measure(memoryview(self._buffer)[start : start + 16])
+            if measured is None:
+                break
+            length, verdict = measured
+            available = len(self._buffer) - start
+            if available < length:
+                if self._buffer[start] != CUT_TEXT:
+                    break
+                self._skip = length - available
+                length = available
+            if verdict:
+                passed += self._cleaned(bytes(self._buffer[start : start + length]))
+            else:
+                self.dropped += 1
+            start += length
+        del self._buffer[:start]
+        return bytes(passed)
+
+    def _measure(self, head: memoryview) -> tuple[int, bool] | None:
+        kind, known = head[0], len(head)
+        if kind in _FIXED:
+            return _FIXED[kind]
+        if kind == SET_ENCODINGS:
+            if known < 4:
+                return None
+            count = struct.unpack_from(">H", head, 2)[0]
+            if count > _MAX_ENCODINGS:
+                raise RfbError("too many encodings")
+            return 4 + 4 * count, _PASS
+        if kind == CUT_TEXT:
+            if known < 8:
+                return None
+            # A negative length marks the extended clipboard message of the same size.
+            length = abs(struct.unpack_from(">i", head, 4)[0])
+            if length > _MAX_CUT_TEXT:
+                raise RfbError("clipboard text without end")
+            return 8 + length, _DROP
+        if kind == FENCE:
+            if known < 9:
+                return None
+            if head[8] > 64:
+                raise RfbError("fence too long")
+            return 9 + head[8], _PASS
+        if kind == SET_DESKTOP_SIZE:
+            return None if known < 7 else (8 + 16 * head[6], _DROP)
+        if kind == QEMU:
+            return self._measure_qemu(head)
+        raise RfbError(f"unknown message {kind}")
+
+    @staticmethod
+    def _measure_qemu(head: memoryview) -> tuple[int, bool] | None:
+        if len(head) < 4:
+            return None
+        submessage, operation = head[1], struct.unpack_from(">H", head, 2)[0]
+        if submessage == 0:
+            return 12, _DROP
+        if submessage == 1 and operation in (0, 1):
+            return 4, _PASS
+        if submessage == 1 and operation == 2:
+            return 10, _PASS
+        raise RfbError(f"unknown QEMU message {submessage}")
+
+    @staticmethod
+    def _cleaned(message: bytes) -> bytes:
+        """Without the offer of extended mouse buttons: it would make pointer messages one byte longer."""
+        if message[0] != SET_ENCODINGS:
+            return message
+        count = struct.unpack_from(">H", message, 2)[0]
+        kept = [code for code in struct.unpack_from(f">{count}i", message, 4) if code != EXTENDED_MOUSE_BUTTONS]
+        return struct.pack(f">BxH{len(kept)}i", SET_ENCODINGS, len(kept), *kept)

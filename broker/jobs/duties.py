@@ -1,0 +1,55 @@
+"""Run a periodic duty, in one place at a time: the row's compare-and-swap decides who of several schedulers does."""
+
+import importlib
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.db import models
+
+from broker.core import clock
+
+log = logging.getLogger(__name__)
+LONGEST_SECONDS = 120.0
+
+
+class Duty(models.Model):
+    """When a duty last began; `busy_until` keeps others out while it runs, and lets them in if it died."""
+
+    name = models.CharField(max_length=64, primary_key=True)
+    busy_until = models.DateTimeField(default=clock.now)
+    began_at = models.DateTimeField(null=True)
+    took_ms = models.PositiveIntegerField(default=0)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        verbose_name_plural = "duties"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def run(name: str, path: str, every: float) -> bool:
+    """Do the duty unless it is being done or was done just now; returns whether it was done here."""
+    now = clock.now()
+    row, _ = Duty.objects.get_or_create(name=name, defaults={"busy_until": now})
+    free = Duty.objects.filter(name=name, busy_until__lte=now).exclude(began_at__gt=now - timedelta(seconds=every * 0.5))
+    if not free.update(busy_until=now + timedelta(seconds=LONGEST_SECONDS), began_at=now):
+        return False
+    began, error = clock.steady(), ""
+    try:
+        _function(path)()
+    except Exception as problem:
+        log.exception("Duty %s failed; it comes round again", name)
+        error = f"{type(problem).__name__}: {problem}"
+    finally:
+        took = int((clock.steady() - began) * 1000)
+        Duty.objects.filter(name=name, began_at=now).update(busy_until=clock.now(), took_ms=took, error=error)
+    return True
+
+
+def _function(path: str) -> Callable[[], Any]:
+    module, _, name = path.rpartition(".")
+    function: Callable[[], Any] = getattr(importlib.import_module(module), name)
+    return function

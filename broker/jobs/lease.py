@@ -1,0 +1,120 @@
+"""Who may work on a job: a lease of some seconds and an epoch, taken and kept by compare-and-swap.
+
+One thread per process renews all leases of that process. A worker checks `held` before any effect: after
+a freeze the monotonic clock tells it that its time is over, even before the database does.
+"""
+
+import logging
+import os
+import socket
+import threading
+from datetime import timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import close_old_connections
+from django.db.models import Case, F, Value, When
+from django.db.utils import DatabaseError
+
+from broker.core import clock
+
+from .models import Job
+from .states import ACTIVE, JobState
+
+log = logging.getLogger(__name__)
+
+
+class LeaseLost(Exception):
+    """Another worker has the job now, or may have: stop, write nothing."""
+
+
+class Lease:
+    """The right to work on `job_id` in `epoch` until `deadline` (this process's steady clock)."""
+
+    def __init__(self, job_id: UUID, epoch: int, deadline: float):
+        self.job_id, self.epoch, self.deadline = job_id, epoch, deadline
+
+    @property
+    def held(self) -> bool:
+        return clock.steady() < self.deadline
+
+    def check(self) -> None:
+        """Raise LeaseLost unless the lease is certainly ours."""
+        if not self.held and not self.renew():
+            raise LeaseLost(self.job_id)
+
+    def rows(self):  # type: ignore[no-untyped-def]
+        """The job row, if this lease still owns it: the start of every write a worker does."""
+        return Job.objects.filter(pk=self.job_id, epoch=self.epoch, state__in=ACTIVE)
+
+    def renew(self) -> bool:
+        began = clock.steady()
+        if not self.rows().update(lease_until=clock.now() + timedelta(seconds=_seconds())):
+            self.deadline = float("-inf")
+            return False
+        self.deadline = began + _seconds()
+        return True
+
+
+def _seconds() -> float:
+    return float(settings.JOB_LEASE)
+
+
+def worker_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}:{threading.current_thread().name}"[:128]
+
+
+def claim(job_id: UUID) -> Lease | None:
+    """Take a job that is due and that nobody holds; None when there is nothing to take."""
+    began, now = clock.steady(), clock.now()
+    taken = Job.objects.filter(pk=job_id, state__in=ACTIVE, lease_until__lte=now, next_run_at__lte=now).update(
+        epoch=F("epoch") + 1,
+        # A lease that ran out under a running job means its worker died.
+        takeovers=Case(
+            When(state__in=(JobState.RUNNING, JobState.UNDOING), worker__gt="", then=F("takeovers") + 1),
+            default=Value(0),
+        ),
+        lease_until=now + timedelta(seconds=_seconds()),
+        worker=worker_name(),
+    )
+    if not taken:
+        return None
+    # Reading the epoch back is safe: nobody else can claim before the lease just taken runs out.
+    epoch = Job.objects.values_list("epoch", flat=True).get(pk=job_id)
+    return Lease(job_id, epoch, began + _seconds())
+
+
+class Renewer:
+    """Renews the leases of this process every third of their length, from one thread."""
+
+    def __init__(self) -> None:
+        self._leases: set[Lease] = set()
+        self._lock, self._wake = threading.Lock(), threading.Event()
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+
+    def add(self, lease: Lease) -> None:
+        with self._lock:
+            self._leases.add(lease)
+            if self._thread is None or self._pid != os.getpid():
+                self._pid = os.getpid()
+                self._thread = threading.Thread(target=self._run, name="lease-renewer", daemon=True)
+                self._thread.start()
+
+    def remove(self, lease: Lease) -> None:
+        with self._lock:
+            self._leases.discard(lease)
+
+    def _run(self) -> None:
+        while not self._wake.wait(_seconds() / 3):
+            with self._lock:
+                leases = list(self._leases)
+            for lease in leases:
+                try:
+                    lease.renew()
+                except DatabaseError as error:
+                    log.warning("Lease of job %s not renewed: %s", lease.job_id, error)
+            close_old_connections()
+
+
+RENEWER = Renewer()

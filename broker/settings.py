@@ -1,0 +1,247 @@
+"""The one settings file. Every value comes from the environment (prefix BERTH_) or has a default that works.
+
+With no variable set, everything runs on one machine over SQLite. `docs/settings.md` lists the variables.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+class Environment(BaseSettings):
+    """What can be set from outside; names are upper-cased and prefixed with BERTH_."""
+
+    model_config = SettingsConfigDict(env_prefix="BERTH_", extra="ignore")
+
+    data_dir: Path = Field(Path("/var/lib/berth"), description="Where the database, the secret key and local storage live")
+    database_url: SecretStr = Field(SecretStr(""), description="postgresql://user:password@host/name; empty: SQLite in data_dir")
+    broker_url: SecretStr = Field(SecretStr(""), description="redis:// or amqp:// for Celery; empty: inside the one process")
+    redis_url: SecretStr = Field(SecretStr(""), description="redis:// for live updates between processes; empty: inside the one process")
+    secret_key: SecretStr = Field(SecretStr(""), description="Signs sessions; empty: made once and kept in data_dir")
+    debug: bool = Field(False, description="Development only: tracebacks in the browser")
+    listen: str = Field("127.0.0.1:8000", description="Address and port of the pages and consoles")
+    origins: list[str] = Field(default_factory=list, description="Public addresses, e.g. [\"https://vdi.example.org\"]; empty: http on `listen`")
+    allowed_hosts: list[str] = Field(default_factory=list, description="Host names beside those of `origins`")
+    behind_proxy: bool = Field(False, description="Trust X-Forwarded-Proto and -For of the proxy in front")
+    console_engine: Literal["picows", "websockify"] = Field("picows", description="Which relay carries consoles")
+    console_ca_dir: str = Field("", description="Directory with ca-cert.pem, client-cert.pem, client-key.pem for remote consoles")
+    job_lease: float = Field(30.0, gt=0, description="Seconds after which a silent worker's job is taken over")
+    worker_threads: int = Field(8, ge=1, le=64, description="Jobs at the same time in one worker")
+    observe_every: float = Field(10.0, gt=0, description="Seconds between full passes over a host")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+
+
+env = Environment()
+DATA_DIR = env.data_dir
+
+
+def _secret_key() -> str:
+    if given := env.secret_key.get_secret_value():
+        return given
+    path = DATA_DIR / "secret.key"
+    if not path.exists():
+        DATA_DIR.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_name(f"secret.{os.getpid()}")
+        scratch.touch(mode=0o600)
+        scratch.write_text(secrets.token_urlsafe(48))
+        try:
+            os.link(scratch, path)  # fails when another process was first: then its key counts
+        except FileExistsError:
+            pass
+        scratch.unlink()
+    return path.read_text()
+
+
+def _database() -> dict[str, Any]:
+    url = env.database_url.get_secret_value()
+    if not url:
+        # IMMEDIATE: a read-then-write transaction takes the write lock at its start and cannot be refused half-way.
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": DATA_DIR / "berth.sqlite3",
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;PRAGMA foreign_keys=ON;"
+                "PRAGMA cache_size=-20000;PRAGMA mmap_size=134217728;",
+            },
+            "TEST": {"NAME": str(DATA_DIR / f"test-{os.getpid()}.sqlite3")},
+        }
+    parts = urlsplit(url)
+    query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts.path.lstrip("/"),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": unquote(query.get("host", parts.hostname or "")),
+        "PORT": str(parts.port or ""),
+        "OPTIONS": {"pool": {"min_size": 1, "max_size": 20, "timeout": 10}},
+    }
+
+
+SECRET_KEY = _secret_key()
+DEBUG = env.debug
+ORIGINS = env.origins or [f"http://{env.listen}", f"http://localhost:{env.listen.rpartition(':')[2]}"]
+ALLOWED_HOSTS = [*{urlsplit(origin).hostname or "" for origin in ORIGINS}, *env.allowed_hosts]
+CSRF_TRUSTED_ORIGINS = ORIGINS
+SECURE = all(origin.startswith("https:") for origin in ORIGINS)
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "knox",
+    "django_htmx",
+    "broker.events",
+    "broker.jobs",
+    "broker.access",
+    "broker.directories",
+    "broker.virt",
+    "broker.connections",
+    "pools",
+    "portal",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "portal.middleware.CorrelationMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "portal.middleware.ActorMiddleware",
+    "portal.middleware.BerthErrorMiddleware",
+]
+ROOT_URLCONF = "portal.urls"
+ASGI_APPLICATION = "portal.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "portal.context.navigation",
+            ]
+        },
+    }
+]
+
+DATABASES = {"default": _database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+EMBEDDED = not env.broker_url.get_secret_value()
+CELERY_BROKER_URL = env.broker_url.get_secret_value() or "memory://"
+JOB_LEASE = env.job_lease
+
+AUTH_USER_MODEL = "directories.User"
+AUTHENTICATION_BACKENDS = ["broker.directories.backend.DirectoryBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+LOGIN_URL = "portal:sign-in"
+LOGIN_REDIRECT_URL = "/"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.behind_proxy else None
+X_FRAME_OPTIONS = "DENY"
+
+_SELF = "'self'"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": [_SELF],
+        "style-src": [_SELF],
+        "img-src": [_SELF, "data:", "blob:"],
+        "font-src": [_SELF],
+        "connect-src": [_SELF, *(origin.replace("http", "ws", 1) for origin in ORIGINS)],
+        "media-src": [_SELF],
+        "manifest-src": [_SELF],
+        "form-action": [_SELF],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'none'"],
+        "object-src": ["'none'"],
+    }
+}
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]
+LOCALE_PATHS = [BASE_DIR / "portal" / "locale"]
+USE_TZ, TIME_ZONE = True, "UTC"
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS: list[Path] = []
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+MEDIA_ROOT = DATA_DIR / "media"
+
+CHANNEL_LAYERS: dict[str, Any] = (
+    {"default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [env.redis_url.get_secret_value()]}}}
+    if env.redis_url.get_secret_value()
+    else {"default": {"BACKEND": "broker.events.layer.EmbeddedChannelLayer"}}
+)
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["knox.auth.TokenAuthentication", "rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_PAGINATION_CLASS": "portal.api.paging.Pages",
+    "PAGE_SIZE": 50,
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "EXCEPTION_HANDLER": "portal.api.problems.handler",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Berth",
+    "DESCRIPTION": "Desktops, machines, hosts and jobs.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+REST_KNOX = {"TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Bearer"}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"()": "broker.core.logs.LineFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.log_level},
+    "loggers": {name: {"level": "WARNING"} for name in ("httpx", "celery", "kombu", "uvicorn.access", "asyncio")},
+}
+UNFOLD = {"SITE_TITLE": "Berth", "SITE_HEADER": "Berth", "SITE_SUBHEADER": "Administration", "SITE_SYMBOL": "anchor"}

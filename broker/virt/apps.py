@@ -1,0 +1,27 @@
+"""App: hosts, storage, networks, templates and machines."""
+
+from django.apps import AppConfig
+
+
+class VirtConfig(AppConfig):
+    name = "broker.virt"
+
+    def ready(self) -> None:
+        from broker.access.kinds import register
+
+        from . import plans
+
+        register("cluster", "virt.Cluster")
+        register("host", "virt.Host", {"cluster": "cluster_id"})
+        register("storage", "virt.StorageDomain", {"cluster": "cluster_id"})
+        register("network", "virt.Network", {"cluster": "cluster_id"})
+        register("template", "virt.VmTemplate", {"cluster": "cluster_id"})
+        register("template-version", "virt.TemplateVersion", {"template": "template_id", "cluster": "template__cluster_id"})
+        register(
+            "vm",
+            "virt.VirtualMachine",
+            {"cluster": "cluster_id", "pool": "desktop__pool_id"},
+            owner="desktop__holder_id",
+            owner_verbs=("vm.view", "vm.use", "vm.power"),
+        )
+        plans.load()

@@ -1,0 +1,71 @@
+"""Write and forget persistent definitions."""
+
+import libvirt
+
+from broker.core.text import gettext_noop
+from broker.virt.driver import MachineSpec, NotFound, Refused
+from broker.virt.drivers.libvirt import names
+from broker.virt.drivers.libvirt.connection import Link
+from broker.virt.drivers.libvirt.domain_xml.build import apply, fresh
+from broker.virt.drivers.libvirt.domain_xml.machine import Machine
+from broker.virt.drivers.libvirt.kvm import Emulation
+
+_FORGET = (
+    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+)
+_FULL = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
+
+
+class Defining(Emulation, Link):
+    """The definitions on a host."""
+
+    def define(self, spec: MachineSpec) -> None:
+        names.check(spec.name)
+        for disk in spec.disks:
+            names.check_path(disk.path)
+        try:
+            domain = self._named(spec)
+        except NotFound:
+            domain = None
+        with self.calling():
+            if domain is None:
+                self._define(fresh(spec, emulated=self.emulation()[0]), spec)
+                return
+            present = domain.XMLDesc(_FULL)
+            machine = Machine.parse(present)
+            before = machine.xml()
+            apply(spec, machine)
+            if machine.xml() != before:
+                self._define(machine, spec)
+
+    def undefine(self, uuid: str) -> None:
+        try:
+            with self.calling():
+                domain = self.domain(uuid)
+                if domain.isActive():
+                    raise Refused(
+                        gettext_noop("The machine “%(name)s” is running."),
+                        fix=gettext_noop("Power it off first."),
+                        name=domain.name(),
+                    )
+                domain.undefineFlags(_FORGET)
+        except NotFound:
+            return  # that is what was asked for
+
+    def definition(self, uuid: str) -> str:
+        with self.calling():
+            return str(self.domain(uuid).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+
+    def _named(self, spec: MachineSpec) -> libvirt.virDomain:
+        """The existing domain, renamed when it is called something else."""
+        with self.calling():
+            domain = self.domain(spec.uuid)
+            if domain.name() != spec.name:
+                domain.rename(spec.name)
+            return domain
+
+    def _define(self, machine: Machine, spec: MachineSpec) -> None:
+        self.connection.defineXML(machine.xml())

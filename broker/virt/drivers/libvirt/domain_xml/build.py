@@ -1,0 +1,130 @@
+"""From a MachineSpec to domain XML: a fresh document, and the same spec applied to one that exists.
+
+`fresh` decides what a spec does not speak of, once. `apply` only touches what the spec speaks of, so that
+elements and devices somebody else put in survive.
+"""
+
+from broker.virt.driver import DiskSpec, MachineSpec, NicSpec
+from broker.virt.drivers.libvirt.domain_xml.devices import (
+    Balloon,
+    Channel,
+    Console,
+    Disk,
+    Graphics,
+    Input,
+    Interface,
+    Rng,
+    Serial,
+    Video,
+)
+from broker.virt.drivers.libvirt.domain_xml.machine import Machine, Timer
+
+AGENT = "org.qemu.guest_agent.0"
+CLIPBOARD = "com.redhat.spice.0"
+TRANSLATION_CACHE_MIB = 128
+BALLOON_PERIOD = 10  # seconds
+
+
+def fresh(spec: MachineSpec, *, emulated: bool) -> Machine:
+    """A new definition. `emulated`: the host has no working KVM."""
+    machine = Machine.new(
+        type="qemu" if emulated else "kvm", name=spec.name, uuid=spec.uuid,
+        os_type="hvm", arch="x86_64", machine=spec.machine, acpi=True, apic=True,
+        clock_offset="utc", on_poweroff="destroy", on_reboot="restart", on_crash="destroy",
+        suspend_to_memory="no", suspend_to_disk="no",
+    )  # fmt: skip
+    if emulated:
+        # QEMU's default is a quarter of its gigabyte limit per guest, which many guests on a host never need
+        machine.translation_cache, machine.translation_cache_unit = TRANSLATION_CACHE_MIB, "MiB"
+    else:
+        machine.cpu_mode = "host-model"  # migratable between hosts of a cluster, unlike host-passthrough
+    machine.timers.add(Timer.new(name="rtc", tick_policy="catchup"))
+    machine.timers.add(Timer.new(name="pit", tick_policy="delay"))
+    machine.timers.add(Timer.new(name="hpet", present="no"))
+    for kind in ("tablet", "keyboard"):
+        machine.inputs.add(Input.new(type=kind, bus="virtio"))
+    machine.rngs.add(Rng.new(model="virtio", backend_model="random", backend="/dev/urandom"))
+    machine.balloons.add(Balloon.new(model="virtio", period=BALLOON_PERIOD))
+    apply(spec, machine)
+    if disk := machine.disks.first():
+        disk.boot_order = 1
+    return machine
+
+
+def apply(spec: MachineSpec, machine: Machine) -> None:
+    """Make `machine` say what `spec` says and leave the rest alone."""
+    machine.title = spec.title or None
+    machine.memory, machine.memory_unit = spec.memory_mib * 1024, "KiB"
+    machine.current_memory, machine.current_memory_unit = spec.memory_mib * 1024, "KiB"
+    machine.vcpus = spec.vcpus
+    owned = set((machine.owned or "").split())
+    _disks(spec.disks, machine, owned)
+    _interfaces(spec.nics, machine, owned)
+    _graphics(spec, machine)
+    _channels(spec, machine)
+    if video := machine.videos.first():
+        video.model = spec.video
+    else:
+        machine.videos.add(Video.new(model=spec.video, heads=1))
+    if spec.serial and not machine.serials.first():
+        machine.serials.add(Serial.new(type="pty", port=0))
+        machine.consoles.add(Console.new(type="pty", target_type="serial", port=0))
+    machine.mark = spec.mark or None
+    names = [disk.target for disk in spec.disks] + [nic.mac for nic in spec.nics]
+    machine.owned = " ".join(names) if spec.mark and names else None
+
+
+def _disks(wanted: tuple[DiskSpec, ...], machine: Machine, owned: set[str]) -> None:
+    present = {disk.target: disk for disk in machine.disks}
+    for target, disk in present.items():
+        if target in owned and target not in {spec.target for spec in wanted}:
+            machine.disks.remove(disk)
+    for spec in wanted:
+        found = present.get(spec.target)
+        disk = found or machine.disks.add(Disk.new(type="file", target=spec.target, discard="unmap"))
+        disk.device, disk.driver_name, disk.format, disk.path = spec.device, "qemu", spec.format, spec.path
+        disk.bus, disk.serial, disk.readonly = spec.bus, spec.serial or None, spec.readonly
+
+
+def _interfaces(wanted: tuple[NicSpec, ...], machine: Machine, owned: set[str]) -> None:
+    present = {interface.mac: interface for interface in machine.interfaces}
+    for mac, interface in present.items():
+        if mac in owned and mac not in {spec.mac for spec in wanted}:
+            machine.interfaces.remove(interface)
+    for spec in wanted:
+        found = present.get(spec.mac)
+        interface = found or machine.interfaces.add(Interface.new(type="network", mac=spec.mac))
+        interface.network, interface.model = spec.network, spec.model
+
+
+def _graphics(spec: MachineSpec, machine: Machine) -> None:
+    """One console of each wanted kind. New ones listen on a unix socket that libvirt names: no port to guard."""
+    present = {graphics.type: graphics for graphics in machine.graphics}
+    for kind, graphics in present.items():
+        if kind in ("vnc", "spice") and kind not in spec.graphics:
+            machine.graphics.remove(graphics)
+    for kind in spec.graphics:
+        if kind in present:
+            continue
+        graphics = machine.graphics.add(Graphics.new(type=kind, listen_type="socket"))
+        if kind == "vnc":
+            graphics.share_policy = "ignore"  # admits a second viewer without throwing out the first
+        else:
+            graphics.agent_mouse = "client"
+
+
+def _channels(spec: MachineSpec, machine: Machine) -> None:
+    present = {channel.name: channel for channel in machine.channels}
+    if spec.agent and AGENT not in present:
+        machine.channels.add(Channel.new(type="unix", target_type="virtio", name=AGENT))
+    # both kinds of clipboard channel use one port name: QEMU does not start with the two together
+    kind = "spicevmc" if "spice" in spec.graphics else "qemu-vdagent"
+    clipboard = present.get(CLIPBOARD)
+    if clipboard and (not spec.clipboard or clipboard.type != kind):
+        machine.channels.remove(clipboard)
+        clipboard = None
+    if spec.clipboard and spec.graphics and not clipboard:
+        channel = machine.channels.add(Channel.new(type=kind))
+        if kind == "qemu-vdagent":
+            channel.clipboard, channel.mouse = "yes", "client"
+        channel.target_type, channel.name = "virtio", CLIPBOARD

@@ -1,0 +1,117 @@
+"""The devices of a domain, as far as Berth speaks of them. Source: libvirt's formatdomain page."""
+
+from broker.virt.drivers.libvirt.domain_xml.mapping import Attr, Element, Flag, Text
+
+
+class Disk(Element):
+    """A disk or CD drive backed by a file."""
+
+    TAG = "disk"
+
+    type = Attr("@type")
+    device = Attr("@device")
+    driver_name = Attr("driver@name")
+    format = Attr("driver@type")
+    discard = Attr("driver@discard")
+    path = Attr("source@file")
+    target = Attr("target@dev")
+    bus = Attr("target@bus")
+    serial = Text("serial")
+    readonly = Flag("readonly")
+    boot_order = Attr("boot@order", int)
+
+
+class Interface(Element):
+    """A network card on a libvirt network."""
+
+    TAG = "interface"
+
+    type = Attr("@type")
+    mac = Attr("mac@address")
+    network = Attr("source@network")
+    model = Attr("model@type")
+
+
+class Graphics(Element):
+    """A console: VNC or SPICE."""
+
+    TAG = "graphics"
+
+    type = Attr("@type")
+    share_policy = Attr("@sharePolicy")
+    autoport = Attr("@autoport")
+    host = Attr("@listen")
+    port = Attr("@port", int)
+    tls_port = Attr("@tlsPort", int)
+    listen_type = Attr("listen@type")
+    socket = Attr("listen@socket")
+    agent_mouse = Attr("mouse@mode")
+
+
+class Video(Element):
+    """A graphics card."""
+
+    TAG = "video"
+
+    model = Attr("model@type")
+    heads = Attr("model@heads", int)
+
+
+class Input(Element):
+    """A keyboard or pointer."""
+
+    TAG = "input"
+
+    type = Attr("@type")
+    bus = Attr("@bus")
+
+
+class Channel(Element):
+    """A channel between host and guest over virtio-serial."""
+
+    TAG = "channel"
+
+    type = Attr("@type")
+    clipboard = Attr("source/clipboard@copypaste")
+    mouse = Attr("source/mouse@mode")
+    target_type = Attr("target@type")
+    name = Attr("target@name")
+    state = Attr("target@state")
+
+
+class Serial(Element):
+    """A serial port."""
+
+    TAG = "serial"
+
+    type = Attr("@type")
+    port = Attr("target@port", int)
+
+
+class Console(Element):
+    """What `virsh console` opens: here the first serial port."""
+
+    TAG = "console"
+
+    type = Attr("@type")
+    target_type = Attr("target@type")
+    port = Attr("target@port", int)
+
+
+class Rng(Element):
+    """A source of randomness for the guest."""
+
+    TAG = "rng"
+
+    model = Attr("@model")
+    backend_model = Attr("backend@model")
+    backend = Text("backend")
+
+
+class Balloon(Element):
+    """The memory balloon, which also tells what the guest uses. `period`: seconds between two reports."""
+
+    TAG = "memballoon"
+
+    model = Attr("@model")
+    period = Attr("stats@period", int)

@@ -1,0 +1,76 @@
+"""A domain, as far as Berth speaks of it. Source: libvirt's formatdomain page."""
+
+from broker.virt.drivers.libvirt.domain_xml.devices import (
+    Balloon,
+    Channel,
+    Console,
+    Disk,
+    Graphics,
+    Input,
+    Interface,
+    Rng,
+    Serial,
+    Video,
+)
+from broker.virt.drivers.libvirt.domain_xml.mapping import MARK, Attr, Children, Element, Flag, Text
+
+
+class Timer(Element):
+    """How the guest's clock treats ticks that came late."""
+
+    TAG = "timer"
+
+    name = Attr("@name")
+    tick_policy = Attr("@tickpolicy")
+    present = Attr("@present")
+
+
+class Machine(Element):
+    """The domain. Memory in the unit of `memory_unit` (KiB when libvirt wrote the document).
+
+    `mark`, `owned` and `run` are Berth's own words in the metadata: the machine's id, the targets and MAC
+    addresses that came from a spec (so that one taken out of the spec is removed and a foreign one stays),
+    and a random word written before each start (so that two runs with one domain id can be told apart).
+    """
+
+    TAG = "domain"
+
+    type = Attr("@type")
+    name = Text("name")
+    uuid = Text("uuid")
+    title = Text("title")
+    mark = Attr(f"metadata/{MARK}@id")
+    owned = Attr(f"metadata/{MARK}@owned")
+    run = Attr(f"metadata/{MARK}@run")
+    memory = Text("memory", int)
+    memory_unit = Attr("memory@unit")
+    current_memory = Text("currentMemory", int)
+    current_memory_unit = Attr("currentMemory@unit")
+    vcpus = Text("vcpu", int)
+    os_type = Text("os/type")
+    arch = Attr("os/type@arch")
+    machine = Attr("os/type@machine")
+    acpi = Flag("features/acpi")
+    apic = Flag("features/apic")
+    translation_cache = Text("features/tcg/tb-cache", int)
+    translation_cache_unit = Attr("features/tcg/tb-cache@unit")
+    cpu_mode = Attr("cpu@mode")
+    cpu_check = Attr("cpu@check")
+    clock_offset = Attr("clock@offset")
+    on_poweroff = Text("on_poweroff")
+    on_reboot = Text("on_reboot")
+    on_crash = Text("on_crash")
+    suspend_to_memory = Attr("pm/suspend-to-mem@enabled")
+    suspend_to_disk = Attr("pm/suspend-to-disk@enabled")
+
+    timers = Children("clock/timer", Timer)
+    disks = Children("devices/disk", Disk)
+    interfaces = Children("devices/interface", Interface)
+    graphics = Children("devices/graphics", Graphics)
+    videos = Children("devices/video", Video)
+    inputs = Children("devices/input", Input)
+    channels = Children("devices/channel", Channel)
+    serials = Children("devices/serial", Serial)
+    consoles = Children("devices/console", Console)
+    rngs = Children("devices/rng", Rng)
+    balloons = Children("devices/memballoon", Balloon)

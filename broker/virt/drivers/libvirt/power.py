@@ -1,0 +1,115 @@
+"""Start, stop and everything between. Asking for what already is so succeeds."""
+
+import secrets
+from typing import Literal
+
+import libvirt
+
+from broker.core.text import gettext_noop
+from broker.virt.driver import Refused
+from broker.virt.drivers.libvirt import agent
+from broker.virt.drivers.libvirt.connection import Link
+from broker.virt.drivers.libvirt.domain_xml.machine import Machine
+from broker.virt.drivers.libvirt.domain_xml.mapping import NAMESPACE
+
+_PAUSED = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PMSUSPENDED)
+
+
+class Powering(Link):
+    """The power verbs of a host."""
+
+    def start(self, uuid: str) -> None:
+        with self.calling():
+            domain = self.domain(uuid)
+            if domain.isActive():
+                return
+            if not domain.hasManagedSaveImage():
+                _stamp(domain)
+            try:
+                domain.create()
+            except libvirt.libvirtError as error:
+                if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or not domain.isActive():
+                    raise  # not a race with somebody who started it first
+
+    def shutdown(self, uuid: str, *, via: Literal["acpi", "agent"]) -> None:
+        with self.calling():
+            domain = self.domain(uuid)
+            if not domain.isActive():
+                return
+            if via == "agent":
+                agent.require(domain)
+                domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT)
+            else:
+                domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN)
+
+    def power_off(self, uuid: str) -> None:
+        with self.calling():
+            domain = self.domain(uuid)
+            try:
+                domain.destroy()
+            except libvirt.libvirtError as error:
+                if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or domain.isActive():
+                    raise
+
+    def reboot(self, uuid: str) -> None:
+        with self.calling():
+            domain = self._running(uuid)
+            via_agent = agent.connected(domain)
+            domain.reboot(
+                libvirt.VIR_DOMAIN_REBOOT_GUEST_AGENT if via_agent else libvirt.VIR_DOMAIN_REBOOT_ACPI_POWER_BTN
+            )
+
+    def reset(self, uuid: str) -> None:
+        with self.calling():
+            self._running(uuid).reset()
+
+    def pause(self, uuid: str) -> None:
+        with self.calling():
+            domain = self._running(uuid)
+            if domain.state()[0] not in _PAUSED:
+                domain.suspend()
+
+    def resume(self, uuid: str) -> None:
+        with self.calling():
+            domain = self._running(uuid)
+            if domain.state()[0] in _PAUSED:
+                domain.resume()
+
+    def suspend(self, uuid: str) -> None:
+        with self.calling():
+            domain = self.domain(uuid)
+            if domain.isActive() or not domain.hasManagedSaveImage():
+                domain.managedSave(libvirt.VIR_DOMAIN_SAVE_RUNNING)
+
+    def discard_saved(self, uuid: str) -> None:
+        with self.calling():
+            domain = self.domain(uuid)
+            if domain.hasManagedSaveImage():
+                domain.managedSaveRemove()
+
+    def _running(self, uuid: str) -> libvirt.virDomain:
+        domain = self.domain(uuid)
+        if not domain.isActive():
+            raise Refused(
+                gettext_noop("The machine “%(name)s” is not running."),
+                fix=gettext_noop("Start it first."),
+                name=domain.name(),
+            )
+        return domain
+
+
+def _stamp(domain: libvirt.virDomain) -> None:
+    """Write a new word for the coming run into the metadata of a machine of ours.
+
+    Domain ids start again with libvirtd, so the id alone does not tell two runs apart. A foreign machine is
+    left alone.
+    """
+    machine = Machine.parse(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+    if not machine.mark:
+        return
+    machine.run = secrets.token_hex(4)
+    element = machine.node.find(f"metadata/{{{NAMESPACE}}}machine")
+    text = Machine(element).xml()
+    domain.setMetadata(
+        libvirt.VIR_DOMAIN_METADATA_ELEMENT, text, "berth", NAMESPACE, libvirt.VIR_DOMAIN_AFFECT_CONFIG
+    )

@@ -1,0 +1,24 @@
+"""The nouns of the virtualization manager."""
+
+from .cluster import Cluster
+from .disk import Disk
+from .host import Host
+from .machine import VirtualMachine
+from .network import Network, Nic
+from .observed import ForeignMachine, Sample
+from .storage import StorageDomain
+from .template import TemplateVersion, VmTemplate
+
+__all__ = [
+    "Cluster",
+    "Disk",
+    "ForeignMachine",
+    "Host",
+    "Network",
+    "Nic",
+    "Sample",
+    "StorageDomain",
+    "TemplateVersion",
+    "VirtualMachine",
+    "VmTemplate",
+]

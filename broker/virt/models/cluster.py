@@ -1,0 +1,19 @@
+"""Cluster: hosts among which machines are placed, with the storage and networks they share."""
+
+import uuid
+
+from django.db import models
+
+
+class Cluster(models.Model):
+    access_kind = "cluster"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=64, unique=True)
+    description = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name

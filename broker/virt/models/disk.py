@@ -1,0 +1,35 @@
+"""Disk: one image of a machine. `generation` grows with each reset, and with it the name of the volume."""
+
+import uuid
+
+from django.db import models
+
+from .machine import VirtualMachine
+from .storage import StorageDomain
+
+
+class Disk(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    vm = models.ForeignKey(VirtualMachine, on_delete=models.CASCADE, related_name="disks")
+    storage = models.ForeignKey(StorageDomain, on_delete=models.PROTECT, related_name="disks")
+    target = models.CharField(max_length=8, default="vda")
+    order = models.PositiveSmallIntegerField(default=0)
+    generation = models.PositiveIntegerField(default=0)
+    volume = models.CharField(max_length=128)
+    path = models.CharField(max_length=512, blank=True, editable=False)
+    size_bytes = models.PositiveBigIntegerField(default=0)
+    allocated_bytes = models.PositiveBigIntegerField(default=0, editable=False)
+
+    class Meta:
+        ordering = ("order",)
+        constraints = (
+            models.UniqueConstraint(fields=("vm", "target"), name="disk_target_once"),
+            models.UniqueConstraint(fields=("storage", "volume"), name="volume_once_per_storage"),
+        )
+
+    def __str__(self) -> str:
+        return self.volume
+
+    def volume_name(self, generation: int) -> str:
+        """The file name of this disk in `generation`; unique for ever, so a step can probe for it."""
+        return f"{self.id}.{generation}.qcow2"

@@ -1,0 +1,66 @@
+"""VirtualMachine: what is wanted of a machine, and what was last seen of it."""
+
+import uuid
+
+from django.db import models
+
+from broker.core import clock
+from broker.virt.driver import PowerState
+from broker.virt.states import VmState
+
+from .cluster import Cluster
+from .host import Host
+from .template import TemplateVersion
+
+
+class VirtualMachine(models.Model):
+    """`state` is our lifecycle; `power_state` what the host said at `observed_at`; what is under way is a Job.
+
+    The columns from `power_state` on are written by the monitor alone, never older over newer.
+    `boot_id` names the present run; `definition` is the digest of the definition we last wrote or accepted,
+    `observed_definition` of the one on the host: they differ when somebody edited it behind our back.
+    """
+
+    access_kind = "vm"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="vms")
+    host = models.ForeignKey(Host, null=True, blank=True, on_delete=models.PROTECT, related_name="vms")
+    template_version = models.ForeignKey(
+        TemplateVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="vms"
+    )
+    linked = models.BooleanField(default=True)
+    name = models.CharField(max_length=64, unique=True)
+    title = models.CharField(max_length=128, blank=True)
+    description = models.TextField(blank=True)
+    vcpus = models.PositiveSmallIntegerField(default=1)
+    memory_mib = models.PositiveIntegerField(default=1024)
+    machine = models.CharField(max_length=16, default="q35")
+    graphics = models.JSONField(default=list)
+    state = models.CharField(max_length=12, default=VmState.CREATING, choices=[(s, s) for s in VmState])
+    created_at = models.DateTimeField(default=clock.now)
+    shutdown_asked_at = models.DateTimeField(null=True, blank=True)
+
+    power_state = models.CharField(max_length=12, default=PowerState.UNKNOWN, choices=[(s, s) for s in PowerState])
+    power_reason = models.CharField(max_length=64, blank=True)
+    observed_at = models.DateTimeField(null=True, editable=False)
+    boot_id = models.CharField(max_length=64, blank=True, editable=False)
+    booted_at = models.DateTimeField(null=True, editable=False)
+    definition = models.CharField(max_length=64, blank=True, editable=False)
+    observed_definition = models.CharField(max_length=64, blank=True, editable=False)
+    consoles = models.JSONField(default=list, editable=False)
+    guest = models.JSONField(default=dict, editable=False)
+    guest_at = models.DateTimeField(null=True, editable=False)
+    cpu_percent = models.PositiveSmallIntegerField(null=True, editable=False)
+    memory_used_bytes = models.PositiveBigIntegerField(null=True, editable=False)
+
+    class Meta:
+        ordering = ("name",)
+        indexes = (
+            models.Index(fields=("power_state",)),
+            models.Index(fields=("state",)),
+            models.Index(fields=("host", "power_state")),
+        )
+
+    def __str__(self) -> str:
+        return self.name

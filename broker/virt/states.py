@@ -1,0 +1,87 @@
+"""The lives of machines, disks, template versions and hosts: our own states, not what a hypervisor says."""
+
+from enum import StrEnum
+
+from broker.core.states import Machine, transition
+from broker.core.text import gettext_noop as N_
+
+
+class VmState(StrEnum):
+    CREATING = "creating"
+    READY = "ready"
+    DELETING = "deleting"
+    BROKEN = "broken"
+
+
+VM = Machine(
+    name="vm",
+    states=VmState,
+    initial=VmState.CREATING,
+    transitions={
+        "created": transition("creating", VmState.READY),
+        "delete": transition("ready broken", VmState.DELETING),
+        "keep": transition("deleting", VmState.READY),
+        "break": transition("creating ready deleting", VmState.BROKEN),
+        "mend": transition("broken", VmState.READY),
+    },
+    meanings={
+        VmState.CREATING: N_("Its disks and definition are being made."),
+        VmState.READY: N_("It exists; its power state says whether it runs."),
+        VmState.DELETING: N_("It is being removed from its host; the row goes last."),
+        VmState.BROKEN: N_("Something of it is missing or wrong; its page says what."),
+    },
+    unstable={
+        VmState.CREATING: "Its vm.create job ends it: created, or removed by the undo.",
+        VmState.DELETING: "Its vm.delete job ends it: the row is gone, or kept by the undo.",
+    },
+    sets={"usable": frozenset({VmState.READY}), "deletable": frozenset({VmState.READY, VmState.BROKEN})},
+)
+
+
+class VersionState(StrEnum):
+    BUILDING = "building"
+    READY = "ready"
+    DELETING = "deleting"
+
+
+VERSION = Machine(
+    name="template version",
+    states=VersionState,
+    initial=VersionState.BUILDING,
+    transitions={
+        "built": transition("building", VersionState.READY),
+        "delete": transition("ready", VersionState.DELETING),
+        "keep": transition("deleting", VersionState.READY),
+    },
+    meanings={
+        VersionState.BUILDING: N_("Its image is being copied."),
+        VersionState.READY: N_("Machines can be made from it."),
+        VersionState.DELETING: N_("Its image is being removed."),
+    },
+    unstable={
+        VersionState.BUILDING: "Its template.import job ends it: built, or removed by the undo.",
+        VersionState.DELETING: "Its template.delete-version job ends it.",
+    },
+    sets={"usable": frozenset({VersionState.READY})},
+)
+
+
+class HostState(StrEnum):
+    ACTIVE = "active"
+    MAINTENANCE = "maintenance"
+
+
+HOST = Machine(
+    name="host",
+    states=HostState,
+    initial=HostState.ACTIVE,
+    transitions={
+        "maintain": transition("active", HostState.MAINTENANCE),
+        "activate": transition("maintenance", HostState.ACTIVE),
+    },
+    meanings={
+        HostState.ACTIVE: N_("Machines may be started on it."),
+        HostState.MAINTENANCE: N_("No machine is started on it; those that run go on."),
+    },
+    sets={"schedulable": frozenset({HostState.ACTIVE})},
+)

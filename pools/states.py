@@ -1,0 +1,70 @@
+"""The lives of pools and desktops."""
+
+from enum import StrEnum
+
+from broker.core.states import Machine, transition
+from broker.core.text import gettext_noop as N_
+
+
+class DesktopState(StrEnum):
+    BUILDING = "building"
+    FREE = "free"
+    ASSIGNED = "assigned"
+    RESETTING = "resetting"
+    RETIRING = "retiring"
+    BROKEN = "broken"
+
+
+DESKTOP = Machine(
+    name="desktop",
+    states=DesktopState,
+    initial=DesktopState.BUILDING,
+    transitions={
+        "built": transition("building", DesktopState.FREE),
+        "assign": transition("free", DesktopState.ASSIGNED),
+        "release": transition("assigned", DesktopState.FREE),
+        "release_reset": transition("assigned", DesktopState.RESETTING),
+        "reset": transition("free broken", DesktopState.RESETTING),
+        "reset_done": transition("resetting", DesktopState.FREE),
+        "retire": transition("free broken building", DesktopState.RETIRING),
+        "keep": transition("retiring", DesktopState.BROKEN),
+        "break": transition("building free resetting", DesktopState.BROKEN),
+        "mend": transition("broken", DesktopState.FREE),
+    },
+    meanings={
+        DesktopState.BUILDING: N_("Its machine is being made."),
+        DesktopState.FREE: N_("Nobody has it; it can be handed out, running or not."),
+        DesktopState.ASSIGNED: N_("Somebody has it."),
+        DesktopState.RESETTING: N_("Given back; what its user left is being removed."),
+        DesktopState.RETIRING: N_("It is being removed from the pool."),
+        DesktopState.BROKEN: N_("It could not be made or reset; it is not handed out."),
+    },
+    unstable={
+        DesktopState.BUILDING: "pools.reconcile: built when its machine is ready, broken when the job ended otherwise.",
+        DesktopState.RESETTING: "pools.reconcile: enqueues the reset again until it succeeds or the desktop is broken.",
+        DesktopState.RETIRING: "pools.reconcile: enqueues the deletion again; the row goes with its machine.",
+    },
+    sets={
+        "available": frozenset({DesktopState.FREE}),
+        "counted": frozenset(DesktopState) - {DesktopState.RETIRING},
+    },
+)
+
+
+class PoolState(StrEnum):
+    ACTIVE = "active"
+    DELETING = "deleting"
+
+
+POOL = Machine(
+    name="pool",
+    states=PoolState,
+    initial=PoolState.ACTIVE,
+    transitions={"delete": transition("active", PoolState.DELETING)},
+    meanings={
+        PoolState.ACTIVE: N_("Desktops are made, kept ready and handed out."),
+        PoolState.DELETING: N_("No desktop is handed out; the pool goes when its last desktop has gone."),
+    },
+    unstable={PoolState.DELETING: "pools.reconcile: retires its desktops and removes the row after the last."},
+    sets={"open": frozenset({PoolState.ACTIVE})},
+)

@@ -1,0 +1,7 @@
+"""App: every door over HTTP."""
+
+from django.apps import AppConfig
+
+
+class PortalConfig(AppConfig):
+    name = "portal"

@@ -1,0 +1,65 @@
+"""What every request gets: a correlation id, an actor, and errors that say what to do."""
+
+import re
+import secrets
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils.translation import gettext
+
+from broker.access.actor import Actor
+from broker.core.errors import BerthError
+
+Handler = Callable[[HttpRequest], HttpResponse]
+_SAFE_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+
+
+class CorrelationMiddleware:
+    """One id for a request and all that follows from it; a sane one from the client is kept."""
+
+    def __init__(self, get_response: Handler):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        given = request.headers.get("X-Request-ID", "")
+        request.correlation = given if _SAFE_ID.fullmatch(given) else secrets.token_hex(12)  # type: ignore[attr-defined]
+        response = self.get_response(request)
+        response["X-Request-ID"] = request.correlation  # type: ignore[attr-defined]
+        return response
+
+
+class ActorMiddleware:
+    """request.actor: who acts."""
+
+    def __init__(self, get_response: Handler):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request.actor = Actor.of(request)  # type: ignore[attr-defined]
+        return self.get_response(request)
+
+
+class BerthErrorMiddleware:
+    """A BerthError that a page did not handle becomes a page, or a small fragment for htmx, with its cause and fix."""
+
+    def __init__(self, get_response: Handler):
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, BerthError):
+            return None
+        message, fix = sentence(error.template, error.params), sentence(error.fix_template, error.params)
+        if request.headers.get("Accept", "").startswith("application/json"):
+            return JsonResponse({"code": error.code, "message": message, "fix": fix}, status=error.status)
+        context = {"message": message, "fix": fix, "status": error.status, "error": error}
+        return render(request, "errors/refused.html", context, status=error.status)
+
+
+def sentence(template: str, params: dict[str, object]) -> str:
+    """A %-template in the reader's language."""
+    text = gettext(template) if template else ""
+    return text % params if params else text

@@ -1,0 +1,11 @@
+/* What every signed-in page runs. Each module minds one thing and finds its own elements. */
+
+import "./toasts.js";
+import "./confirm.js";
+import "./shortcuts.js";
+import "./times.js";
+import "./filters.js";
+import "./live.js";
+import "./copy.js";
+
+if (document.querySelector("time-chart")) import("./charts.js");

@@ -1,0 +1,181 @@
+/* The console page: gets a ticket, shows the screen, says why it ended, and comes back by itself. */
+
+import { applyChoices, toolbar } from "./console/toolbar.js";
+import { clipboardPanel } from "./console/clipboard.js";
+import { openScreen } from "./console/screen.js";
+import { fill, pageData } from "./texts.js";
+
+const data = pageData("console-data");
+const { texts, closing } = data;
+const stage = document.getElementById("stage");
+const curtain = document.getElementById("curtain");
+const retry = { first: 400, most: 10000, patience: 15 * 60 * 1000 };
+
+let screen = null;
+let phase = "idle"; // idle, asking, opening, open, waiting (for a retry), ended
+let failures = 0;
+let lostAt = 0;
+let timer;
+let leaving = false;
+
+const shown = () => (phase === "open" ? screen : null);
+const showBar = toolbar(document.getElementById("toolbar"), shown);
+const watchClipboard = clipboardPanel(document.getElementById("clipboard"), shown);
+const ready = () => document.getElementById("live").dataset.ready === "yes";
+
+function setPhase(next) {
+  phase = next;
+  document.body.dataset.phase = next;
+}
+
+/** The sheet over the screen. `busy` turns the wheel; `again` offers the button that connects. */
+function say(title, { text = "", busy = false, again = false } = {}) {
+  curtain.hidden = false;
+  curtain.querySelector("[data-title]").textContent = title;
+  curtain.querySelector("[data-text]").textContent = text;
+  curtain.querySelector("[data-busy]").hidden = !busy;
+  curtain.querySelector("[data-again]").hidden = !again;
+}
+
+async function askTicket() {
+  const answer = await fetch(data.ticketUrl, {
+    method: "POST",
+    credentials: "same-origin",
+    redirect: "manual",
+    headers: { "X-CSRFToken": data.csrf, Accept: "application/json", "Content-Type": "application/json" },
+    body: JSON.stringify({ kind: "vnc", view_only: data.viewOnly }),
+  });
+  if (answer.type === "opaqueredirect") return { status: 401 };
+  const isJson = (answer.headers.get("content-type") || "").includes("json");
+  return { status: answer.status, ...(isJson ? await answer.json() : {}) };
+}
+
+async function connect() {
+  clearTimeout(timer);
+  if (["asking", "opening", "open"].includes(phase)) return;
+  if (!ready()) {
+    setPhase("idle");
+    curtain.hidden = true; // the page's own panel tells what the machine is doing
+    return;
+  }
+  setPhase("asking");
+  say(failures ? texts.reconnecting : texts.connecting, { busy: true });
+  let answer;
+  try {
+    answer = await askTicket();
+  } catch {
+    again(texts.unreachable);
+    return;
+  }
+  if (answer.status === 401) {
+    location.reload(); // the session is over: the server sends the browser to the sign-in page
+  } else if (answer.ticket) {
+    open(answer);
+  } else if (answer.retry || answer.status >= 500) {
+    again(answer.message || texts.unreachable, answer.fix);
+  } else {
+    end(answer.message || texts.refused, answer.fix);
+  }
+}
+
+function open(answer) {
+  setPhase("opening");
+  let closed = null;
+  screen = openScreen(stage, answer, (code, reason) => {
+    closed = { code, reason };
+    finished(closed);
+  });
+  const current = screen;
+  screen.viewOnly = Boolean(answer.view_only);
+  document.getElementById("view-only").hidden = !answer.view_only;
+  applyChoices(screen);
+  watchClipboard(screen);
+  screen.addEventListener("connect", () => {
+    setPhase("open");
+    failures = 0;
+    curtain.hidden = true;
+    showBar();
+    current.focus();
+  });
+  screen.addEventListener("desktopname", (event) => {
+    document.body.dataset.desktop = event.detail.name;
+  });
+  screen.addEventListener("securityfailure", () => end(texts.refused));
+  screen.addEventListener("bell", () => stage.classList.toggle("bell"));
+}
+
+function finished({ code, reason }) {
+  screen = null;
+  if (leaving || phase === "ended") return;
+  const known = closing[code];
+  if (phase === "ended-by-user") {
+    end(texts.closed);
+  } else if (known) {
+    if (known.again) again(known.text, known.fix);
+    else end(known.text, known.fix);
+  } else if (code === 1000) {
+    end(texts.closed);
+  } else {
+    again(texts.lost, reason);
+  }
+}
+
+/** Try again by itself, after a growing pause; after 15 minutes only by hand. */
+function again(text, fix = "") {
+  if (!failures) lostAt = Date.now();
+  failures += 1;
+  if (Date.now() - lostAt > retry.patience) {
+    end(text, fix);
+    return;
+  }
+  setPhase("waiting");
+  const wait = Math.min(retry.most, retry.first * 1.7 ** (failures - 1)) * (0.8 + Math.random() * 0.4);
+  const seconds = Math.round(wait / 1000);
+  say(text, {
+    text: [fix, seconds >= 2 ? fill(texts.againIn, { seconds }) : texts.againNow].filter(Boolean).join(" "),
+    busy: true,
+    again: seconds >= 2,
+  });
+  timer = setTimeout(connect, wait);
+}
+
+function end(text, fix = "") {
+  setPhase("ended");
+  say(text, { text: fix, again: true });
+  curtain.querySelector("[data-again]").focus();
+}
+
+curtain.querySelector("[data-again]").addEventListener("click", () => {
+  failures = 0;
+  setPhase("idle");
+  connect();
+});
+document.querySelector("[data-disconnect]").addEventListener("click", () => {
+  clearTimeout(timer);
+  if (screen) {
+    setPhase("ended-by-user");
+    screen.disconnect();
+  } else {
+    end(texts.closed);
+  }
+});
+
+// The machine came up, or was started again: then the screen comes without a press.
+document.addEventListener("berth:refreshed", () => {
+  if ((phase === "idle" || phase === "waiting") && ready()) connect();
+  else if (phase === "waiting" && !ready()) connect();
+});
+addEventListener("online", () => phase === "waiting" && connect());
+addEventListener("pagehide", () => {
+  leaving = true;
+  screen?.disconnect();
+});
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  leaving = false;
+  setPhase("idle");
+  connect();
+});
+
+document.documentElement.dataset.consoleReady = "yes";
+connect();

@@ -1,0 +1,41 @@
+/* The remote screen: noVNC's RFB with what Berth adds around it. */
+
+import RFB from "../../../vendor/novnc/core/rfb.js";
+
+/** How the picture meets the window: shrink to fit, ask the guest for the window's size, or one to one. */
+export const fits = ["scale", "resize", "actual"];
+
+export class Screen extends RFB {
+  /** By position (false) the guest's own layout decides; by character (true) the typed letter is sent. */
+  byCharacter = false;
+
+  /** Without a key position noVNC sends the character alone, and QEMU looks for a key that makes it. */
+  sendKey(keysym, code, down) {
+    super.sendKey(keysym, this.byCharacter && keysym ? null : code, down);
+  }
+
+  setFit(fit) {
+    this.scaleViewport = fit === "scale";
+    this.resizeSession = fit === "resize";
+    this.clipViewport = fit === "actual";
+    this.dragViewport = false;
+  }
+
+  /** 0 (least data) to 9 (best picture). */
+  setQuality(level) {
+    this.qualityLevel = level;
+    this.compressionLevel = level > 6 ? 2 : 6;
+  }
+}
+
+/** Open a console with a fresh ticket. The ticket travels as a websocket protocol, never in the address.
+ *
+ * `onclose` gets the websocket's close code and reason, which noVNC keeps to itself. */
+export function openScreen(element, { path, ticket }, onclose) {
+  const address = new URL(path, location.href);
+  address.protocol = address.protocol.replace("http", "ws");
+  const socket = new WebSocket(address, ["binary", `berth.ticket.${ticket}`]);
+  socket.binaryType = "arraybuffer";
+  socket.addEventListener("close", (event) => onclose(event.code, event.reason));
+  return new Screen(element, socket, { shared: true });
+}

@@ -1,0 +1,92 @@
+/* Keeps the page true without a reload.
+ *
+ * The server sends {kind, id} over /live/ when something the user may see has changed. A page says what it
+ * shows in <… id="live" data-live="vm job">: kinds, or kind:id for one object. News that fits makes the page
+ * fetch its own address again; htmx morphs the answer in, so that focus, menus and pictures stay. */
+
+import { pageData } from "./texts.js";
+
+const region = () => document.getElementById("live");
+const settle = 120; // ms in which further news joins the same fetch
+const retry = { first: 500, most: 15000 };
+
+let socket;
+let failures = 0;
+let pending = 0;
+let running = false;
+let again = false;
+
+/** Fetch the page's fragment once more; calls during a fetch lead to one more after it. */
+export async function refresh() {
+  if (!region() || !window.htmx) return;
+  if (running) {
+    again = true;
+    return;
+  }
+  running = true;
+  try {
+    await window.htmx.ajax("GET", location.pathname + location.search, {
+      target: "#live",
+      swap: "outerMorph",
+      live: true,
+    });
+    document.dispatchEvent(new CustomEvent("berth:refreshed"));
+  } finally {
+    running = false;
+    if (again) {
+      again = false;
+      soon();
+    }
+  }
+}
+
+function soon() {
+  clearTimeout(pending);
+  pending = setTimeout(refresh, settle);
+}
+
+function concerns({ kind, id }) {
+  const wanted = (region()?.dataset.live || "").split(" ");
+  return wanted.includes(kind) || wanted.includes(`${kind}:${id}`);
+}
+
+function offline(shown) {
+  const bar = document.getElementById("offline");
+  if (bar) bar.hidden = !shown;
+}
+
+function connect() {
+  const address = new URL("/live/", location.href);
+  address.protocol = address.protocol.replace("http", "ws");
+  socket = new WebSocket(address);
+  socket.addEventListener("open", () => {
+    offline(false);
+    document.documentElement.dataset.liveSocket = "open";
+    if (failures) soon(); // what happened meanwhile was not told
+    failures = 0;
+  });
+  socket.addEventListener("message", (event) => {
+    const news = JSON.parse(event.data);
+    document.dispatchEvent(new CustomEvent("berth:news", { detail: news }));
+    if (concerns(news)) soon();
+  });
+  socket.addEventListener("close", (event) => {
+    document.documentElement.dataset.liveSocket = "closed";
+    if (event.code === pageData("texts").signedOutCode) {
+      location.reload(); // the session is over: the server sends the browser to the sign-in page
+      return;
+    }
+    failures += 1;
+    if (failures > 2) offline(true);
+    const wait = Math.min(retry.most, retry.first * 2 ** (failures - 1));
+    setTimeout(connect, wait * (0.75 + Math.random() / 2));
+  });
+}
+
+// Whoever acts sees the effect at once, before the news comes round.
+document.addEventListener("berth:refresh", soon);
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "visible" && socket?.readyState !== WebSocket.OPEN) soon();
+});
+
+if (region() || document.body.dataset.live !== undefined) connect();

@@ -1,0 +1,25 @@
+"""Run jobs in the test's own thread, as a worker would, until nothing is due."""
+
+from datetime import timedelta
+
+from django.db.models import F
+
+from broker.core import clock
+from broker.jobs.models import Job
+from broker.jobs.runner import Runner
+from broker.jobs.states import ACTIVE
+
+
+def run_all(*, rounds: int = 200, skip_waiting: bool = True) -> None:
+    """Do every active job to its end. With `skip_waiting`, waiting times are cut short instead of waited for."""
+    for _ in range(rounds):
+        active = Job.objects.filter(state__in=ACTIVE)
+        if skip_waiting:
+            active.filter(next_run_at__gt=clock.now()).update(next_run_at=clock.now() - timedelta(seconds=1))
+        due = list(active.filter(next_run_at__lte=clock.now()).order_by(F("created_at")).values_list("pk", flat=True))
+        if not due:
+            return
+        for job_id in due:
+            Runner().run(job_id)
+    left = list(Job.objects.filter(state__in=ACTIVE).values_list("plan", "state", "message"))
+    raise AssertionError(f"jobs do not come to an end: {left}")
