@@ -10,6 +10,10 @@ class AccessConfig(AppConfig):
     name = "broker.access"
 
     def ready(self) -> None:
+        from .kinds import register
+
+        register("job", "jobs.Job", owner="actor_id", owner_verbs=("job.view", "job.cancel"))
+        register("event", "events.Event", owner="actor_id", owner_verbs=("event.view",))
         post_migrate.connect(_sync_roles, sender=self)
 
 

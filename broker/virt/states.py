@@ -19,7 +19,7 @@ VM = Machine(
     initial=VmState.CREATING,
     transitions={
         "created": transition("creating", VmState.READY),
-        "delete": transition("ready broken", VmState.DELETING),
+        "delete": transition("creating ready broken", VmState.DELETING),
         "keep": transition("deleting", VmState.READY),
         "break": transition("creating ready deleting", VmState.BROKEN),
         "mend": transition("broken", VmState.READY),
@@ -34,7 +34,7 @@ VM = Machine(
         VmState.CREATING: "Its vm.create job ends it: created, or removed by the undo.",
         VmState.DELETING: "Its vm.delete job ends it: the row is gone, or kept by the undo.",
     },
-    sets={"usable": frozenset({VmState.READY}), "deletable": frozenset({VmState.READY, VmState.BROKEN})},
+    sets={"usable": frozenset({VmState.READY}), "deletable": frozenset({VmState.CREATING, VmState.READY, VmState.BROKEN})},
 )
 
 
@@ -50,7 +50,7 @@ VERSION = Machine(
     initial=VersionState.BUILDING,
     transitions={
         "built": transition("building", VersionState.READY),
-        "delete": transition("ready", VersionState.DELETING),
+        "delete": transition("building ready", VersionState.DELETING),
         "keep": transition("deleting", VersionState.READY),
     },
     meanings={

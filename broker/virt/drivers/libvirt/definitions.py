@@ -32,14 +32,13 @@ class Defining(Emulation, Link):
             domain = None
         with self.calling():
             if domain is None:
-                self._define(fresh(spec, emulated=self.emulation()[0]), spec)
+                self.connection.defineXML(fresh(spec, emulated=self.emulation()[0]).xml())
                 return
-            present = domain.XMLDesc(_FULL)
-            machine = Machine.parse(present)
+            machine = Machine.parse(domain.XMLDesc(_FULL))
             before = machine.xml()
             apply(spec, machine)
             if machine.xml() != before:
-                self._define(machine, spec)
+                self.connection.defineXML(machine.xml())
 
     def undefine(self, uuid: str) -> None:
         try:
@@ -66,6 +65,3 @@ class Defining(Emulation, Link):
             if domain.name() != spec.name:
                 domain.rename(spec.name)
             return domain
-
-    def _define(self, machine: Machine, spec: MachineSpec) -> None:
-        self.connection.defineXML(machine.xml())

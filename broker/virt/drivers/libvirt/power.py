@@ -4,13 +4,13 @@ import secrets
 from typing import Literal
 
 import libvirt
+from lxml import etree
 
 from broker.core.text import gettext_noop
 from broker.virt.driver import Refused
-from broker.virt.drivers.libvirt import agent
+from broker.virt.drivers.libvirt import agent, clipboard
 from broker.virt.drivers.libvirt.connection import Link
-from broker.virt.drivers.libvirt.domain_xml.machine import Machine
-from broker.virt.drivers.libvirt.domain_xml.mapping import NAMESPACE
+from broker.virt.drivers.libvirt.domain_xml.mapping import NAMESPACE, PARSER
 
 _PAUSED = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PMSUSPENDED)
 
@@ -23,13 +23,17 @@ class Powering(Link):
             domain = self.domain(uuid)
             if domain.isActive():
                 return
-            if not domain.hasManagedSaveImage():
+            saved = domain.hasManagedSaveImage()
+            if not saved:
                 _stamp(domain)
             try:
                 domain.create()
             except libvirt.libvirtError as error:
                 if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or not domain.isActive():
-                    raise  # not a race with somebody who started it first
+                    raise
+                return  # somebody started it first
+            if saved:
+                clipboard.plug(domain)
 
     def shutdown(self, uuid: str, *, via: Literal["acpi", "agent"]) -> None:
         with self.calling():
@@ -78,8 +82,14 @@ class Powering(Link):
     def suspend(self, uuid: str) -> None:
         with self.calling():
             domain = self.domain(uuid)
-            if domain.isActive() or not domain.hasManagedSaveImage():
+            if not domain.isActive() and domain.hasManagedSaveImage():
+                return
+            clipboard.unplug(domain)
+            try:
                 domain.managedSave(libvirt.VIR_DOMAIN_SAVE_RUNNING)
+            except libvirt.libvirtError:
+                clipboard.plug(domain)
+                raise
 
     def discard_saved(self, uuid: str) -> None:
         with self.calling():
@@ -104,12 +114,14 @@ def _stamp(domain: libvirt.virDomain) -> None:
     Domain ids start again with libvirtd, so the id alone does not tell two runs apart. A foreign machine is
     left alone.
     """
-    machine = Machine.parse(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
-    if not machine.mark:
-        return
-    machine.run = secrets.token_hex(4)
-    element = machine.node.find(f"metadata/{{{NAMESPACE}}}machine")
-    text = Machine(element).xml()
-    domain.setMetadata(
-        libvirt.VIR_DOMAIN_METADATA_ELEMENT, text, "berth", NAMESPACE, libvirt.VIR_DOMAIN_AFFECT_CONFIG
-    )
+    kind, scope = libvirt.VIR_DOMAIN_METADATA_ELEMENT, libvirt.VIR_DOMAIN_AFFECT_CONFIG
+    try:
+        present = etree.fromstring(domain.metadata(kind, NAMESPACE, scope), PARSER)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_METADATA:
+            return
+        raise
+    # without our prefix: libvirt adds the namespace itself and refuses one that is there
+    element = etree.Element("machine", dict(present.attrib))
+    element.set("run", secrets.token_hex(4))
+    domain.setMetadata(kind, etree.tostring(element, encoding="unicode"), "berth", NAMESPACE, scope)

@@ -1,0 +1,1 @@
+"""Verbs about rights and jobs: one module each."""

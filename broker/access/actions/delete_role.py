@@ -1,0 +1,28 @@
+"""Remove a role of one's own that nobody holds."""
+
+from django.db import transaction
+
+from broker.access.actor import Actor
+from broker.access.models import Role
+from broker.access.require import require
+from broker.core.errors import Conflict
+from broker.core.text import gettext_noop as N_
+from broker.events.record import record
+
+from .edit_role import ensure_own
+
+
+@transaction.atomic
+def delete_role(*, actor: Actor, role: Role) -> None:
+    """Raises Denied, or Conflict for a builtin role or one that is granted to somebody."""
+    require(actor, "system.manage")
+    ensure_own(role)
+    if holders := role.grants.count():
+        raise Conflict(
+            N_("The role %(name)s is granted %(count)s times."),
+            fix=N_("Take those grants away first."),
+            name=role.name,
+            count=holders,
+        )
+    record("role.deleted", actor=actor, subject=role, message=N_("Role %(name)s was removed"), name=role.name)
+    role.delete()

@@ -1,0 +1,40 @@
+"""Change what a role of one's own may do. Builtin roles stay as they are."""
+
+from django.db import transaction
+
+from broker.access.actor import Actor
+from broker.access.administrators import ensure_one_is_left
+from broker.access.models import Role
+from broker.access.require import require
+from broker.access.verbs import checked_verbs
+from broker.core.errors import Conflict
+from broker.core.text import gettext_noop as N_
+from broker.events.record import record
+
+
+@transaction.atomic
+def edit_role(*, actor: Actor, role: Role, title: str | None = None, verbs: list[str] | None = None) -> Role:
+    """Returns the role. Raises Denied, Invalid, or Conflict for a builtin role or when no administrator would be left."""
+    require(actor, "system.manage")
+    ensure_own(role)
+    if title is not None:
+        role.title = title
+    if verbs is not None:
+        role.verbs = checked_verbs(verbs)
+    role.save(update_fields=["title", "verbs"])
+    ensure_one_is_left()
+    record(
+        "role.changed", actor=actor, subject=role, message=N_("Role %(name)s was changed: %(verbs)s"),
+        name=role.name, verbs=", ".join(role.verbs),
+    )  # fmt: skip
+    return role
+
+
+def ensure_own(role: Role) -> None:
+    """Raise Conflict for a role that comes with Berth."""
+    if role.builtin:
+        raise Conflict(
+            N_("The role %(name)s comes with Berth and cannot be changed."),
+            fix=N_("Make a role of your own with the rights you want."),
+            name=role.name,
+        )

@@ -1,0 +1,44 @@
+"""The way to a machine's screen for engines that use one thread a console: the same handshake, blocking."""
+
+import socket
+
+from .closing import NONSENSE, UNREACHABLE
+from .desk import Refused, Target
+from .dial import keep_watch
+from .floor import Floor
+from .rfb import RfbError
+from .rfb.hypervisor import HypervisorHandshake, Stage
+
+
+def dial_blocking(target: Target, floor: Floor) -> tuple[socket.socket, bytes]:
+    """Connect and settle security; returns the socket and what the machine sent early. Raises Refused."""
+    if not target.unix and floor.hypervisor_tls is None:
+        raise Refused(UNREACHABLE)
+    sock = socket.socket()
+    try:
+        if target.unix:
+            sock.close()
+            sock = socket.socket(socket.AF_UNIX)
+            sock.settimeout(floor.limits.handshake)
+            sock.connect(target.unix)
+        else:
+            sock.close()
+            sock = socket.create_connection((target.host, target.port), floor.limits.handshake)
+            keep_watch(sock)
+        handshake = HypervisorHandshake(tls=not target.unix)
+        while handshake.stage is not Stage.DONE:
+            if handshake.stage is Stage.TLS:
+                assert floor.hypervisor_tls is not None
+                sock = floor.hypervisor_tls.wrap_socket(sock, server_hostname=target.host)
+                handshake.tls_started()
+            if not (data := sock.recv(4096)):
+                raise ConnectionError("closed during the handshake")
+            if answer := handshake.receive(data):
+                sock.sendall(answer)
+        return sock, handshake.rest
+    except RfbError as error:
+        sock.close()
+        raise Refused(NONSENSE) from error
+    except OSError as error:
+        sock.close()
+        raise Refused(UNREACHABLE) from error

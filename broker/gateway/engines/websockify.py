@@ -1,0 +1,381 @@
+"""The reference engine: websockify's request handler, one thread a console, redeeming the same tickets.
+
+websockify 0.13's own threaded server loses its token plug-in and keeps the target on the object all connections
+share (websockify issue 644), its proxy loop queues without bound, and its websocket takes frames of any
+size. So the server here is ours, the target stays on the handler, and the loop reads no more than it has sent.
+"""
+
+import asyncio
+import io
+import logging
+import os
+import select
+import socket
+import ssl
+import threading
+import time
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from websockify.token_plugins import BasePlugin
+from websockify.websocketproxy import ProxyRequestHandler
+from websockify.websockifyserver import CompatibleWebSocket
+
+from .. import closing as why
+from ..admission import SUBPROTOCOL, Rejected
+from ..closing import Closing
+from ..desk import Admitted, Alive, Presented, Refused
+from ..dial_blocking import dial_blocking
+from ..floor import Floor
+from ..rfb import RfbError
+from ..rfb.browser import BrowserHandshake
+from ..rfb.viewonly import ViewOnlyFilter
+
+log = logging.getLogger(__name__)
+_wire_log = logging.getLogger(f"{__name__}.wire")
+_wire_log.setLevel(logging.CRITICAL)
+
+
+class Broken(Exception):
+    """The console must end for this reason."""
+
+    def __init__(self, closing: Closing):
+        super().__init__(closing.name)
+        self.closing = closing
+
+
+class TicketTokens(BasePlugin):  # type: ignore[misc]
+    """websockify's token plug-in interface over the ticket desk."""
+
+    def __init__(self, floor: Floor):
+        super().__init__(None)
+        self._floor = floor
+
+    def lookup(self, token: Presented) -> Admitted:
+        """Redeem what was presented; raises Refused. Runs on the console's own thread."""
+        return self._floor.desk.redeem(token)
+
+
+class GuardedSocket(CompatibleWebSocket):  # type: ignore[misc]
+    """websockify's websocket with limits: frame size and mask are checked from the frame's first bytes."""
+
+    _control_frames, _control_window = 0, 0.0
+
+    def select_subprotocol(self, protocols: list[str]) -> str:
+        return next((offered for offered in protocols if offered.strip() == SUBPROTOCOL), "")
+
+    def _decode_hybi(self, buf: bytes) -> Any:
+        if len(buf) >= 2:
+            length = buf[1] & 0x7F
+            if not buf[1] & 0x80:
+                raise Broken(why.PROTOCOL)
+            if length >= 126:
+                length = int.from_bytes(buf[2:4] if length == 126 else buf[2:10], "big")
+            if length >> 63:
+                raise Broken(why.PROTOCOL)
+            if length > self.request_handler.floor.limits.frame:
+                raise Broken(why.TOO_BIG)
+        return super()._decode_hybi(buf)
+
+    def handle_ping(self, data: bytes) -> None:
+        now = time.monotonic()
+        if now - self._control_window > 10:
+            self._control_frames, self._control_window = 0, now
+        self._control_frames += 1
+        if self._control_frames > self.request_handler.floor.limits.control_frames:
+            raise Broken(why.FLOOD)
+        super().handle_ping(data)
+
+    def shutdown(self, how: int | None, code: int | None = 1000, reason: str | None = None) -> None:
+        # `how` is None for the answer to the browser's own close; a code of ours with it is a complaint.
+        if how is not None and code in (1002, 1003) and not self.request_handler.ending:
+            raise Broken(why.BY_CODE[code])
+        super().shutdown(how, code, reason)
+
+
+class _Preread(io.RawIOBase):
+    """What another process read from the connection, then the connection itself."""
+
+    def __init__(self, first: bytes, connection: socket.socket):
+        self._first, self._connection = first, connection
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._first:
+            return self._connection.recv_into(buffer)
+        taken = min(len(buffer), len(self._first))
+        buffer[:taken] = self._first[:taken]
+        self._first = self._first[taken:]
+        return taken
+
+
+class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
+    """One connection on its own thread; `socketserver` style: the constructor serves until the end."""
+
+    server_version, sys_version = "Berth", ""
+    SocketClass = GuardedSocket
+
+    def __init__(self, connection: socket.socket, address: tuple[Any, ...], server: "WebsockifyEngine", first: bytes):
+        self.floor, self._first = server.floor, first
+        self.ending: Closing | None = None
+        self.upgraded = False
+        self._presented: Presented | None = None
+        self._admitted: Admitted | None = None
+        self._filter: ViewOnlyFilter | None = None
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._up = self._down = 0
+        self._raw = connection
+        try:
+            super().__init__(connection, address, server)
+        finally:
+            os.close(self._wake)
+            self._wake = -1
+
+    def setup(self) -> None:
+        super().setup()
+        self._expiry = self.server.expire_later(self)
+        if self._first:
+            self.rfile = io.BufferedReader(_Preread(self._first, self.connection))
+
+    def log_message(self, format: str, *args: object) -> None:
+        _wire_log.info(format, *args)
+
+    def alive(self) -> Alive:
+        assert self._admitted is not None and self._presented is not None
+        return Alive(self._admitted.session, self._presented.web_session, self._up, self._down)
+
+    def end(self, closing: Closing) -> None:
+        self.ending = self.ending or closing
+        if self._wake >= 0:
+            os.eventfd_write(self._wake, 1)
+
+    def expire(self) -> None:
+        """The time for the handshake is over."""
+        if not self.upgraded:
+            try:
+                self._raw.shutdown(socket.SHUT_RDWR)
+            except OSError as error:
+                log.debug("an expired connection was gone already: %s", error)
+
+    def do_GET(self) -> None:
+        self._reject(Rejected(404, "no such address"))
+
+    do_HEAD = do_GET
+
+    def handle_upgrade(self) -> None:
+        headers: dict[str, list[str]] = {}
+        for name, value in self.headers.items():
+            headers.setdefault(name.lower(), []).append(value)
+        try:
+            if self.floor.draining or self.server.open_connections() > self.floor.limits.consoles:
+                raise Rejected(503, "the console gateway is full or about to stop")
+            # From the request line: http.server has already folded "//" in `path`.
+            path = self.requestline.split(" ")[1]
+            self._presented = self.floor.policy.admit(self.command, path, headers, str(self.client_address[0]))
+        except Rejected as rejection:
+            self._reject(rejection)
+            return
+        super().handle_upgrade()
+
+    def _reject(self, rejection: Rejected) -> None:
+        log.info("upgrade from %s refused: %s", self.client_address[0], rejection.reason)
+        body = rejection.reason.encode()
+        BaseHTTPRequestHandler.send_response(self, rejection.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+        self.close_connection = True
+
+    def validate_connection(self) -> None:
+        """Nothing to do here: the target belongs to this handler, never to the server all share."""
+
+    def new_websocket_client(self) -> None:
+        closing, target = why.FINISHED, None
+        try:
+            assert self._presented is not None
+            self._admitted = self.server.token_plugin.lookup(self._presented)
+            self.floor.consoles.add(self._admitted.session, self)
+            target, early = dial_blocking(self._admitted.target, self.floor)
+            self._shake(target)
+            self.upgraded = True
+            self._expiry.cancel()
+            if early:
+                self._to_browser(early)
+            self.do_proxy(target)
+        except (Broken, Refused) as stop:
+            closing = stop.closing
+        except RfbError:
+            closing = why.PROTOCOL
+        except TimeoutError:
+            closing = why.NO_ANSWER if self.upgraded else why.SLOW
+        except OSError:
+            closing = why.FINISHED
+        finally:
+            self._expiry.cancel()
+            if target:
+                target.close()
+            if self._admitted:
+                self.floor.report_closed(self.alive(), closing)
+        self._say_goodbye(closing)
+
+    def _say_goodbye(self, closing: Closing) -> None:
+        self.ending = self.ending or closing
+        try:
+            self._raw.settimeout(1.0)
+            self.request.shutdown(socket.SHUT_RDWR, closing.code, closing.name)
+            # Closing with unread input resets the connection and the browser would never see the close frame.
+            self._raw.shutdown(socket.SHUT_WR)
+            until = time.monotonic() + 1.0
+            while time.monotonic() < until and self._raw.recv(65536):
+                continue
+        except (OSError, ValueError) as error:
+            log.debug("the browser was gone before the close frame: %s", error)
+
+    def _shake(self, target: socket.socket) -> None:
+        handshake, early = BrowserHandshake(), 0
+        self._to_browser(handshake.greeting())
+        while not handshake.done:
+            for data in self._from_browser():
+                early += len(data)
+                if early > self.floor.limits.early:
+                    raise Broken(why.PROTOCOL)
+                if answer := handshake.receive(data):
+                    self._to_browser(answer)
+        assert self._admitted is not None
+        if self._admitted.view_only:
+            self._filter = ViewOnlyFilter()
+        rest = self._filter.feed(handshake.rest) if self._filter else handshake.rest
+        target.sendall(BrowserHandshake.CLIENT_INIT + rest)
+
+    def _from_browser(self) -> list[bytes]:
+        if self.ending:
+            raise Broken(self.ending)
+        messages, closed = self.recv_frames()
+        if closed:
+            raise Broken(why.FINISHED)
+        self._up += sum(map(len, messages))
+        return list(messages)
+
+    def _to_browser(self, data: bytes) -> None:
+        pending = self.send_frames([data])
+        while pending:
+            pending = self.send_frames()
+
+    def do_proxy(self, target: socket.socket) -> None:
+        """Relay until one side ends; nothing is read before what was read last has been sent."""
+        limits, browser = self.floor.limits, self._raw.fileno()
+        poll = select.poll()
+        for descriptor in (browser, target.fileno(), self._wake):
+            poll.register(descriptor, select.POLLIN)
+        heard, asked = time.monotonic(), 0.0
+        while True:
+            ready = {descriptor for descriptor, _ in poll.poll(1000)}
+            if self.ending:
+                raise Broken(self.ending)
+            if browser in ready:
+                heard, asked = time.monotonic(), 0.0
+                for data in self._from_browser():
+                    if wanted := self._filter.feed(data) if self._filter else data:
+                        target.sendall(wanted)
+            if target.fileno() in ready:
+                self._from_machine(target)
+            now = time.monotonic()
+            if asked and now - asked > limits.ping_answer:
+                raise Broken(why.NO_ANSWER)
+            if not asked and now - heard > limits.ping_every:
+                self.send_ping()
+                asked = now
+
+    def _from_machine(self, target: socket.socket) -> None:
+        while True:
+            try:
+                data = target.recv(self.buffer_size)
+            except OSError as error:
+                raise Broken(why.LOST) from error
+            if not data:
+                raise Broken(why.LOST)
+            self._down += len(data)
+            self._to_browser(data)
+            if not (isinstance(target, ssl.SSLSocket) and target.pending()):
+                return
+
+
+class WebsockifyEngine:
+    """Accepts on the event loop, serves on threads. Also the `server` object websockify's handler looks at."""
+
+    only_upgrade, logger, ws_connection, handler_id = True, _wire_log, False, 0
+    auth_plugin = None
+
+    def __init__(self, floor: Floor):
+        self.floor = floor
+        self.token_plugin = TicketTokens(floor)
+        self._loop = asyncio.get_running_loop()
+        self._accepting: list[asyncio.Task[None]] = []
+        self._open: set[threading.Thread] = set()
+
+    async def listen(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        self._accepting.append(self._loop.create_task(self._accept(listener, tls)))
+
+    async def _accept(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+        with listener:
+            while True:
+                connection, _ = await self._loop.sock_accept(listener)
+                self._start(connection, b"", tls)
+
+    async def adopt(self, connection: socket.socket, request: bytes = b"") -> None:
+        self._start(connection, request, None)
+
+    def _start(self, connection: socket.socket, first: bytes, tls: ssl.SSLContext | None) -> None:
+        thread = threading.Thread(target=self._serve, args=(connection, first, tls), daemon=True)
+        self._open.add(thread)
+        thread.start()
+
+    def _serve(self, connection: socket.socket, first: bytes, tls: ssl.SSLContext | None) -> None:
+        try:
+            connection.settimeout(self.floor.limits.handshake)
+            address = connection.getpeername()
+            if tls:
+                connection = tls.wrap_socket(connection, server_side=True)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            TicketHandler(connection, address, self, first)
+        except (OSError, ValueError) as error:
+            log.debug("connection ended: %s", error)
+        except Exception:
+            log.exception("a console thread failed")
+        finally:
+            connection.close()
+            self._open.discard(threading.current_thread())
+
+    def expire_later(self, handler: TicketHandler) -> "_Expiry":
+        return _Expiry(self._loop, self.floor.limits.handshake, handler)
+
+    async def stop_listening(self) -> None:
+        for task in self._accepting:
+            task.cancel()
+
+    def open_connections(self) -> int:
+        return len(self._open)
+
+
+class _Expiry:
+    """A loop timer that may be started and cancelled from another thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, delay: float, handler: TicketHandler):
+        self._loop, self._cancelled = loop, False
+        self._timer: asyncio.TimerHandle | None = None
+        loop.call_soon_threadsafe(self._start, delay, handler)
+
+    def _start(self, delay: float, handler: TicketHandler) -> None:
+        if not self._cancelled:
+            self._timer = self._loop.call_later(delay, handler.expire)
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._loop.call_soon_threadsafe(lambda: self._timer and self._timer.cancel())
+
+
+build = WebsockifyEngine

@@ -1,0 +1,276 @@
+"""Disk images in directories, through libvirt's storage pools, so that it works on remote hosts too.
+
+libvirt remembers what is in a pool and does not see files that came or went behind its back: before anything
+is said to be missing or there already, the pool is read anew.
+
+libvirt cannot rename a volume. A copy under way is therefore marked by an empty volume `<name>.part` beside
+it; as long as the mark is there, the volume does not count.
+"""
+
+import threading
+from collections.abc import Callable
+from pathlib import PurePosixPath
+
+import libvirt
+from lxml import etree
+
+from broker.core.text import gettext_noop
+from broker.virt.driver import NotFound, Refused, StorageInfo, StorageSpec, VolumeInfo
+from broker.virt.drivers.libvirt import names
+from broker.virt.drivers.libvirt.connection import Link
+from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
+
+PART = ".part"
+_POLL = 0.2  # seconds between two looks at a copy
+
+
+class Storing(Link):
+    """The storage of a host."""
+
+    def ensure_storage(self, spec: StorageSpec) -> StorageInfo:
+        names.check(spec.name)
+        names.check_path(spec.path)
+        with self.calling():
+            pool = self._find_pool(spec)
+            if pool is None:
+                pool = self.connection.storagePoolDefineXML(pool_xml(spec))
+            if not pool.isActive():
+                pool.build(0)  # makes the directory
+                pool.create()
+            if not pool.autostart():
+                pool.setAutostart(1)
+            return _info(pool)
+
+    def storage(self, spec: StorageSpec) -> StorageInfo:
+        with self.calling():
+            pool = self._pool(spec)
+            pool.refresh(0)  # the figures are those of the last look
+            return _info(pool)
+
+    def volumes(self, storage: StorageSpec) -> tuple[VolumeInfo, ...]:
+        with self.calling():
+            pool = self._pool(storage)
+            pool.refresh(0)
+            found = {volume.name(): volume for volume in pool.listAllVolumes()}
+            whole = [name for name in found if not name.endswith(PART) and name + PART not in found]
+            return tuple(_volume_info(found[name]) for name in sorted(whole))
+
+    def volume(self, storage: StorageSpec, name: str) -> VolumeInfo | None:
+        names.check(name)
+        with self.calling():
+            pool = self._pool(storage)
+            volume = _look_up(pool, name)
+            if volume is None or _look_up(pool, name + PART, fresh=False) is not None:
+                return None
+            return _volume_info(volume)
+
+    def create_volume(
+        self, storage: StorageSpec, name: str, *, capacity: int = 0, backing: VolumeInfo | None = None
+    ) -> VolumeInfo:
+        names.check(name)
+        capacity = capacity or (backing.capacity if backing else 0)
+        with self.calling():
+            pool = self._pool(storage)
+            try:
+                volume = pool.createXML(volume_xml(name, capacity=capacity, backing=backing))
+            except libvirt.libvirtError:
+                # either there already (then the wish is granted if it is the same), or a real failure
+                present = _look_up(pool, name)
+                if present is None:
+                    raise
+                return _same(_volume_info(present), capacity, backing)
+            return _volume_info(volume)
+
+    def copy_volume(
+        self,
+        storage: StorageSpec,
+        name: str,
+        *,
+        source: VolumeInfo,
+        progress: Callable[[float], None] = lambda share: None,
+    ) -> VolumeInfo:
+        names.check(name)
+        with self.calling():
+            pool = self._pool(storage)
+            if (done := self.volume(storage, name)) is not None:
+                return done
+            if (half := _look_up(pool, name)) is not None:
+                half.delete(0)  # Locked while libvirtd still writes it for somebody
+            if _look_up(pool, name + PART) is None:
+                pool.createXML(volume_xml(name + PART, capacity=0, image_format="raw"))
+            origin, release = self._origin(source)
+            try:
+                _copy(pool, volume_xml(name, capacity=source.capacity), origin, progress)
+            finally:
+                release()
+            if (mark := _look_up(pool, name + PART)) is not None:
+                mark.delete(0)
+            progress(1.0)
+            return _volume_info(pool.storageVolLookupByName(name))
+
+    def delete_volume(self, storage: StorageSpec, name: str) -> None:
+        names.check(name)
+        with self.calling():
+            pool = self._pool(storage)
+            for each in (name, name + PART):
+                if (volume := _look_up(pool, each)) is not None:
+                    volume.delete(0)
+
+    def _pool(self, spec: StorageSpec) -> libvirt.virStoragePool:
+        """The running pool of `spec`. Raises NotFound before `ensure_storage`."""
+        pool = self._find_pool(spec)
+        if pool is None:
+            raise NotFound(
+                gettext_noop("The host has no storage “%(name)s” at %(path)s."),
+                fix=gettext_noop("Attach the storage to the host."),
+                name=spec.name,
+                path=spec.path,
+            )
+        if not pool.isActive():
+            pool.create()
+        return pool
+
+    def _find_pool(self, spec: StorageSpec) -> libvirt.virStoragePool | None:
+        """By name; else by directory, since libvirt allows one pool a directory and it may be somebody's."""
+        try:
+            pool = self.connection.storagePoolLookupByName(spec.name)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_POOL:
+                raise
+            pools = self.connection.listAllStoragePools()
+            return next((pool for pool in pools if _directory(pool) == spec.path), None)
+        if _directory(pool) != spec.path:
+            raise Refused(
+                gettext_noop("The host has a storage “%(name)s” already, in another place."),
+                fix=gettext_noop("Use another name, or remove that one."),
+                name=spec.name,
+            )
+        return pool
+
+    def _origin(self, source: VolumeInfo) -> tuple[libvirt.virStorageVol, Callable[[], object]]:
+        """The volume to copy from and what to call afterwards. A file outside every pool gets one for the time."""
+        names.check_path(source.path)
+        try:
+            return self.connection.storageVolLookupByPath(source.path), lambda: None
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_VOL:
+                raise
+        path = PurePosixPath(source.path)
+        for pool in self.connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE):
+            if _directory(pool) == str(path.parent):
+                pool.refresh(0)
+                return pool.storageVolLookupByName(path.name), lambda: None
+        passing = StorageSpec(name=f"berth-import-{threading.get_ident()}", kind="dir", path=str(path.parent))
+        pool = self.connection.storagePoolCreateXML(pool_xml(passing))
+        try:
+            return pool.storageVolLookupByName(path.name), pool.destroy
+        except libvirt.libvirtError:
+            pool.destroy()
+            raise
+
+
+def pool_xml(spec: StorageSpec) -> str:
+    """The definition of a storage. The directory lets QEMU through to files whose names it knows."""
+    root = etree.Element("pool", type="dir")
+    etree.SubElement(root, "name").text = spec.name
+    target = etree.SubElement(root, "target")
+    etree.SubElement(target, "path").text = spec.path
+    etree.SubElement(etree.SubElement(target, "permissions"), "mode").text = "0711"
+    return etree.tostring(root, encoding="unicode")
+
+
+def volume_xml(
+    name: str, *, capacity: int, backing: VolumeInfo | None = None, image_format: str = "qcow2"
+) -> str:
+    """The definition of a volume; formats are always said, never guessed by QEMU."""
+    root = etree.Element("volume")
+    etree.SubElement(root, "name").text = name
+    etree.SubElement(root, "capacity", unit="bytes").text = str(capacity)
+    etree.SubElement(root, "allocation", unit="bytes").text = "0"
+    target = etree.SubElement(root, "target")
+    etree.SubElement(target, "format", type=image_format)
+    etree.SubElement(etree.SubElement(target, "permissions"), "mode").text = "0600"
+    if backing is not None:
+        store = etree.SubElement(root, "backingStore")
+        etree.SubElement(store, "path").text = names.check_path(backing.path)
+        etree.SubElement(store, "format", type=backing.format)
+    return etree.tostring(root, encoding="unicode")
+
+
+def _look_up(pool: libvirt.virStoragePool, name: str, *, fresh: bool = True) -> libvirt.virStorageVol | None:
+    """The volume, or None; with `fresh`, files that came or went behind libvirt's back count too."""
+    try:
+        volume = pool.storageVolLookupByName(name)
+        volume.info()  # fails when the file is gone
+        return volume
+    except libvirt.libvirtError:
+        if not fresh:
+            return None
+    pool.refresh(0)
+    try:
+        return pool.storageVolLookupByName(name)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_VOL:
+            return None
+        raise
+
+
+def _same(present: VolumeInfo, capacity: int, backing: VolumeInfo | None) -> VolumeInfo:
+    """`present` if it is what was to be created, else raise Refused."""
+    below = backing.path if backing else ""
+    if (present.format, present.capacity, present.backing) == ("qcow2", capacity, below):
+        return present
+    raise Refused(
+        gettext_noop("There is another volume called “%(name)s” already."),
+        fix=gettext_noop("Delete it, or use another name."),
+        name=present.name,
+    )
+
+
+def _copy(
+    pool: libvirt.virStoragePool, xml: str, origin: libvirt.virStorageVol, progress: Callable[[float], None]
+) -> None:
+    """Copy in a thread of its own and tell how far it is by the space taken so far."""
+    failure: list[libvirt.libvirtError] = []
+
+    def work() -> None:
+        try:
+            pool.createXMLFrom(xml, origin, 0)
+        except libvirt.libvirtError as error:
+            failure.append(error)
+
+    total = max(origin.info()[2], 1)
+    name = etree.fromstring(xml, PARSER).findtext("name")
+    worker = threading.Thread(target=work, name="libvirt-copy", daemon=True)
+    worker.start()
+    while worker.is_alive():
+        worker.join(_POLL)
+        try:
+            taken = pool.storageVolLookupByName(name).info()[2]
+        except libvirt.libvirtError:
+            continue  # not begun, or the last look came too late
+        progress(min(taken / total, 0.99))
+    if failure:
+        raise failure[0]
+
+
+def _directory(pool: libvirt.virStoragePool) -> str:
+    return etree.fromstring(pool.XMLDesc(), PARSER).findtext("target/path", "")
+
+
+def _info(pool: libvirt.virStoragePool) -> StorageInfo:
+    _, capacity, allocation, available = pool.info()
+    return StorageInfo(capacity=capacity, allocation=allocation, available=available)
+
+
+def _volume_info(volume: libvirt.virStorageVol) -> VolumeInfo:
+    tree = etree.fromstring(volume.XMLDesc(), PARSER)
+    kind = tree.find("target/format")
+    return VolumeInfo(
+        name=tree.findtext("name", ""),
+        path=tree.findtext("target/path", ""),
+        format="raw" if kind is None else kind.get("type", "raw"),
+        capacity=int(tree.findtext("capacity", "0")),
+        allocation=int(tree.findtext("allocation", "0")),
+        backing=tree.findtext("backingStore/path", ""),
+    )

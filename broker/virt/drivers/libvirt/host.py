@@ -1,0 +1,26 @@
+"""The parts of the driver put together: one connection to one host."""
+
+import threading
+from typing import Self
+
+from broker.virt.drivers.libvirt.agent import Asking
+from broker.virt.drivers.libvirt.connection import open_connection
+from broker.virt.drivers.libvirt.consoles import Showing
+from broker.virt.drivers.libvirt.definitions import Defining
+from broker.virt.drivers.libvirt.disks import Storing
+from broker.virt.drivers.libvirt.events import Telling
+from broker.virt.drivers.libvirt.networks import Networking
+from broker.virt.drivers.libvirt.power import Powering
+
+
+class LibvirtHost(Telling, Asking, Defining, Powering, Storing, Networking, Showing):
+    """A live connection to one libvirt host; see broker/virt/driver.py for what each verb does."""
+
+    def __init__(self, connection: object, uri: str) -> None:
+        super().__init__(connection, uri)
+        self._definitions, self._runs, self._feed_lock = {}, {}, threading.Lock()
+
+    @classmethod
+    def open(cls, uri: str, *, timeout: float) -> Self:
+        """Open `uri` within `timeout` seconds or raise HostUnreachable."""
+        return cls(open_connection(uri, timeout), uri)

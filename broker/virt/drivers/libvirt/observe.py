@@ -1,0 +1,252 @@
+"""What a host and its machines look like now: one bulk call for everything that changes, caches for the rest."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import libvirt
+from lxml import etree
+
+from broker.core import clock
+from broker.virt.driver import ConsoleEndpoint, Counters, HostFacts, Observation, PowerState
+from broker.virt.drivers.libvirt.connection import Link
+from broker.virt.drivers.libvirt.domain_xml.machine import Machine
+from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
+from broker.virt.drivers.libvirt.kvm import Emulation
+
+_STATE = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_VCPU
+_ALL = (
+    _STATE
+    | libvirt.VIR_DOMAIN_STATS_CPU_TOTAL
+    | libvirt.VIR_DOMAIN_STATS_BALLOON
+    | libvirt.VIR_DOMAIN_STATS_INTERFACE
+    | libvirt.VIR_DOMAIN_STATS_BLOCK
+)
+# a machine whose monitor is held by a long operation is told with what is known without asking it
+_NO_WAIT = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
+
+_POWER = {
+    libvirt.VIR_DOMAIN_NOSTATE: PowerState.UNKNOWN,
+    libvirt.VIR_DOMAIN_RUNNING: PowerState.RUNNING,
+    libvirt.VIR_DOMAIN_BLOCKED: PowerState.RUNNING,
+    libvirt.VIR_DOMAIN_PAUSED: PowerState.PAUSED,
+    libvirt.VIR_DOMAIN_SHUTDOWN: PowerState.RUNNING,  # on its way down, QEMU is still there
+    libvirt.VIR_DOMAIN_SHUTOFF: PowerState.OFF,
+    libvirt.VIR_DOMAIN_CRASHED: PowerState.CRASHED,
+    libvirt.VIR_DOMAIN_PMSUSPENDED: PowerState.PAUSED,
+}
+_REASON_PREFIXES = {
+    libvirt.VIR_DOMAIN_RUNNING: "VIR_DOMAIN_RUNNING_",
+    libvirt.VIR_DOMAIN_PAUSED: "VIR_DOMAIN_PAUSED_",
+    libvirt.VIR_DOMAIN_SHUTOFF: "VIR_DOMAIN_SHUTOFF_",
+    libvirt.VIR_DOMAIN_CRASHED: "VIR_DOMAIN_CRASHED_",
+}
+_REASONS = {
+    (state, getattr(libvirt, name)): name.removeprefix(prefix).lower()
+    for state, prefix in _REASON_PREFIXES.items()
+    for name in dir(libvirt)
+    if name.startswith(prefix)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Definition:
+    """What is read out of a persistent definition, kept until its text changes."""
+
+    text_hash: int
+    digest: str
+    mark: str
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What is read out of the live definition, which stays the same as long as the machine runs."""
+
+    domain_id: int
+    boot_id: str
+    consoles: tuple[ConsoleEndpoint, ...]
+
+
+class Observing(Emulation, Link):
+    """The eyes on a host."""
+
+    _definitions: dict[str, _Definition]
+    _runs: dict[str, _Run]
+
+    def facts(self) -> HostFacts:
+        with self.calling():
+            connection = self.connection
+            model, memory_mib, cpus, *_ = connection.getInfo()
+            capabilities = etree.fromstring(connection.getCapabilities(), PARSER)
+            emulated, reason = self.emulation()
+            return HostFacts(
+                uuid=capabilities.findtext("host/uuid", ""),
+                hostname=connection.getHostname(),
+                hypervisor=f"QEMU {_version(connection.getVersion())}",
+                manager=f"libvirt {_version(connection.getLibVersion())}",
+                cpus=cpus,
+                cpu_model=capabilities.findtext("host/cpu/model", "") or model,
+                memory=memory_mib << 20,
+                memory_free=connection.getFreeMemory(),
+                emulated=emulated,
+                emulated_reason=reason,
+                graphics=self._graphics(emulated),
+            )
+
+    def observe(self) -> tuple[Observation, ...]:
+        with self.calling():
+            at = clock.now()
+            saved = self._saved()
+            told = self.connection.getAllDomainStats(_ALL, _NO_WAIT)
+            seen = tuple(self._describe(at, domain, stats, saved) for domain, stats in told)
+        self._forget_except(observation.uuid for observation in seen)
+        return tuple(observation for observation in seen if observation.power is not PowerState.MISSING)
+
+    def observe_one(self, uuid: str, *, counters: bool = True) -> Observation:
+        with self.calling():
+            at = clock.now()
+            try:
+                domain = self.domain(uuid)
+                told = self.connection.domainListGetStats([domain], _ALL if counters else _STATE, _NO_WAIT)
+                if not told:
+                    return _missing(uuid, at)
+                saved = {uuid} if not domain.isActive() and domain.hasManagedSaveImage() else set()
+            except libvirt.libvirtError as error:
+                if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                    return _missing(uuid, at)
+                raise
+            return self._describe(at, domain, told[0][1], saved)
+
+    def _saved(self) -> set[str]:
+        """The UUIDs of the machines with saved memory."""
+        flag = libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE | libvirt.VIR_CONNECT_LIST_DOMAINS_INACTIVE
+        return {domain.UUIDString() for domain in self.connection.listAllDomains(flag)}
+
+    def _describe(
+        self, at: datetime, domain: libvirt.virDomain, stats: dict[str, int], saved: set[str]
+    ) -> Observation:
+        uuid = domain.UUIDString()
+        state = stats.get("state.state", libvirt.VIR_DOMAIN_NOSTATE)
+        reason = _REASONS.get((state, stats.get("state.reason", 0)), "")
+        power = _POWER.get(state, PowerState.UNKNOWN)
+        if power is PowerState.OFF and uuid in saved:
+            power = PowerState.SUSPENDED
+        elif power is PowerState.OFF and reason == "crashed":
+            power = PowerState.CRASHED
+        try:
+            definition = self._definition(uuid, domain)
+            run = self._run(uuid, domain) if power in (PowerState.RUNNING, PowerState.PAUSED) else None
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                return _missing(uuid, at)  # undefined while we looked
+            raise
+        observation = Observation(
+            uuid=uuid, name=domain.name(), power=power, at=at, reason=reason, definition=definition.digest,
+            mark=definition.mark, memory=definition.memory, vcpus=stats.get("vcpu.current", 0),
+        )  # fmt: skip
+        if run is None:
+            return observation
+        return replace(observation, boot_id=run.boot_id, consoles=run.consoles, counters=_counters(stats))
+
+    def _definition(self, uuid: str, domain: libvirt.virDomain) -> _Definition:
+        text = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+        known = self._definitions.get(uuid)
+        if known and known.text_hash == hash(text):
+            return known
+        machine = Machine.parse(text)
+        made = _Definition(
+            text_hash=hash(text),
+            digest=_digest(machine),
+            mark=machine.mark or "",
+            memory=(machine.memory or 0) << 10,
+        )
+        self._definitions[uuid] = made
+        return made
+
+    def _run(self, uuid: str, domain: libvirt.virDomain) -> _Run:
+        known = self._runs.get(uuid)
+        domain_id = domain.ID()
+        if known and known.domain_id == domain_id:
+            return known
+        machine = Machine.parse(domain.XMLDesc(0))
+        boot_id = "-".join(filter(None, (str(machine.node.get("id", "")), machine.run)))
+        made = _Run(int(machine.node.get("id", domain_id)), boot_id, endpoints(machine))
+        self._runs[uuid] = made
+        return made
+
+    def _forget_except(self, uuids: Iterable[str]) -> None:
+        present = set(uuids)
+        for memory in (self._definitions, self._runs):
+            for uuid in set(memory) - present:
+                memory.pop(uuid, None)
+
+    def _graphics(self, emulated: bool) -> frozenset[str]:
+        """Which kinds of console QEMU offers here."""
+        text = self.connection.getDomainCapabilities(None, "x86_64", None, "qemu" if emulated else "kvm", 0)
+        kinds = etree.fromstring(text, PARSER).findall("devices/graphics/enum[@name='type']/value")
+        return frozenset({kind.text for kind in kinds if kind.text} & {"vnc", "spice"})
+
+
+def endpoints(machine: Machine) -> tuple[ConsoleEndpoint, ...]:
+    """Where the consoles of a running machine listen, from its live definition."""
+    found = []
+    for graphics in machine.graphics:
+        if graphics.type not in ("vnc", "spice"):
+            continue
+        if graphics.listen_type == "socket" or graphics.socket:
+            found.append(ConsoleEndpoint(graphics.type, unix=graphics.socket or ""))
+        elif graphics.tls_port and graphics.tls_port > 0:
+            found.append(ConsoleEndpoint(graphics.type, host=graphics.host or "", port=graphics.tls_port, tls=True))
+        elif graphics.port and graphics.port > 0:
+            found.append(ConsoleEndpoint(graphics.type, host=graphics.host or "", port=graphics.port))
+    return tuple(found)
+
+
+def _digest(machine: Machine) -> str:
+    """A digest that changes when somebody edits the definition, and only then.
+
+    Left out: our word for the coming run, and the order of the devices, which libvirt changes by itself when
+    a machine is started.
+    """
+    machine.run = None
+    devices = machine.node.find("devices")
+    if devices is not None:
+        devices[:] = sorted(devices, key=lambda device: etree.tostring(device, method="c14n"))
+    return hashlib.sha256(etree.tostring(machine.node, method="c14n")).hexdigest()[:32]
+
+
+def _missing(uuid: str, at: datetime) -> Observation:
+    return Observation(uuid=uuid, name="", power=PowerState.MISSING, at=at)
+
+
+def _counters(stats: dict[str, int]) -> Counters:
+    return Counters(
+        cpu_time_ns=stats.get("cpu.time", _sum(stats, "vcpu", "vcpu.maximum", "time")),
+        memory_used=_memory_used(stats),
+        disk_read=_sum(stats, "block", "block.count", "rd.bytes"),
+        disk_written=_sum(stats, "block", "block.count", "wr.bytes"),
+        net_received=_sum(stats, "net", "net.count", "rx.bytes"),
+        net_sent=_sum(stats, "net", "net.count", "tx.bytes"),
+    )
+
+
+def _memory_used(stats: dict[str, int]) -> int | None:
+    """What the guest says it uses; without a balloon driver in the guest, what its process holds on the host."""
+    available, usable = stats.get("balloon.available"), stats.get("balloon.usable")
+    if available is not None and usable is not None:
+        return (available - usable) << 10
+    resident = stats.get("balloon.rss")
+    return None if resident is None else resident << 10
+
+
+def _sum(stats: dict[str, int], group: str, count: str, field: str) -> int | None:
+    values = [stats.get(f"{group}.{index}.{field}") for index in range(stats.get(count, 0))]
+    told = [value for value in values if value is not None]
+    return sum(told) if told else None
+
+
+def _version(number: int) -> str:
+    """libvirt's packed versions: 9000000 is 9.0.0."""
+    return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"

@@ -1,0 +1,275 @@
+"""The only writer of what was observed: `apply` takes what a host said and writes the rows that differ.
+
+When is a row fresh? A full pass that finds nothing new writes one row: `Host.observed_at`. A machine's own
+`observed_at` moves only when something about it was written, so what is known of a machine is as fresh as the
+later of the two. Both are floors: an observation older than either is not applied. Of two observations of the
+same moment the one that arrives later counts.
+
+Rows are locked in the order of their keys (PostgreSQL; SQLite's IMMEDIATE transactions lock everything), looked
+at again under the lock, and written in bulk. While nothing changed nobody waits for anybody.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q
+
+from broker.core import clock
+from broker.events.news import publish
+from broker.jobs.models import Job
+from broker.jobs.states import ACTIVE
+
+from . import surprise
+from .driver import GuestInfo, Observation, PowerState
+from .models import ForeignMachine, Host, VirtualMachine
+from .states import VM, VmState
+
+OURS_FOR_SECONDS = 3.0  # a change this soon after a job on the machine is the job's
+BATCH = 500
+_UP = (PowerState.RUNNING, PowerState.PAUSED)
+_WRITTEN = (
+    "power_state", "power_reason", "observed_at", "boot_id", "booted_at", "definition", "observed_definition",
+    "consoles", "guest", "cpu_percent", "memory_used_bytes", "shutdown_asked_at",
+)  # fmt: skip
+_CONDITION = ("power_state", "power_reason", "boot_id", "observed_definition", "consoles")
+
+
+def apply(
+    host: Host, observations: Iterable[Observation], *, full_pass: bool = False, at: datetime | None = None
+) -> set[UUID]:
+    """Write what `host` said of its machines; returns the ids of our machines that changed.
+
+    `full_pass`: these are all the machines the host has, so that those it should have and did not name are
+    missing; `at` is then the moment it was asked (default: the oldest observation's). Callable from any
+    process, in or outside a transaction; safe with late, doubled and reordered observations.
+    """
+    seen = {UUID(one.uuid): one for one in observations}
+    if full_pass:
+        at = at or min((one.at for one in seen.values()), default=clock.now())
+        if not _beat(host, at):
+            return set()
+        seen |= {pk: _missing(pk, at) for pk in _expected(host) - seen.keys()}
+        unlisted = set(_foreign(host).values_list("uuid", flat=True)) - seen.keys()
+        seen |= {pk: _missing(pk, at) for pk in unlisted}
+    ours = {row.pk: row for row in _machines(seen)}
+    pending = [pk for pk, row in ours.items() if row.host_id == host.pk and _differs(row, seen[pk], full_pass)]
+    with transaction.atomic():
+        changed = _write(host, {pk: seen[pk] for pk in pending}) if pending else set()
+        _list_foreign(host, {pk: one for pk, one in seen.items() if pk not in ours or ours[pk].host_id != host.pk})
+    return changed
+
+
+def accept_definition(vm: VirtualMachine, digest: str) -> None:
+    """Take `digest` as the definition we want; for whoever wrote it on purpose outside a job on the machine."""
+    VirtualMachine.objects.filter(pk=vm.pk).update(definition=digest, observed_definition=digest)
+    publish("vm", vm.pk, "changed")
+
+
+def write_loads(loads: dict[UUID, tuple[int | None, int | None]]) -> None:
+    """Write CPU percent and used memory (bytes) of machines that run, where they differ. Publishes nothing."""
+    rows = [
+        row
+        for row in VirtualMachine.objects.filter(pk__in=loads).only("pk", "cpu_percent", "memory_used_bytes")
+        if (row.cpu_percent, row.memory_used_bytes) != loads[row.pk]
+    ]
+    for row in rows:
+        row.cpu_percent, row.memory_used_bytes = loads[row.pk]
+    VirtualMachine.objects.bulk_update(rows, ("cpu_percent", "memory_used_bytes"), batch_size=BATCH)
+
+
+def write_guest(vm_id: UUID, boot_id: str, info: GuestInfo | None) -> bool:
+    """Write what the agent told of the run `boot_id`, or that none answers; returns whether that was news.
+
+    An answer that comes after the run has ended is dropped.
+    """
+    row = VirtualMachine.objects.filter(pk=vm_id, boot_id=boot_id).only("guest").first()
+    if row is None:
+        return False
+    if info is None:
+        told = _without_agent(row.guest) if row.guest else {"agent": False}
+    else:
+        told = {"agent": True, **asdict(info), "addresses": list(info.addresses), "users": list(info.users)}
+    if told == row.guest:
+        return False
+    with transaction.atomic():
+        rows = VirtualMachine.objects.filter(pk=vm_id, boot_id=boot_id)
+        if not rows.update(guest=told, guest_at=clock.now()):
+            return False
+        publish("vm", vm_id, "guest")
+    return True
+
+
+def forget_future(host: Host) -> None:
+    """Pull times that lie ahead of this machine's clock back to now: after a wrong clock nothing would be applied."""
+    limit = clock.now() + timedelta(seconds=5)
+    Host.objects.filter(pk=host.pk, observed_at__gt=limit).update(observed_at=clock.now())
+    VirtualMachine.objects.filter(host=host, observed_at__gt=limit).update(observed_at=clock.now())
+    _foreign(host).filter(observed_at__gt=limit).update(observed_at=clock.now())
+
+
+# -- our machines --------------------------------------------------------------------------------------------
+
+
+def _machines(pks: Iterable[UUID]) -> list[VirtualMachine]:
+    """The rows of these machines, in slices that fit into one statement everywhere."""
+    keys = list(pks)
+    slices = (keys[start : start + BATCH] for start in range(0, len(keys), BATCH))
+    return [row for part in slices for row in VirtualMachine.objects.filter(pk__in=part)]
+
+
+def _beat(host: Host, at: datetime) -> bool:
+    """Note the pass on the host; False when a later pass was applied already."""
+    later = Host.objects.filter(pk=host.pk).filter(Q(observed_at__isnull=True) | Q(observed_at__lte=at))
+    return bool(later.update(observed_at=at))
+
+
+def _expected(host: Host) -> set[UUID]:
+    """The machines a full pass must name: being made or removed, one may rightly be absent."""
+    rows = VirtualMachine.objects.filter(host=host, state__in=(VmState.READY, VmState.BROKEN))
+    return set(rows.exclude(power_state__in=(PowerState.MISSING, PowerState.UNKNOWN), state=VmState.BROKEN).values_list("pk", flat=True))
+
+
+def _differs(row: VirtualMachine, one: Observation, full_pass: bool) -> bool:
+    """Whether `one` says anything the row does not. News of a single machine always move its floor."""
+    if row.observed_at and one.at < row.observed_at:
+        return False
+    wanted = _columns(row, one)
+    return not full_pass or any(getattr(row, name) != wanted[name] for name in _CONDITION)
+
+
+def _columns(row: VirtualMachine, one: Observation) -> dict[str, Any]:
+    """The columns as `one` would have them."""
+    up = one.power in _UP
+    consoles = [{key: value for key, value in asdict(end).items() if value} for end in one.consoles]
+    return {
+        "power_state": one.power,
+        "power_reason": one.reason[:64],
+        "boot_id": one.boot_id[:64] if up else "",
+        "observed_definition": one.definition or row.observed_definition,
+        "consoles": consoles if up else [],
+    }
+
+
+def _write(host: Host, seen: dict[UUID, Observation]) -> set[UUID]:
+    """Lock, look again, write; returns what changed. Call in a transaction."""
+    floor = Host.objects.values_list("observed_at", flat=True).get(pk=host.pk)
+    busy = _busy(seen)
+    rows, changed = [], set()
+    locked = VirtualMachine.objects.select_for_update().order_by("pk")
+    keys = sorted(seen)
+    for start in range(0, len(keys), BATCH):
+        for row in locked.filter(pk__in=keys[start : start + BATCH], host=host):
+            one = seen[row.pk]
+            if (row.observed_at and one.at < row.observed_at) or (floor and one.at < floor):
+                continue
+            if one.power is PowerState.MISSING and (row.pk in busy or row.state in VM.unstable):
+                continue  # whoever works on it knows better; the next pass looks again
+            if row.created_at > one.at:
+                continue
+            if _take(row, one, ours=row.pk in busy):
+                changed.add(row.pk)
+            rows.append(row)
+    VirtualMachine.objects.bulk_update(rows, _WRITTEN, batch_size=BATCH)
+    return changed
+
+
+def _take(row: VirtualMachine, one: Observation, *, ours: bool) -> bool:
+    """Put `one` into the row (unsaved), and announce and record what that changes."""
+    wanted = _columns(row, one)
+    before = {name: getattr(row, name) for name in _CONDITION}
+    row.observed_at = one.at
+    if before == wanted:
+        return False
+    ours = ours or row.state in VM.unstable
+    surprise.tell(row, one, ours=ours)
+    for name, value in wanted.items():
+        setattr(row, name, value)
+    if row.boot_id != before["boot_id"]:
+        row.booted_at = one.at if row.boot_id else None
+        row.guest = _without_agent(row.guest)
+    if one.power not in _UP:
+        row.cpu_percent = row.memory_used_bytes = None
+    if one.power is not PowerState.RUNNING or row.boot_id != before["boot_id"]:
+        row.shutdown_asked_at = None
+    if ours or not row.definition:
+        row.definition = row.observed_definition
+    if row.state == VmState.BROKEN and before["power_state"] == PowerState.MISSING:
+        VM.move(row, "mend")
+    power = any(before[name] != wanted[name] for name in ("power_state", "boot_id"))
+    publish("vm", row.pk, "power" if power else "changed")
+    return True
+
+
+def _without_agent(guest: dict[str, Any]) -> dict[str, Any]:
+    """What stays true of a guest that no longer answers."""
+    return {**guest, "agent": False, "addresses": [], "users": []} if guest else {}
+
+
+def _busy(keys: Iterable[UUID]) -> set[UUID]:
+    """Those on which a job works or has worked just now."""
+    since = clock.now() - timedelta(seconds=OURS_FOR_SECONDS)
+    jobs = Job.objects.filter(Q(state__in=ACTIVE) | Q(finished_at__gte=since))
+    return set(jobs.values_list("subject_id", flat=True)) & set(keys)
+
+
+def _missing(pk: UUID, at: datetime) -> Observation:
+    return Observation(uuid=str(pk), name="", power=PowerState.MISSING, at=at)
+
+
+# -- machines of others --------------------------------------------------------------------------------------
+
+
+def _foreign(host: Host) -> Any:
+    return ForeignMachine.objects.filter(host=host)
+
+
+def _list_foreign(host: Host, seen: dict[UUID, Observation]) -> None:
+    """Bring the list of foreign machines in line with `seen`; those not in `seen` stay as they are."""
+    if not seen:
+        return
+    listed = {row.uuid: row for row in _foreign(host)}
+    news = {pk: one for pk, one in seen.items() if _is_news(listed.get(pk), one)}
+    made_by_us = _busy(pk for pk in news if pk not in listed)
+    gone, fresh, changed = [], [], []
+    for pk, one in news.items():
+        row = listed.get(pk)
+        if one.power is PowerState.MISSING:
+            if row:
+                gone.append(row.pk)
+        elif row is None and pk not in made_by_us:
+            fresh.append(ForeignMachine(host=host, uuid=pk, **_foreign_columns(one)))
+        elif row is not None:
+            for name, value in _foreign_columns(one).items():
+                setattr(row, name, value)
+            changed.append(row)
+    _foreign(host).filter(pk__in=gone).delete()
+    names = list(_foreign_columns(next(iter(seen.values()))))
+    ForeignMachine.objects.bulk_create(
+        fresh, batch_size=BATCH, update_conflicts=True, unique_fields=("host", "uuid"), update_fields=names
+    )
+    ForeignMachine.objects.bulk_update(changed, names, batch_size=BATCH)
+    if gone or fresh or changed:
+        publish("host", host.pk, "changed")
+
+
+def _is_news(row: ForeignMachine | None, one: Observation) -> bool:
+    if row is None or one.power is PowerState.MISSING:
+        return row is None or one.at >= row.observed_at
+    if one.at < row.observed_at:
+        return False
+    told = _foreign_columns(one)
+    return any(getattr(row, name) != told[name] for name in told if name != "observed_at")
+
+
+def _foreign_columns(one: Observation) -> dict[str, Any]:
+    return {
+        "name": one.name[:255],
+        "power_state": one.power,
+        "vcpus": min(one.vcpus, 32767),
+        "memory_bytes": one.memory,
+        "observed_at": one.at,
+    }

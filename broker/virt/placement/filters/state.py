@@ -1,0 +1,9 @@
+"""An administrator has not taken the host out of service."""
+
+from broker.core.errors import Reason
+from broker.core.text import gettext_noop as N_
+from broker.virt.placement.facts import HostFacts, Request
+
+
+def check(request: Request, host: HostFacts) -> Reason | None:
+    return None if host.schedulable else Reason(host.name, "state", N_("it is in maintenance"))

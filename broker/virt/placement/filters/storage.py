@@ -1,0 +1,11 @@
+"""The host sees all the storage that the machine's disks and their backing images lie on."""
+
+from broker.core.errors import Reason
+from broker.core.text import gettext_noop as N_
+from broker.virt.placement.facts import HostFacts, Request
+
+
+def check(request: Request, host: HostFacts) -> Reason | None:
+    if request.storages <= host.storages:
+        return None
+    return Reason(host.name, "storage", N_("it does not see the storage of the machine's disks"))

@@ -1,0 +1,66 @@
+"""From rows to what drivers are asked for. Pure: reads what was already loaded, writes nothing.
+
+Names on hosts are made here and nowhere else.
+"""
+
+from typing import Literal, cast
+
+from broker.virt.driver import DiskSpec, MachineSpec, NetworkSpec, NicSpec, StorageSpec, VolumeInfo
+
+from .models import Disk, Network, StorageDomain, TemplateVersion, VirtualMachine
+
+
+def storage_spec(storage: StorageDomain) -> StorageSpec:
+    return StorageSpec(name=f"berth-{storage.id.hex[:8]}", kind="dir", path=storage.path)
+
+
+def network_spec(network: Network) -> NetworkSpec:
+    return NetworkSpec(
+        name=network.host_name,
+        uuid=str(network.id),
+        kind=cast(Literal["nat", "isolated", "bridge"], network.kind),
+        bridge=network.bridge,
+        subnet=network.subnet,
+    )
+
+
+def volume_path(storage: StorageDomain, volume: str) -> str:
+    """Where a volume lies on a host that sees `storage`."""
+    return f"{storage.path.rstrip('/')}/{volume}"
+
+
+def version_volume(version: TemplateVersion) -> VolumeInfo:
+    """A template version's image, as something to clone."""
+    return VolumeInfo(
+        name=version.volume,
+        path=volume_path(version.storage, version.volume),
+        format="qcow2",
+        capacity=version.size_bytes,
+        allocation=0,
+    )
+
+
+def machine_spec(vm: VirtualMachine) -> MachineSpec:
+    """What `vm` should be, with its disks and cards in their order."""
+    return MachineSpec(
+        uuid=str(vm.id),
+        name=vm.name,
+        title=vm.title,
+        mark=str(vm.id),
+        vcpus=vm.vcpus,
+        memory_mib=vm.memory_mib,
+        machine=vm.machine,
+        graphics=tuple(vm.graphics or ["vnc"]),
+        disks=tuple(_disk_spec(disk) for disk in vm.disks.all()),
+        nics=tuple(NicSpec(mac=nic.mac, network=nic.network.host_name) for nic in vm.nics.all()),
+    )
+
+
+def _disk_spec(disk: Disk) -> DiskSpec:
+    return DiskSpec(
+        path=disk.path or volume_path(disk.storage, disk.volume),
+        format="qcow2",
+        target=disk.target,
+        # QEMU takes 20 characters of a virtio disk's serial
+        serial=disk.id.hex[:20],
+    )

@@ -1,0 +1,1 @@
+"""A first Berth to look at: one host, one pool of demo desktops, three people."""

@@ -1,0 +1,15 @@
+"""manage.py monitor: watch hosts; several share the hosts among them."""
+
+from typing import Any
+
+from portal.processes.apart import PartCommand, Startable
+
+
+class Command(PartCommand):
+    help = "Observe hosts and their machines. Needs BERTH_BROKER_URL."
+    name = "monitor"
+
+    def parts(self, options: dict[str, Any]) -> list[Startable]:
+        from portal.processes.together import MonitorThread
+
+        return [MonitorThread()]

@@ -1,0 +1,1 @@
+"""The processes Berth runs as, together on one machine or apart."""

@@ -1,0 +1,81 @@
+"""Workers: Celery consumers that run jobs and duties, as threads of the one process or as a process of their own."""
+
+import logging
+import threading
+from typing import Any
+
+from celery.worker import WorkController
+from django.conf import settings
+
+from broker.celery import app
+from broker.settings import env
+
+log = logging.getLogger(__name__)
+STOP_SECONDS = 5.0
+
+
+class _Controller(WorkController):
+    """A worker without a console, signals or forks; tells when it is consuming."""
+
+    consuming: threading.Event
+
+    def on_before_init(self, consuming: threading.Event | None = None, **kwargs: Any) -> None:
+        self.consuming = consuming or threading.Event()
+        super().on_before_init(**kwargs)
+
+    def on_consumer_ready(self, consumer: Any) -> None:
+        super().on_consumer_ready(consumer)
+        self.consuming.set()
+
+
+class Worker:
+    """Consumes one queue with some threads until stopped."""
+
+    def __init__(self, queue: str, threads: int):
+        self.queue, self.ready = queue, threading.Event()
+        self.controller = _Controller(
+            app=app,
+            consuming=self.ready,
+            pool_cls="threads",
+            concurrency=threads,
+            queues=[queue],
+            hostname=f"{queue}@berth",
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+            logfile=None,
+        )
+        self.thread = threading.Thread(target=self._run, name=f"worker-{queue}", daemon=True)
+
+    def _run(self) -> None:
+        try:
+            self.controller.start()
+        except SystemExit:
+            log.info("The worker for %s stopped", self.queue)
+
+    def start(self) -> None:
+        self.thread.start()
+
+    def stop(self) -> None:
+        """Take nothing more; what is under way is resumed by whoever comes next, so waiting is brief."""
+        self.controller.stop(exitcode=0)
+        self.thread.join(STOP_SECONDS)
+
+    @property
+    def alive(self) -> bool:
+        return self.thread.is_alive()
+
+
+def workers() -> list[Worker]:
+    """One consumer for jobs and a small one for duties, so that long jobs never hold up a duty."""
+    return [Worker("jobs", env.worker_threads), Worker("duties", 2)]
+
+
+def refuse_embedded(process: str) -> str | None:
+    """Why `process` cannot run apart from the others, or None: the in-memory broker reaches one process only."""
+    if settings.EMBEDDED:
+        return (
+            f"`{process}` as a process of its own needs a message broker that others reach: set BERTH_BROKER_URL "
+            "(redis://… or amqp://…) and BERTH_REDIS_URL, or run everything with `manage.py serve`."
+        )
+    return None

@@ -1,0 +1,110 @@
+"""What the templates need beside Django's own: icons, sizes, durations, and links that keep a list's filters."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import template
+from django.http import QueryDict
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+
+register = template.Library()
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+@register.simple_tag
+def icon(name: str, classes: str = "") -> SafeString:
+    """A symbol of the icon sprite; decoration, so hidden from screen readers."""
+    return format_html(
+        '<svg class="icon {}" aria-hidden="true"><use href="{}#i-{}"/></svg>', classes, static("berth/icons.svg"), name
+    )
+
+
+@register.filter
+def bytesize(value: int | None) -> str:
+    """12884901888 → "12 GiB"; one digit after the point below ten."""
+    if value is None:
+        return "–"
+    size, unit = float(value), 0
+    while size >= 1024 and unit < len(_UNITS) - 1:
+        size, unit = size / 1024, unit + 1
+    digits = 0 if size >= 10 or size == int(size) or unit == 0 else 1
+    return f"{size:.{digits}f} {_UNITS[unit]}"
+
+
+@register.filter
+def mib(value: int | None) -> str:
+    """A size given in MiB, as bytesize."""
+    return bytesize(None if value is None else value * 1024 * 1024)
+
+
+@register.filter
+def share(part: int | None, whole: int | None) -> int:
+    """`part` of `whole` in whole percent; 0 when there is nothing to divide by."""
+    return round(100 * (part or 0) / whole) if whole else 0
+
+
+@register.filter
+def duration(value: timedelta | None) -> str:
+    """How long something took or lasts, in its largest unit or two: "3 d 4 h", "12 s"."""
+    if value is None:
+        return ""
+    seconds = max(0, round(value.total_seconds()))
+    days, rest = divmod(seconds, 86400)
+    hours, rest = divmod(rest, 3600)
+    minutes, seconds = divmod(rest, 60)
+    if days:
+        return gettext("%(days)d d %(hours)d h") % {"days": days, "hours": hours}
+    if hours:
+        return gettext("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
+    if minutes:
+        return gettext("%(minutes)d min %(seconds)d s") % {"minutes": minutes, "seconds": seconds}
+    return gettext("%(seconds)d s") % {"seconds": seconds}
+
+
+@register.simple_tag
+def ago(moment: datetime | None) -> SafeString | str:
+    """A <time> that the browser keeps counting; without scripts it says the moment itself."""
+    if moment is None:
+        return "–"
+    local = timezone.localtime(moment)
+    return format_html(
+        '<time data-ago datetime="{}">{}</time>', moment.isoformat(), local.strftime("%Y-%m-%d %H:%M:%S")
+    )
+
+
+@register.filter
+def plural(count: int, kind: str) -> str:
+    """ "3 machines", for the nouns that lists count."""
+    forms = {
+        "machine": ngettext("%d machine", "%d machines", count),
+        "desktop": ngettext("%d desktop", "%d desktops", count),
+        "pool": ngettext("%d pool", "%d pools", count),
+        "host": ngettext("%d host", "%d hosts", count),
+        "job": ngettext("%d job", "%d jobs", count),
+        "event": ngettext("%d event", "%d events", count),
+    }
+    return forms[kind] % count
+
+
+@register.simple_tag(takes_context=True)
+def query(context: dict[str, Any], **changes: Any) -> str:
+    """The page's query string with `changes`; an empty value removes its name. Paging starts anew unless named."""
+    given: QueryDict = context["request"].GET.copy()
+    given.pop("page", None)
+    for name, value in changes.items():
+        if value in (None, ""):
+            given.pop(name, None)
+        else:
+            given[name] = str(value)
+    return f"?{given.urlencode()}"
+
+
+@register.simple_tag(takes_context=True)
+def sorted_by(context: dict[str, Any], column: str) -> str:
+    """"ascending", "descending" or "": how the list is sorted by `column` at present."""
+    order = context.get("order", "")
+    return {column: "ascending", f"-{column}": "descending"}.get(order, "")

@@ -1,0 +1,158 @@
+"""Fixtures for tests on real machines; tests/conftest.py names this module in `pytest_plugins`.
+
+A test that uses one of these is marked `@pytest.mark.lab` and runs inside the cage:
+
+    python -m tests.lab.cage -- python -m pytest -m lab
+
+- `lab_host`: a running LabHost, one for the whole session. `lab_host.uri` is for the libvirt driver.
+- `connection`: the libvirt driver's connection to it. Machines and networks a test leaves behind are removed.
+- `storage`: a StorageSpec, attached; its volumes are deleted after the test.
+- `guest_disk`: a VolumeInfo with the 512-byte guest, to make overlays of.
+- `make_machine`: define a machine with the 512-byte guest in one call.
+- `tiny_image`: path of the small Linux image that deploy/image/ensure builds.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from broker.virt.driver import (
+    DiskSpec,
+    HostConnection,
+    MachineSpec,
+    NotFound,
+    PowerState,
+    StorageSpec,
+    VolumeInfo,
+)
+from broker.virt.drivers import load
+from tests.lab import cage, guest
+from tests.lab.host import LabHost
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def lab_base() -> Iterator[Path]:
+    """A directory with a short path, for hosts and their sockets."""
+    if not cage.inside():
+        pytest.skip("lab: run inside the cage: python -m tests.lab.cage -- python -m pytest")
+    base = Path(tempfile.mkdtemp(prefix="lab-", dir="/tmp"))
+    base.chmod(0o755)
+    yield base
+    shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def lab_host(lab_base: Path) -> Iterator[LabHost]:
+    """The machine the tests run on, as a libvirt host of their own."""
+    with LabHost(lab_base, "host") as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
+def _lab_connection(lab_host: LabHost) -> Iterator[HostConnection]:
+    opened = load("libvirt").connect(lab_host.uri, timeout=20)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def connection(_lab_connection: HostConnection) -> Iterator[HostConnection]:
+    """The libvirt driver's connection to `lab_host`."""
+    yield _lab_connection
+    remove_machines(_lab_connection)
+
+
+def remove_machines(connection: HostConnection) -> None:
+    """Power off and forget every machine on the host."""
+    for seen in connection.observe():
+        connection.power_off(seen.uuid)
+        try:
+            connection.undefine(seen.uuid)
+        except NotFound:
+            continue  # it was transient and went away with its power
+
+
+@pytest.fixture(scope="session")
+def _lab_storage(lab_base: Path, _lab_connection: HostConnection) -> StorageSpec:
+    spec = StorageSpec(name="lab", kind="dir", path=str(lab_base / "disks"))
+    _lab_connection.ensure_storage(spec)
+    return spec
+
+
+@pytest.fixture
+def storage(_lab_storage: StorageSpec, connection: HostConnection) -> Iterator[StorageSpec]:
+    """A place for volumes on `lab_host`; emptied after the test, when its machines are gone."""
+    yield _lab_storage
+    remove_machines(connection)
+    for volume in connection.volumes(_lab_storage):
+        connection.delete_volume(_lab_storage, volume.name)
+
+
+@pytest.fixture
+def guest_disk(lab_base: Path, connection: HostConnection, storage: StorageSpec) -> VolumeInfo:
+    """A qcow2 volume with the 512-byte guest (tests/lab/guest.py)."""
+    image = lab_base / "images" / "guest.raw"
+    if not image.exists():
+        image.parent.mkdir(exist_ok=True)
+        guest.write_image(image)
+    source = VolumeInfo(name=image.name, path=str(image), format="raw", capacity=1 << 20, allocation=0)
+    return connection.copy_volume(storage, "guest.qcow2", source=source)
+
+
+@pytest.fixture
+def make_machine(
+    connection: HostConnection, storage: StorageSpec, guest_disk: VolumeInfo
+) -> Callable[..., MachineSpec]:
+    """Call it with fields of MachineSpec to define a machine on an overlay of the 512-byte guest."""
+
+    def make(**fields: object) -> MachineSpec:
+        name = str(fields.pop("name", f"vm-{uuid.uuid4().hex[:8]}"))
+        disk = connection.create_volume(storage, f"{name}.qcow2", backing=guest_disk)
+        wanted: dict[str, object] = {
+            "uuid": str(uuid.uuid4()),
+            "name": name,
+            "vcpus": 1,
+            "memory_mib": 32,
+            "disks": (DiskSpec(path=disk.path, format="qcow2", target="vda"),),
+            "mark": name,
+        }
+        spec = MachineSpec(**(wanted | fields))  # type: ignore[arg-type]
+        connection.define(spec)
+        return spec
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_image() -> Path:
+    """A small Linux that boots to a serial console; built from Debian packages on first use."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "deploy" / "image" / "ensure"), "tiny"], capture_output=True, text=True, check=True
+    )
+    return Path(done.stdout.strip().splitlines()[-1])
+
+
+def wait_for_power(connection: HostConnection, machine: str, power: PowerState, *, timeout: float = 10) -> None:
+    """Return when the machine is in this power state; AssertionError after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while (seen := connection.observe_one(machine).power) is not power:
+        assert time.monotonic() < deadline, f"{machine} is {seen}, not {power}"
+        time.sleep(0.02)
+
+
+def read_until(line: object, wanted: bytes, *, timeout: float = 10) -> bytes:
+    """Read from a serial line until `wanted` came; return everything read."""
+    deadline, data = time.monotonic() + timeout, b""
+    while wanted not in data:
+        assert time.monotonic() < deadline, f"{wanted!r} did not come, only {data!r}"
+        data += line.read(0.5)  # type: ignore[attr-defined]
+    return data
