@@ -16,6 +16,8 @@ from django.conf import settings  # noqa: E402 - the settings module must be nam
 DUTIES: dict[str, tuple[float, str]] = {
     "jobs.wake": (2.0, "broker.jobs.waker.wake_due"),
     "events.seal": (15.0, "broker.events.seal.seal"),
+    "virt.reconcile": (10.0, "broker.virt.reconcile.reconcile"),
+    "virt.purge": (300.0, "broker.virt.reconcile.purge"),
 }
 
 app = Celery("berth")

@@ -9,7 +9,6 @@ class PoolsConfig(AppConfig):
     def ready(self) -> None:
         from broker.access.kinds import register
 
-        from . import plans
+        from . import news, tasks  # noqa: F401 - importing them subscribes, and names the task
 
         register("pool", "pools.Pool", {"cluster": "cluster_id"})
-        plans.load()

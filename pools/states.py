@@ -1,6 +1,7 @@
 """The lives of pools and desktops."""
 
 from enum import StrEnum
+from typing import Any
 
 from broker.core.states import Machine, transition
 from broker.core.text import gettext_noop as N_
@@ -68,3 +69,8 @@ POOL = Machine(
     unstable={PoolState.DELETING: "pools.reconcile: retires its desktops and removes the row after the last."},
     sets={"open": frozenset({PoolState.ACTIVE})},
 )
+
+
+def note(desktop: Any, event: str) -> None:
+    """Let an instance say what an `attempt` on its row has written."""
+    desktop.state = DESKTOP.transitions[event].target

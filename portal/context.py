@@ -1,9 +1,124 @@
-"""What every page's template knows."""
+"""What every page's template knows: the layout to extend, the navigation, the languages, the scripts' texts."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import Promise, SimpleLazyObject
+from django.utils.translation import gettext as _, gettext_lazy
+
+from broker.access.actor import Actor
+from broker.access.roles import covers
+
+SIGNED_OUT = 4401
+"""Close code of /live/ when the session is over; the page then loads anew and lands on the sign-in page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    label: str | Promise
+    url: str
+    icon: str
+    key: str = ""
+    current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    label: str | Promise
+    items: Sequence[Item]
+
+
+# (label, url name, icon, the verb that makes it worth showing)
+_SECTIONS = (
+    (
+        gettext_lazy("Desktops"),
+        (
+            (gettext_lazy("Overview"), "dashboard", "layout-dashboard", ""),
+            (gettext_lazy("Machines"), "vms", "server-2", "vm.view"),
+            (gettext_lazy("Pools"), "pools", "stack-2", "pool.view"),
+            (gettext_lazy("Templates"), "templates", "template", "template.view"),
+        ),
+    ),
+    (
+        gettext_lazy("Infrastructure"),
+        (
+            (gettext_lazy("Hosts"), "hosts", "server", "host.view"),
+            (gettext_lazy("Storage"), "storage", "database", "storage.view"),
+            (gettext_lazy("Networks"), "networks", "network", "network.view"),
+        ),
+    ),
+    (
+        gettext_lazy("Records"),
+        (
+            (gettext_lazy("Jobs"), "jobs", "list-check", "job.view"),
+            (gettext_lazy("Events"), "events", "history", "event.view"),
+        ),
+    ),
+)
+MANAGING = (
+    "vm.edit", "vm.create", "pool.manage", "host.view", "template.view", "storage.view", "network.view", "job.view",
+    "event.view", "system.view",
+)  # fmt: skip
+
+
+def holds(actor: Actor, verb: str) -> bool:
+    """Whether any grant, on whatever object, has the verb: worth a menu entry; the page itself filters."""
+    return any(covers(list(held.verbs), verb) for held in actor.grants())
+
+
+def manages(actor: Actor) -> bool:
+    """Whether the actor has any right beyond using desktops."""
+    return any(holds(actor, verb) for verb in MANAGING)
 
 
 def navigation(request: HttpRequest) -> dict[str, Any]:
-    return {}
+    """Context processor. Lazy where it asks the database, so that pages without a frame ask nothing."""
+    htmx = request.headers.get("HX-Request") == "true"
+    return {
+        "layout": "fragment.html" if htmx else "base.html",
+        "languages": settings.LANGUAGES,
+        "main_nav": SimpleLazyObject(lambda: _main(request)),
+        "side_nav": SimpleLazyObject(lambda: _side(request)),
+        "page_texts": SimpleLazyObject(_texts),
+    }
+
+
+def _main(request: HttpRequest) -> list[Item]:
+    managing = request.path.startswith(reverse("portal:dashboard"))
+    items = [Item(_("Desktops"), reverse("portal:home"), "device-desktop", "d", not managing)]
+    actor: Actor | None = getattr(request, "actor", None)
+    if actor and actor.user and manages(actor):
+        items.append(Item(_("Manage"), reverse("portal:dashboard"), "settings", "m", managing))
+    return items
+
+
+def _side(request: HttpRequest) -> list[Group]:
+    actor: Actor | None = getattr(request, "actor", None)
+    if actor is None or actor.user is None:
+        return []
+    groups = [
+        Group(label, [_item(request, *entry) for *entry, verb in entries if not verb or holds(actor, verb)])
+        for label, entries in _SECTIONS
+    ]
+    if actor.user.is_staff:
+        groups[-1].items.append(Item(_("Administration"), reverse("admin:index"), "shield"))  # type: ignore[attr-defined]
+    return [group for group in groups if group.items]
+
+
+def _item(request: HttpRequest, label: Promise, name: str, icon: str) -> Item:
+    url = reverse(f"portal:{name}")
+    current = request.path == url or (name != "dashboard" and request.path.startswith(url))
+    return Item(label, url, icon, current=current)
+
+
+def _texts() -> dict[str, Any]:
+    return {
+        "close": _("Close"),
+        "unreachable": _("Berth did not answer."),
+        "unreachableFix": _("Check your connection and try again."),
+        "signedOutCode": SIGNED_OUT,
+    }

@@ -1,5 +1,12 @@
 """Every path, in one place."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import include, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from portal import health
+
+urlpatterns = [
+    path("healthz", health.alive),
+    path("readyz", health.ready),
+    path("api/v1/", include("portal.api.urls")),
+    path("", include("portal.web.urls")),
+]

@@ -1,13 +1,10 @@
-"""What all tests share: a data directory of their own, the cast of people, and no silent skips in CI."""
+"""What all tests share: the cast of people, and no silent skips in CI."""
 
 import os
-import tempfile
-
-# Before Django reads its settings: nothing of a real installation is touched.
-os.environ.setdefault("BERTH_DATA_DIR", tempfile.mkdtemp(prefix="berth-test-"))
-os.environ.setdefault("BERTH_DEBUG", "1")
 
 import pytest
+
+pytest_plugins = ["tests.lab.fixtures"]
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -1,5 +1,6 @@
 """Run jobs in the test's own thread, as a worker would, until nothing is due."""
 
+import time
 from datetime import timedelta
 
 from django.db.models import F
@@ -8,6 +9,17 @@ from broker.core import clock
 from broker.jobs.models import Job
 from broker.jobs.runner import Runner
 from broker.jobs.states import ACTIVE
+
+
+def finish(job: Job, *, rounds: int = 2000) -> Job:
+    """Do this job alone to its end, waiting as it asks to; returns it as it then is."""
+    for _ in range(rounds):
+        Runner().run(job.pk)
+        job.refresh_from_db()
+        if job.state not in ACTIVE:
+            return job
+        time.sleep(max(0.0, min((job.next_run_at - clock.now()).total_seconds(), 1.0)))
+    raise AssertionError(f"{job.plan} does not come to an end: {job.state} {job.message}")
 
 
 def run_all(*, rounds: int = 200, skip_waiting: bool = True) -> None:

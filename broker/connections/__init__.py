@@ -1,0 +1,1 @@
+"""App: who looks at which machine's screen: tickets, sessions, files for native clients."""

@@ -26,14 +26,18 @@ UNSUPPORTED = Closing(1003, "unsupported", N_("The browser sent text where only 
 FLOOD = Closing(1008, "flood", N_("The browser sent too many control messages."))
 TOO_BIG = Closing(1009, "too-big", N_("The browser sent too much at once."))
 INTERNAL = Closing(1011, "internal", N_("The console gateway made a mistake; its log has the details."), again=True)
-RESTARTING = Closing(1012, "restarting", N_("The console gateway restarts. The console comes back by itself."), again=True)
+RESTARTING = Closing(
+    1012, "restarting", N_("The console gateway restarts. The console comes back by itself."), again=True
+)
 OVERLOADED = Closing(1013, "overloaded", N_("The console gateway is full. Try again in a minute."), again=True)
 
 SIGNED_OUT = Closing(4401, "signed-out", N_("You signed out. Sign in to go on."))
 RIGHT_LOST = Closing(4403, "right-lost", N_("You may no longer use this machine. Ask whoever manages it."))
 TICKET = Closing(4404, "ticket", N_("The ticket for this console was used before or has expired."), again=True)
 DISABLED = Closing(4405, "disabled", N_("Your account was disabled. Ask your administrator."))
-FOREIGN = Closing(4406, "foreign", N_("The ticket for this console belongs to another sign-in. Open the console again."))
+FOREIGN = Closing(
+    4406, "foreign", N_("The ticket for this console belongs to another sign-in. Open the console again.")
+)
 TIME_LIMIT = Closing(4408, "time-limit", N_("The time limit of this session was reached."))
 REPLACED = Closing(4409, "replaced", N_("You opened this console in another window."))
 TAKEN_BACK = Closing(4410, "taken-back", N_("The desktop was taken back."))
@@ -42,8 +46,13 @@ REBOOTED = Closing(4412, "rebooted", N_("The machine was started anew. The conso
 ENDED = Closing(4413, "ended", N_("An administrator ended this session."))
 NO_ANSWER = Closing(4414, "no-answer", N_("The browser did not answer; the connection seems broken."), again=True)
 LOST = Closing(4415, "lost", N_("The machine closed its screen: it was stopped, moved or started anew."), again=True)
+GONE = Closing(
+    4416, "gone", N_("The console gateway stopped unexpectedly. The console comes back by itself."), again=True
+)
 TOO_MANY = Closing(4429, "too-many", N_("You have too many consoles open. Close one and try again."))
-UNREACHABLE = Closing(4502, "unreachable", N_("The machine's screen cannot be reached. Its host may be down."), again=True)
+UNREACHABLE = Closing(
+    4502, "unreachable", N_("The machine's screen cannot be reached. Its host may be down."), again=True
+)
 NONSENSE = Closing(4504, "nonsense", N_("The machine's screen answered something that is not VNC."))
 SLOW = Closing(4508, "slow", N_("Opening the console took too long."), again=True)
 
@@ -69,6 +78,7 @@ ALL: tuple[Closing, ...] = (
     ENDED,
     NO_ANSWER,
     LOST,
+    GONE,
     TOO_MANY,
     UNREACHABLE,
     NONSENSE,

@@ -28,13 +28,11 @@ class Machine(asyncio.Protocol):
         self._handshake: HypervisorHandshake | None = HypervisorHandshake(tls=tls)
         self._changed = asyncio.get_running_loop().create_future()
         self._transport: asyncio.Transport | None = None
-        # Set as an attribute so that the relay pays no look-ups per read.
-        self.data_received = self._shake  # type: ignore[method-assign]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
-    def _shake(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:
         assert self._handshake is not None and self._transport is not None
         before = self._handshake.stage
         try:
@@ -79,7 +77,7 @@ class Machine(asyncio.Protocol):
         """From now on everything the machine sends goes to the receiver; `first` is sent to the machine."""
         assert self._handshake is not None and self._transport is not None and self._receiver is not None
         early, self._handshake = self._handshake.rest, None
-        self.data_received = self._receiver.from_machine  # type: ignore[method-assign]
+        self._transport.set_protocol(_Relay(self, self._receiver))
         self._transport.write(first)
         if early:
             self._receiver.from_machine(early)
@@ -100,13 +98,8 @@ class Machine(asyncio.Protocol):
     def abort(self) -> None:
         """Drop the connection at once; the receiver hears nothing more."""
         self._receiver = None
-        self.data_received = self._ignore  # type: ignore[method-assign]
         if self._transport:
             self._transport.abort()
-
-    @staticmethod
-    def _ignore(data: bytes) -> None:
-        """Bytes that were under way when the console ended."""
 
     def connection_lost(self, error: Exception | None) -> None:
         self._settle(error or ConnectionError("closed during the handshake"))
@@ -122,6 +115,16 @@ class Machine(asyncio.Protocol):
     def resume_writing(self) -> None:
         if self._receiver:
             self._receiver.machine_ready()
+
+
+class _Relay(asyncio.Protocol):
+    """Takes the transport over from Machine: the receiver's method is called with each read and nothing between."""
+
+    def __init__(self, machine: Machine, receiver: Receiver):
+        self.data_received = receiver.from_machine  # type: ignore[method-assign]
+        self.pause_writing = machine.pause_writing  # type: ignore[method-assign]
+        self.resume_writing = machine.resume_writing  # type: ignore[method-assign]
+        self.connection_lost = machine.connection_lost  # type: ignore[method-assign]
 
 
 async def dial(target: Target, receiver: Receiver, floor: Floor) -> Machine:

@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 import time
+from pathlib import Path
 
 from .engines import Engine
 
@@ -90,7 +91,7 @@ class Taker:
         try:
             probe.connect(self._path)
         except ConnectionRefusedError:
-            os.unlink(self._path)
+            Path(self._path).unlink()
         except FileNotFoundError:
             return
         else:
@@ -114,7 +115,7 @@ class Taker:
             try:
                 request, descriptors, _, _ = socket.recv_fds(giver, MAX_REQUEST, 1)
             except BlockingIOError:
-                return
+                return None
             except OSError as error:
                 log.warning("handover broke: %s", error)
                 return self._forget(giver)
@@ -125,6 +126,7 @@ class Taker:
             task = asyncio.get_running_loop().create_task(self._adopt(connection, request))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        return None
 
     async def _adopt(self, connection: socket.socket, request: bytes) -> None:
         try:
@@ -144,6 +146,6 @@ class Taker:
             asyncio.get_running_loop().remove_reader(self._listener)
             self._listener.close()
             self._listener = None
-            os.unlink(self._path)
+            Path(self._path).unlink()
         for giver in list(self._givers):
             self._forget(giver)

@@ -77,7 +77,8 @@ async def _serve(floor: Floor, doors: Doors, name: str, ready: Callable[[int], N
         taker.stop()
     await engine.stop_listening()
     watching.cancel()
-    floor.consoles.end_all(RESTARTING)
     deadline = loop.time() + floor.limits.drain
     while engine.open_connections() and loop.time() < deadline:
+        # Again and again: a ticket that is being redeemed now becomes a console a moment later.
+        floor.consoles.end_all(RESTARTING)
         await asyncio.sleep(0.02)

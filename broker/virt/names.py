@@ -30,7 +30,7 @@ def name(value: str, *, field: str = "name") -> str:
 
     Returns it unchanged; raises Invalid naming `field`.
     """
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
+    if not isinstance(value, str) or not _NAME.fullmatch(value) or ".." in value:
         raise Invalid(
             N_("This name cannot be used."),
             field=field,
@@ -39,9 +39,9 @@ def name(value: str, *, field: str = "name") -> str:
     return value
 
 
-def title(value: str, *, field: str = "title") -> str:
-    """Free text on one line of at most 128 characters, without control or invisible ones; spaces around go."""
-    return _text(value, field=field, longest=LONGEST_TITLE, allowed="")
+def title(value: str, *, field: str = "title", longest: int = LONGEST_TITLE) -> str:
+    """Free text on one line, of at most `longest` characters, without control or invisible ones; spaces around go."""
+    return _text(value, field=field, longest=longest, allowed="")
 
 
 def description(value: str, *, field: str = "description") -> str:
@@ -60,9 +60,15 @@ def _text(value: str, *, field: str, longest: int, allowed: str) -> str:
             longest=longest,
         )
     # Cc: control; Cf: zero-width and direction-changing; Cs, Co, Cn: not characters at all; Zl, Zp: odd line breaks
-    if any(unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") for char in value if char not in allowed):
+    if any(
+        unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+        for char in value
+        if char not in allowed
+    ):
         raise Invalid(
-            N_("This text has control or invisible characters."), field=field, fix=N_("Type it again instead of pasting it.")
+            N_("This text has control or invisible characters."),
+            field=field,
+            fix=N_("Type it again instead of pasting it."),
         )
     return value
 
@@ -91,7 +97,10 @@ def directory(value: str, *, field: str = "path") -> str:
         )
     if value in ("/", "/var", "/home") or any(within(value, system) for system in _SYSTEM_DIRECTORIES):
         raise Invalid(
-            N_("%(path)s belongs to the system."), field=field, fix=N_("Choose a directory of its own, e.g. /srv/berth."), path=value
+            N_("%(path)s belongs to the system."),
+            field=field,
+            fix=N_("Choose a directory of its own, e.g. /srv/berth."),
+            path=value,
         )
     return value
 
@@ -118,7 +127,13 @@ def subnet(value: str, *, field: str = "subnet") -> ipaddress.IPv4Network:
         network = ipaddress.IPv4Network(value)
     except ValueError:
         network = None
-    if network is None or not network.is_private or network.is_loopback or network.is_link_local or not 16 <= network.prefixlen <= 29:
+    if (
+        network is None
+        or not network.is_private
+        or network.is_loopback
+        or network.is_link_local
+        or not 16 <= network.prefixlen <= 29
+    ):
         raise Invalid(
             N_("This is not a private IPv4 network."),
             field=field,
@@ -135,7 +150,14 @@ def host_uri(value: str, *, field: str = "uri") -> str:
     except ValueError:
         parts, words = None, set()
     clean = value.isascii() and value.isprintable() and len(value) <= 255 and " " not in value
-    if parts is None or not clean or not _SCHEME.fullmatch(parts.scheme) or "://" not in value or words - _URI_WORDS or parts.password:
+    if (
+        parts is None
+        or not clean
+        or not _SCHEME.fullmatch(parts.scheme)
+        or "://" not in value
+        or words - _URI_WORDS
+        or parts.password
+    ):
         raise Invalid(
             N_("This is not an address of a host."),
             field=field,

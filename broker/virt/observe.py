@@ -9,7 +9,7 @@ Rows are locked in the order of their keys (PostgreSQL; SQLite's IMMEDIATE trans
 at again under the lock, and written in bulk. While nothing changed nobody waits for anybody.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,9 +23,9 @@ from broker.events.news import publish
 from broker.jobs.models import Job
 from broker.jobs.states import ACTIVE
 
-from . import surprise
 from .driver import GuestInfo, Observation, PowerState
 from .models import ForeignMachine, Host, VirtualMachine
+from .monitor import surprise
 from .states import VM, VmState
 
 OURS_FOR_SECONDS = 3.0  # a change this soon after a job on the machine is the job's
@@ -35,6 +35,7 @@ _WRITTEN = (
     "power_state", "power_reason", "observed_at", "boot_id", "booted_at", "definition", "observed_definition",
     "consoles", "guest", "cpu_percent", "memory_used_bytes", "shutdown_asked_at",
 )  # fmt: skip
+_FOREIGN = ("name", "power_state", "vcpus", "memory_bytes", "observed_at")
 _CONDITION = ("power_state", "power_reason", "boot_id", "observed_definition", "consoles")
 
 
@@ -55,11 +56,10 @@ def apply(
         seen |= {pk: _missing(pk, at) for pk in _expected(host) - seen.keys()}
         unlisted = set(_foreign(host).values_list("uuid", flat=True)) - seen.keys()
         seen |= {pk: _missing(pk, at) for pk in unlisted}
-    ours = {row.pk: row for row in _machines(seen)}
-    pending = [pk for pk, row in ours.items() if row.host_id == host.pk and _differs(row, seen[pk], full_pass)]
-    with transaction.atomic():
-        changed = _write(host, {pk: seen[pk] for pk in pending}) if pending else set()
-        _list_foreign(host, {pk: one for pk, one in seen.items() if pk not in ours or ours[pk].host_id != host.pk})
+    ours = {row.pk: row for row in _machines(seen) if row.host_id == host.pk}
+    pending = {pk: seen[pk] for pk, row in ours.items() if _differs(row, seen[pk], full_pass)}
+    changed = _write(host, pending) if pending else set()
+    _list_foreign(host, {pk: one for pk, one in seen.items() if pk not in ours}, ours.keys())
     return changed
 
 
@@ -130,7 +130,8 @@ def _beat(host: Host, at: datetime) -> bool:
 def _expected(host: Host) -> set[UUID]:
     """The machines a full pass must name: being made or removed, one may rightly be absent."""
     rows = VirtualMachine.objects.filter(host=host, state__in=(VmState.READY, VmState.BROKEN))
-    return set(rows.exclude(power_state__in=(PowerState.MISSING, PowerState.UNKNOWN), state=VmState.BROKEN).values_list("pk", flat=True))
+    never_there = (PowerState.MISSING, PowerState.UNKNOWN)
+    return set(rows.exclude(state=VmState.BROKEN, power_state__in=never_there).values_list("pk", flat=True))
 
 
 def _differs(row: VirtualMachine, one: Observation, full_pass: bool) -> bool:
@@ -154,8 +155,9 @@ def _columns(row: VirtualMachine, one: Observation) -> dict[str, Any]:
     }
 
 
+@transaction.atomic
 def _write(host: Host, seen: dict[UUID, Observation]) -> set[UUID]:
-    """Lock, look again, write; returns what changed. Call in a transaction."""
+    """Lock, look again, write; returns what changed."""
     floor = Host.objects.values_list("observed_at", flat=True).get(pk=host.pk)
     busy = _busy(seen)
     rows, changed = [], set()
@@ -198,7 +200,7 @@ def _take(row: VirtualMachine, one: Observation, *, ours: bool) -> bool:
     if ours or not row.definition:
         row.definition = row.observed_definition
     if row.state == VmState.BROKEN and before["power_state"] == PowerState.MISSING:
-        VM.move(row, "mend")
+        VM.attempt(VirtualMachine.objects.filter(pk=row.pk), "mend")
     power = any(before[name] != wanted[name] for name in ("power_state", "boot_id"))
     publish("vm", row.pk, "power" if power else "changed")
     return True
@@ -227,32 +229,30 @@ def _foreign(host: Host) -> Any:
     return ForeignMachine.objects.filter(host=host)
 
 
-def _list_foreign(host: Host, seen: dict[UUID, Observation]) -> None:
-    """Bring the list of foreign machines in line with `seen`; those not in `seen` stay as they are."""
-    if not seen:
-        return
+def _list_foreign(host: Host, seen: dict[UUID, Observation], ours: Collection[UUID]) -> None:
+    """Bring the list of foreign machines in line with `seen`, and take `ours` off it; others stay as they are."""
     listed = {row.uuid: row for row in _foreign(host)}
     news = {pk: one for pk, one in seen.items() if _is_news(listed.get(pk), one)}
-    made_by_us = _busy(pk for pk in news if pk not in listed)
-    gone, fresh, changed = [], [], []
+    adopted = listed.keys() & ours
+    if not news and not adopted:
+        return
+    just_removed = _busy(news.keys() - listed.keys())  # ours until now, and already gone again
+    fresh: list[ForeignMachine] = []
+    changed: list[ForeignMachine] = []
     for pk, one in news.items():
-        row = listed.get(pk)
-        if one.power is PowerState.MISSING:
-            if row:
-                gone.append(row.pk)
-        elif row is None and pk not in made_by_us:
-            fresh.append(ForeignMachine(host=host, uuid=pk, **_foreign_columns(one)))
-        elif row is not None:
-            for name, value in _foreign_columns(one).items():
-                setattr(row, name, value)
-            changed.append(row)
-    _foreign(host).filter(pk__in=gone).delete()
-    names = list(_foreign_columns(next(iter(seen.values()))))
-    ForeignMachine.objects.bulk_create(
-        fresh, batch_size=BATCH, update_conflicts=True, unique_fields=("host", "uuid"), update_fields=names
-    )
-    ForeignMachine.objects.bulk_update(changed, names, batch_size=BATCH)
-    if gone or fresh or changed:
+        if one.power is PowerState.MISSING or pk in just_removed:
+            continue
+        row = listed.get(pk) or ForeignMachine(host=host, uuid=pk)
+        for name, value in _foreign_columns(one).items():
+            setattr(row, name, value)
+        (changed if row.pk else fresh).append(row)
+    gone = adopted | {pk for pk, one in news.items() if one.power is PowerState.MISSING and pk in listed}
+    if not gone and not fresh and not changed:
+        return
+    with transaction.atomic():
+        _foreign(host).filter(uuid__in=gone).delete()
+        ForeignMachine.objects.bulk_create(fresh, batch_size=BATCH, ignore_conflicts=True)
+        ForeignMachine.objects.bulk_update(changed, _FOREIGN, batch_size=BATCH)
         publish("host", host.pk, "changed")
 
 

@@ -50,7 +50,7 @@ VERSION = Machine(
     initial=VersionState.BUILDING,
     transitions={
         "built": transition("building", VersionState.READY),
-        "delete": transition("building ready", VersionState.DELETING),
+        "delete": transition("building ready deleting", VersionState.DELETING),
         "keep": transition("deleting", VersionState.READY),
     },
     meanings={
@@ -60,7 +60,7 @@ VERSION = Machine(
     },
     unstable={
         VersionState.BUILDING: "Its template.import job ends it: built, or removed by the undo.",
-        VersionState.DELETING: "Its template.delete-version job ends it.",
+        VersionState.DELETING: "Its template.delete-version job ends it, or leaves it to be deleted again.",
     },
     sets={"usable": frozenset({VersionState.READY})},
 )

@@ -18,6 +18,7 @@ die() {
 # says otherwise, and refuses a disk with less than FREE_MIB MiB left.
 start_work() {
     local output=$1 free_mib=$2 base have
+    PART="$output.part"
     base=${BERTH_BUILD_DIR:-$(dirname "$output")}
     mkdir -p "$base" "$(dirname "$output")" 2>/dev/null ||
         die "$base cannot be written; run this with more rights or choose another output directory."
@@ -28,7 +29,7 @@ start_work() {
     WORK=$(mktemp -d "$base/.build-XXXXXX")
     LOG="$output.log"
     : >"$LOG"
-    trap 'rm -rf --one-file-system "$WORK"; rm -f "$OUTPUT.part"' EXIT
+    trap 'rm -rf --one-file-system "$WORK"; rm -f "$PART"' EXIT
     trap 'exit 130' INT TERM
     trap 'die "the image could not be built; the reason is at the end of $LOG."' ERR
 }
@@ -62,8 +63,8 @@ boot_disk() {
 
 # publish RAW OUTPUT: compresses the raw disk into a qcow2 that appears under its name only when it is complete.
 publish() {
-    qemu-img convert -f raw -O qcow2 -c -o compression_type=zstd "$1" "$2.part" >>"$LOG" 2>&1
-    mv "$2.part" "$2"
+    qemu-img convert -f raw -O qcow2 -c -o compression_type=zstd "$1" "$PART" >>"$LOG" 2>&1
+    mv "$PART" "$2"
 }
 
 # fetch_packages PACKAGE...: downloads Debian packages (not what they depend on) and unpacks them into $WORK/x.

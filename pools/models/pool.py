@@ -18,6 +18,7 @@ class Pool(models.Model):
     """`version` empty means the template's newest ready version.
 
     `failures` and `retry_at` hold back a pool whose desktops fail; `alert` is the cause, shown until it heals.
+    `revision` counts edits: whoever edits says which one they saw.
     """
 
     access_kind = "pool"
@@ -45,6 +46,7 @@ class Pool(models.Model):
     failures = models.PositiveIntegerField(default=0, editable=False)
     retry_at = models.DateTimeField(null=True, editable=False)
     alert = models.JSONField(null=True, editable=False)
+    revision = models.PositiveIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(default=clock.now)
 
     class Meta:

@@ -16,7 +16,7 @@ STOP_SECONDS = 6.0
 
 
 class GatewayChild:
-    """Keeps one `manage.py gateway` running. It also goes by itself when this process is gone (the lifeline)."""
+    """Keeps one gateway process running. It also goes by itself when this process is gone (the lifeline)."""
 
     def __init__(self, socket_path: Path):
         self.socket_path = socket_path
@@ -33,8 +33,9 @@ class GatewayChild:
         while not self._stop.is_set():
             began = clock.steady()
             self._child = subprocess.Popen(
-                [sys.executable, str(settings.BASE_DIR / "manage.py"), "gateway", "--handover", str(self.socket_path),
+                [sys.executable, "-m", "broker.gateway", "--handover", str(self.socket_path),
                  "--lifeline", str(self._lifeline)],
+                cwd=settings.BASE_DIR,
                 pass_fds=(self._lifeline,),
                 start_new_session=True,  # Ctrl-C reaches us alone; we then stop it in order
             )  # fmt: skip

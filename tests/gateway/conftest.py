@@ -4,10 +4,17 @@ import ssl
 
 import pytest
 import pytest_asyncio
+import uvloop
 
 from broker.gateway.engines import NAMES
 
 from .fakes import FakeMachine, make_pki, start_gateway, stop_gateway
+
+
+@pytest.fixture(scope="session")
+def event_loop_policy():
+    """The loop of production: uvloop differs from asyncio in what it remembers of a protocol."""
+    return uvloop.EventLoopPolicy()
 
 
 @pytest.fixture(params=NAMES)

@@ -168,7 +168,7 @@ class Gateway:
     async def raw(self, secret: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A websocket on which the test writes its own frames."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write(upgrade(secret))
+        writer.write(upgrade(secret, key=getattr(self, "key", KEY)))
         answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
         assert answer.startswith(b"HTTP/1.1 101 "), answer
         return reader, writer
@@ -197,7 +197,9 @@ class Browser:
         assert await self.read(len(SERVER_INIT)) == SERVER_INIT
 
 
-def upgrade(secret: str, *, origin: str = ORIGIN, key: str = KEY, path: str = "/console/ws", host: str = "vdi.test") -> bytes:
+def upgrade(
+    secret: str, *, origin: str = ORIGIN, key: str = KEY, path: str = "/console/ws", host: str = "vdi.test"
+) -> bytes:
     nonce = base64.b64encode(os.urandom(16)).decode()
     return (
         f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -272,7 +274,18 @@ def make_pki(directory: Path) -> Path:
             "subjectAltName=DNS:localhost,IP:127.0.0.1\nkeyUsage=digitalSignature,keyEncipherment\n"
             f"extendedKeyUsage={role}Auth\n"
         )
-        openssl("req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{role}-key.pem", "-out", f"{role}.csr", "-subj", "/CN=localhost")
+        openssl(
+            "req",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            f"{role}-key.pem",
+            "-out",
+            f"{role}.csr",
+            "-subj",
+            "/CN=localhost",
+        )
         openssl("x509", "-req", "-in", f"{role}.csr", "-CA", "ca-cert.pem", "-CAkey", "ca-key.pem", "-CAcreateserial",
                 "-days", "2", "-extfile", f"{role}.ext", "-out", f"{role}-cert.pem")  # fmt: skip
     return directory

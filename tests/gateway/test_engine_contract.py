@@ -254,7 +254,7 @@ async def test_a_dead_browser_is_noticed(engine_name, machine):
     for message in (b"RFB 003.008\n", b"\x01", b"\x01"):
         writer.write(frame(message))
         await asyncio.sleep(0.1)
-    code, name = await read_close(reader)
+    code, _name = await read_close(reader)
     assert code in (1001, why.NO_ANSWER.code)
     writer.close()
     await until(lambda: gateway.desk.ended)
@@ -268,7 +268,7 @@ async def test_a_dead_browser_is_noticed(engine_name, machine):
 
 async def test_a_slow_browser_slows_the_machine_and_not_the_memory(gateway, tmp_path):
     machine = await FakeMachine(tmp_path / "flood", script="flood").start()
-    reader, writer = await gateway.raw(gateway.desk.issue(machine.target))
+    _reader, writer = await gateway.raw(gateway.desk.issue(machine.target))
     for message in (b"RFB 003.008\n", b"\x01", b"\x01"):
         await asyncio.sleep(0.1)
         writer.write(frame(message))
@@ -325,7 +325,7 @@ async def test_a_full_gateway_says_so(engine_name, machine):
 
 async def test_a_browser_that_leaves_while_its_ticket_is_redeemed_leaves_no_session(gateway, machine):
     gateway.desk.delay.clear()
-    reader, writer = await gateway.raw(gateway.desk.issue(machine.target))
+    _reader, writer = await gateway.raw(gateway.desk.issue(machine.target))
     await asyncio.sleep(0.1)
     writer.transport.abort()
     await asyncio.sleep(0.2)

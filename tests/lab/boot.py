@@ -2,7 +2,7 @@
 
 Binds the host's own directories over the system's, starts libvirtd and adopts every orphan. SIGUSR1 kills
 libvirtd and starts it again, SIGUSR2 kills it for good; guests live on. The end of this process is a power
-cut. Run as a plain file so that it needs neither the repository's root as working directory nor anything but the standard library.
+cut. It is run as a plain file and needs nothing but the standard library.
 """
 
 import json

@@ -20,6 +20,7 @@ from pathlib import Path
 
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INSIDE = "LAB_CAGE"
+PROCESSES = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 _NEEDED = {
     "unshare": "util-linux",
@@ -62,10 +63,7 @@ def command(argv: Sequence[str]) -> list[str]:
 
 
 def _unshare() -> list[str]:
-    return [
-        "unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc",
-        "--propagation", "private",
-    ]  # fmt: skip
+    return [*PROCESSES, "--net", "--ipc", "--uts", "--propagation", "private"]
 
 
 def _furnish() -> None:
@@ -82,8 +80,8 @@ def hide_kvm() -> None:
     With an empty read-only file: libvirt would probe QEMU anew at every question about its capabilities if
     the cover were /dev/null.
     """
-    if not Path("/dev/kvm").exists():
-        return
+    if not Path("/dev/kvm").is_char_device():
+        return  # there is none, or a cage around this one covered it
     with tempfile.NamedTemporaryFile(prefix="lab-nokvm-", delete=False) as cover:
         pass
     subprocess.run(["mount", "--bind", cover.name, "/dev/kvm"], check=True)

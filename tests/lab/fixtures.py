@@ -14,7 +14,6 @@ A test that uses one of these is marked `@pytest.mark.lab` and runs inside the c
 
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 import uuid
@@ -57,18 +56,14 @@ def lab_host(lab_base: Path) -> Iterator[LabHost]:
         yield host
 
 
-@pytest.fixture(scope="session")
-def _lab_connection(lab_host: LabHost) -> Iterator[HostConnection]:
+@pytest.fixture
+def connection(lab_host: LabHost) -> Iterator[HostConnection]:
+    """The libvirt driver's connection to `lab_host`."""
     opened = load("libvirt").connect(lab_host.uri, timeout=20)
     yield opened
+    if opened.alive():
+        remove_machines(opened)
     opened.close()
-
-
-@pytest.fixture
-def connection(_lab_connection: HostConnection) -> Iterator[HostConnection]:
-    """The libvirt driver's connection to `lab_host`."""
-    yield _lab_connection
-    remove_machines(_lab_connection)
 
 
 def remove_machines(connection: HostConnection) -> None:
@@ -81,20 +76,17 @@ def remove_machines(connection: HostConnection) -> None:
             continue  # it was transient and went away with its power
 
 
-@pytest.fixture(scope="session")
-def _lab_storage(lab_base: Path, _lab_connection: HostConnection) -> StorageSpec:
-    spec = StorageSpec(name="lab", kind="dir", path=str(lab_base / "disks"))
-    _lab_connection.ensure_storage(spec)
-    return spec
-
-
 @pytest.fixture
-def storage(_lab_storage: StorageSpec, connection: HostConnection) -> Iterator[StorageSpec]:
+def storage(lab_base: Path, connection: HostConnection) -> Iterator[StorageSpec]:
     """A place for volumes on `lab_host`; emptied after the test, when its machines are gone."""
-    yield _lab_storage
+    spec = StorageSpec(name="lab", kind="dir", path=str(lab_base / "disks"))
+    connection.ensure_storage(spec)
+    yield spec
+    if not connection.alive():
+        return
     remove_machines(connection)
-    for volume in connection.volumes(_lab_storage):
-        connection.delete_volume(_lab_storage, volume.name)
+    for volume in connection.volumes(spec):
+        connection.delete_volume(spec, volume.name)
 
 
 @pytest.fixture
@@ -136,7 +128,7 @@ def make_machine(
 def tiny_image() -> Path:
     """A small Linux that boots to a serial console; built from Debian packages on first use."""
     done = subprocess.run(
-        [sys.executable, str(ROOT / "deploy" / "image" / "ensure"), "tiny"], capture_output=True, text=True, check=True
+        [str(ROOT / "deploy" / "image" / "ensure"), "tiny"], capture_output=True, text=True, check=True
     )
     return Path(done.stdout.strip().splitlines()[-1])
 

@@ -91,8 +91,7 @@ class LabHost:
         private = ["--net", "--uts", "--ipc"] if self.address else []
         with (self.home / "boot.log").open("ab") as log:
             self._boot = subprocess.Popen(
-                ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", *private]
-                + [sys.executable, boot.__file__, str(self.home)],
+                [*cage.PROCESSES, *private, sys.executable, boot.__file__, str(self.home)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
         if self.address:

@@ -5,7 +5,7 @@ import socket
 import ssl
 from typing import Protocol
 
-from ..floor import Floor
+from broker.gateway.floor import Floor
 
 NAMES = ("picows", "websockify")
 

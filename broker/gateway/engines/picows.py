@@ -4,20 +4,22 @@ import asyncio
 import logging
 import socket
 import ssl
+from concurrent.futures import Future
 from http import HTTPStatus
+from typing import Any, cast
 
 import picows
-from picows.picows import WSProtocol
+from picows.picows import WSProtocol  # type: ignore[attr-defined]
 
-from .. import closing as why
-from ..admission import SUBPROTOCOL, Rejected
-from ..closing import Closing
-from ..desk import Admitted, Alive, Presented, Refused
-from ..dial import Machine, dial
-from ..floor import Floor
-from ..rfb import RfbError
-from ..rfb.browser import BrowserHandshake
-from ..rfb.viewonly import ViewOnlyFilter
+from broker.gateway import closing as why
+from broker.gateway.admission import SUBPROTOCOL, Rejected
+from broker.gateway.closing import Closing
+from broker.gateway.desk import Admitted, Alive, Presented, Refused
+from broker.gateway.dial import Machine, dial
+from broker.gateway.floor import Floor
+from broker.gateway.rfb import RfbError
+from broker.gateway.rfb.browser import BrowserHandshake
+from broker.gateway.rfb.viewonly import ViewOnlyFilter
 
 log = logging.getLogger(__name__)
 # What picows logs as errors are mistakes of clients; anybody could fill the log with them.
@@ -97,7 +99,7 @@ class PicowsConsole(picows.WSListener):  # type: ignore[misc]
         self._relaying = True
         self._machine.relay(first)
 
-    def _close_late(self, redeeming: "asyncio.Future[Admitted]") -> None:
+    def _close_late(self, redeeming: "Future[Admitted]") -> None:
         if not redeeming.cancelled() and redeeming.exception() is None:
             late = Alive(redeeming.result().session, self._presented.web_session)
             self._floor.report_closed(late, why.FINISHED)
@@ -110,7 +112,7 @@ class PicowsConsole(picows.WSListener):  # type: ignore[misc]
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         kind = frame.msg_type
-        if kind == _BINARY or kind == _CONTINUATION:
+        if kind in (_BINARY, _CONTINUATION):
             if self._closing is None:
                 self._from_browser(frame.get_payload_as_bytes())
         elif kind == _CLOSE:
@@ -155,6 +157,8 @@ class PicowsConsole(picows.WSListener):  # type: ignore[misc]
             self._ws.send_pong(payload)
 
     def from_machine(self, data: bytes) -> None:
+        if self._closing is not None:
+            return
         self._down += len(data)
         self._ws.send(_BINARY, data)  # type: ignore[union-attr]
 
@@ -199,7 +203,8 @@ class PicowsConsole(picows.WSListener):  # type: ignore[misc]
             self._opening.cancel()
         if self._ws and not self._ws.is_disconnected:
             if not self._ws.is_close_frame_sent:
-                self._ws.send_close(closing.code, closing.name)
+                # The library types codes as an enum of the RFC's; it sends any number.
+                self._ws.send_close(cast(picows.WSCloseCode, closing.code), closing.name)
             self._ws.disconnect()
             # A browser that reads nothing would keep the close frame, and with it the socket, for ever.
             self._loop.call_later(1.0, self._ws.underlying_transport.abort)
@@ -210,7 +215,7 @@ class PicowsConsole(picows.WSListener):  # type: ignore[misc]
         sent = transport.close_handshake.sent if transport.close_handshake else None
         if sent is not None and self._closing is None:
             # picows closed by itself: a broken frame, or a ping without answer (it says 1001 then).
-            code = int(getattr(sent.code, "value", sent.code))
+            code = int(cast(int, sent.code))
             self._end(why.NO_ANSWER if code == 1001 else why.BY_CODE.get(code, why.PROTOCOL))
         else:
             self._end(why.FINISHED)
@@ -225,7 +230,7 @@ class PicowsEngine:
         self._protocols: set[WSProtocol] = set()
 
     async def listen(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
-        options = {"ssl": tls, "ssl_handshake_timeout": self._floor.limits.handshake} if tls else {}
+        options: dict[str, Any] = {"ssl": tls, "ssl_handshake_timeout": self._floor.limits.handshake} if tls else {}
         loop = asyncio.get_running_loop()
         self._servers.append(await loop.create_server(self._protocol, sock=listener, backlog=1024, **options))
 
@@ -272,9 +277,7 @@ class PicowsEngine:
         holder.append(protocol)
         return protocol
 
-    def _answer(
-        self, request: picows.WSUpgradeRequest, protocol: WSProtocol
-    ) -> picows.WSUpgradeResponseWithListener:
+    def _answer(self, request: picows.WSUpgradeRequest, protocol: WSProtocol) -> picows.WSUpgradeResponseWithListener:
         floor = self._floor
         sock = protocol.transport.underlying_transport.get_extra_info("socket")
         peer = protocol.transport.underlying_transport.get_extra_info("peername")

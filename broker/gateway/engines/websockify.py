@@ -21,15 +21,15 @@ from websockify.token_plugins import BasePlugin
 from websockify.websocketproxy import ProxyRequestHandler
 from websockify.websockifyserver import CompatibleWebSocket
 
-from .. import closing as why
-from ..admission import SUBPROTOCOL, Rejected
-from ..closing import Closing
-from ..desk import Admitted, Alive, Presented, Refused
-from ..dial_blocking import dial_blocking
-from ..floor import Floor
-from ..rfb import RfbError
-from ..rfb.browser import BrowserHandshake
-from ..rfb.viewonly import ViewOnlyFilter
+from broker.gateway import closing as why
+from broker.gateway.admission import SUBPROTOCOL, Rejected
+from broker.gateway.closing import Closing
+from broker.gateway.desk import Admitted, Alive, Presented, Refused
+from broker.gateway.dial_blocking import dial_blocking
+from broker.gateway.floor import Floor
+from broker.gateway.rfb import RfbError
+from broker.gateway.rfb.browser import BrowserHandshake
+from broker.gateway.rfb.viewonly import ViewOnlyFilter
 
 log = logging.getLogger(__name__)
 _wire_log = logging.getLogger(f"{__name__}.wire")
@@ -77,6 +77,12 @@ class GuardedSocket(CompatibleWebSocket):  # type: ignore[misc]
                 raise Broken(why.TOO_BIG)
         return super()._decode_hybi(buf)
 
+    def _recv(self) -> bool:
+        # Before the original closes the socket, over which the reason still has to go.
+        if not super()._recv():
+            raise Broken(self.request_handler.ending or why.FINISHED)
+        return True
+
     def handle_ping(self, data: bytes) -> None:
         now = time.monotonic()
         if now - self._control_window > 10:
@@ -120,7 +126,7 @@ class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
     def __init__(self, connection: socket.socket, address: tuple[Any, ...], server: "WebsockifyEngine", first: bytes):
         self.floor, self._first = server.floor, first
         self.ending: Closing | None = None
-        self.upgraded = False
+        self.relaying = False
         self._presented: Presented | None = None
         self._admitted: Admitted | None = None
         self._filter: ViewOnlyFilter | None = None
@@ -150,19 +156,19 @@ class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
         self.ending = self.ending or closing
         if self._wake >= 0:
             os.eventfd_write(self._wake, 1)
+        if not self.relaying:
+            # The thread waits for the browser's part of the handshake; the reason can still be sent.
+            _shut(self._raw, socket.SHUT_RD)
 
     def expire(self) -> None:
         """The time for the handshake is over."""
-        if not self.upgraded:
-            try:
-                self._raw.shutdown(socket.SHUT_RDWR)
-            except OSError as error:
-                log.debug("an expired connection was gone already: %s", error)
+        if not self.relaying:
+            self.end(why.SLOW)
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - http.server calls it by this name
         self._reject(Rejected(404, "no such address"))
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815
 
     def handle_upgrade(self) -> None:
         headers: dict[str, list[str]] = {}
@@ -201,7 +207,7 @@ class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
             self.floor.consoles.add(self._admitted.session, self)
             target, early = dial_blocking(self._admitted.target, self.floor)
             self._shake(target)
-            self.upgraded = True
+            self.relaying = True
             self._expiry.cancel()
             if early:
                 self._to_browser(early)
@@ -211,7 +217,7 @@ class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
         except RfbError:
             closing = why.PROTOCOL
         except TimeoutError:
-            closing = why.NO_ANSWER if self.upgraded else why.SLOW
+            closing = why.NO_ANSWER if self.relaying else why.SLOW
         except OSError:
             closing = why.FINISHED
         finally:
@@ -228,7 +234,7 @@ class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
             self._raw.settimeout(1.0)
             self.request.shutdown(socket.SHUT_RDWR, closing.code, closing.name)
             # Closing with unread input resets the connection and the browser would never see the close frame.
-            self._raw.shutdown(socket.SHUT_WR)
+            _shut(self._raw, socket.SHUT_WR)
             until = time.monotonic() + 1.0
             while time.monotonic() < until and self._raw.recv(65536):
                 continue
@@ -304,6 +310,14 @@ class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
                 return
 
 
+def _shut(connection: socket.socket, how: int) -> None:
+    """shutdown(2) itself: SSLSocket's own method would also drop the encryption of what is still to be sent."""
+    try:
+        socket.socket.shutdown(connection, how)
+    except OSError as error:
+        log.debug("the connection was gone already: %s", error)
+
+
 class WebsockifyEngine:
     """Accepts on the event loop, serves on threads. Also the `server` object websockify's handler looks at."""
 
@@ -375,7 +389,11 @@ class _Expiry:
 
     def cancel(self) -> None:
         self._cancelled = True
-        self._loop.call_soon_threadsafe(lambda: self._timer and self._timer.cancel())
+        self._loop.call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
+        if self._timer:
+            self._timer.cancel()
 
 
 build = WebsockifyEngine

@@ -15,7 +15,7 @@ from broker.core.text import gettext_noop
 from broker.virt.driver import Driver
 
 
-def names() -> list[str]:
+def known() -> list[str]:
     """The drivers there are, in alphabetical order."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
 
@@ -23,12 +23,12 @@ def names() -> list[str]:
 @cache
 def load(name: str) -> Driver:
     """The driver called `name`. Raises Invalid when there is none."""
-    if name not in names():
+    if name not in known():
         raise Invalid(
             gettext_noop("There is no hypervisor driver called “%(name)s”."),
             field="driver",
             fix=gettext_noop("Use one of: %(known)s."),
             name=name,
-            known=", ".join(names()),
+            known=", ".join(known()),
         )
     return cast(Driver, importlib.import_module(f"{__name__}.{name}"))

@@ -5,7 +5,7 @@ from .disk import Disk
 from .host import Host
 from .machine import VirtualMachine
 from .network import Network, Nic
-from .observed import ForeignMachine, Sample
+from .observed import ForeignMachine, MonitorProcess, Sample
 from .storage import StorageDomain
 from .template import TemplateVersion, VmTemplate
 
@@ -14,6 +14,7 @@ __all__ = [
     "Disk",
     "ForeignMachine",
     "Host",
+    "MonitorProcess",
     "Network",
     "Nic",
     "Sample",

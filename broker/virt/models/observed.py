@@ -1,4 +1,4 @@
-"""What hosts show beside our machines: foreign machines, and samples of load."""
+"""What hosts show beside our machines: foreign machines, samples of load, and who is watching."""
 
 from django.db import models
 
@@ -43,3 +43,16 @@ class Sample(models.Model):
 
     def __str__(self) -> str:
         return f"{self.vm_id} {self.at:%H:%M:%S}"
+
+
+class MonitorProcess(models.Model):
+    """A monitor that is there: how many there are decides how many hosts each takes."""
+
+    name = models.CharField(max_length=128, primary_key=True)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "monitor processes"
+
+    def __str__(self) -> str:
+        return self.name

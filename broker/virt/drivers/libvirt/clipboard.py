@@ -35,4 +35,4 @@ def _channels(domain: libvirt.virDomain, *, live: bool) -> list[Channel]:
 
 
 def _text(channel: Channel) -> str:
-    return etree.tostring(channel.node, encoding="unicode")
+    return str(etree.tostring(channel.node, encoding="unicode"))

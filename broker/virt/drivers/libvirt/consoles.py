@@ -48,9 +48,7 @@ class Showing(Link):
     def send_keys(self, uuid: str, keycodes: Iterable[int], *, hold_ms: int = 50) -> None:
         codes = list(keycodes)
         if not 0 < len(codes) <= _MOST_KEYS:
-            raise Refused(
-                gettext_noop("Between 1 and %(most)s keys can be pressed together."), most=_MOST_KEYS
-            )
+            raise Refused(gettext_noop("Between 1 and %(most)s keys can be pressed together."), most=_MOST_KEYS)
         with self.calling():
             self.domain(uuid).sendKey(libvirt.VIR_KEYCODE_SET_LINUX, hold_ms, codes, len(codes), 0)
 

@@ -4,7 +4,7 @@ import libvirt
 
 from broker.core.text import gettext_noop
 from broker.virt.driver import MachineSpec, NotFound, Refused
-from broker.virt.drivers.libvirt import names
+from broker.virt.drivers import names
 from broker.virt.drivers.libvirt.connection import Link
 from broker.virt.drivers.libvirt.domain_xml.build import apply, fresh
 from broker.virt.drivers.libvirt.domain_xml.machine import Machine

@@ -16,7 +16,7 @@ from lxml import etree
 
 from broker.core.text import gettext_noop
 from broker.virt.driver import NotFound, Refused, StorageInfo, StorageSpec, VolumeInfo
-from broker.virt.drivers.libvirt import names
+from broker.virt.drivers import names
 from broker.virt.drivers.libvirt.connection import Link
 from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
 
@@ -176,12 +176,10 @@ def pool_xml(spec: StorageSpec) -> str:
     target = etree.SubElement(root, "target")
     etree.SubElement(target, "path").text = spec.path
     etree.SubElement(etree.SubElement(target, "permissions"), "mode").text = "0711"
-    return etree.tostring(root, encoding="unicode")
+    return str(etree.tostring(root, encoding="unicode"))
 
 
-def volume_xml(
-    name: str, *, capacity: int, backing: VolumeInfo | None = None, image_format: str = "qcow2"
-) -> str:
+def volume_xml(name: str, *, capacity: int, backing: VolumeInfo | None = None, image_format: str = "qcow2") -> str:
     """The definition of a volume; formats are always said, never guessed by QEMU."""
     root = etree.Element("volume")
     etree.SubElement(root, "name").text = name
@@ -194,7 +192,7 @@ def volume_xml(
         store = etree.SubElement(root, "backingStore")
         etree.SubElement(store, "path").text = names.check_path(backing.path)
         etree.SubElement(store, "format", type=backing.format)
-    return etree.tostring(root, encoding="unicode")
+    return str(etree.tostring(root, encoding="unicode"))
 
 
 def _look_up(pool: libvirt.virStoragePool, name: str, *, fresh: bool = True) -> libvirt.virStorageVol | None:
@@ -255,7 +253,7 @@ def _copy(
 
 
 def _directory(pool: libvirt.virStoragePool) -> str:
-    return etree.fromstring(pool.XMLDesc(), PARSER).findtext("target/path", "")
+    return str(etree.fromstring(pool.XMLDesc(), PARSER).findtext("target/path", ""))
 
 
 def _info(pool: libvirt.virStoragePool) -> StorageInfo:

@@ -1,8 +1,9 @@
 """Does KVM work on the host, or are its guests emulated in software?
 
 /dev/kvm and libvirt's capabilities promise; nested and confined machines break the promise: the device opens
-and guests hang. So, on this machine, a guest of seven bytes is run: it powers itself off at its first
-instructions. The answer is kept for the life of the process.
+and guests hang. So, on this machine, a guest is run whose boot sector ends it: the firmware has to come up first,
+which is where it hangs on such machines (the very first instructions run even there). The answer is kept for the
+life of the process.
 """
 
 import os
@@ -17,12 +18,12 @@ from broker.core.text import gettext_noop
 from broker.virt.drivers.libvirt.connection import Link
 from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
 
-PROBE_SECONDS = 2.0
+PROBE_SECONDS = 3.0
 _EXIT_PORT, _EXIT_VALUE = 0xF4, 0x10
 _EXIT_STATUS = _EXIT_VALUE << 1 | 1  # QEMU's isa-debug-exit device makes (value << 1) | 1 of what is written
-# at the reset vector: mov al, value; out port, al; hlt; jmp to hlt
+# mov al, value; out port, al; hlt; jmp to hlt: the first sector of a disk, with the mark that makes it bootable
 _CODE = bytes([0xB0, _EXIT_VALUE, 0xE6, _EXIT_PORT, 0xF4, 0xEB, 0xFD])
-_FIRMWARE = (b"\xf4" * (0x10000 - 16) + _CODE).ljust(0x10000, b"\xf4")
+_DISK = (_CODE.ljust(510, b"\0") + b"\x55\xaa").ljust(64 * 1024, b"\0")
 
 NOT_OFFERED = gettext_noop("The host offers no KVM.")
 NOT_WORKING = gettext_noop("/dev/kvm is there, but guests do not run on it.")
@@ -68,11 +69,12 @@ def _run_guest() -> str:
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return ""  # libvirtd may although we may not: its word stands
     with tempfile.TemporaryDirectory(prefix="berth-kvm-") as folder:
-        firmware = Path(folder, "firmware.bin")
-        firmware.write_bytes(_FIRMWARE)
+        disk = Path(folder, "disk.raw")
+        disk.write_bytes(_DISK)
         command = [
-            "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-machine", "pc,accel=kvm", "-m", "1",
-            "-bios", str(firmware), "-device", f"isa-debug-exit,iobase={_EXIT_PORT},iosize=1", "-display", "none",
+            "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-machine", "pc,accel=kvm", "-m", "16",
+            "-drive", f"file={disk},format=raw,if=ide", "-display", "none",
+            "-device", f"isa-debug-exit,iobase={_EXIT_PORT},iosize=1",
         ]  # fmt: skip
         try:
             done = subprocess.run(

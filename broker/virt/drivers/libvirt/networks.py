@@ -8,7 +8,7 @@ from lxml import etree
 from broker.core.errors import Invalid
 from broker.core.text import gettext_noop
 from broker.virt.driver import NetworkSpec, NotFound, Refused
-from broker.virt.drivers.libvirt import names
+from broker.virt.drivers import names
 from broker.virt.drivers.libvirt.connection import Link
 from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
 
@@ -60,7 +60,7 @@ def network_xml(spec: NetworkSpec) -> str:
         options = etree.SubElement(root, f"{{{_DNSMASQ}}}options")
         # dnsmasq pings an address for three seconds before it gives it away; leases are enough for us
         etree.SubElement(options, f"{{{_DNSMASQ}}}option", value="no-ping")
-    return etree.tostring(root, encoding="unicode")
+    return str(etree.tostring(root, encoding="unicode"))
 
 
 def _addresses(root: etree._Element, subnet: str) -> None:

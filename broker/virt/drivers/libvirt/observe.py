@@ -124,14 +124,14 @@ class Observing(Emulation, Link):
         flag = libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE | libvirt.VIR_CONNECT_LIST_DOMAINS_INACTIVE
         return {domain.UUIDString() for domain in self.connection.listAllDomains(flag)}
 
-    def _describe(
-        self, at: datetime, domain: libvirt.virDomain, stats: dict[str, int], saved: set[str]
-    ) -> Observation:
+    def _describe(self, at: datetime, domain: libvirt.virDomain, stats: dict[str, int], saved: set[str]) -> Observation:
         uuid = domain.UUIDString()
         state = stats.get("state.state", libvirt.VIR_DOMAIN_NOSTATE)
         reason = _REASONS.get((state, stats.get("state.reason", 0)), "")
         power = _POWER.get(state, PowerState.UNKNOWN)
-        if power is PowerState.OFF and uuid in saved:
+        if (power, reason) == (PowerState.PAUSED, "starting_up"):
+            power = PowerState.OFF  # QEMU is being set up; it may still fail, and nobody can use it yet
+        elif power is PowerState.OFF and uuid in saved:
             power = PowerState.SUSPENDED
         elif power is PowerState.OFF and reason == "crashed":
             power = PowerState.CRASHED

@@ -12,6 +12,7 @@ from broker.virt.drivers.libvirt import agent, clipboard
 from broker.virt.drivers.libvirt.connection import Link
 from broker.virt.drivers.libvirt.domain_xml.mapping import NAMESPACE, PARSER
 
+_STARTING = [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP]
 _PAUSED = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PMSUSPENDED)
 
 
@@ -21,13 +22,14 @@ class Powering(Link):
     def start(self, uuid: str) -> None:
         with self.calling():
             domain = self.domain(uuid)
-            if domain.isActive():
+            active = domain.isActive()
+            if active and domain.state() != _STARTING:
                 return
             saved = domain.hasManagedSaveImage()
-            if not saved:
+            if not saved and not active:
                 _stamp(domain)
             try:
-                domain.create()
+                domain.create()  # waits for whoever is starting it already
             except libvirt.libvirtError as error:
                 if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or not domain.isActive():
                     raise

@@ -12,5 +12,7 @@ def check(request: Request, host: HostFacts) -> Reason | None:
     if host.error:
         return Reason(host.name, "reachable", N_("it does not answer (%(error)s)"), error=host.error)
     if host.seen_ago is not None and host.seen_ago > STALE_SECONDS:
-        return Reason(host.name, "reachable", N_("it was last seen %(seconds)s seconds ago"), seconds=int(host.seen_ago))
+        return Reason(
+            host.name, "reachable", N_("it was last seen %(seconds)s seconds ago"), seconds=int(host.seen_ago)
+        )
     return None

@@ -62,9 +62,11 @@ def apply(spec: MachineSpec, machine: Machine) -> None:
     _interfaces(spec.nics, machine, owned)
     _graphics(spec, machine)
     _channels(spec, machine)
-    if video := machine.videos.first():
-        video.model = spec.video
-    else:
+    video = machine.videos.first()
+    if video and video.model != spec.video:
+        machine.videos.remove(video)  # memory sizes and the like belong to the old model
+        video = None
+    if not video:
         machine.videos.add(Video.new(model=spec.video, heads=1))
     if spec.serial and not machine.serials.first():
         machine.serials.add(Serial.new(type="pty", port=0))

@@ -65,7 +65,11 @@ class Element:
 class Property(Generic[T]):
     """A value at a path. Subclasses say where in the found element it sits."""
 
-    def __init__(self, path: str, kind: Callable[[str], T] = str) -> None:  # type: ignore[assignment]
+    @overload
+    def __init__(self: "Property[str]", path: str) -> None: ...
+    @overload
+    def __init__(self, path: str, kind: Callable[[str], T]) -> None: ...
+    def __init__(self, path: str, kind: Callable[[str], Any] = str) -> None:
         element, _, self.attribute = path.partition("@")
         self.path, self.steps, self.kind = path, [step for step in element.split("/") if step], kind
 

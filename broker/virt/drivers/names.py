@@ -1,4 +1,4 @@
-"""Which names and paths may reach libvirt and QEMU.
+"""Which names and paths may reach a hypervisor; for all drivers.
 
 A name becomes part of file names, of QEMU's comma-separated arguments and of JSON pseudo-protocols
 ("json:{…}"), so only what is plain in all of them passes.

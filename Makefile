@@ -1,0 +1,61 @@
+# Berth's verbs; `make` alone lists them.
+#
+# ARGS="…" is handed to the command behind a verb: make test-fast ARGS="tests/jobs -x", make run ARGS="--image tiny".
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help run dev test test-fast lint types bench docs lock
+
+PYTHON := .venv/bin/python
+PYTEST := $(PYTHON) -m pytest
+# The hypervisor belongs to root: with sudo where make was not called by root. Settings go by name only, for values on a
+# command line could be read by everyone.
+ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=CI,BERTH_CACHE_DIR,BERTH_DEBUG,$$(compgen -e | grep ^BERTH_ | paste -sd,))
+export BERTH_CACHE_DIR ?= /var/cache/berth
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+run: ## install what is missing, make a demo and serve everything at one address
+	@deploy/install.sh run
+	@exec $(ROOT) $(PYTHON) manage.py serve --setup-demo $(ARGS)
+
+dev: export BERTH_DEBUG = 1
+dev: ## install what tests and checks need, then serve with tracebacks in the browser
+	@deploy/install.sh dev
+	@exec $(ROOT) $(PYTHON) manage.py serve --setup-demo $(ARGS)
+
+# Both stages run even if the first fails; the verb fails if either does. The image is built before the cage closes:
+# there is no network inside.
+test: ## the whole test suite, on real hypervisors, databases and a browser
+	@deploy/install.sh test
+	@failed=0; \
+	echo "== fast lane"; \
+	$(PYTEST) -m "not lab and not browser and not postgres and not slow" -n 2 $(ARGS) || failed=1; \
+	echo "== guest image"; \
+	$(ROOT) deploy/image/ensure tiny || exit 1; \
+	echo "== real hypervisors, databases and browser"; \
+	$(ROOT) $(PYTHON) -m tests.lab.cage -- \
+		$(PYTEST) -m "lab or browser or postgres or slow" $(ARGS) || failed=1; \
+	if [ $$failed = 0 ]; then echo "All tests passed."; else echo "Tests failed; see above." >&2; fi; \
+	exit $$failed
+
+test-fast: ## tests that need neither root nor servers, under two minutes
+	@$(PYTEST) -m "not lab and not browser and not postgres and not slow" -n 2 $(ARGS)
+
+lint: ## style, formatting and the import contracts
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@.venv/bin/lint-imports --no-cache
+
+types: ## the type checker
+	@$(PYTHON) -m mypy broker pools portal
+
+bench: ## measure, each figure beside its baseline of the same run
+	@deploy/install.sh test
+	@$(ROOT) $(PYTHON) -m tests.lab.cage -- $(PYTHON) -m tests.bench $(ARGS)
+
+docs: ## write the generated pages anew
+	@$(PYTHON) manage.py makedocs $(ARGS)
+
+lock: ## pin the Python packages anew
+	@deploy/lock.sh $(ARGS)

@@ -1,0 +1,130 @@
+"""Use up a ticket and open its session: the gateway's question when a browser knocks."""
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.crypto import constant_time_compare
+
+from broker.access.actor import Actor
+from broker.access.require import require
+from broker.connections.endpoints import Endpoint, through_gateway
+from broker.connections.models import ConsoleTicket, Session
+from broker.connections.rights import entitled
+from broker.connections.rules import SESSIONS_PER_USER, SESSIONS_PER_VM, TICKET_LIFE
+from broker.connections.secrets import computer, fingerprint, uptime
+from broker.connections.sign_in import good_sign_ins
+from broker.connections.states import EndReason
+from broker.core.text import gettext_noop as N_
+from broker.directories.models import User
+from broker.events.models import Severity
+from broker.events.news import publish
+from broker.events.record import record
+from broker.virt.driver import PowerState
+from broker.virt.states import VM
+
+
+class TicketRefused(Exception):
+    """The ticket opens nothing. `known` says whether it exists at all."""
+
+    def __init__(self, reason: EndReason, *, known: bool):
+        super().__init__(reason)
+        self.reason, self.known = reason, known
+
+
+def redeem_ticket(
+    *, actor: Actor, secret: str, web_session: str, address: str | None, gateway: str
+) -> tuple[Session, Endpoint]:
+    """Consume the ticket, check everything it is bound to, open the session.
+
+    `actor` is the gateway itself; the right that counts is that of the ticket's user. `web_session` is the
+    session cookie's value. A ticket that is shown by the wrong hands is used up all the same. Returns the session
+    and where to dial. Raises TicketRefused; the refusal of a known ticket is recorded.
+    """
+    require(actor, "system.manage")
+    with transaction.atomic():
+        used = _usable().filter(secret_hash=fingerprint(secret)).update(used_at=Now())
+        ticket = ConsoleTicket.objects.select_related("user", "vm").filter(secret_hash=fingerprint(secret)).first()
+        if ticket is None:
+            raise TicketRefused(EndReason.TICKET, known=False)
+        reason, _endpoint = EndReason.TICKET, None
+        if used:
+            verdict = _judge(ticket, web_session, address)
+            if isinstance(verdict, Endpoint):
+                return _open(ticket, address, gateway), verdict
+            reason = verdict
+        _record_refusal(ticket, reason, address)
+    raise TicketRefused(reason, known=True)
+
+
+def _usable() -> Any:
+    return ConsoleTicket.objects.filter(
+        ~Q(computer=computer()) | Q(tick__gt=uptime() - TICKET_LIFE.total_seconds()),
+        used_at__isnull=True,
+        created_at__lte=Now(),
+        expires_at__gt=Now(),
+    )
+
+
+def _judge(ticket: ConsoleTicket, web_session: str, address: str | None) -> Endpoint | EndReason:
+    user, vm = ticket.user, ticket.vm
+    if not constant_time_compare(ticket.web_session, fingerprint(web_session)):
+        return EndReason.FOREIGN
+    if ticket.address and ticket.address != address:
+        return EndReason.FOREIGN
+    if not user.is_active:
+        return EndReason.DISABLED
+    if not good_sign_ins([(web_session, user)]):
+        return EndReason.SIGNED_OUT
+    if not entitled([(user, vm.pk)]):
+        return EndReason.RIGHT_LOST
+    if not VM.is_(vm.state, "usable") or vm.power_state not in (PowerState.RUNNING, PowerState.PAUSED):
+        return EndReason.STOPPED
+    if ticket.boot_id != vm.boot_id:
+        return EndReason.REBOOTED
+    # The user's row is the lock: two tickets at once must not both be the last one allowed.
+    User.objects.select_for_update().get(pk=user.pk)
+    live = Session.objects.live()
+    if live.filter(user=user).count() >= SESSIONS_PER_USER or live.filter(vm=vm).count() >= SESSIONS_PER_VM:
+        return EndReason.TOO_MANY
+    return through_gateway(vm, ticket.kind) or EndReason.UNREACHABLE
+
+
+def _open(ticket: ConsoleTicket, address: str | None, gateway: str) -> Session:
+    session = Session.objects.create(
+        user=ticket.user,
+        vm=ticket.vm,
+        kind=ticket.kind,
+        via=ticket.via,
+        view_only=ticket.view_only,
+        address=address,
+        gateway=gateway,
+        boot_id=ticket.boot_id,
+    )
+    record(
+        "session.opened",
+        actor=Actor.for_user(ticket.user, address=address),
+        subject=ticket.vm,
+        message=N_("%(user)s opened the console of %(vm)s."),
+        user=ticket.user,
+        vm=ticket.vm,
+        session=session.pk,
+        view_only=ticket.view_only,
+    )
+    publish("session", session.pk, "opened")
+    publish("vm", ticket.vm_id, "console")
+    return session
+
+
+def _record_refusal(ticket: ConsoleTicket, reason: EndReason, address: str | None) -> None:
+    record(
+        "session.refused",
+        actor=Actor.for_user(ticket.user, address=address),
+        subject=ticket.vm,
+        severity=Severity.WARNING,
+        message=N_("A ticket of %(user)s for the console of %(vm)s was refused: %(reason)s."),
+        user=ticket.user,
+        vm=ticket.vm,
+        reason=reason,
+    )

@@ -1,0 +1,7 @@
+"""App: console tickets and sessions."""
+
+from django.apps import AppConfig
+
+
+class ConnectionsConfig(AppConfig):
+    name = "broker.connections"

@@ -1,0 +1,44 @@
+"""Where a machine's screen listens, as the monitor last saw it. Never shown to a browser."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from broker.virt.models import VirtualMachine
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A unix socket path on this machine, or host and port; `tls` says that only TLS is spoken there."""
+
+    kind: str
+    unix: str = ""
+    host: str = ""
+    port: int = 0
+    tls: bool = False
+
+
+def endpoints(vm: "VirtualMachine") -> list[Endpoint]:
+    """All of the machine's screens; entries that name no place are left out."""
+    found = [
+        Endpoint(
+            kind=str(entry.get("kind", "")),
+            unix=str(entry.get("unix") or ""),
+            host=str(entry.get("host") or ""),
+            port=int(entry.get("port") or 0),
+            tls=bool(entry.get("tls")),
+        )
+        for entry in vm.consoles
+    ]
+    return [endpoint for endpoint in found if endpoint.unix or (endpoint.host and endpoint.port)]
+
+
+def through_gateway(vm: "VirtualMachine", kind: str) -> Endpoint | None:
+    """The screen the gateway can reach: a unix socket, else TLS. Never a bare TCP port, for that has no lock."""
+    candidates = [endpoint for endpoint in endpoints(vm) if endpoint.kind == kind]
+    return next((e for e in candidates if e.unix), None) or next((e for e in candidates if e.tls), None)
+
+
+def direct(vm: "VirtualMachine", kind: str) -> Endpoint | None:
+    """The screen a program on the user's own computer can reach."""
+    return next((e for e in endpoints(vm) if e.kind == kind and e.port), None)

@@ -1,0 +1,50 @@
+"""Session: one person at one machine's screen, from the first byte to the last."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+from broker.connections.states import SESSION, SessionState
+
+
+class SessionQuerySet(models.QuerySet["Session"]):
+    def live(self) -> "SessionQuerySet":
+        return self.filter(state__in=SESSION.sets["live"])
+
+
+class Session(models.Model):
+    """`gateway` is the process that carries it and vouches for it by `last_seen_at`.
+
+    `close_reason` is set when it is told to end, and kept as the reason when it has ended. `bytes_up` are
+    those the user sent. Both counts are written at the end.
+    """
+
+    access_kind = "session"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="console_sessions")
+    vm = models.ForeignKey("virt.VirtualMachine", on_delete=models.CASCADE, related_name="console_sessions")
+    kind = models.CharField(max_length=8, default="vnc")
+    via = models.CharField(max_length=8, default="browser")
+    view_only = models.BooleanField(default=False)
+    state = models.CharField(max_length=8, default=SessionState.OPEN, choices=[(s, s) for s in SessionState])
+    opened_at = models.DateTimeField(db_default=Now())
+    last_seen_at = models.DateTimeField(db_default=Now(), db_index=True)
+    closed_at = models.DateTimeField(null=True)
+    close_reason = models.CharField(max_length=32, blank=True)
+    address = models.GenericIPAddressField(null=True)
+    gateway = models.CharField(max_length=64)
+    boot_id = models.CharField(max_length=64, blank=True)
+    bytes_up = models.PositiveBigIntegerField(default=0)
+    bytes_down = models.PositiveBigIntegerField(default=0)
+
+    objects = SessionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-opened_at",)
+        indexes = (models.Index(fields=("user", "state")), models.Index(fields=("vm", "state")))
+
+    def __str__(self) -> str:
+        return f"{self.user} @ {self.vm}"

@@ -1,0 +1,82 @@
+"""`python -m broker.gateway`: the console gateway as a program.
+
+It loads the Django models it needs and none of the pages, API and admin, which makes it half the size of a
+`manage.py` process.
+"""
+
+import argparse
+import logging.config
+import os
+import secrets
+import socket
+import ssl
+import sys
+
+_NEEDED = ("django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions", "pools")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="berth-gateway", description="Carries consoles between browsers and machines."
+    )
+    parser.add_argument("--listen", default="", metavar="HOST:PORT", help="a port of its own")
+    parser.add_argument("--tls-cert", default="", help="certificate chain for --listen (PEM)")
+    parser.add_argument("--tls-key", default="", help="private key for --listen (PEM)")
+    parser.add_argument(
+        "--handover", default="", metavar="PATH", help="unix socket on which the web process passes consoles"
+    )
+    parser.add_argument("--lifeline", type=int, default=-1, metavar="FD", help="stop when this descriptor ends")
+    options = parser.parse_args()
+    if not options.listen and not options.handover:
+        parser.error("give --listen, --handover, or both")
+    _load_django()
+    try:
+        _serve(options)
+    except (OSError, ValueError) as error:
+        sys.exit(f"The console gateway cannot start: {error}")
+
+
+def _load_django() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "broker.settings")
+    import django
+    from django.conf import settings
+
+    settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app.startswith("broker.") or app in _NEEDED]
+    django.setup()
+    logging.config.dictConfig(settings.LOGGING)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from django.conf import settings
+
+    from broker.settings import env
+
+    from .admission import Policy
+    from .django_desk import DjangoDesk
+    from .floor import Floor, hypervisor_context
+    from .process import Doors, run
+
+    tls = None
+    if options.tls_cert:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(options.tls_cert, options.tls_key or None)
+    host, _, port = options.listen.rpartition(":")
+    floor = Floor(
+        desk=DjangoDesk(f"{socket.gethostname()[:40]}-{secrets.token_hex(4)}"),
+        policy=Policy.of(settings.ORIGINS, cookie=settings.SESSION_COOKIE_NAME, behind_proxy=env.behind_proxy),
+        hypervisor_tls=hypervisor_context(env.console_ca_dir) if env.console_ca_dir else None,
+    )
+    run(
+        floor,
+        Doors(
+            listen=(host.strip("[]"), int(port)) if options.listen else None,
+            tls=tls,
+            handover=options.handover,
+            lifeline=options.lifeline,
+        ),
+        engine=env.console_engine,
+    )
+
+
+if __name__ == "__main__":
+    main()

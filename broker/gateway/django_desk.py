@@ -1,0 +1,101 @@
+"""The ticket desk over the database: translates between the gateway's words and broker.connections."""
+
+import ipaddress
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+from django.db import close_old_connections
+
+from broker.access.actor import Actor
+from broker.connections.actions import TicketRefused, close_session, redeem_ticket
+from broker.connections.queries import must_end
+
+from . import closing as why
+from .closing import Closing
+from .desk import Admitted, Alive, Presented, Refused, Target
+
+log = logging.getLogger(__name__)
+_UNKNOWN_EVERY = 10.0
+
+
+def _on_fresh_connection(function: Any) -> Any:
+    """Threads of the desk live as long as the gateway: drop database connections that went stale meanwhile."""
+
+    @wraps(function)
+    def call(*args: Any) -> Any:
+        close_old_connections()
+        try:
+            return function(*args)
+        finally:
+            close_old_connections()
+
+    return call
+
+
+class DjangoDesk:
+    """A `TicketDesk`; `gateway` names this process in the sessions it carries."""
+
+    def __init__(self, gateway: str):
+        self._gateway = gateway
+        self._actor = Actor.system(f"gateway {gateway}")
+        self._told_unknown = -_UNKNOWN_EVERY
+
+    @_on_fresh_connection
+    def redeem(self, presented: Presented) -> Admitted:
+        try:
+            session, endpoint = redeem_ticket(
+                actor=self._actor,
+                secret=presented.secret,
+                web_session=presented.web_session,
+                address=_address(presented.address),
+                gateway=self._gateway,
+            )
+        except TicketRefused as refusal:
+            if not refusal.known:
+                self._tell_unknown(presented.address)
+            raise Refused(why.BY_NAME[refusal.reason]) from None
+        target = Target(unix=endpoint.unix) if endpoint.unix else Target(host=endpoint.host, port=endpoint.port)
+        return Admitted(str(session.pk), target, session.view_only)
+
+    def _tell_unknown(self, address: str) -> None:
+        """One event in ten seconds at most: anybody can make up tickets, nobody shall fill the events with them."""
+        from broker.events.models import Severity
+        from broker.events.record import record
+
+        now = time.monotonic()
+        log.info("a made-up ticket came from %s", address)
+        if now - self._told_unknown >= _UNKNOWN_EVERY:
+            self._told_unknown = now
+            record(
+                "session.refused",
+                actor=self._actor,
+                severity=Severity.WARNING,
+                message="A console ticket that was never issued was shown from %(address)s.",
+                address=address,
+            )
+
+    @_on_fresh_connection
+    def revalidate(self, alive: Sequence[Alive]) -> Mapping[str, Closing]:
+        endings = must_end({UUID(console.session): console.web_session for console in alive})
+        return {str(session): why.BY_NAME[reason] for session, reason in endings.items()}
+
+    @_on_fresh_connection
+    def closed(self, console: Alive, closing: Closing) -> None:
+        close_session(
+            actor=self._actor,
+            session=UUID(console.session),
+            reason=closing.name,
+            bytes_up=console.bytes_up,
+            bytes_down=console.bytes_down,
+        )
+
+
+def _address(text: str) -> str | None:
+    try:
+        return str(ipaddress.ip_address(text.partition("%")[0]))
+    except ValueError:
+        return None

@@ -1,0 +1,75 @@
+"""Change what a machine is called and how large it is."""
+
+from django.db import transaction
+
+from broker.access.actor import Actor
+from broker.access.require import require
+from broker.core.errors import Busy
+from broker.core.text import gettext_noop as N_
+from broker.events.news import publish
+from broker.events.record import record
+from broker.virt import names
+from broker.virt.asking import require_power, require_usable
+from broker.virt.driver import PowerState
+from broker.virt.models import VirtualMachine
+from broker.virt.queries import active_jobs
+
+from .create_vm import LEAST_MEMORY_MIB, MOST_MEMORY_MIB, MOST_VCPUS
+
+OFF = (PowerState.OFF, PowerState.CRASHED, PowerState.MISSING)
+
+
+@transaction.atomic
+def edit_vm(
+    *,
+    actor: Actor,
+    vm: VirtualMachine,
+    title: str | None = None,
+    description: str | None = None,
+    vcpus: int | None = None,
+    memory_mib: int | None = None,
+) -> VirtualMachine:
+    """Write what is given (None: leave); its host learns of it at the next start. The size changes only while off.
+
+    Raises Missing, Denied, Invalid, Conflict or Busy; returns the machine as it is now.
+    """
+    require(actor, "vm.edit", vm)
+    wanted: dict[str, str | int] = {}
+    if title is not None:
+        wanted["title"] = names.title(title)
+    if description is not None:
+        wanted["description"] = names.description(description)
+    if vcpus is not None:
+        wanted["vcpus"] = names.number(vcpus, field="vcpus", least=1, most=MOST_VCPUS)
+    if memory_mib is not None:
+        wanted["memory_mib"] = names.number(
+            memory_mib, field="memory_mib", least=LEAST_MEMORY_MIB, most=MOST_MEMORY_MIB
+        )
+    vm = VirtualMachine.objects.select_for_update().get(pk=vm.pk)
+    changed = {field: value for field, value in wanted.items() if getattr(vm, field) != value}
+    if not changed:
+        return vm
+    require_usable(vm)
+    if {"vcpus", "memory_mib"} & changed.keys():
+        require_power(vm, OFF)
+        if job := active_jobs("vm", [vm.pk]).get(vm.pk):
+            raise Busy(
+                N_("%(name)s is busy: %(job)s."),
+                fix=N_("Wait until that is done, or cancel it."),
+                name=vm.name,
+                job=job.title,
+            )
+    VirtualMachine.objects.filter(pk=vm.pk).update(**changed)
+    for field, value in changed.items():
+        setattr(vm, field, value)
+    fields = ", ".join(sorted(changed))
+    record(
+        "vm.edited",
+        actor=actor,
+        subject=vm,
+        message=N_("%(name)s was changed: %(fields)s"),
+        name=vm.name,
+        fields=fields,
+    )
+    publish("vm", vm.pk, "changed")
+    return vm

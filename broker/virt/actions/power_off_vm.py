@@ -1,0 +1,22 @@
+"""Cut a machine's power; a suspended one loses its saved memory."""
+
+from django.db import transaction
+
+from broker.access.actor import Actor
+from broker.access.require import require
+from broker.core.text import gettext_noop as N_
+from broker.jobs.models import Job
+from broker.virt.asking import power_job
+from broker.virt.driver import PowerState
+from broker.virt.models import VirtualMachine
+
+WHEN = (PowerState.RUNNING, PowerState.PAUSED, PowerState.SUSPENDED, PowerState.CRASHED)
+
+
+@transaction.atomic
+def power_off_vm(*, actor: Actor, vm: VirtualMachine) -> Job:
+    """Ask for it; returns the job. Raises Missing, Denied, Conflict (its power state) or Busy."""
+    require(actor, "vm.power", vm)
+    return power_job(
+        actor=actor, vm=vm, plan="vm.power-off", when=WHEN, message=N_("Power-off of %(name)s was asked for")
+    )

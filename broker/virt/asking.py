@@ -1,0 +1,65 @@
+"""What the power verbs share: the checks, the event and the job, in the house's order."""
+
+from collections.abc import Collection
+from typing import Any
+
+from broker.access.actor import Actor
+from broker.core.errors import Conflict
+from broker.core.text import gettext_noop as N_
+from broker.events.news import publish
+from broker.events.record import record
+from broker.jobs.enqueue import enqueue
+from broker.jobs.models import Job
+
+from .driver import PowerState
+from .models import VirtualMachine
+from .states import VM
+
+
+def power_job(
+    *,
+    actor: Actor,
+    vm: VirtualMachine,
+    plan: str,
+    when: Collection[str],
+    message: str,
+    args: dict[str, Any] | None = None,
+) -> Job:
+    """Enqueue a power verb, allowed in the power states `when`; raises Conflict or Busy.
+
+    Call inside a transaction, when the right was asked for. `message` tells of the request: a template over `name`.
+    """
+    require_usable(vm)
+    require_power(vm, when)
+    record(f"{plan}.asked", actor=actor, subject=vm, message=message, name=vm.name)
+    publish("vm", vm.pk, "asked")
+    return enqueue(plan, actor=actor, subject=vm, args=args)
+
+
+def require_usable(vm: VirtualMachine) -> None:
+    """Raise Conflict unless the machine is there and whole."""
+    if not VM.is_(vm.state, "usable"):
+        raise Conflict(
+            N_("%(name)s is %(state)s."), fix=N_("Wait until it is ready, or look at its page for what is wrong."),
+            name=vm.name, state=vm.state,
+        )  # fmt: skip
+
+
+def require_power(vm: VirtualMachine, when: Collection[str]) -> None:
+    """Raise Conflict unless its last seen power state is one of `when`; an unknown one is let through to its host."""
+    if vm.power_state in when or vm.power_state == PowerState.UNKNOWN:
+        return
+    fixes = {
+        PowerState.OFF: N_("It is off: start it first."),
+        PowerState.CRASHED: N_("It crashed: start it first."),
+        PowerState.MISSING: N_("Its host does not know it any more: start it, and it is defined again."),
+        PowerState.RUNNING: N_("It is running: shut it down first."),
+        PowerState.PAUSED: N_("It is paused: resume it, or power it off."),
+        PowerState.SUSPENDED: N_("It is suspended: start it, or power it off to drop the saved memory."),
+    }
+    raise Conflict(
+        N_("%(name)s is %(power)s; that cannot be done now."),
+        fix=fixes[PowerState(vm.power_state)],
+        name=vm.name,
+        power=vm.power_state,
+    )

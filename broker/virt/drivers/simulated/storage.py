@@ -1,0 +1,152 @@
+"""Volumes and networks of a simulated host."""
+
+from collections.abc import Callable
+from typing import Any
+
+from broker.core.text import gettext_noop
+from broker.virt.driver import NetworkSpec, NoSpace, NotFound, Refused, StorageInfo, StorageSpec, VolumeInfo
+from broker.virt.drivers import names
+from broker.virt.drivers.simulated.machines import Link
+from broker.virt.drivers.simulated.world import Data
+
+CAPACITY = 1 << 40
+_OVERLAY_SIZE = 200 << 10  # what a fresh qcow2 takes
+_COPY_STEPS = 10
+
+
+class Storing(Link):
+    """The storage of a simulated host. A storage is known by its path."""
+
+    def ensure_storage(self, spec: StorageSpec) -> StorageInfo:
+        names.check(spec.name)
+        self.meet("ensure_storage")
+        with self.world.changing() as data:
+            volumes = data["storages"].setdefault(spec.path, {"name": spec.name, "volumes": {}})["volumes"]
+            return _info(volumes)
+
+    def storage(self, spec: StorageSpec) -> StorageInfo:
+        self.meet("storage")
+        with self.world.changing() as data:
+            return _info(_volumes(data, spec))
+
+    def volumes(self, storage: StorageSpec) -> tuple[VolumeInfo, ...]:
+        self.meet("volumes")
+        with self.world.changing() as data:
+            present = _volumes(data, storage)
+            whole = [name for name in sorted(present) if not name.endswith(".part") and f"{name}.part" not in present]
+            return tuple(_volume(storage, name, present[name]) for name in whole)
+
+    def volume(self, storage: StorageSpec, name: str) -> VolumeInfo | None:
+        names.check(name)
+        self.meet("volume")
+        with self.world.changing() as data:
+            present = _volumes(data, storage)
+            if name not in present or f"{name}.part" in present:
+                return None
+            return _volume(storage, name, present[name])
+
+    def create_volume(
+        self, storage: StorageSpec, name: str, *, capacity: int = 0, backing: VolumeInfo | None = None
+    ) -> VolumeInfo:
+        names.check(name)
+        self.meet("create_volume")
+        wanted = {
+            "capacity": capacity or (backing.capacity if backing else 0), "allocation": _OVERLAY_SIZE,
+            "backing": backing.path if backing else "",
+        }  # fmt: skip
+        with self.world.changing() as data:
+            present = _volumes(data, storage)
+            _check_space(present, _OVERLAY_SIZE)
+            if present.setdefault(name, wanted) != wanted:
+                raise Refused(
+                    gettext_noop("There is another volume called “%(name)s” already."),
+                    fix=gettext_noop("Delete it, or use another name."),
+                    name=name,
+                )
+        return _volume(storage, name, wanted)
+
+    def copy_volume(
+        self,
+        storage: StorageSpec,
+        name: str,
+        *,
+        source: VolumeInfo,
+        progress: Callable[[float], None] = lambda share: None,
+    ) -> VolumeInfo:
+        if (done := self.volume(storage, name)) is not None:
+            return done
+        copied: Data = {"capacity": source.capacity, "allocation": source.allocation or _OVERLAY_SIZE, "backing": ""}
+        with self.world.changing() as data:
+            _check_space(_volumes(data, storage), copied["allocation"])
+            _volumes(data, storage)[f"{name}.part"] = copied
+        for step in range(_COPY_STEPS):
+            self.meet("copy_volume")
+            progress(step / _COPY_STEPS)
+        with self.world.changing() as data:
+            present = _volumes(data, storage)
+            present[name] = copied
+            present.pop(f"{name}.part", None)
+        progress(1.0)
+        return _volume(storage, name, copied)
+
+    def delete_volume(self, storage: StorageSpec, name: str) -> None:
+        names.check(name)
+        self.meet("delete_volume")
+        with self.world.changing() as data:
+            for each in (name, f"{name}.part"):
+                _volumes(data, storage).pop(each, None)
+
+
+class Networking(Link):
+    """The networks of a simulated host."""
+
+    def ensure_network(self, spec: NetworkSpec) -> None:
+        names.check(spec.name)
+        self.meet("ensure_network")
+        with self.world.changing() as data:
+            present = data["networks"].setdefault(spec.name, {"kind": spec.kind})
+            if present["kind"] != spec.kind:
+                raise Refused(
+                    gettext_noop("The host has a network “%(name)s” already, of kind “%(kind)s”."),
+                    fix=gettext_noop("Use another name, or remove that network."),
+                    name=spec.name,
+                    kind=present["kind"],
+                )
+
+    def remove_network(self, name: str) -> None:
+        self.meet("remove_network")
+        with self.world.changing() as data:
+            data["networks"].pop(name, None)
+
+
+def _volumes(data: Data, storage: StorageSpec) -> dict[str, Data]:
+    try:
+        return data["storages"][storage.path]["volumes"]  # type: ignore[no-any-return]
+    except KeyError:
+        raise NotFound(
+            gettext_noop("The host has no storage “%(name)s” at %(path)s."),
+            fix=gettext_noop("Attach the storage to the host."),
+            name=storage.name,
+            path=storage.path,
+        ) from None
+
+
+def _info(volumes: dict[str, Data]) -> StorageInfo:
+    used = sum(volume["allocation"] for volume in volumes.values())
+    return StorageInfo(capacity=CAPACITY, allocation=used, available=CAPACITY - used)
+
+
+def _check_space(volumes: dict[str, Data], size: int) -> None:
+    if _info(volumes).available < size:
+        raise NoSpace(
+            gettext_noop("The host has no space left: %(reason)s."),
+            fix=gettext_noop("Free space on the storage or add more."),
+            reason="full",
+        )
+
+
+def _volume(storage: StorageSpec, name: str, volume: dict[str, Any]) -> VolumeInfo:
+    return VolumeInfo(
+        name=name, path=f"{storage.path}/{name}", format="qcow2", capacity=volume["capacity"],
+        allocation=volume["allocation"], backing=volume["backing"],
+    )  # fmt: skip

@@ -1,0 +1,109 @@
+"""What a host is, written to its row: identity, hardware, and whether it can be reached."""
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Q
+
+from broker.core import clock
+from broker.core.errors import BerthError, Conflict
+from broker.core.text import gettext_noop as N_
+from broker.events.news import publish
+from broker.events.record import record
+from broker.virt import specs
+from broker.virt.driver import HostConnection, HostFacts
+from broker.virt.models import Host, StorageDomain
+
+from .surprise import MONITOR
+
+CAPACITY_EVERY = timedelta(seconds=60)
+
+
+def identify(host: Host, facts: HostFacts) -> None:
+    """Raise Conflict when another hypervisor than before answers, or one that has a row already."""
+    if host.observed_uuid and host.observed_uuid != facts.uuid:
+        raise Conflict(
+            N_("Another hypervisor answers at the address of %(name)s: %(found)s instead of %(expected)s."),
+            fix=N_("Correct the address, or remove the host and add it again."),
+            name=host.name,
+            found=facts.uuid,
+            expected=host.observed_uuid,
+        )
+    if twin := Host.objects.filter(observed_uuid=facts.uuid).exclude(pk=host.pk).first():
+        raise Conflict(
+            N_("%(name)s and %(twin)s are the same hypervisor (%(found)s)."),
+            fix=N_("Remove one of the two, or give each hypervisor a host UUID of its own."),
+            name=host.name,
+            twin=twin.name,
+            found=facts.uuid,
+        )
+
+
+def write(host: Host, facts: HostFacts) -> None:
+    """Put `facts` into the row where they differ, and call the host reachable."""
+    row = Host.objects.get(pk=host.pk)
+    identify(row, facts)
+    wanted = {
+        "observed_uuid": facts.uuid[:36],
+        "hostname": facts.hostname[:255],
+        "hypervisor": facts.hypervisor[:64],
+        "manager": facts.manager[:64],
+        "cpus": facts.cpus,
+        "cpu_model": facts.cpu_model[:128],
+        "memory_bytes": facts.memory,
+        "memory_free_bytes": facts.memory_free,
+        "emulated": facts.emulated,
+        "emulated_reason": facts.emulated_reason[:255],
+        "graphics": sorted(facts.graphics),
+        "error": "",
+    }
+    changed = {name: value for name, value in wanted.items() if getattr(row, name) != value}
+    if not changed:
+        return
+    with transaction.atomic():
+        Host.objects.filter(pk=host.pk).update(**changed)
+        if "error" in changed:
+            record(
+                "host.reachable", actor=MONITOR, subject=row, message=N_("%(name)s can be reached again"), name=row.name
+            )
+        publish("host", host.pk, "changed")
+
+
+def unreachable(host: Host, error: BerthError) -> None:
+    """Say on the row why nothing is heard of the host; an event tells of the first time only."""
+    text = str(error)
+    with transaction.atomic():
+        row = Host.objects.select_for_update().filter(pk=host.pk).first()
+        if row is None or row.error == text:
+            return
+        if not row.error:
+            record(
+                "host.unreachable",
+                actor=MONITOR,
+                subject=row,
+                severity="error",
+                message=N_("%(name)s cannot be looked after: %(cause)s"),
+                name=row.name,
+                cause=error.message,
+            )
+        Host.objects.filter(pk=host.pk).update(error=text)
+        publish("host", host.pk, "changed")
+
+
+def measure_storage(host: Host, connection: HostConnection) -> None:
+    """Write the capacity of those of the cluster's storages that no host has told of for a minute."""
+    now = clock.now()
+    due = Q(observed_at__isnull=True) | Q(observed_at__lt=now - CAPACITY_EVERY)
+    here = Q(host__isnull=True) | Q(host=host)
+    for storage in StorageDomain.objects.filter(due, here, cluster=host.cluster_id):
+        # Claimed first, so that the hosts of a cluster share the asking and a failure is not repeated at once.
+        if not StorageDomain.objects.filter(due, pk=storage.pk).update(observed_at=now):
+            continue
+        info = connection.storage(specs.storage_spec(storage))
+        if (storage.capacity_bytes, storage.available_bytes) == (info.capacity, info.available):
+            continue
+        with transaction.atomic():
+            StorageDomain.objects.filter(pk=storage.pk).update(
+                capacity_bytes=info.capacity, available_bytes=info.available
+            )
+            publish("storage", storage.pk, "changed")

@@ -1,5 +1,0 @@
-"""The long verbs of this app, found in its plan modules."""
-
-
-def load() -> None:
-    """Import every module that registers a plan."""

@@ -1,0 +1,111 @@
+"""vm.create: choose a host, make the disk, write the definition, and start it if that was asked for."""
+
+from broker.core.errors import BerthError
+from broker.core.text import gettext_noop as N_
+from broker.events.news import publish
+from broker.jobs.context import Context
+from broker.jobs.plans import Plan, Step, register
+from broker.virt import specs, work
+from broker.virt.driver import HostConnection, StorageSpec
+from broker.virt.models import Disk, VirtualMachine
+from broker.virt.placement.gather import place
+from broker.virt.states import VM
+
+
+def choose_host(ctx: Context) -> None:
+    """Write the host down before anything is made there."""
+    vm = work.machine(ctx)
+    if vm.host is None:
+        with ctx.write():
+            VirtualMachine.objects.filter(pk=vm.pk).update(host_id=place(vm).host.id)
+
+
+def remove_row(ctx: Context) -> None:
+    """The machine that could not be made is no more."""
+    with ctx.write():
+        VirtualMachine.objects.filter(pk=ctx.job.subject_id).delete()
+        publish("vm", ctx.job.subject_id, "deleted")
+
+
+def make_disk(ctx: Context) -> None:
+    """An overlay on the template's image, or a copy of it."""
+    vm = work.machine(ctx)
+    assert vm.template_version is not None
+    image = specs.version_volume(vm.template_version)
+
+    def make(disk: Disk, host: HostConnection, storage: StorageSpec) -> None:
+        if vm.linked:
+            host.create_volume(storage, disk.volume, capacity=disk.size_bytes, backing=image)
+        else:
+            host.copy_volume(storage, disk.volume, source=image, progress=lambda share: ctx.progress(share))
+
+    for disk in vm.disks.all():
+        work.with_storage(
+            ctx, work.host_of(vm), disk.storage, lambda host, storage, disk=disk: make(disk, host, storage)
+        )
+
+
+def remove_disk(ctx: Context) -> None:
+    vm = work.machine(ctx)
+    if vm.host is None:
+        return
+    for disk in vm.disks.all():
+        work.with_storage(
+            ctx, vm.host, disk.storage, lambda host, storage, disk=disk: host.delete_volume(storage, disk.volume)
+        )
+
+
+def define(ctx: Context) -> None:
+    work.define(ctx, work.machine(ctx))
+
+
+def undefine(ctx: Context) -> None:
+    vm = work.machine(ctx)
+    if vm.host is not None:
+        host = work.line(ctx, vm)
+        work.cut_power(host, str(vm.pk))
+        host.undefine(str(vm.pk))
+
+
+def make_ready(ctx: Context) -> None:
+    vm = work.machine(ctx)
+    with ctx.write():
+        VM.move(vm, "created")
+        work.tell(ctx, vm, "vm.created", N_("%(name)s was created on %(host)s"), host=vm.host)
+
+
+def start(ctx: Context) -> None:
+    """Started if asked for. A start that fails is told, and leaves a machine that can be started later."""
+    if not ctx.args.get("start"):
+        return
+    vm = work.machine(ctx)
+    try:
+        work.line(ctx, vm).start(str(vm.pk))
+        work.observe(ctx, vm)
+    except BerthError as error:
+        message = N_("%(name)s was created, but did not start: %(cause)s")
+        work.tell(ctx, vm, "vm.not-started", message, severity="warning", cause=error)
+        return
+    work.tell(ctx, vm, "vm.started", N_("%(name)s was started on %(host)s"), host=vm.host)
+
+
+register(
+    Plan(
+        "vm.create",
+        N_("Create"),
+        "vm",
+        (
+            Step("place", choose_host, N_("Choose a host"), undo=remove_row),
+            Step("disk", make_disk, N_("Make the disk"), undo=remove_disk),
+            Step("define", define, N_("Define the machine"), undo=undefine),
+            Step(
+                "ready", make_ready, N_("Finish"), probe=work.told("vm.created"), last_exit=True,
+                no_undo="The row goes with the step “place”, whatever its state.",
+            ),
+            Step(
+                "start", start, N_("Start it"),
+                no_undo="The step “define” powers the machine off before it removes it.",
+            ),
+        ),
+    )
+)  # fmt: skip

@@ -1,0 +1,86 @@
+"""vm.delete: off, then the definition, then the disks, then the row."""
+
+from broker.core.text import gettext_noop as N_
+from broker.events.news import publish
+from broker.events.record import record
+from broker.jobs.context import Context
+from broker.jobs.plans import Plan, Step, register
+from broker.jobs.runner import JobActor
+from broker.virt import work
+from broker.virt.models import VirtualMachine
+from broker.virt.states import VM
+
+
+def gone(ctx: Context) -> bool:
+    """Whether the row is gone: then everything before it was done."""
+    return not VirtualMachine.objects.filter(pk=ctx.job.subject_id).exists()
+
+
+def power_off(ctx: Context) -> None:
+    vm = work.machine(ctx)
+    if vm.host is None:
+        return
+    work.cut_power(work.line(ctx, vm), str(vm.pk))
+    work.observe(ctx, vm)
+
+
+def keep(ctx: Context) -> None:
+    """Deleting stopped before anything was removed: what it was before, it is again."""
+    event = "keep" if ctx.args.get("was") == "ready" else "break"
+    with ctx.write():
+        VM.attempt(VirtualMachine.objects.filter(pk=ctx.job.subject_id), event)
+        publish("vm", ctx.job.subject_id, "kept")
+
+
+def undefine(ctx: Context) -> None:
+    vm = work.machine(ctx)
+    if vm.host is not None:
+        work.line(ctx, vm).undefine(str(vm.pk))
+
+
+def define_again(ctx: Context) -> None:
+    vm = work.machine(ctx)
+    if vm.host is not None and ctx.args.get("was") == "ready":
+        work.define(ctx, vm)
+
+
+def remove_disks(ctx: Context) -> None:
+    vm = work.machine(ctx)
+    if vm.host is None:
+        return
+    for disk in vm.disks.all():
+        work.with_storage(
+            ctx, vm.host, disk.storage, lambda host, storage, disk=disk: host.delete_volume(storage, disk.volume)
+        )
+
+
+def mark_broken(ctx: Context) -> None:
+    """Some disks may be gone: it is no longer the machine it was, and deleting it again is all there is to do."""
+    with ctx.write():
+        VM.attempt(VirtualMachine.objects.filter(pk=ctx.job.subject_id), "break")
+
+
+def remove_row(ctx: Context) -> None:
+    vm = work.machine(ctx)
+    with ctx.write():
+        record("vm.deleted", actor=JobActor(ctx.job), subject=vm, message=N_("%(name)s was deleted"), name=vm.name)
+        VirtualMachine.objects.filter(pk=vm.pk).delete()
+        publish("vm", ctx.job.subject_id, "deleted")
+
+
+register(
+    Plan(
+        "vm.delete",
+        N_("Delete"),
+        "vm",
+        (
+            Step("power-off", power_off, N_("Power off"), undo=keep),
+            Step("undefine", undefine, N_("Remove the definition"), undo=define_again, last_exit=True),
+            Step("disks", remove_disks, N_("Remove the disks"), undo=mark_broken),
+            Step(
+                "row", remove_row, N_("Finish"), probe=gone,
+                no_undo="A transaction: the row is gone, or nothing happened.",
+            ),
+        ),
+    )
+)  # fmt: skip

@@ -1,0 +1,102 @@
+"""vm.start: on a host that may run it, with an up-to-date definition; done when it was seen running."""
+
+from broker.core.errors import Conflict
+from broker.core.text import gettext_noop as N_
+from broker.jobs.context import Context
+from broker.jobs.plans import NotYet, Plan, Step, register
+from broker.virt import hosts, work
+from broker.virt.driver import NotFound, PowerState, Refused
+from broker.virt.models import Host, VirtualMachine
+from broker.virt.placement.gather import place
+from broker.virt.states import HOST
+
+UP = (PowerState.RUNNING, PowerState.PAUSED)
+
+
+def choose_host(ctx: Context) -> None:
+    """Keep the host unless it is in maintenance; then another, if the disks can be seen from there."""
+    vm = work.machine(ctx)
+    if vm.host is not None and HOST.is_(vm.host.state, "schedulable"):
+        if vm.shutdown_asked_at is not None:
+            with ctx.write():
+                VirtualMachine.objects.filter(pk=vm.pk).update(shutdown_asked_at=None)
+        return
+    if vm.host is not None and vm.power_state == PowerState.SUSPENDED:
+        raise Conflict(
+            N_("%(host)s is in maintenance, and the saved memory of %(name)s lies there."),
+            fix=N_("Activate the host, or power the machine off to drop the saved memory."),
+            host=vm.host.name,
+            name=vm.name,
+        )
+    with ctx.write():
+        left = vm.host_id
+        VirtualMachine.objects.filter(pk=vm.pk).update(host_id=place(vm).host.id, shutdown_asked_at=None)
+        ctx.save(left=str(left) if left else "")
+
+
+def prepare(ctx: Context) -> None:
+    """Storage, networks and definition on the host. Saved memory belongs to the definition it was saved with."""
+    vm = work.machine(ctx)
+    if vm.power_state == PowerState.SUSPENDED and work.observe(ctx, vm).power is PowerState.SUSPENDED:
+        return
+    if left := Host.objects.filter(pk=ctx.args.get("left") or None).first():
+        _leave(ctx, vm, left)
+    for disk in vm.disks.all():
+        work.with_storage(ctx, work.host_of(vm), disk.storage, lambda host, storage: None)
+    work.define(ctx, vm)
+
+
+def _leave(ctx: Context, vm: VirtualMachine, left: Host) -> None:
+    """Forget the machine on the host it was on before; refused while it runs there."""
+    host = hosts.guarded(ctx, left)
+    if host.observe_one(str(vm.pk)).power in UP:
+        raise Conflict(
+            N_("%(name)s still runs on %(host)s."), fix=N_("Shut it down there first."), name=vm.name, host=left.name
+        )
+    host.undefine(str(vm.pk))
+
+
+def start(ctx: Context) -> None:
+    vm = work.machine(ctx)
+    work.line(ctx, vm).start(str(vm.pk))
+
+
+def see_running(ctx: Context) -> None:
+    vm = work.machine(ctx)
+    seen = work.observe(ctx, vm)
+    if seen.power is PowerState.MISSING:
+        raise NotFound(N_("%(name)s is gone from %(host)s."), fix=N_("Start it again."), name=vm.name, host=vm.host)
+    if seen.power is PowerState.UNKNOWN:
+        raise NotYet(0.5, N_("Waiting for the host to say that it runs"))
+    if seen.power not in UP:
+        raise Refused(
+            N_("%(name)s stopped right after its start (%(reason)s)."),
+            fix=N_("Look at its screen and disk; start it again."),
+            name=vm.name,
+            reason=seen.reason or seen.power,
+        )
+    work.tell(ctx, vm, "vm.started", N_("%(name)s was started on %(host)s"), host=vm.host)
+
+
+register(
+    Plan(
+        "vm.start",
+        N_("Start"),
+        "vm",
+        (
+            Step(
+                "place", choose_host, N_("Choose a host"),
+                no_undo="A machine that is off may be said to be on any host; the next start keeps or changes it.",
+            ),
+            Step(
+                "prepare", prepare, N_("Bring its definition up to date"), last_exit=True,
+                no_undo="The definition says what the database says, which is right whether it starts or not.",
+            ),
+            Step("start", start, N_("Start it"), no_undo="A start that fails leaves the machine off."),
+            Step(
+                "see", see_running, N_("See it running"), probe=work.told("vm.started"),
+                no_undo="Only looks; a machine that stopped again is off already.",
+            ),
+        ),
+    )
+)  # fmt: skip

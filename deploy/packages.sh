@@ -1,0 +1,12 @@
+# The Debian packages Berth is made of, read by install.sh.
+# shellcheck shell=bash disable=SC2034
+
+# Python, the hypervisor and its tools.
+RUN_PACKAGES="python3-venv python3-libvirt python3-ldap ca-certificates
+    libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils dnsmasq-base iproute2 iptables nftables procps"
+
+# What the builders of the demo and test images use.
+IMAGE_PACKAGES="mmdebstrap mtools dosfstools syslinux syslinux-common fdisk kmod e2fsprogs cpio zstd openssl"
+
+# Servers and clients the tests run for real.
+TEST_PACKAGES="chromium postgresql redis-server slapd ldap-utils socat gettext xvfb virt-viewer uidmap imagemagick"

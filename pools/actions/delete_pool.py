@@ -1,0 +1,45 @@
+"""Delete a pool with all its desktops."""
+
+from django.db import transaction
+
+from broker.access.actor import Actor
+from broker.access.require import require
+from broker.core.errors import Conflict, Reason
+from broker.core.text import gettext_noop as N_
+from broker.events.news import publish
+from broker.events.record import record
+from pools.holding import take_back
+from pools.models import Desktop, Pool
+from pools.states import POOL
+from pools.wake import wake
+
+MOST_NAMED = 20
+
+
+@transaction.atomic
+def delete_pool(*, actor: Actor, pool: Pool, force: bool = False) -> Pool:
+    """Hand out nothing more and remove the desktops; the pool goes with the last of them. Returns the pool.
+
+    Refused with the names of the holders while desktops are in use; `force` takes those away from their users.
+    Raises Missing, Denied or Conflict.
+    """
+    require(actor, "pool.manage", pool)
+    POOL.move(pool, "delete")
+    held = list(Desktop.objects.filter(pool=pool, holder__isnull=False).select_related("vm", "holder"))
+    if held and not force:
+        raise Conflict(
+            N_("%(count)s desktops of %(pool)s are in use, by %(holders)s."),
+            fix=N_("Ask them to give their desktops back, or delete the pool with force: what they have open is lost."),
+            reasons=tuple(
+                Reason(desktop.vm.name, "in-use", N_("%(user)s has it"), user=desktop.holder) for desktop in held[:MOST_NAMED]
+            ),
+            count=len(held),
+            pool=str(pool),
+            holders=", ".join(sorted({str(desktop.holder) for desktop in held})[:MOST_NAMED]),
+        )
+    for desktop in held:
+        take_back(actor, desktop, pool, reason=N_("the pool is deleted"), discard=True)
+    record("pool.delete.asked", actor=actor, subject=pool, message=N_("The pool %(pool)s is being deleted"), pool=pool)
+    publish("pool", pool.pk, "deleting")
+    wake(pool.pk)
+    return pool

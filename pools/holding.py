@@ -1,0 +1,96 @@
+"""Who has a desktop: handing it over and taking it back, in the caller's transaction."""
+
+from datetime import datetime
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from broker.access.actor import Actor
+from broker.core import clock
+from broker.core.errors import Conflict
+from broker.core.text import gettext_noop as N_
+from broker.directories.models import User
+from broker.events.news import publish
+from broker.events.record import record
+from broker.jobs.models import Job
+from broker.jobs.states import ACTIVE
+from broker.virt.driver import PowerState
+
+from .models import Assignment, Desktop, Pool
+from .states import DESKTOP, note
+from .wake import wake
+
+UP = (PowerState.RUNNING, PowerState.PAUSED)
+# Jobs after which a machine runs, or may be started: a desktop may be handed out while they work.
+BRINGING_UP = ("vm.create", "vm.start")
+
+
+def jobs_on_desktops(*, bringing_up: bool) -> QuerySet[Job]:
+    """For Exists(): active jobs on the desktop of the outer query, those of BRINGING_UP or all others."""
+    jobs = Job.objects.filter(subject_kind="vm", subject_id=OuterRef("pk"), state__in=sorted(ACTIVE))
+    return jobs.filter(plan__in=BRINGING_UP) if bringing_up else jobs.exclude(plan__in=BRINGING_UP)
+
+
+def hand_over(actor: Actor, desktop: Desktop, user: User, *, how: str) -> bool:
+    """Give the free `desktop` to `user` unless somebody was faster; returns whether it is the user's now.
+
+    Decided by one UPDATE that also looks, afresh, whether a job is taking the machine away.
+    """
+    now = clock.now()
+    rows = Desktop.objects.filter(~Exists(jobs_on_desktops(bringing_up=False)), pk=desktop.pk)
+    if not DESKTOP.attempt(rows, "assign", holder=user, held_since=now, changed_at=now, failures=0):
+        return False
+    desktop.holder, desktop.held_since, desktop.changed_at = user, now, now
+    note(desktop, "assign")
+    _write_down(actor, desktop, user, now, how)
+    return True
+
+
+def _write_down(actor: Actor, desktop: Desktop, user: User, now: datetime, how: str) -> None:
+    Assignment.objects.create(
+        desktop=desktop, desktop_name=desktop.vm.name, pool_id=desktop.pool_id, user=user, since=now
+    )
+    record(
+        f"desktop.{how}",
+        actor=actor,
+        subject=desktop,
+        message=N_("%(user)s got the desktop %(name)s"),
+        user=user.username,
+        name=desktop.vm.name,
+    )
+    publish("desktop", desktop.pk, "assigned")
+
+
+def take_back(actor: Actor, desktop: Desktop, pool: Pool, *, reason: str, discard: bool = False) -> None:
+    """End the holding of `desktop`. A stateless one is to be reset, unless `discard` says that it goes anyway.
+
+    `reason` is a short untranslated sentence for the record. Raises Conflict when the holder seen is not the holder.
+    """
+    event = "release" if pool.stateful or discard else "release_reset"
+    user, now = desktop.holder, clock.now()
+    rows = Desktop.objects.filter(pk=desktop.pk, holder_id=desktop.holder_id)
+    if user is None or not DESKTOP.attempt(rows, event, holder=None, held_since=None, changed_at=now, failures=0):
+        raise Conflict(
+            N_("%(name)s is not held by the user you saw any more."),
+            fix=N_("Look again: it was given back, or somebody else has it."),
+            name=desktop.vm.name,
+        )
+    desktop.holder = desktop.held_since = None
+    desktop.changed_at = now
+    note(desktop, event)
+    Assignment.objects.filter(desktop=desktop, until__isnull=True).update(until=now, reason=reason)
+    record(
+        "desktop.released",
+        actor=actor,
+        subject=desktop,
+        message=N_("The desktop %(name)s of %(user)s went back to %(pool)s: %(reason)s"),
+        name=desktop.vm.name,
+        user=user.username,
+        pool=pool,
+        reason=reason,
+    )
+    publish("desktop", desktop.pk, "released")
+    wake(pool.pk)
+
+
+def running(desktop: Desktop) -> bool:
+    return desktop.vm.power_state in UP

@@ -1,0 +1,141 @@
+"""Machines and what they run on."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from broker.access.require import may
+from broker.virt.models import (
+    Cluster,
+    Disk,
+    Host,
+    Network,
+    Nic,
+    Sample,
+    StorageDomain,
+    TemplateVersion,
+    VirtualMachine,
+    VmTemplate,
+)
+
+from .common import RefSerializer
+
+
+class ClusterSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Cluster
+        fields = ("id", "name", "description")
+
+
+class HostSerializer(serializers.ModelSerializer):
+    cluster = RefSerializer()
+    graphics = serializers.ListField(child=serializers.CharField())
+    vms_running = serializers.IntegerField()
+
+    class Meta:
+        model = Host
+        fields = (
+            "id", "name", "cluster", "driver", "uri", "state", "error", "observed_at", "hostname", "hypervisor", "manager",
+            "cpus", "cpu_model", "memory_bytes", "memory_free_bytes", "emulated", "emulated_reason", "graphics",
+            "vms_running",
+        )  # fmt: skip
+
+
+class StorageDomainSerializer(serializers.ModelSerializer):
+    cluster = RefSerializer()
+
+    class Meta:
+        model = StorageDomain
+        fields = ("id", "name", "cluster", "kind", "path", "capacity_bytes", "available_bytes", "observed_at")
+
+
+class NetworkSerializer(serializers.ModelSerializer):
+    cluster = RefSerializer()
+
+    class Meta:
+        model = Network
+        fields = ("id", "name", "cluster", "kind", "bridge", "subnet")
+
+
+class TemplateSerializer(serializers.ModelSerializer):
+    cluster = RefSerializer()
+    versions = serializers.IntegerField(source="version_count")
+
+    class Meta:
+        model = VmTemplate
+        fields = ("id", "name", "cluster", "description", "os_name", "versions")
+
+
+class TemplateVersionSerializer(serializers.ModelSerializer):
+    template = RefSerializer()
+    storage = RefSerializer()
+    graphics = serializers.ListField(child=serializers.CharField())
+
+    class Meta:
+        model = TemplateVersion
+        fields = (
+            "id", "template", "number", "notes", "state", "storage", "size_bytes", "vcpus", "memory_mib", "machine",
+            "graphics", "created_at",
+        )  # fmt: skip
+
+
+class VmSerializer(serializers.ModelSerializer):
+    """`host` is told only to who may see hosts; where consoles listen is told to nobody."""
+
+    cluster = RefSerializer()
+    host = serializers.SerializerMethodField()
+    template_version = RefSerializer(allow_null=True)
+    pool = serializers.SerializerMethodField()
+    graphics = serializers.ListField(child=serializers.CharField())
+    job = serializers.UUIDField(source="active_job", allow_null=True, help_text="The job at work on it.")
+
+    class Meta:
+        model = VirtualMachine
+        fields = (
+            "id", "name", "title", "description", "cluster", "host", "pool", "template_version", "linked", "vcpus",
+            "memory_mib", "machine", "graphics", "state", "power_state", "power_reason", "observed_at", "created_at",
+            "booted_at", "cpu_percent", "memory_used_bytes", "job",
+        )  # fmt: skip
+
+    @extend_schema_field(RefSerializer(allow_null=True))
+    def get_host(self, vm: VirtualMachine) -> Any:
+        if vm.host is None or not may(self.context["view"].actor, "host.view"):
+            return None
+        return RefSerializer(vm.host).data
+
+    @extend_schema_field(RefSerializer(allow_null=True))
+    def get_pool(self, vm: VirtualMachine) -> Any:
+        desktop = getattr(vm, "desktop", None)
+        return RefSerializer(desktop.pool).data if desktop else None
+
+
+class DiskSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Disk
+        fields = ("id", "target", "size_bytes", "allocated_bytes", "generation")
+
+
+class NicSerializer(serializers.ModelSerializer):
+    network = RefSerializer()
+
+    class Meta:
+        model = Nic
+        fields = ("id", "mac", "network")
+
+
+class VmDetailSerializer(VmSerializer):
+    disks = DiskSerializer(many=True)
+    nics = NicSerializer(many=True)
+    guest = serializers.DictField(help_text="What the guest agent says: host name, operating system, addresses, users.")
+
+    class Meta(VmSerializer.Meta):
+        fields = (*VmSerializer.Meta.fields, "disks", "nics", "guest", "guest_at")  # type: ignore[assignment]
+
+
+class SampleSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Sample
+        fields = (
+            "at", "cpu_percent", "memory_used_bytes", "disk_read_rate", "disk_write_rate", "net_in_rate", "net_out_rate",
+        )  # fmt: skip

@@ -1,0 +1,323 @@
+"""Users, groups, roles, grants, API tokens, and who one is."""
+
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from broker.access.actions.create_role import create_role
+from broker.access.actions.delete_role import delete_role
+from broker.access.actions.edit_role import edit_role
+from broker.access.actions.grant import grant
+from broker.access.actions.revoke import revoke
+from broker.access.models import Grant, Role
+from broker.access.objects import GRANTABLE, granted_object
+from broker.access.require import find, may
+from broker.core.errors import Invalid
+from broker.core.text import gettext_noop as N_
+from broker.directories.actions.create_group import create_group
+from broker.directories.actions.create_user import create_user
+from broker.directories.actions.delete_group import delete_group
+from broker.directories.actions.disable_user import disable_user
+from broker.directories.actions.edit_user import edit_user
+from broker.directories.actions.enable_user import enable_user
+from broker.directories.actions.set_members import set_members
+from broker.directories.actions.set_password import set_password
+from broker.directories.models import Group, User
+from portal.api.base import Door, Listed, Read, Resource, verb
+from portal.api.fields import Id, Input, TextField, WholeNumber
+from portal.api.problems import ProblemSerializer
+from portal.api.queries import Search
+from portal.api.serializers.people import (
+    GrantSerializer,
+    GroupDetailSerializer,
+    GroupSerializer,
+    MeSerializer,
+    NewTokenSerializer,
+    RoleSerializer,
+    TokenSerializer,
+    UserDetailSerializer,
+    UserSerializer,
+)
+from portal.models import ApiToken
+from portal.tokens import create_token, revoke_token
+
+
+class Me(Door):
+    """The signed-in user."""
+
+    @extend_schema(responses={200: MeSerializer, 401: ProblemSerializer})
+    def get(self, request: Request) -> Response:
+        """Who one is, and what one may do to the whole system."""
+        user = User.objects.select_related("directory").prefetch_related("directory_groups").get(pk=self.actor.user_id)
+        held = (grant.verbs for grant in self.actor.grants() if grant.object_kind == "system")
+        user.verbs = sorted({verb for verbs in held for verb in verbs})  # type: ignore[attr-defined]
+        return Response(MeSerializer(user).data)
+
+
+class Password(serializers.CharField):
+    """Neither trimmed nor shown; what it must be like is judged by the action."""
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(max_length=1024, trim_whitespace=False, write_only=True, **kwargs)
+
+
+class NewUser(Input):
+    username = TextField(max_length=150)
+    password = Password(required=False)
+    display_name = TextField(max_length=255, required=False, allow_blank=True)
+    email = TextField(max_length=254, required=False, allow_blank=True)
+
+
+class ChangedUser(Input):
+    display_name = TextField(max_length=255, required=False, allow_blank=True)
+    email = TextField(max_length=254, required=False, allow_blank=True)
+
+
+class NewPassword(Input):
+    password = Password()
+
+
+class UserFilter(filters.FilterSet):
+    is_active = filters.BooleanFilter()
+    group = filters.UUIDFilter(field_name="directory_groups")
+    search = Search("username", "display_name", "email")
+
+
+class Users(Listed, Read, Resource):
+    """People. Everybody sees themselves."""
+
+    serializer_class = UserSerializer
+    detail_serializer_class = UserDetailSerializer
+    filterset_class = UserFilter
+    ordering = ("username",)
+    ordering_fields = ("username", "display_name", "created_at", "last_login")
+
+    def rows(self) -> QuerySet[User]:
+        rows = User.objects.select_related("directory")
+        return rows if self.action == "list" else rows.prefetch_related("directory_groups")
+
+    @extend_schema(request=NewUser, responses={201: UserDetailSerializer})
+    def create(self, request: Request) -> Response:
+        """Make a local user."""
+        return self.shown(create_user(actor=self.actor, **self.input(NewUser)), status=201)
+
+    @extend_schema(responses=UserDetailSerializer)
+    def retrieve(self, request: Request, pk: Any) -> Response:
+        """One user with their groups."""
+        return super().retrieve(request, pk)
+
+    @extend_schema(request=ChangedUser, responses=UserDetailSerializer)
+    def partial_update(self, request: Request, pk: Any) -> Response:
+        """Change how a local user is shown."""
+        return self.shown(edit_user(actor=self.actor, user=self.find(), **self.input(ChangedUser)))
+
+    @verb("set-password", takes=NewPassword, gives=UserDetailSerializer)
+    def set_password(self, request: Request, pk: Any) -> Response:
+        """Give a local user a new password; sessions made with the old one end."""
+        return self.shown(set_password(actor=self.actor, user=self.find(), **self.input(NewPassword)))
+
+    @verb("disable", gives=UserDetailSerializer)
+    def disable(self, request: Request, pk: Any) -> Response:
+        """Keep the user out; sessions and consoles end."""
+        self.nothing()
+        return self.shown(disable_user(actor=self.actor, user=self.find()))
+
+    @verb("enable", gives=UserDetailSerializer)
+    def enable(self, request: Request, pk: Any) -> Response:
+        """Let the user in again."""
+        self.nothing()
+        return self.shown(enable_user(actor=self.actor, user=self.find()))
+
+
+class NewGroup(Input):
+    name = TextField(max_length=255)
+
+
+class Members(Input):
+    users = serializers.ListField(child=Id(), max_length=1000, help_text="All members, by id; others are taken out.")
+
+
+class GroupFilter(filters.FilterSet):
+    search = Search("name")
+
+
+class Groups(Listed, Read, Resource):
+    """People as their directory groups them."""
+
+    serializer_class = GroupSerializer
+    detail_serializer_class = GroupDetailSerializer
+    filterset_class = GroupFilter
+
+    def rows(self) -> QuerySet[Group]:
+        rows = Group.objects.select_related("directory").annotate(member_count=Count("members", distinct=True))
+        return rows if self.action == "list" else rows.prefetch_related("members")
+
+    @extend_schema(request=NewGroup, responses={201: GroupDetailSerializer})
+    def create(self, request: Request) -> Response:
+        """Make a local group."""
+        return self.shown(create_group(actor=self.actor, **self.input(NewGroup)), status=201)
+
+    @extend_schema(responses=GroupDetailSerializer)
+    def retrieve(self, request: Request, pk: Any) -> Response:
+        """One group with its members."""
+        return super().retrieve(request, pk)
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, pk: Any) -> Response:
+        """Remove a local group, and with it what was granted to it."""
+        self.nothing()
+        delete_group(actor=self.actor, group=self.find())
+        return Response(status=204)
+
+    @verb("members", takes=Members, gives=GroupDetailSerializer)
+    def members(self, request: Request, pk: Any) -> Response:
+        """Say who is in a local group."""
+        group, wanted = self.find(), set(self.input(Members)["users"])
+        users = list(User.objects.filter(pk__in=wanted))
+        if len(users) != len(wanted):
+            raise Invalid(N_("One of these users does not exist."), field="users", fix=N_("Read the list again."))
+        return self.shown(set_members(actor=self.actor, group=group, members=users))
+
+
+class NewRole(Input):
+    name = serializers.SlugField(max_length=50)
+    title = TextField()
+    verbs = serializers.ListField(child=serializers.CharField(max_length=64), max_length=100)
+
+
+class ChangedRole(Input):
+    title = TextField(required=False)
+    verbs = serializers.ListField(child=serializers.CharField(max_length=64), max_length=100, required=False)
+
+
+class Roles(Listed, Read, Resource):
+    """Sets of rights. Only who may look at the whole system sees them."""
+
+    serializer_class = RoleSerializer
+    ordering_fields = ("name", "title")
+
+    def rows(self) -> QuerySet[Role]:
+        return Role.objects.all()
+
+    def visible(self, rows: QuerySet[Role]) -> QuerySet[Role]:
+        return rows if may(self.actor, "system.view") else rows.none()
+
+    @extend_schema(request=NewRole, responses={201: RoleSerializer})
+    def create(self, request: Request) -> Response:
+        """Make a role of one's own."""
+        return self.shown(create_role(actor=self.actor, **self.input(NewRole)), status=201)
+
+    @extend_schema(request=ChangedRole, responses=RoleSerializer)
+    def partial_update(self, request: Request, pk: Any) -> Response:
+        """Change a role of one's own."""
+        return self.shown(edit_role(actor=self.actor, role=self.find(), **self.input(ChangedRole)))
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, pk: Any) -> Response:
+        """Remove a role that nobody holds."""
+        self.nothing()
+        delete_role(actor=self.actor, role=self.find())
+        return Response(status=204)
+
+
+class NewGrant(Input):
+    """Exactly one of `user` and `group`. Without an object it is on the whole system."""
+
+    role = Id()
+    user = Id(required=False, allow_null=True)
+    group = Id(required=False, allow_null=True)
+    object_kind = serializers.ChoiceField(choices=["system", *GRANTABLE], required=False)
+    object_id = Id(required=False, allow_null=True)
+
+
+class GrantFilter(filters.FilterSet):
+    user = filters.UUIDFilter(field_name="user_id")
+    group = filters.UUIDFilter(field_name="group_id")
+    role = filters.UUIDFilter(field_name="role_id")
+    object_kind = filters.ChoiceFilter(choices=[(kind, kind) for kind in ("system", *GRANTABLE)])
+    object_id = filters.UUIDFilter()
+
+
+class Grants(Listed, Read, Resource):
+    """Who has which role on what. Everybody sees what they themselves were given."""
+
+    serializer_class = GrantSerializer
+    filterset_class = GrantFilter
+    ordering = ("-created_at",)
+    ordering_fields = ("created_at", "object_kind")
+
+    def rows(self) -> QuerySet[Grant]:
+        return Grant.objects.select_related("user", "group", "role")
+
+    def visible(self, rows: QuerySet[Grant]) -> QuerySet[Grant]:
+        if may(self.actor, "system.view"):
+            return rows
+        return rows.filter(Q(user=self.actor.user) | Q(group__in=self.actor.user.directory_groups.all()))  # type: ignore[union-attr]
+
+    @extend_schema(request=NewGrant, responses={201: GrantSerializer})
+    def create(self, request: Request) -> Response:
+        """Give a role to a user or a group."""
+        given = self.input(NewGrant)
+        obj = granted_object(given.get("object_kind", "system"), given.get("object_id"))
+        row = grant(
+            actor=self.actor,
+            role=_named(Role, given["role"], "role"),
+            user=find(self.actor, User, given["user"]) if given.get("user") else None,
+            group=find(self.actor, Group, given["group"]) if given.get("group") else None,
+            obj=obj,
+        )
+        return self.shown(row, status=201)
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, pk: Any) -> Response:
+        """Take a grant away."""
+        self.nothing()
+        revoke(actor=self.actor, grant=self.find())
+        return Response(status=204)
+
+
+class NewToken(Input):
+    name = TextField(max_length=64)
+    days = WholeNumber(required=False, min_value=1, max_value=365)
+
+
+class Tokens(Listed, Read, Resource):
+    """One's own API tokens."""
+
+    serializer_class = TokenSerializer
+    ordering = ("-created",)
+    ordering_fields = ("created", "expiry", "name")
+    secret_answers = frozenset({"create"})
+
+    def rows(self) -> QuerySet[ApiToken]:
+        return ApiToken.objects.all()
+
+    def visible(self, rows: QuerySet[ApiToken]) -> QuerySet[ApiToken]:
+        return rows.filter(user=self.actor.user)
+
+    @extend_schema(request=NewToken, responses={201: NewTokenSerializer})
+    def create(self, request: Request) -> Response:
+        """Make a token; it is shown in this answer and never again."""
+        given = self.input(NewToken)
+        row, secret = create_token(actor=self.actor, name=given["name"], days=given.get("days", 90))
+        row.token = secret  # type: ignore[attr-defined]
+        return Response(NewTokenSerializer(row).data, status=201)
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, pk: Any) -> Response:
+        """Revoke a token; it stops working at once."""
+        self.nothing()
+        revoke_token(actor=self.actor, token=self.find())
+        return Response(status=204)
+
+
+def _named(model: Any, pk: Any, field: str) -> Any:
+    found = model.objects.filter(pk=pk).first()
+    if found is None:
+        raise Invalid(N_("There is no such %(what)s."), field=field, fix=N_("Read the list again."), what=field)
+    return found

@@ -1,0 +1,210 @@
+"""Machines: list, make, change, power, console, load."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from broker.access.require import find
+from broker.connections.actions.issue_ticket import issue_ticket
+from broker.virt.actions.create_vm import create_vm
+from broker.virt.actions.delete_vm import delete_vm
+from broker.virt.actions.edit_vm import edit_vm
+from broker.virt.actions.pause_vm import pause_vm
+from broker.virt.actions.power_off_vm import power_off_vm
+from broker.virt.actions.reboot_vm import reboot_vm
+from broker.virt.actions.reset_disks import reset_disks
+from broker.virt.actions.reset_vm import reset_vm
+from broker.virt.actions.resume_vm import resume_vm
+from broker.virt.actions.shutdown_vm import shutdown_vm
+from broker.virt.actions.start_vm import start_vm
+from broker.virt.actions.suspend_vm import suspend_vm
+from broker.virt.driver import PowerState
+from broker.virt.models import Network, StorageDomain, TemplateVersion, VirtualMachine
+from broker.virt.states import VmState
+from portal.api.active import with_active_job
+from portal.api.base import Listed, Read, Resource, job_verb, verb
+from portal.api.fields import Id, Input, LongTextField, NameField, Switch, TextField, WholeNumber
+from portal.api.queries import Search, choices
+from portal.api.serializers.connections import TicketSerializer
+from portal.api.serializers.jobs import JobSerializer
+from portal.api.serializers.virt import SampleSerializer, VmDetailSerializer, VmSerializer
+
+MOST_SAMPLES = 1000
+
+
+class NewVm(Input):
+    name = NameField()
+    version = Id(help_text="A ready template version.")
+    storage = Id(required=False, allow_null=True)
+    network = Id(required=False, allow_null=True)
+    title = TextField(required=False, allow_blank=True)
+    description = LongTextField(required=False, allow_blank=True)
+    vcpus = WholeNumber(required=False, min_value=1, max_value=512)
+    memory_mib = WholeNumber(required=False, min_value=1, max_value=2**31 - 1)
+    linked = Switch(required=False, help_text="true: an overlay on the template's image; false: a full copy.")
+    start = Switch(required=False)
+
+
+class ChangedVm(Input):
+    title = TextField(required=False, allow_blank=True)
+    description = LongTextField(required=False, allow_blank=True)
+    vcpus = WholeNumber(required=False, min_value=1, max_value=512)
+    memory_mib = WholeNumber(required=False, min_value=1, max_value=2**31 - 1)
+
+
+class ShutDown(Input):
+    agent_after = WholeNumber(required=False, min_value=0, max_value=3600, help_text="Seconds until the guest agent is asked.")
+    give_up_after = WholeNumber(required=False, min_value=1, max_value=3600)
+
+
+class FreshDisks(Input):
+    version = Id(required=False, allow_null=True)
+    start = Switch(required=False)
+
+
+class Console(Input):
+    kind = serializers.ChoiceField(choices=["vnc"], required=False)
+    view_only = Switch(required=False)
+
+
+class VmFilter(filters.FilterSet):
+    state = choices(VmState)
+    power_state = choices(PowerState)
+    cluster = filters.UUIDFilter(field_name="cluster_id")
+    host = filters.UUIDFilter(field_name="host_id", method="by_host")
+    template = filters.UUIDFilter(field_name="template_version__template_id")
+    pool = filters.UUIDFilter(field_name="desktop__pool_id")
+    in_pool = filters.BooleanFilter(field_name="desktop", lookup_expr="isnull", exclude=True)
+    search = Search("name", "title")
+
+    def by_host(self, rows: QuerySet[VirtualMachine], name: str, value: Any) -> QuerySet[VirtualMachine]:
+        from broker.access.require import may
+
+        return rows.filter(host_id=value) if may(self.request.parser_context["view"].actor, "host.view") else rows.none()
+
+
+class Vms(Listed, Read, Resource):
+    """Machines."""
+
+    serializer_class = VmSerializer
+    detail_serializer_class = VmDetailSerializer
+    filterset_class = VmFilter
+    ordering_fields = ("name", "title", "state", "power_state", "created_at", "vcpus", "memory_mib", "cpu_percent")
+    secret_answers = frozenset({"console_ticket"})
+
+    def rows(self) -> QuerySet[VirtualMachine]:
+        rows = with_active_job(VirtualMachine.objects.all(), "vm")
+        rows = rows.select_related("cluster", "host", "template_version__template", "desktop__pool")
+        return rows if self.action == "list" else rows.prefetch_related("disks", "nics__network")
+
+    @extend_schema(request=NewVm, responses={202: JobSerializer})
+    def create(self, request: Request) -> Response:
+        """Make a machine from a template version; the job's subject is the machine."""
+        given = self.input(NewVm)
+        given["version"] = find(self.actor, TemplateVersion, given["version"], "template-version.view")
+        for name, model in (("storage", StorageDomain), ("network", Network)):
+            given[name] = find(self.actor, model, given[name]) if given.get(name) else None
+        return self.accepted(create_vm(actor=self.actor, **given))
+
+    @extend_schema(responses=VmDetailSerializer)
+    def retrieve(self, request: Request, pk: Any) -> Response:
+        """One machine with its disks, cards and what its guest says."""
+        return super().retrieve(request, pk)
+
+    @extend_schema(request=ChangedVm, responses=VmDetailSerializer)
+    def partial_update(self, request: Request, pk: Any) -> Response:
+        """Change title, description or size; the size only while it is off."""
+        return self.shown(edit_vm(actor=self.actor, vm=self.find(), **self.input(ChangedVm)))
+
+    @extend_schema(responses={202: JobSerializer})
+    def destroy(self, request: Request, pk: Any) -> Response:
+        """Remove the machine and its disks."""
+        self.nothing()
+        return self.accepted(delete_vm(actor=self.actor, vm=self.find()))
+
+    @job_verb("start")
+    def start(self, request: Request, pk: Any) -> Response:
+        """Switch it on, or wake it from disk."""
+        return self._power(start_vm)
+
+    @job_verb("shutdown", takes=ShutDown)
+    def shutdown(self, request: Request, pk: Any) -> Response:
+        """Ask the guest to shut down: by the power button, then through the agent."""
+        return self.accepted(shutdown_vm(actor=self.actor, vm=self.find(), **self.input(ShutDown)))
+
+    @job_verb("power-off")
+    def power_off(self, request: Request, pk: Any) -> Response:
+        """Pull the plug; unsaved work is lost."""
+        return self._power(power_off_vm)
+
+    @job_verb("reboot")
+    def reboot(self, request: Request, pk: Any) -> Response:
+        """Ask the guest to restart."""
+        return self._power(reboot_vm)
+
+    @job_verb("reset")
+    def reset(self, request: Request, pk: Any) -> Response:
+        """Press the reset button; unsaved work is lost."""
+        return self._power(reset_vm)
+
+    @job_verb("suspend")
+    def suspend(self, request: Request, pk: Any) -> Response:
+        """Write its memory to disk and switch it off."""
+        return self._power(suspend_vm)
+
+    @job_verb("pause")
+    def pause(self, request: Request, pk: Any) -> Response:
+        """Hold it in memory."""
+        return self._power(pause_vm)
+
+    @job_verb("resume")
+    def resume(self, request: Request, pk: Any) -> Response:
+        """Let a paused machine go on."""
+        return self._power(resume_vm)
+
+    @job_verb("reset-disks", takes=FreshDisks)
+    def reset_disks(self, request: Request, pk: Any) -> Response:
+        """Give it fresh disks from its template; everything on the present ones is lost."""
+        given = self.input(FreshDisks)
+        if given.get("version"):
+            given["version"] = find(self.actor, TemplateVersion, given["version"], "template-version.view")
+        return self.accepted(reset_disks(actor=self.actor, vm=self.find(), **given))
+
+    @verb("console-ticket", takes=Console, gives=TicketSerializer)
+    def console_ticket(self, request: Request, pk: Any) -> Response:
+        """A ticket for the machine's screen, for one use within seconds, bound to the browser's sign-in."""
+        ticket = issue_ticket(actor=self.actor, vm=self.find(), **self.input(Console))
+        return Response(TicketSerializer(ticket).data)
+
+    def _power(self, action: Any) -> Response:
+        self.nothing()
+        return self.accepted(action(actor=self.actor, vm=self.find()))
+
+
+class SampleFilter(filters.FilterSet):
+    since = filters.IsoDateTimeFilter(field_name="at", lookup_expr="gte")
+
+
+class Samples(Listed, Resource):
+    """Readings of a machine's load, youngest first."""
+
+    serializer_class = SampleSerializer
+    filterset_class = SampleFilter
+    ordering = ("-at",)
+    ordering_fields = ("at",)
+
+    def rows(self) -> QuerySet[Any]:
+        from broker.virt.models import Sample
+
+        return Sample.objects.all()
+
+    def visible(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.filter(vm=find(self.actor, VirtualMachine, self.kwargs["vm_pk"]))
+
+    def list(self, request: Request, vm_pk: Any) -> Response:  # type: ignore[override]
+        return super().list(request)

@@ -1,0 +1,1 @@
+"""Live updates: the websocket that tells open pages what has changed."""

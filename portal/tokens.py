@@ -1,0 +1,46 @@
+"""Make and revoke API tokens. The token itself is returned once and never stored."""
+
+from datetime import timedelta
+
+from django.db import transaction
+
+from broker.access.actor import Actor
+from broker.access.require import require
+from broker.core.errors import Denied, OverQuota
+from broker.core.text import gettext_noop as N_
+from broker.directories.rules import checked_text
+from broker.events.record import record
+from portal.models import ApiToken
+
+MOST = 50
+
+
+@transaction.atomic
+def create_token(*, actor: Actor, name: str, days: int) -> tuple[ApiToken, str]:
+    """A token of the actor's own for `days` days: (row, the secret to show once).
+
+    Raises Denied when nobody is signed in, Invalid for the name, OverQuota beyond 50 tokens.
+    """
+    if actor.user is None:
+        raise Denied(N_("Tokens belong to users."), fix=N_("Sign in first."))
+    name = checked_text(name, "name", 64)
+    if ApiToken.objects.filter(user=actor.user).count() >= MOST:
+        raise OverQuota(N_("You have %(most)s tokens already."), fix=N_("Revoke those you no longer use."), most=MOST)
+    token, secret = ApiToken.objects.create(user=actor.user, expiry=timedelta(days=days), name=name)
+    record(
+        "token.created", actor=actor, subject=actor.user, message=N_("API token %(name)s was made, for %(days)s days"),
+        name=name, days=days,
+    )  # fmt: skip
+    return token, secret
+
+
+@transaction.atomic
+def revoke_token(*, actor: Actor, token: ApiToken) -> None:
+    """The token stops working at once. One's own, or anybody's for who manages users; else raises Missing or Denied."""
+    if token.user_id != actor.user_id:
+        require(actor, "user.manage", token.user)
+    record(
+        "token.revoked", actor=actor, subject=token.user, message=N_("API token %(name)s of %(user)s was revoked"),
+        name=token.name, user=token.user,
+    )  # fmt: skip
+    token.delete()

@@ -1,0 +1,223 @@
+"""The page of one machine, as data for its template."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from broker.access.actor import Actor
+from broker.access.require import may
+from broker.connections.queries import live_at
+from broker.core import clock
+from broker.jobs.models import Job
+from broker.virt.models import Sample, VirtualMachine
+
+from . import words
+from .machines import connect_to, delete_action, is_stale, os_name, placeholder, power_actions, progress_on, release_action, thumbnail_of
+from .parts import RECENT, Action, Connect, Happening, Notice, Pair, Progress, jobs_of, recent_events
+from .words import Mark
+
+WINDOW = timedelta(hours=1)
+QUICK = ("start", "resume", "pause", "reboot", "shutdown")
+
+
+@dataclass(frozen=True, slots=True)
+class PastJob:
+    title: str
+    mark: Mark
+    cause: str
+    at: Any
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A disk or a network card."""
+
+    icon: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MachinePage:
+    """All that templates/portal/machine.html shows."""
+
+    id: Any
+    title: str
+    subtitle: str
+    mark: Mark
+    uptime: timedelta | None
+    back_url: str
+    back_label: str
+    quick: list[Action]
+    actions: list[Action]
+    connect: Connect | None
+    console_url: str
+    notices: list[Notice]
+    progress: Progress | None
+    series: dict[str, list[Any]]
+    cpu_percent: int | None
+    memory_used: int | None
+    memory_mib: int
+    thumbnail: str
+    dim: bool
+    icon: str
+    details: list[Pair]
+    parts: list[Part]
+    events: list[Happening]
+    events_url: str
+    jobs: list[PastJob]
+
+    @property
+    def has_samples(self) -> bool:
+        return len(self.series["x"]) > 1
+
+
+def machine_page(actor: Actor, vm: VirtualMachine, *, managing: bool) -> MachinePage:
+    """`vm` comes from `for_lists`, already checked for "vm.view"; `managing`: whoever looks has management pages."""
+    job = jobs_of("vm", [vm.pk]).get(vm.pk)
+    mark = words.machine_mark(vm, job)
+    running = vm.power_state == "running" and vm.state == "ready"
+    desktop = getattr(vm, "desktop", None)
+    usable = may(actor, "vm.use", vm)
+    powers = power_actions(vm, job) if may(actor, "vm.power", vm) else []
+    quick = [action for action in powers if action.url.rsplit("/", 1)[-1] in QUICK]
+    others = [action for action in powers if action not in quick]
+    if desktop and desktop.holder_id and not job and (desktop.holder_id == actor.user_id or may(actor, "pool.manage", desktop.pool)):
+        others.append(release_action(vm, stateful=desktop.pool.stateful))
+    if not desktop and not job and vm.state in ("ready", "broken") and may(actor, "vm.delete", vm):
+        others.append(delete_action(vm))
+    connect = connect_to(vm, job) if usable else None
+    return MachinePage(
+        id=vm.pk,
+        title=vm.title or vm.name,
+        subtitle=" · ".join(part for part in (vm.name, str(desktop.pool) if desktop else "", os_name(vm)) if part),
+        mark=mark,
+        uptime=clock.now() - vm.booted_at if running and vm.booted_at else None,
+        back_url=reverse("portal:vms") if managing else reverse("portal:home"),
+        back_label=_("Machines") if managing else _("My desktops"),
+        quick=quick,
+        actions=others,
+        connect=connect,
+        console_url=connect.url if connect and not connect.post else "",
+        notices=_notices(vm, job),
+        progress=progress_on(job),
+        series=series_of(vm),
+        cpu_percent=vm.cpu_percent if running else None,
+        memory_used=vm.memory_used_bytes if running else None,
+        memory_mib=vm.memory_mib,
+        thumbnail=thumbnail_of(vm) if usable else "",
+        dim=vm.power_state == "paused",
+        icon=placeholder(mark, vm.power_state),
+        details=_details(actor, vm, managing),
+        parts=_parts(vm),
+        events=recent_events("vm", vm.pk),
+        events_url=f"{reverse('portal:events')}?q={vm.name}" if managing else "",
+        jobs=_jobs(vm, managing),
+    )
+
+
+def series_of(vm: VirtualMachine) -> dict[str, list[Any]]:
+    """The last hour's readings as columns for the charts; memory in percent of what the machine has."""
+    rows = list(
+        Sample.objects.filter(vm=vm, at__gte=clock.now() - WINDOW)
+        .order_by("at")
+        .values_list(
+            "at", "cpu_percent", "memory_used_bytes", "net_in_rate", "net_out_rate", "disk_read_rate", "disk_write_rate"
+        )
+    )
+    whole = vm.memory_mib * 1024 * 1024
+    return {
+        "x": [int(row[0].timestamp()) for row in rows],
+        "cpu": [row[1] for row in rows],
+        "memory": [None if row[2] is None else round(100 * row[2] / whole, 1) for row in rows],
+        "net_in": [row[3] for row in rows],
+        "net_out": [row[4] for row in rows],
+        "disk_read": [row[5] for row in rows],
+        "disk_write": [row[6] for row in rows],
+    }
+
+
+def _notices(vm: VirtualMachine, job: Job | None) -> list[Notice]:
+    notices = []
+    if is_stale(vm) and not job:
+        notices.append(
+            Notice(
+                _("What you see may be out of date: the host has not told anything of this machine for a while."),
+                _("The machine itself may well be running. Look at the page of its host."),
+            )
+        )
+    if vm.state == "broken":
+        notices.append(
+            Notice(_("Something of this machine is missing or wrong."), _("The activity below says what happened."), "bad")
+        )
+    if vm.power_state == "missing":
+        notices.append(
+            Notice(
+                _("The host no longer knows this machine; somebody removed it there."),
+                _("Start it to define it anew, or delete it here."),
+                "bad",
+            )
+        )
+    if vm.definition and vm.observed_definition and vm.definition != vm.observed_definition:
+        notices.append(
+            Notice(
+                _("The definition on the host was changed behind Berth's back."),
+                _("What differs stays as it is on the host until this machine is changed here."),
+            )
+        )
+    return notices
+
+
+def _details(actor: Actor, vm: VirtualMachine, managing: bool) -> list[Pair]:
+    guest: dict[str, Any] = vm.guest if isinstance(vm.guest, dict) else {}
+    pairs = []
+    if vm.host:
+        visible = managing and may(actor, "host.view", vm.host)
+        pairs.append(Pair(_("Host"), vm.host.name, url=reverse("portal:host", args=[vm.host_id]) if visible else ""))
+    pairs += [Pair(_("Address"), address, copy=True) for address in guest.get("addresses") or []]
+    if guest.get("hostname"):
+        pairs.append(Pair(_("Name in the network"), str(guest["hostname"])))
+    pairs.append(Pair(_("Processors"), _("%(count)d vCPU") % {"count": vm.vcpus}))
+    if vm.template_version:
+        pairs.append(Pair(_("Template"), str(vm.template_version)))
+    if vm.power_state == "running":
+        answers = Mark(_("Answers"), "good") if guest else Mark(_("Does not answer"), "idle")
+        pairs.append(Pair(_("Guest agent"), mark=answers))
+    if users := guest.get("users"):
+        pairs.append(Pair(_("Signed in there"), ", ".join(str(user) for user in users)))
+    viewers = [str(session.user) for session in live_at(vm)]
+    if viewers:
+        pairs.append(Pair(_("At the screen"), ", ".join(sorted(set(viewers)))))
+    desktop = getattr(vm, "desktop", None)
+    if desktop and desktop.holder:
+        pairs.append(Pair(_("Given to"), str(desktop.holder)))
+    pairs.append(Pair(_("Made"), moment=vm.created_at))
+    pairs.append(Pair(_("Last seen"), moment=vm.observed_at) if vm.observed_at else Pair(_("Last seen"), _("never")))
+    return pairs
+
+
+def _parts(vm: VirtualMachine) -> list[Part]:
+    from portal.templatetags.berth import bytesize
+
+    disks = [
+        Part(
+            "device-sd-card",
+            f"{disk.target} · {bytesize(disk.size_bytes)}",
+            _("%(used)s used on %(storage)s") % {"used": bytesize(disk.allocated_bytes), "storage": disk.storage.name},
+        )
+        for disk in vm.disks.select_related("storage")
+    ]
+    return [*disks, *(Part("network", nic.network.name, nic.mac) for nic in vm.nics.select_related("network"))]
+
+
+def _jobs(vm: VirtualMachine, managing: bool) -> list[PastJob]:
+    rows = Job.objects.filter(subject_kind="vm", subject_id=vm.pk)[: RECENT // 2]
+    return [
+        PastJob(_(job.title), words.JOB[job.state], job.cause, job.created_at, reverse("portal:job", args=[job.pk]) if managing else "")
+        for job in rows
+    ]
+

@@ -1,0 +1,190 @@
+"""The small pieces pages are made of, as plain data for the templates."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.utils.translation import gettext
+
+from broker.core.errors import BerthError
+from broker.events.models import Event
+from broker.jobs.models import Job
+from broker.jobs.states import ACTIVE
+
+from . import words
+from .words import Mark, Text
+
+RECENT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A button that changes something (a form), or with `link` one that only leads somewhere."""
+
+    label: Text
+    url: str
+    icon: str
+    danger: bool = False
+    confirm: Text = ""
+    link: bool = False
+    disabled: bool = False
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One way to connect. `post`: it changes something first; `usual`: what the big button does."""
+
+    label: Text
+    hint: Text
+    url: str
+    icon: str
+    usual: bool = False
+    new_window: bool = False
+    post: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    label: Text
+    url: str
+    icon: str = "device-desktop"
+    primary: bool = True
+    post: bool = False
+    choices: Sequence[Choice] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What is under way; `percent` None when nobody can tell."""
+
+    text: Text
+    percent: int | None = None
+    hint: Text = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    icon: str
+    text: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A line of a list of details."""
+
+    label: Text
+    text: Text = ""
+    mark: Mark | None = None
+    url: str = ""
+    moment: datetime | None = None
+    copy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell of a plain table."""
+
+    text: Text = ""
+    url: str = ""
+    under: Text = ""
+    mark: Mark | None = None
+    moment: datetime | None = None
+    percent: int | None = None
+    label: Text = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    cells: Sequence[Cell]
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    title: Text
+    heads: Sequence[Text]
+    rows: Sequence[Row]
+    empty: Text = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A sentence that should not be overlooked, and what helps. `tone` is good, warn, bad or idle."""
+
+    text: Text
+    fix: Text = ""
+    tone: str = "warn"
+    icon: str = "alert-triangle"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    label: Text
+    value: Any
+    under: Text = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """An event as a line of a timeline."""
+
+    text: str
+    who: str
+    subject: str
+    at: datetime
+    icon: str
+    mark: Mark
+
+
+def happening(event: Event, *, named: bool = False) -> Happening:
+    """`named`: say what it happened to; on the page of that very object it goes without saying."""
+    who = f"{event.actor_name} · {event.address}" if event.address else event.actor_name
+    return Happening(
+        text=event.message,
+        who=who,
+        subject=event.subject_name if named else "",
+        at=event.at,
+        icon=words.event_icon(event.kind),
+        mark=words.SEVERITY.get(event.severity, words.UNKNOWN),
+    )
+
+
+def recent_events(kind: str, subject: UUID) -> list[Happening]:
+    """The last few events about one object: one query."""
+    rows = Event.objects.filter(subject_kind=kind, subject_id=subject)[:RECENT]
+    return [happening(event) for event in rows]
+
+
+def jobs_of(kind: str, subjects: Iterable[UUID]) -> dict[UUID, Job]:
+    """The active job of each of the objects that has one: one query."""
+    rows = Job.objects.filter(subject_kind=kind, subject_id__in=list(subjects), state__in=ACTIVE)
+    return {job.subject_id: job for job in rows}
+
+
+def progress_of(job: Job) -> Progress:
+    """A job as a bar: its present text, and how far it is when it has said so."""
+    return Progress(
+        text=job.text or gettext(job.title),
+        percent=job.progress or None,
+        hint=gettext("You can close this page; it goes on without you."),
+    )
+
+
+def error_sentences(error: BerthError) -> tuple[str, str]:
+    """An error's cause and fix in the reader's language."""
+    cause = gettext(error.template) if error.template else ""
+    fix = gettext(error.fix_template) if error.fix_template else ""
+    return (cause % error.params if error.params else cause, fix % error.params if error.params else fix)
+
+
+def stored_sentences(error: Mapping[str, Any] | None) -> tuple[str, str]:
+    """The same for an error kept in a row as BerthError.as_dict() wrote it."""
+    if not error:
+        return "", ""
+    params = error.get("params") or {}
+    cause, fix = error.get("message") or "", error.get("fix") or ""
+    cause, fix = gettext(cause) if cause else "", gettext(fix) if fix else ""
+    return (cause % params if params else cause, fix % params if params else fix)

@@ -1,0 +1,111 @@
+"""Pools and their desktops as the management pages show them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from broker.access.actor import Actor
+from broker.access.require import visible_to
+from broker.virt.models import VirtualMachine
+from pools.models import Desktop, Pool
+
+from . import words
+from .parts import Action, Figure, Notice, Pair, jobs_of, stored_sentences
+
+
+def counted(pools: QuerySet[Pool]) -> QuerySet[Pool]:
+    """With how many desktops are in which state."""
+    running = Q(desktops__state="free", desktops__vm__power_state="running")
+    return pools.annotate(
+        assigned=Count("desktops", filter=Q(desktops__state="assigned")),
+        free=Count("desktops", filter=Q(desktops__state="free")),
+        waiting=Count("desktops", filter=running),
+        broken=Count("desktops", filter=Q(desktops__state="broken")),
+        present=Count("desktops"),
+    )
+
+
+def pool_row(pool: Any) -> dict[str, Any]:
+    """`pool` as `counted` gives it."""
+    return {
+        "id": pool.pk,
+        "url": reverse("portal:pool", args=[pool.pk]),
+        "title": str(pool),
+        "name": pool.name,
+        "mark": _mark(pool),
+        "kind": _("automatic") if pool.kind == "automatic" else _("manual"),
+        "template": pool.template.name,
+        "assigned": pool.assigned,
+        "size": pool.size,
+        "free": pool.free,
+        "broken": pool.broken,
+    }
+
+
+def _mark(pool: Pool) -> words.Mark:
+    if pool.state == "active" and pool.alert:
+        return words.Mark(_("Needs help"), "warn")
+    return words.POOL.get(pool.state, words.UNKNOWN)
+
+
+def figures(pool: Any) -> list[Figure]:
+    return [
+        Figure(_("Desktops"), pool.present, _("of %(size)d wanted") % {"size": pool.size}),
+        Figure(_("In use"), pool.assigned, _("given to somebody")),
+        Figure(_("Waiting"), pool.waiting, _("of %(count)d to be kept running") % {"count": pool.prestarted}),
+        Figure(_("Broken"), pool.broken, _("not handed out")),
+    ]
+
+
+def notices(pool: Pool) -> list[Notice]:
+    cause, fix = stored_sentences(pool.alert)
+    return [Notice(cause, fix)] if cause else []
+
+
+def settings_of(pool: Pool) -> list[Pair]:
+    template = reverse("portal:template", args=[pool.template_id])
+    return [
+        Pair(_("Template"), pool.template.name, url=template),
+        Pair(_("Version"), str(pool.version.number) if pool.version else _("always the newest")),
+        Pair(_("Cluster"), pool.cluster.name),
+        Pair(_("Storage"), pool.storage.name),
+        Pair(_("Network"), pool.network.name if pool.network else _("none")),
+        Pair(_("After use"), _("kept as it is") if pool.stateful else _("reset")),
+        Pair(_("Size"), str(pool.size)),
+        Pair(_("Kept running"), str(pool.prestarted)),
+        Pair(_("Most for one user"), str(pool.max_per_user)),
+        Pair(_("Names"), pool.name_pattern or "–"),
+    ]
+
+
+def desktop_rows(actor: Actor, desktops: Sequence[Desktop], *, manageable: bool) -> list[dict[str, Any]]:
+    """Rows for one page of desktops, in two queries whatever their number."""
+    ids = [desktop.pk for desktop in desktops]
+    jobs = jobs_of("vm", ids)
+    seen = set(visible_to(actor, VirtualMachine.objects.filter(pk__in=ids)).values_list("pk", flat=True))
+    return [
+        {
+            "id": desktop.pk,
+            "url": reverse("portal:vm", args=[desktop.pk]) if desktop.pk in seen else "",
+            "title": desktop.vm.name,
+            "state": words.DESKTOP.get(desktop.state, words.UNKNOWN),
+            "mark": words.machine_mark(desktop.vm, jobs.get(desktop.pk)),
+            "holder": str(desktop.holder) if desktop.holder else "",
+            "since": desktop.held_since,
+            "actions": _actions(desktop) if manageable else [],
+        }
+        for desktop in desktops
+    ]
+
+
+def _actions(desktop: Desktop) -> list[Action]:
+    if desktop.state == "assigned":
+        text = _("%(user)s loses the desktop; open screens end, and it is reset if the pool says so.") % {"user": desktop.holder}
+        return [Action(_("Take back"), reverse("portal:desktop-deed", args=[desktop.pk, "release"]), "logout", danger=True, confirm=text)]
+    if desktop.state in ("free", "broken"):
+        text = _("Everything written since it was made is removed.")
+        return [Action(_("Reset"), reverse("portal:desktop-deed", args=[desktop.pk, "reset"]), "rotate-clockwise", confirm=text)]
+    return []

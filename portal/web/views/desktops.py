@@ -1,0 +1,63 @@
+"""My desktops, taking one from a pool, giving one back."""
+
+from typing import Any
+
+from django.http import HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext as _, gettext_lazy
+
+from broker.access.require import find
+from broker.virt.models import VirtualMachine
+from pools.actions import release_desktop, take_desktop
+from pools.models import Pool
+
+from ..base import Deed, Page, done, is_htmx
+from ..cards import Card, cards_for
+from ..listing import search_text
+
+SHOWS = (("all", gettext_lazy("All")), ("running", gettext_lazy("Running")), ("off", gettext_lazy("Off")))
+
+
+class Desktops(Page):
+    template = "portal/desktops.html"
+
+    def content(self) -> dict[str, Any]:
+        cards = cards_for(self.actor)
+        show = self.request.GET.get("show", "all")
+        show = show if show in dict(SHOWS) else "all"
+        search = search_text(self.request)
+        return {
+            "cards": [card for card in cards if _fits(card, show, search)],
+            "total": len(cards),
+            "running": sum(card.running for card in cards if card.kind == "machine"),
+            "search": search,
+            "show": show,
+            "shows": [{"value": value, "label": label, "current": value == show} for value, label in SHOWS],
+        }
+
+
+def _fits(card: Card, show: str, search: str) -> bool:
+    if show != "all" and card.running != (show == "running"):
+        return False
+    return search.lower() in f"{card.title} {card.subtitle}".lower()
+
+
+class Take(Deed):
+    """Connect on a pool's card: take a desktop and go to its screen, which tells how far it is."""
+
+    def do(self, pk: Any) -> HttpResponse:
+        pool = find(self.actor, Pool, pk)
+        desktop = take_desktop(actor=self.actor, pool=pool)
+        console = reverse("portal:console", args=[desktop.pk])
+        if is_htmx(self.request):
+            return HttpResponse(status=204, headers={"HX-Redirect": console})
+        return HttpResponseRedirect(console)
+
+
+class Release(Deed):
+    """Give a desktop back to its pool."""
+
+    def do(self, pk: Any) -> HttpResponse:
+        vm = find(self.actor, VirtualMachine, pk)
+        release_desktop(actor=self.actor, desktop=vm.desktop)
+        return done(self.request, _("The desktop was given back."), to=reverse("portal:home"), leave=True)

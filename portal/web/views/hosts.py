@@ -1,0 +1,139 @@
+"""Hosts: the list, and the page of one with what runs on it. It says when guests are emulated."""
+
+from typing import Any
+
+from django.db.models import Count, Q
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from broker.access.require import find, visible_to
+from broker.virt.models import ForeignMachine, Host, VirtualMachine
+from portal.templatetags.berth import bytesize, share
+
+from .. import words
+from ..base import Page
+from ..listing import Column, Filter, Listing
+from ..parts import Cell, Notice, Pair, Related, Row, recent_events
+from ..words import Mark
+from .inventory import MOST_RELATED, machines_on
+
+
+class Hosts(Page):
+    template = "portal/manage/table.html"
+
+    def content(self) -> dict[str, Any]:
+        columns = (
+            Column(_("Name"), "name"), Column(_("State"), "state"), Column(_("Cluster"), "cluster__name"),
+            Column(_("Processors"), "cpus"), Column(_("Memory in use")), Column(_("Running"), "running_count"),
+            Column(_("Guests run")), Column(_("Seen"), "observed_at"),
+        )  # fmt: skip
+        rows = visible_to(self.actor, Host).select_related("cluster").annotate(
+            running_count=Count("vms", filter=Q(vms__power_state="running"))
+        )  # fmt: skip
+        listing = Listing(
+            self.request,
+            rows,
+            columns=columns,
+            search=("name", "hostname", "uri"),
+            filters=(Filter("state", _("State"), "state", [(key, mark.word) for key, mark in words.HOST.items()]),),
+            order="name",
+        )
+        hosts = list(listing.page)
+        emulated = [host.name for host in hosts if host.emulated]
+        return {
+            "title": _("Hosts"),
+            "empty": _("A host is a machine with KVM that runs the desktops."),
+            "live_kinds": "host vm",
+            "notices": [_emulation(", ".join(emulated))] if emulated else [],
+            "listing": listing,
+            "rows": [
+                Row([
+                    Cell(host.name, reverse("portal:host", args=[host.pk]), under=host.hypervisor),
+                    Cell(mark=host_mark(host), under=host.error),
+                    Cell(host.cluster.name),
+                    Cell(host.cpus or "–", under=host.cpu_model),
+                    Cell(percent=_memory(host), label=_("Memory of %(name)s in use") % {"name": host.name}),
+                    Cell(host.running_count),
+                    Cell(mark=_speed(host)),
+                    Cell(moment=host.observed_at) if host.observed_at else Cell(_("never")),
+                ])
+                for host in hosts
+            ],
+        }  # fmt: skip
+
+
+class HostOne(Page):
+    template = "portal/manage/detail.html"
+
+    def content(self, pk: Any) -> dict[str, Any]:
+        host = find(self.actor, Host, pk)
+        notices = []
+        if host.error:
+            notices.append(Notice(_("This host cannot be reached: %(error)s") % {"error": host.error}, tone="bad"))
+        if host.emulated:
+            notices.append(_emulation(host.name, host.emulated_reason))
+        machines = visible_to(self.actor, VirtualMachine).filter(host=host)[:MOST_RELATED]
+        return {
+            "title": host.name,
+            "mark": host_mark(host),
+            "under": host.hostname,
+            "back_url": reverse("portal:hosts"),
+            "back_label": _("Hosts"),
+            "live_kinds": f"host:{host.pk} vm",
+            "notices": notices,
+            "details": [
+                Pair(_("Cluster"), host.cluster.name),
+                Pair(_("Address"), host.uri),
+                Pair(_("Hypervisor"), host.hypervisor or "–"),
+                Pair(_("Managed through"), host.manager or "–"),
+                Pair(_("Guests run"), mark=_speed(host)),
+                Pair(_("Processors"), f"{host.cpus} · {host.cpu_model}" if host.cpu_model else str(host.cpus)),
+                Pair(_("Memory"), bytesize(host.memory_bytes)),
+                Pair(_("Memory free"), bytesize(host.memory_free_bytes)),
+                Pair(_("Seen"), moment=host.observed_at) if host.observed_at else Pair(_("Seen"), _("never")),
+            ],
+            "relateds": [machines_on(machines), _foreign(host)],
+            "events": recent_events("host", host.pk),
+        }
+
+
+def host_mark(host: Host) -> Mark:
+    """A host that cannot be reached says so, whatever an admin wants of it."""
+    if host.error:
+        return Mark(_("Not reachable"), "bad")
+    if host.observed_at is None:
+        return Mark(_("Not seen yet"), "idle")
+    return words.HOST.get(host.state, words.UNKNOWN)
+
+
+def _speed(host: Host) -> Mark:
+    if host.observed_at is None:
+        return words.UNKNOWN
+    return Mark(_("Emulated, slow"), "warn") if host.emulated else Mark(_("With KVM"), "good")
+
+
+def _memory(host: Host) -> int:
+    return share(host.memory_bytes - host.memory_free_bytes, host.memory_bytes)
+
+
+def _emulation(names: str, reason: str = "") -> Notice:
+    text = _("KVM does not work on %(names)s: guests are emulated in software and are many times slower.") % {"names": names}
+    fix = _("Switch on virtualization in the firmware, or nested virtualization if this is a virtual machine itself.")
+    return Notice(text, f"{reason} {fix}".strip())
+
+
+def _foreign(host: Host) -> Related:
+    rows = ForeignMachine.objects.filter(host=host)[:MOST_RELATED]
+    return Related(
+        _("Machines that are not Berth's"),
+        [_("Name"), _("State"), _("Seen")],
+        [
+            Row([
+                Cell(row.name),
+                Cell(mark=words.POWER.get(row.power_state, words.UNKNOWN)),
+                Cell(moment=row.observed_at),
+            ])
+            for row in rows
+        ],
+        _("None. If there were any, Berth would list them and leave them alone."),
+    )  # fmt: skip

@@ -1,0 +1,213 @@
+"""Templates, storage and networks: plain lists and the page of each."""
+
+from typing import Any
+
+from django.db.models import Count
+from django.urls import reverse
+from django.utils.translation import gettext as _, gettext_lazy
+
+from broker.access.require import find, visible_to
+from broker.virt.models import Network, StorageDomain, TemplateVersion, VirtualMachine, VmTemplate
+from portal.templatetags.berth import bytesize, mib, share
+
+from .. import words
+from ..base import Page
+from ..listing import Column, Listing
+from ..parts import Cell, Pair, Related, Row, recent_events
+
+MOST_RELATED = 100
+
+
+class Templates(Page):
+    template = "portal/manage/table.html"
+
+    def content(self) -> dict[str, Any]:
+        columns = (
+            Column(_("Name"), "name"), Column(_("System"), "os_name"), Column(_("Cluster"), "cluster__name"),
+            Column(_("Versions"), "version_count"), Column(_("Pools"), "pool_count"),
+        )  # fmt: skip
+        rows = visible_to(self.actor, VmTemplate).select_related("cluster").annotate(
+            version_count=Count("versions", distinct=True), pool_count=Count("pools", distinct=True)
+        )  # fmt: skip
+        listing = Listing(self.request, rows, columns=columns, search=("name", "os_name", "description"), order="name")
+        return {
+            "title": _("Templates"),
+            "empty": _("A template is what machines and pools are made from. Import an image to make one."),
+            "live_kinds": "template template-version",
+            "listing": listing,
+            "rows": [
+                Row([
+                    Cell(row.name, reverse("portal:template", args=[row.pk]), under=row.description.partition("\n")[0]),
+                    Cell(row.os_name or "–"), Cell(row.cluster.name), Cell(row.version_count), Cell(row.pool_count),
+                ])
+                for row in listing.page
+            ],
+        }  # fmt: skip
+
+
+class Template(Page):
+    template = "portal/manage/detail.html"
+
+    def content(self, pk: Any) -> dict[str, Any]:
+        row = find(self.actor, VmTemplate, pk)
+        versions = TemplateVersion.objects.filter(template=row).select_related("storage").annotate(used=Count("vms"))
+        return {
+            "title": row.name,
+            "under": row.description,
+            "back_url": reverse("portal:templates"),
+            "back_label": _("Templates"),
+            "live_kinds": f"template:{row.pk} template-version job",
+            "details": [Pair(_("System"), row.os_name or "–"), Pair(_("Cluster"), row.cluster.name)],
+            "relateds": [
+                Related(
+                    _("Versions"),
+                    [_("Number"), _("State"), _("Image"), _("Hardware"), _("Machines"), _("Made")],
+                    [
+                        Row([
+                            Cell(version.number),
+                            Cell(mark=words.VERSION.get(version.state, words.UNKNOWN)),
+                            Cell(f"{bytesize(version.size_bytes)} · {version.storage.name}"),
+                            Cell(f"{version.vcpus} vCPU · {mib(version.memory_mib)}"),
+                            Cell(version.used),
+                            Cell(moment=version.created_at),
+                        ])
+                        for version in versions
+                    ],
+                    _("No version yet."),
+                )
+            ],
+            "events": recent_events("template", row.pk),
+        }  # fmt: skip
+
+
+class Storage(Page):
+    template = "portal/manage/table.html"
+
+    def content(self) -> dict[str, Any]:
+        columns = (
+            Column(_("Name"), "name"), Column(_("Kind"), "kind"), Column(_("Cluster"), "cluster__name"),
+            Column(_("Used")), Column(_("Free"), "available_bytes"), Column(_("Seen"), "observed_at"),
+        )  # fmt: skip
+        rows = visible_to(self.actor, StorageDomain).select_related("cluster")
+        listing = Listing(self.request, rows, columns=columns, search=("name", "path"), order="name")
+        return {
+            "title": _("Storage"),
+            "empty": _("Disks and images live here. Add storage before the first machine."),
+            "live_kinds": "storage",
+            "listing": listing,
+            "rows": [
+                Row([
+                    Cell(row.name, reverse("portal:storage-one", args=[row.pk]), under=row.path),
+                    Cell(row.get_kind_display()),
+                    Cell(row.cluster.name),
+                    Cell(percent=_used(row), label=_("Use of %(name)s") % {"name": row.name}),
+                    Cell(bytesize(row.available_bytes)),
+                    Cell(moment=row.observed_at) if row.observed_at else Cell(_("never")),
+                ])
+                for row in listing.page
+            ],
+        }  # fmt: skip
+
+
+class StorageOne(Page):
+    template = "portal/manage/detail.html"
+
+    def content(self, pk: Any) -> dict[str, Any]:
+        row = find(self.actor, StorageDomain, pk)
+        machines = visible_to(self.actor, VirtualMachine).filter(disks__storage=row).distinct()[:MOST_RELATED]
+        return {
+            "title": row.name,
+            "under": row.path,
+            "back_url": reverse("portal:storage"),
+            "back_label": _("Storage"),
+            "live_kinds": f"storage:{row.pk}",
+            "details": [
+                Pair(_("Kind"), row.get_kind_display()),
+                Pair(_("Cluster"), row.cluster.name),
+                Pair(_("Path"), row.path),
+                Pair(_("Size"), bytesize(row.capacity_bytes)),
+                Pair(_("Free"), bytesize(row.available_bytes)),
+                Pair(_("Used"), f"{_used(row)} %"),
+                Pair(_("Seen"), moment=row.observed_at) if row.observed_at else Pair(_("Seen"), _("never")),
+            ],
+            "relateds": [machines_on(machines)],
+            "events": recent_events("storage", row.pk),
+        }
+
+
+def _used(row: StorageDomain) -> int:
+    return share(row.capacity_bytes - row.available_bytes, row.capacity_bytes)
+
+
+class Networks(Page):
+    template = "portal/manage/table.html"
+
+    def content(self) -> dict[str, Any]:
+        columns = (
+            Column(_("Name"), "name"), Column(_("Kind"), "kind"), Column(_("Subnet or bridge")),
+            Column(_("Cluster"), "cluster__name"), Column(_("Cards"), "card_count"),
+        )  # fmt: skip
+        rows = visible_to(self.actor, Network).select_related("cluster").annotate(card_count=Count("nics"))
+        listing = Listing(self.request, rows, columns=columns, search=("name", "subnet", "bridge"), order="name")
+        return {
+            "title": _("Networks"),
+            "empty": _("Machines without a network cannot be reached, but their screens can."),
+            "live_kinds": "network",
+            "listing": listing,
+            "rows": [
+                Row([
+                    Cell(row.name, reverse("portal:network", args=[row.pk])),
+                    Cell(KINDS.get(row.kind, row.kind)),
+                    Cell(row.subnet or row.bridge or "–"),
+                    Cell(row.cluster.name),
+                    Cell(row.card_count),
+                ])
+                for row in listing.page
+            ],
+        }  # fmt: skip
+
+
+KINDS = {
+    "nat": gettext_lazy("Behind the host (NAT)"),
+    "isolated": gettext_lazy("Isolated"),
+    "bridge": gettext_lazy("Bridge"),
+}
+
+
+class NetworkOne(Page):
+    template = "portal/manage/detail.html"
+
+    def content(self, pk: Any) -> dict[str, Any]:
+        row = find(self.actor, Network, pk)
+        machines = visible_to(self.actor, VirtualMachine).filter(nics__network=row).distinct()[:MOST_RELATED]
+        return {
+            "title": row.name,
+            "under": KINDS.get(row.kind, row.kind),
+            "back_url": reverse("portal:networks"),
+            "back_label": _("Networks"),
+            "live_kinds": f"network:{row.pk}",
+            "details": [
+                Pair(_("Cluster"), row.cluster.name),
+                Pair(_("Subnet"), row.subnet or "–"),
+                Pair(_("Bridge"), row.bridge or "–"),
+                Pair(_("Name on the hosts"), row.host_name),
+            ],
+            "relateds": [machines_on(machines)],
+            "events": recent_events("network", row.pk),
+        }
+
+
+def machines_on(machines: Any) -> Related:
+    """The machines that use something, as a table."""
+    return Related(
+        _("Machines"),
+        [_("Name"), _("State")],
+        [
+            Row([
+                Cell(vm.title or vm.name, reverse("portal:vm", args=[vm.pk])),
+                Cell(mark=words.machine_mark(vm)),
+            ])
+            for vm in machines
+        ],
+        _("None."),
+    )  # fmt: skip

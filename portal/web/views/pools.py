@@ -1,0 +1,196 @@
+"""Pools: the list, the page of one, its form, who may use it, and what can be done to its desktops."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from broker.access.models import Grant
+from broker.access.require import find, may, visible_to
+from broker.core.errors import BerthError, Missing
+from broker.core.text import gettext_noop as N_
+from pools.actions import create_pool, delete_pool, edit_pool, entitle, release_desktop, reset_desktop, withdraw
+from pools.models import Desktop, Pool
+from portal.context import holds
+
+from .. import words
+from ..base import Deed, Page, SignedIn, done
+from ..forms import PoolForm
+from ..listing import Column, Filter, Listing
+from ..parts import Action, Pair, recent_events
+from ..pool_page import counted, desktop_rows, figures, notices, pool_row, settings_of
+
+
+class Pools(Page):
+    template = "portal/manage/pools.html"
+
+    def content(self) -> dict[str, Any]:
+        columns = (
+            Column(_("Name"), "title"), Column(_("State"), "state"), Column(_("Kind"), "kind"),
+            Column(_("Template"), "template__name"), Column(_("In use"), "assigned"), Column(_("Free"), "free"),
+            Column(_("Broken"), "broken"),
+        )  # fmt: skip
+        listing = Listing(
+            self.request,
+            counted(visible_to(self.actor, Pool).select_related("template")),
+            columns=columns,
+            search=("name", "title", "description"),
+            filters=(Filter("kind", _("Kind"), "kind", list(Pool.Kind.choices)),),
+            order="title",
+        )
+        return {
+            "listing": listing,
+            "rows": [pool_row(pool) for pool in listing.page],
+            "new_url": reverse("portal:pool-new") if holds(self.actor, "pool.manage") else "",
+        }
+
+
+class PoolOne(Page):
+    template = "portal/manage/pool.html"
+
+    def content(self, pk: Any) -> dict[str, Any]:
+        found = find(self.actor, Pool, pk)
+        pool = counted(Pool.objects.filter(pk=found.pk).select_related("template", "version", "storage", "network", "cluster")).get()
+        manageable = may(self.actor, "pool.manage", pool)
+        columns = (
+            Column(_("Desktop"), "number"), Column(_("State"), "state"), Column(_("Machine"), "vm__power_state"),
+            Column(_("Given to"), "holder__username"), Column(_("Since"), "held_since"), Column(""),
+        )  # fmt: skip
+        listing = Listing(
+            self.request,
+            Desktop.objects.filter(pool=pool).select_related("vm", "holder"),
+            columns=columns,
+            search=("vm__name", "holder__username"),
+            filters=(Filter("state", _("State"), "state", [(key, mark.word) for key, mark in words.DESKTOP.items()]),),
+            order="number",
+        )
+        return {
+            "pool": pool,
+            "mark": words.POOL.get(pool.state, words.UNKNOWN),
+            "manageable": manageable,
+            "delete": _delete(pool) if manageable and pool.state == "active" else None,
+            "notices": notices(pool),
+            "figures": figures(pool),
+            "listing": listing,
+            "rows": desktop_rows(self.actor, list(listing.page), manageable=manageable),
+            "details": settings_of(pool),
+            "entitled": _entitled(pool, manageable),
+            "entitle_url": reverse("portal:pool-entitle", args=[pool.pk]) if manageable else "",
+            "events": recent_events("pool", pool.pk),
+        }
+
+
+def _delete(pool: Pool) -> Action:
+    text = _("The pool and all its desktops are removed. Desktops in use go when they are given back.")
+    return Action(_("Delete"), reverse("portal:pool-delete", args=[pool.pk]), "trash", danger=True, confirm=text)
+
+
+def _entitled(pool: Pool, manageable: bool) -> list[dict[str, Any]]:
+    rows = Grant.objects.filter(object_kind="pool", object_id=pool.pk).select_related("user", "group", "role")
+    return [
+        {
+            "name": str(grant.user or grant.group),
+            "icon": "user" if grant.user_id else "users",
+            "role": _(grant.role.title),
+            "remove": Action(
+                _("Take the right away"), reverse("portal:pool-withdraw", args=[pool.pk]), "x",
+                confirm=_("%(name)s can no longer take a desktop here; open screens end.") % {"name": grant.user or grant.group},
+                fields={"grant": str(grant.pk)},
+            ) if manageable else None,
+        }
+        for grant in rows
+    ]  # fmt: skip
+
+
+class NewPool(SignedIn):
+    """The form of a new pool; what the action refuses is shown at its field."""
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return self._show(PoolForm(actor=self.actor))
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        form = PoolForm(request.POST, actor=self.actor)
+        if form.is_valid():
+            try:
+                pool = create_pool(actor=self.actor, **form.cleaned_data)
+            except BerthError as error:
+                form.refuse(error)
+            else:
+                return HttpResponseRedirect(reverse("portal:pool", args=[pool.pk]))
+        return self._show(form, status=400)
+
+    def _show(self, form: PoolForm, status: int = 200) -> HttpResponse:
+        context = {
+            "form": form,
+            "title": _("New pool"),
+            "under": _("Its desktops are made at once, and handed out to those you allow."),
+            "submit": _("Make the pool"),
+            "back_url": reverse("portal:pools"),
+            "back_label": _("Pools"),
+        }
+        return render(self.request, "portal/manage/form.html", context, status=status)
+
+
+class EditPool(SignedIn):
+    def get(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        pool = find(self.actor, Pool, pk, "pool.manage")
+        return self._show(pool, PoolForm(actor=self.actor, pool=pool))
+
+    def post(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        pool = find(self.actor, Pool, pk)
+        form = PoolForm(request.POST, actor=self.actor, pool=pool)
+        if form.is_valid():
+            try:
+                edit_pool(actor=self.actor, pool=pool, **form.cleaned_data)
+            except BerthError as error:
+                form.refuse(error)
+            else:
+                return HttpResponseRedirect(reverse("portal:pool", args=[pool.pk]))
+        return self._show(pool, form, status=400)
+
+    def _show(self, pool: Pool, form: PoolForm, status: int = 200) -> HttpResponse:
+        context = {
+            "form": form,
+            "title": _("Edit %(pool)s") % {"pool": pool},
+            "under": _("A new template version counts for desktops made or reset from now on."),
+            "submit": _("Save"),
+            "back_url": reverse("portal:pool", args=[pool.pk]),
+            "back_label": str(pool),
+        }
+        return render(self.request, "portal/manage/form.html", context, status=status)
+
+
+class DeletePool(Deed):
+    def do(self, pk: Any) -> HttpResponse:
+        pool = find(self.actor, Pool, pk)
+        delete_pool(actor=self.actor, pool=pool)
+        return done(self.request, _("The pool is being deleted."), to=reverse("portal:pools"), leave=True)
+
+
+class Entitle(Deed):
+    def do(self, pk: Any) -> HttpResponse:
+        pool = find(self.actor, Pool, pk)
+        entitle(actor=self.actor, pool=pool, name=self.request.POST.get("name", ""))
+        return done(self.request, _("They can take a desktop now."), to=reverse("portal:pool", args=[pool.pk]))
+
+
+class Withdraw(Deed):
+    def do(self, pk: Any) -> HttpResponse:
+        pool = find(self.actor, Pool, pk)
+        withdraw(actor=self.actor, pool=pool, grant=self.request.POST.get("grant", ""))
+        return done(self.request, _("The right was taken away."), to=reverse("portal:pool", args=[pool.pk]))
+
+
+class DesktopDeed(Deed):
+    """Take a desktop back from its user, or reset it."""
+
+    VERBS = {"release": release_desktop, "reset": reset_desktop}
+
+    def do(self, pk: Any, verb: str) -> HttpResponse:
+        desktop = Desktop.objects.select_related("pool", "vm").filter(pk=pk).first()
+        if desktop is None or verb not in self.VERBS or not may(self.actor, "pool.view", desktop.pool):
+            raise Missing(N_("There is no such desktop."), fix=N_("Go back to the pool; it may have been removed."))
+        self.VERBS[verb](actor=self.actor, desktop=desktop)
+        return done(self.request, _("Done: the desktop is on its way."), to=reverse("portal:pool", args=[desktop.pool_id]))

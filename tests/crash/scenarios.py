@@ -1,0 +1,185 @@
+"""For each plan: how a job of it comes about, and what must be true from outside when it has ended.
+
+A plan without a scenario fails the suite (test_matrix.py). `done` is checked after success, `undone` after the
+job was cancelled and taken back; both look at libvirt and the files, not at what Berth says.
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from broker.access.actor import Actor
+from broker.jobs.models import Job
+from broker.virt import specs
+from broker.virt.actions.create_vm import create_vm
+from broker.virt.actions.delete_vm import delete_vm
+from broker.virt.actions.pause_vm import pause_vm
+from broker.virt.actions.power_off_vm import power_off_vm
+from broker.virt.actions.reboot_vm import reboot_vm
+from broker.virt.actions.reset_disks import reset_disks
+from broker.virt.actions.reset_vm import reset_vm
+from broker.virt.actions.resume_vm import resume_vm
+from broker.virt.actions.shutdown_vm import shutdown_vm
+from broker.virt.actions.start_vm import start_vm
+from broker.virt.actions.suspend_vm import suspend_vm
+from broker.virt.driver import HostConnection, PowerState
+from broker.virt.models import TemplateVersion, VirtualMachine
+from broker.virt.states import VmState
+from tests.jobs_help import finish
+from tests.world import World
+
+ACTOR = Actor.system("crash test")
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Stage:
+    """Where a scenario plays: the rows, the real host and its disks."""
+
+    world: World
+    host: HostConnection
+    disks: Path
+    images: Path
+
+    def machine(self, *, running: bool = False) -> VirtualMachine:
+        job = create_vm(actor=ACTOR, name=f"m-{next(_numbers)}", version=self.world.version, start=running, memory_mib=16)
+        finish(job)
+        vm = VirtualMachine.objects.get(pk=job.subject_id)
+        assert vm.state == VmState.READY, Job.objects.get(pk=job.pk).error
+        return vm
+
+    def power(self, uuid) -> PowerState:
+        return self.host.observe_one(str(uuid)).power
+
+    def files_of(self, vm: VirtualMachine) -> list[str]:
+        """The files in the storage that belong to the machine's disks, whatever their generation."""
+        ids = [str(pk) for pk in vm.disks.values_list("pk", flat=True)]
+        return sorted(path.name for path in self.disks.iterdir() if path.name.split(".")[0] in ids)
+
+
+@dataclass
+class Scenario:
+    """`begin` makes the job and returns it with whatever `done` and `undone` need to know."""
+
+    begin: Callable[[Stage], tuple[Job, object]]
+    done: Callable[[Stage, Job, object], None]
+    undone: Callable[[Stage, Job, object], None] | None = None
+
+
+def _create(stage: Stage):
+    job = create_vm(actor=ACTOR, name=f"m-{next(_numbers)}", version=stage.world.version, start=True, memory_mib=16)
+    vm = VirtualMachine.objects.get(pk=job.subject_id)
+    return job, [disk.volume for disk in vm.disks.all()]
+
+
+def _created(stage: Stage, job: Job, volumes) -> None:
+    vm = VirtualMachine.objects.get(pk=job.subject_id)
+    assert vm.state == VmState.READY
+    assert [seen.name for seen in stage.host.observe() if seen.mark == str(vm.pk)] == [vm.name]
+    assert stage.power(vm.pk) is PowerState.RUNNING
+    assert stage.files_of(vm) == volumes
+
+
+def _not_created(stage: Stage, job: Job, volumes) -> None:
+    assert not VirtualMachine.objects.filter(pk=job.subject_id).exists()
+    assert stage.power(job.subject_id) is PowerState.MISSING
+    assert not any((stage.disks / volume).exists() for volume in volumes)
+
+
+def _delete(stage: Stage):
+    vm = stage.machine(running=True)
+    volumes = stage.files_of(vm)
+    return delete_vm(actor=ACTOR, vm=vm), volumes
+
+
+def _power(action, *, running: bool, before=None, **args):
+    def begin(stage: Stage):
+        vm = stage.machine(running=running)
+        if before:
+            finish(before(actor=ACTOR, vm=vm))
+            vm.refresh_from_db()
+        boot = stage.host.observe_one(str(vm.pk)).boot_id
+        return action(actor=ACTOR, vm=vm, **args), (vm, boot)
+
+    return begin
+
+
+def _ends(power: PowerState, *, same_boot: bool | None = None):
+    def done(stage: Stage, job: Job, known) -> None:
+        vm, boot = known
+        seen = stage.host.observe_one(str(vm.pk))
+        assert seen.power is power
+        if same_boot is not None:
+            assert (seen.boot_id == boot) is same_boot
+        vm.refresh_from_db()
+        assert (vm.state, vm.power_state) == (VmState.READY, power)
+        assert stage.files_of(vm) == [disk.volume for disk in vm.disks.all()]
+
+    return done
+
+
+def _reset(stage: Stage):
+    vm = stage.machine(running=True)
+    return reset_disks(actor=ACTOR, vm=vm, start=True), vm
+
+
+def _was_reset(stage: Stage, job: Job, vm) -> None:
+    disk = vm.disks.get()
+    assert disk.generation == 1
+    assert stage.files_of(vm) == [disk.volume_name(1)]
+    assert disk.volume_name(1) in stage.host.definition(str(vm.pk))
+    assert stage.power(vm.pk) is PowerState.RUNNING
+
+
+def _not_reset(stage: Stage, job: Job, vm) -> None:
+    disk = vm.disks.get()
+    assert stage.files_of(vm) == [disk.volume]
+    assert disk.volume in stage.host.definition(str(vm.pk))
+
+
+def _import(stage: Stage):
+    from broker.virt.actions.import_template_version import import_template_version
+
+    job = import_template_version(
+        actor=ACTOR, template=stage.world.template, storage=stage.world.storage, source="guest.qcow2", vcpus=1, memory_mib=16
+    )
+    return job, TemplateVersion.objects.get(pk=job.subject_id).volume
+
+
+def _imported(stage: Stage, job: Job, volume) -> None:
+    assert stage.host.volume(specs.storage_spec(stage.world.storage), volume).format == "qcow2"
+    assert TemplateVersion.objects.get(pk=job.subject_id).state == "ready"
+    assert not (stage.disks / f"{volume}.part").exists()
+
+
+def _not_imported(stage: Stage, job: Job, volume) -> None:
+    assert not TemplateVersion.objects.filter(pk=job.subject_id).exists()
+    assert not list(stage.disks.glob(f"{volume}*"))
+
+
+def _delete_version(stage: Stage):
+    from broker.virt.actions.delete_template_version import delete_template_version
+
+    job, volume = _import(stage)
+    finish(job)
+    version = TemplateVersion.objects.get(pk=job.subject_id)
+    assert version.state == "ready", Job.objects.get(pk=job.pk).error
+    return delete_template_version(actor=ACTOR, version=version), volume
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "vm.create": Scenario(_create, _created, _not_created),
+    "vm.delete": Scenario(_delete, _not_created),
+    "vm.start": Scenario(_power(start_vm, running=False), _ends(PowerState.RUNNING)),
+    "vm.power-off": Scenario(_power(power_off_vm, running=True), _ends(PowerState.OFF)),
+    "vm.shutdown": Scenario(_power(shutdown_vm, running=True, give_up_after=300), _ends(PowerState.OFF)),
+    "vm.reboot": Scenario(_power(reboot_vm, running=True), _ends(PowerState.RUNNING)),
+    "vm.reset": Scenario(_power(reset_vm, running=True), _ends(PowerState.RUNNING)),
+    "vm.pause": Scenario(_power(pause_vm, running=True), _ends(PowerState.PAUSED, same_boot=True)),
+    "vm.resume": Scenario(_power(resume_vm, running=True, before=pause_vm), _ends(PowerState.RUNNING, same_boot=True)),
+    "vm.suspend": Scenario(_power(suspend_vm, running=True), _ends(PowerState.SUSPENDED)),
+    "vm.reset-disks": Scenario(_reset, _was_reset, _not_reset),
+    "template.import": Scenario(_import, _imported, _not_imported),
+    "template.delete-version": Scenario(_delete_version, _not_imported),
+}

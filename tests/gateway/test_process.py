@@ -1,0 +1,231 @@
+"""The gateway as a process over the real database: tickets, revalidation, drain, sudden death, size."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.contrib.sessions.models import Session as WebSession
+from django.db import connection
+from django.utils import timezone
+
+from broker.connections.actions import end_sessions_of
+from broker.connections.models import Session
+from broker.connections.reconcile import tidy
+from broker.gateway.engines import NAMES
+from broker.virt.models import VirtualMachine
+from tests.connections.conftest import GATEWAY, Setting, make_vm, sign_in
+
+from .fakes import Browser, FakeMachine, Gateway, read_close
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+
+
+class Process:
+    """`python -m broker.gateway` on this test's database."""
+
+    def __init__(self, directory: Path, *arguments: str, engine: str = "picows"):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        database = connection.settings_dict
+        environment = {
+            **os.environ,
+            "BERTH_DATA_DIR": str(directory),
+            "BERTH_SECRET_KEY": settings.SECRET_KEY,
+            "BERTH_ORIGINS": '["http://vdi.test"]',
+            "BERTH_CONSOLE_ENGINE": engine,
+        }
+        if connection.vendor == "sqlite":
+            (directory / "berth.sqlite3").symlink_to(database["NAME"])
+        else:
+            environment["BERTH_DATABASE_URL"] = (
+                f"postgresql://{database['USER']}:{database['PASSWORD']}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
+            )
+        self.log = directory / "gateway.log"
+        with self.log.open("wb") as log:
+            self.child = subprocess.Popen(
+                [sys.executable, "-m", "broker.gateway", "--listen", f"127.0.0.1:{self.port}", *arguments],
+                env=environment, stderr=log, cwd=settings.BASE_DIR,
+            )  # fmt: skip
+        deadline = time.monotonic() + 20
+        while "ready" not in self.log.read_text():
+            assert self.child.poll() is None, self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.05)
+
+    def open(self, secret: str, key: str):
+        return Gateway.open(self, secret, key=key)
+
+    tls = None
+
+    def stop(self) -> None:
+        if self.child.poll() is None:
+            self.child.kill()
+            self.child.wait()
+
+
+@pytest.fixture
+def setting(world, tmp_path):
+    vm = make_vm(world, "desk-1", consoles=[{"kind": "vnc", "unix": str(tmp_path / "vnc")}])
+    world.grant(world.alice, "vm-user", vm)
+    return Setting(world, vm, sign_in(world.alice))
+
+
+@pytest.fixture(params=NAMES)
+def process(request, tmp_path):
+    running = Process(tmp_path, engine=request.param)
+    yield running
+    running.stop()
+
+
+async def shaken(process: Process, secret: str, key: str) -> Browser:
+    browser = Browser(await process.open(secret, key))
+    await browser.shake()
+    return browser
+
+
+async def reason_of(browser: Browser, seconds: float = 25) -> str:
+    await asyncio.wait_for(browser.ws.wait_closed(), seconds)
+    return browser.ws.close_reason
+
+
+def test_from_ticket_to_the_closed_row_and_no_secret_in_the_log(setting, process, tmp_path):
+    async def run():
+        machine = await FakeMachine(tmp_path / "vnc").start()
+        secret = await asyncio.to_thread(setting.ticket)
+        browser = await shaken(process, secret, setting.key)
+        await browser.ws.send(b"hello")
+        assert await browser.read(5) == b"hello"
+        again = await process.open(secret, setting.key)
+        assert await reason_of(Browser(again)) == "ticket"
+        await browser.ws.close()
+        await machine.stop()
+        return secret
+
+    secret = asyncio.run(run())
+    deadline = time.monotonic() + 5
+    while (session := Session.objects.get()).state != "closed":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert session.close_reason == "finished"
+    assert session.bytes_down > 5
+    assert secret not in process.log.read_text()
+    assert setting.key not in process.log.read_text()
+
+
+def test_sign_out_and_take_back_end_consoles_in_time(setting, process, tmp_path):
+    async def run():
+        machine = await FakeMachine(tmp_path / "vnc").start()
+        key_two = await asyncio.to_thread(sign_in, setting.world.alice)
+        other = Setting(setting.world, setting.vm, key_two)
+        signed_out = await shaken(process, await asyncio.to_thread(setting.ticket), setting.key)
+        taken = await shaken(process, await asyncio.to_thread(other.ticket), key_two)
+        started = time.monotonic()
+        await asyncio.to_thread(WebSession.objects.filter(session_key=setting.key).delete)
+        assert await reason_of(signed_out) == "signed-out"
+        assert not taken.ws.close_code, "the other sign-in goes on"
+        await asyncio.to_thread(lambda: end_sessions_of(actor=GATEWAY, vm=setting.vm.pk))
+        assert await reason_of(taken) == "taken-back"
+        assert time.monotonic() - started < 30
+        await machine.stop()
+
+    asyncio.run(run())
+
+
+def test_sigterm_tells_every_browser_and_ends_within_five_seconds(setting, process, tmp_path):
+    async def run():
+        machine = await FakeMachine(tmp_path / "vnc").start()
+        browsers = [await shaken(process, await asyncio.to_thread(setting.ticket), setting.key) for _ in range(3)]
+        # One that never reads and never answers must not hold the others up.
+        reader, writer = await Gateway.raw(_Raw(process, setting.key), await asyncio.to_thread(setting.ticket))
+        started = time.monotonic()
+        process.child.send_signal(signal.SIGTERM)
+        for browser in browsers:
+            assert await reason_of(browser) == "restarting"
+            assert browser.ws.close_code == 1012
+        assert (await read_close(reader))[0] == 1012
+        code = await asyncio.to_thread(process.child.wait, 10)
+        assert code == 0
+        assert time.monotonic() - started < 5
+        writer.close()
+        await machine.stop()
+
+    asyncio.run(run())
+    assert not Session.objects.live().exists(), process.log.read_text()
+
+
+class _Raw:
+    def __init__(self, process: Process, key: str):
+        self.port, self.key = process.port, key
+
+
+def test_a_killed_gateway_leaves_sessions_that_the_duty_closes(setting, tmp_path):
+    process = Process(tmp_path)
+
+    async def run():
+        machine = await FakeMachine(tmp_path / "vnc").start()
+        browser = await shaken(process, await asyncio.to_thread(setting.ticket), setting.key)
+        process.child.kill()
+        await asyncio.wait_for(browser.ws.wait_closed(), 5)
+        await machine.stop()
+
+    asyncio.run(run())
+    process.child.wait()
+    assert tidy() == 0, "it may still be alive"
+    Session.objects.update(last_seen_at=timezone.now() - timedelta(seconds=46))
+    assert tidy() == 1
+    assert Session.objects.get().close_reason == "gone"
+
+
+def test_it_ends_with_its_parent(setting, tmp_path):
+    script = (
+        "import os, subprocess, sys, time\n"
+        f"subprocess.Popen([sys.executable, '-m', 'broker.gateway', '--handover', {str(tmp_path / 's')!r},"
+        " '--lifeline', str(int(sys.argv[1]))], pass_fds=[int(sys.argv[1])])\n"
+        "time.sleep(4)\n"
+    )
+    parent_read, parent_write = os.pipe()
+    environment = {**os.environ, "BERTH_DATA_DIR": str(tmp_path)}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script, str(parent_read)], pass_fds=[parent_read], env=environment, cwd=settings.BASE_DIR
+    )
+    os.close(parent_read)
+    deadline = time.monotonic() + 15
+    while not (tmp_path / "s").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.close(parent_write)
+    while (tmp_path / "s").exists():
+        assert time.monotonic() < deadline, "the gateway outlives its lifeline"
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+
+
+def test_the_process_is_small(setting, tmp_path):
+    process = Process(tmp_path)
+    status = Path(f"/proc/{process.child.pid}/status").read_text()
+    process.stop()
+    assert int(re.search(r"VmRSS:\s+(\d+)", status)[1]) < 72 * 1024
+
+
+def test_doors_that_cannot_open_give_one_sentence(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = subprocess.run(
+            [sys.executable, "-m", "broker.gateway", "--listen", f"127.0.0.1:{taken.getsockname()[1]}"],
+            env={**os.environ, "BERTH_DATA_DIR": str(tmp_path)}, cwd=settings.BASE_DIR, capture_output=True, text=True,
+            timeout=30,
+        )  # fmt: skip
+    assert result.returncode == 1
+    assert "cannot start" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert VirtualMachine.objects.count() == 0

@@ -1,0 +1,1 @@
+"""Real database and message servers for tests, private and gone afterwards."""

@@ -1,0 +1,136 @@
+"""Every action of this app against every kind of person: a stranger finds nothing, a reader is denied.
+
+An action without a case here fails the suite.
+"""
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from broker.access.models import Role
+from broker.core.errors import Denied, Missing
+from broker.events.models import Event
+from broker.jobs.models import Job
+from broker.virt import actions
+from broker.virt.models import Cluster, VirtualMachine
+
+ACTIONS = {
+    module.name: getattr(importlib.import_module(f"{actions.__name__}.{module.name}"), module.name)
+    for module in pkgutil.iter_modules(actions.__path__)
+}
+
+
+@dataclass
+class Case:
+    """`on`: the object whose rights decide; `wish`: the action's arguments, given the stage and its machine."""
+
+    on: str
+    verb: str
+    wish: Any
+
+
+def vm_case(verb: str) -> Case:
+    return Case("vm", verb, lambda stage, vm: {"vm": vm})
+
+
+CASES = {
+    **{
+        name: vm_case("vm.power")
+        for name in (
+            "start_vm", "shutdown_vm", "power_off_vm", "reboot_vm", "reset_vm", "suspend_vm", "pause_vm", "resume_vm",
+        )
+    },
+    "edit_vm": Case("vm", "vm.edit", lambda stage, vm: {"vm": vm, "title": "x"}),
+    "delete_vm": vm_case("vm.delete"),
+    "reset_disks": vm_case("vm.edit"),
+    "create_vm": Case("cluster", "vm.create", lambda stage, vm: {"name": "x", "version": stage.world.version}),
+    "create_cluster": Case("", "cluster.manage", lambda stage, vm: {"name": "x"}),
+    "delete_cluster": Case("cluster", "cluster.manage", lambda stage, vm: {"cluster": stage.world.cluster}),
+    "create_host": Case(
+        "cluster", "host.manage", lambda stage, vm: {"cluster": stage.world.cluster, "name": "x", "driver": "simulated", "uri": "sim://x"}
+    ),
+    "maintain_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
+    "activate_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
+    "delete_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
+    "create_storage": Case(
+        "cluster", "storage.manage", lambda stage, vm: {"cluster": stage.world.cluster, "name": "x", "path": "/srv/x"}
+    ),
+    "delete_storage": Case("storage", "storage.manage", lambda stage, vm: {"storage": stage.world.storage}),
+    "create_network": Case(
+        "cluster", "network.manage", lambda stage, vm: {"cluster": stage.world.cluster, "name": "x", "subnet": "10.1.0.0/24"}
+    ),
+    "delete_network": Case("network", "network.manage", lambda stage, vm: {"network": stage.world.network}),
+    "create_template": Case("cluster", "template.manage", lambda stage, vm: {"cluster": stage.world.cluster, "name": "x"}),
+    "edit_template": Case("template", "template.manage", lambda stage, vm: {"template": stage.world.template, "os_name": "x"}),
+    "delete_template": Case("template", "template.manage", lambda stage, vm: {"template": stage.world.template}),
+    "import_template_version": Case(
+        "template", "template.manage",
+        lambda stage, vm: {"template": stage.world.template, "storage": stage.world.storage, "source": "no.qcow2"},
+    ),
+    "delete_template_version": Case("template", "template.manage", lambda stage, vm: {"version": stage.world.version}),
+}  # fmt: skip
+
+
+def test_every_action_has_a_case():
+    assert CASES.keys() == ACTIONS.keys()
+
+
+@pytest.fixture
+def scene(stage):
+    vm = VirtualMachine.objects.create(
+        cluster=stage.world.cluster, host=stage.world.host, template_version=stage.world.version, name="theirs",
+        state="ready", power_state="unknown",
+    )  # fmt: skip
+    return stage, vm
+
+
+def count():
+    return Job.objects.count(), Event.objects.count(), VirtualMachine.objects.count(), Cluster.objects.count()
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_a_stranger_finds_nothing(scene, name):
+    stage, vm = scene
+    before = count()
+    with pytest.raises(Missing if CASES[name].on else Denied):
+        ACTIONS[name](actor=stage.world.actor("charlie"), **CASES[name].wish(stage, vm))
+    assert count() == before
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_who_may_only_look_is_denied(scene, name):
+    stage, vm = scene
+    stage.world.grant(stage.world.alice, "auditor")
+    before = count()
+    with pytest.raises(Denied):
+        ACTIONS[name](actor=stage.world.actor("alice"), **CASES[name].wish(stage, vm))
+    assert count() == before
+
+
+@pytest.mark.parametrize("name", sorted(name for name in CASES if CASES[name].on))
+def test_the_verb_itself_is_enough_and_no_other_helps(scene, name):
+    """With the verb (and seeing) on the object, the action gets past the door; whatever comes then is no Denied."""
+    stage, vm = scene
+    case = CASES[name]
+    seeing = ["*.view"] if name != "create_vm" else ["*.view", "template.use"]
+    exact = Role.objects.create(name="exact", title="Exact", verbs=[case.verb, *seeing])
+    others = [verb for verb in ("vm.power", "vm.edit", "vm.delete", "vm.use", "host.manage", "template.manage") if verb != case.verb]
+    wrong = Role.objects.create(name="wrong", title="Wrong", verbs=[*others, *seeing])
+    on = vm if case.on == "vm" else getattr(stage.world, case.on)
+    for role, person in ((exact, "alice"), (wrong, "bob")):
+        stage.world.grant(getattr(stage.world, person), role.name, on)
+        stage.world.grant(getattr(stage.world, person), "auditor")
+    if name == "create_vm":
+        for person in ("alice", "bob"):
+            stage.world.grant(getattr(stage.world, person), "exact", stage.world.template)
+    with pytest.raises(Denied):
+        ACTIONS[name](actor=stage.world.actor("bob"), **case.wish(stage, vm))
+    try:
+        ACTIONS[name](actor=stage.world.actor("alice"), **case.wish(stage, vm))
+    except (Denied, Missing):
+        pytest.fail(f"{case.verb} does not open {name}")
+    except Exception as error:
+        assert error.status in (400, 409)  # past the door, another rule said no

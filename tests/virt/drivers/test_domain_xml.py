@@ -1,0 +1,182 @@
+"""Domain XML: golden files, each result defined on libvirt's own test driver, every property in use.
+
+`tests/data/domain_xml/<case>-in.xml` is a definition as somebody left it, `<case>-out.xml` what it must look
+like after `apply` (or, without an "-in", after `fresh`). After a wanted change of the output run this file
+with BERTH_WRITE_GOLDEN=1 and read the difference before committing it.
+"""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import libvirt
+import pytest
+from lxml import etree
+
+from broker.virt.driver import DiskSpec, MachineSpec, NicSpec
+from broker.virt.drivers.libvirt.domain_xml import devices
+from broker.virt.drivers.libvirt.domain_xml.build import apply, fresh
+from broker.virt.drivers.libvirt.domain_xml.machine import Machine, Timer
+from broker.virt.drivers.libvirt.domain_xml.mapping import Attr, Children, Element, Flag, Text
+from broker.virt.drivers.libvirt.observe import endpoints
+
+DATA = Path(__file__).resolve().parents[2] / "data" / "domain_xml"
+
+SPEC = MachineSpec(
+    uuid="6f1e2a0c-0b5e-4d3f-9a58-6a3c2f1d0e01",
+    name="desk-01",
+    title="Alice’s <desk> & “chair”",
+    vcpus=2,
+    memory_mib=2048,
+    disks=(DiskSpec(path="/srv/disks/desk-01.qcow2", format="qcow2", target="vda", serial="d-1"),),
+    nics=(NicSpec(mac="52:54:00:aa:bb:01", network="lan"),),
+    mark="1f0c",
+)
+CD = DiskSpec(path="/srv/iso/tools.iso", format="raw", target="sda", bus="sata", device="cdrom", readonly=True)
+
+FRESH = {
+    "fresh-emulated": (SPEC, True),
+    "fresh-kvm": (SPEC, False),
+    "fresh-spice": (replace(SPEC, graphics=("vnc", "spice"), disks=(*SPEC.disks, CD)), False),
+    "fresh-bare": (
+        MachineSpec(
+            uuid=SPEC.uuid, name="bare", vcpus=1, memory_mib=64, disks=(), graphics=(), clipboard=False, serial=False,
+            agent=False, machine="pc", video="vga",
+        ),
+        True,
+    ),
+}  # fmt: skip
+APPLIED = {
+    # qemu:commandline, other people's metadata, aliases, addresses, a comment and devices we know nothing of
+    "edited-by-hand": replace(SPEC, memory_mib=4096, vcpus=4, title=""),
+    # a disk and a card of ours leave, those that somebody else put in stay; VNC gives way to SPICE
+    "shrunk": replace(SPEC, nics=(), graphics=("spice",), video="qxl"),
+    "without-clipboard": replace(SPEC, clipboard=False),
+    "nothing-to-do": SPEC,
+}
+
+
+def golden(name: str, made: str) -> None:
+    path = DATA / f"{name}.xml"
+    if os.environ.get("BERTH_WRITE_GOLDEN"):
+        path.write_text(made + "\n")
+    assert made + "\n" == path.read_text()
+
+
+@pytest.mark.parametrize("case", FRESH)
+def test_fresh(case):
+    spec, emulated = FRESH[case]
+    golden(f"{case}-out", fresh(spec, emulated=emulated).xml())
+
+
+@pytest.mark.parametrize("case", APPLIED)
+def test_applied(case):
+    machine = Machine.parse((DATA / f"{case}-in.xml").read_text())
+    apply(APPLIED[case], machine)
+    golden(f"{case}-out", machine.xml())
+
+
+@pytest.mark.parametrize("case", APPLIED)
+def test_applying_twice_changes_nothing(case):
+    machine = Machine.parse((DATA / f"{case}-out.xml").read_text())
+    before = machine.xml()
+    apply(APPLIED[case], machine)
+    assert machine.xml() == before
+
+
+def test_what_we_do_not_know_survives():
+    """Every element and attribute of the hand-made definition that no spec speaks of is still there."""
+    machine = Machine.parse((DATA / "edited-by-hand-in.xml").read_text())
+    apply(APPLIED["edited-by-hand"], machine)
+    text = machine.xml()
+    for foreign in ("qemu:commandline", "-fw_cfg", "somebody:note", "ua-disk", "hostdev", "watchdog", "<!--", "vdb"):
+        assert foreign in text
+
+
+@pytest.mark.parametrize("path", sorted(DATA.glob("*-out.xml")), ids=lambda path: path.stem)
+def test_libvirt_accepts_it(path):
+    """The test driver knows one kind of domain only, so the kind is exchanged before."""
+    root = etree.fromstring(path.read_text())
+    root.set("type", "test")
+    connection = libvirt.open("test:///default")
+    try:
+        domain = connection.defineXML(etree.tostring(root, encoding="unicode"))
+        assert domain.name() == root.findtext("name")
+        again = Machine.parse(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+        assert again.mark == Machine(root).mark
+        assert [disk.path for disk in again.disks] == [disk.path for disk in Machine(root).disks]
+        domain.undefine()
+    finally:
+        connection.close()
+
+
+CLASSES = [
+    cls
+    for module in (devices, Machine, Timer)
+    for cls in ([module] if isinstance(module, type) else vars(module).values())
+    if isinstance(cls, type) and issubclass(cls, Element) and cls is not Element
+]
+VALUES = [(cls, name) for cls in CLASSES for name, found in vars(cls).items() if isinstance(found, Attr | Text | Flag)]
+LISTS = [(cls, name) for cls in CLASSES for name, found in vars(cls).items() if isinstance(found, Children)]
+
+
+def unsaid(value: object) -> bool:
+    return value is None or value is False
+
+
+def everything(cls: type[Element], name: str) -> tuple[Machine, Element]:
+    """The golden file that says everything, and in it the first element of `cls` that says `name`."""
+    machine = Machine.parse((DATA / "everything-in.xml").read_text())
+    found = [machine] if cls is Machine else [cls(node) for node in machine.node.iter(cls.TAG)]
+    return machine, next(element for element in found if not unsaid(getattr(element, name)))
+
+
+@pytest.mark.parametrize(("cls", "name"), VALUES, ids=lambda value: getattr(value, "__name__", value))
+def test_every_property_reads_writes_and_removes(cls, name):
+    machine, element = everything(cls, name)
+    before, value = machine.xml(), getattr(element, name)
+    setattr(element, name, value)
+    assert machine.xml() == before, "writing what is there changes nothing"
+    setattr(element, name, False if value is True else None)
+    assert unsaid(getattr(element, name))
+    setattr(element, name, value)
+    assert getattr(element, name) == value
+
+
+@pytest.mark.parametrize(("cls", "name"), LISTS, ids=lambda value: getattr(value, "__name__", value))
+def test_every_list_adds_and_removes(cls, name):
+    _, element = everything(cls, name)
+    items = getattr(element, name)
+    before = len(items)
+    added = items.add(getattr(cls, name).kind.new())
+    assert len(items) == before + 1
+    assert list(items)[-1].node is added.node
+    items.remove(added)
+    assert len(items) == before > 0
+
+
+def test_removing_takes_empty_parents_along():
+    machine = Machine.new(translation_cache=1)
+    machine.translation_cache = None
+    assert len(machine.node) == 0
+
+
+def test_entities_are_not_resolved():
+    text = '<!DOCTYPE d [<!ENTITY x SYSTEM "file:///etc/passwd">]><domain><name>&x;</name></domain>'
+    assert "root:" not in Machine.parse(text).xml()
+
+
+@pytest.mark.parametrize("text", ["", "<domain>", "<network/>", "json"])
+def test_another_document_is_refused(text):
+    with pytest.raises(ValueError):
+        Machine.parse(text)
+
+
+def test_endpoints_of_a_live_definition():
+    machine = Machine.parse((DATA / "everything-in.xml").read_text())
+    told = [(one.kind, one.unix, one.host, one.port, one.tls) for one in endpoints(machine)]
+    assert told == [
+        ("vnc", "/var/lib/libvirt/qemu/domain-7-all/vnc.sock", "", 0, False),
+        ("spice", "", "192.0.2.7", 5901, True),
+        ("vnc", "", "192.0.2.7", 5902, False),
+    ]
