@@ -17,8 +17,12 @@ DUTIES: dict[str, tuple[float, str]] = {
     "jobs.wake": (2.0, "broker.jobs.waker.wake_due"),
     "events.seal": (15.0, "broker.events.seal.seal"),
     "virt.reconcile": (10.0, "broker.virt.reconcile.reconcile"),
+    "pools.reconcile": (10.0, "pools.reconcile.reconcile_all"),
+    "connections.tidy": (15.0, "broker.connections.reconcile.tidy"),
     "virt.purge": (300.0, "broker.virt.reconcile.purge"),
 }
+
+TASK_PACKAGES = ["broker.jobs", "pools"]
 
 app = Celery("berth")
 app.conf.update(
@@ -32,12 +36,12 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     worker_hijack_root_logger=False,
     task_default_queue="jobs",
-    task_routes={"run_duty": {"queue": "duties"}},
+    task_routes={"run_duty": {"queue": "duties"}, "reconcile_pool": {"queue": "duties"}},
     beat_schedule={
         name: {"task": "run_duty", "schedule": every, "args": (name,), "options": {"expires": max(every, 5.0)}}
         for name, (every, _) in DUTIES.items()
     },
     timezone="UTC",
 )
-app.autodiscover_tasks(["broker.jobs"])
+app.autodiscover_tasks(TASK_PACKAGES)
 app.set_default()

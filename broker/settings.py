@@ -97,7 +97,7 @@ SECURE = all(origin.startswith("https:") for origin in ORIGINS)
 INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # the site is portal.admin; only the web process loads it
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -203,7 +203,7 @@ STORAGES = {
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG
-        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        else "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
     },
 }
 MEDIA_ROOT = DATA_DIR / "media"
@@ -227,14 +227,33 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Berth",
-    "DESCRIPTION": "Desktops, machines, hosts and jobs.",
+    "DESCRIPTION": "Desktops, machines, hosts and jobs. Errors are problem documents (RFC 9457) with a cause and a fix.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_NAME_OVERRIDES": {
+        "JobState": "broker.jobs.states.JobState",
+        "VmState": "broker.virt.states.VmState",
+        "VersionState": "broker.virt.states.VersionState",
+        "HostState": "broker.virt.states.HostState",
+        "PoolState": "pools.states.PoolState",
+        "DesktopState": "pools.states.DesktopState",
+        "SessionState": "broker.connections.states.SessionState",
+        "StepState": "broker.jobs.models.StepState",
+        "PoolKind": "pools.models.Pool.Kind",
+        "NetworkKind": "broker.virt.models.Network.Kind",
+        "StorageKind": "broker.virt.models.StorageDomain.Kind",
+    },
+    "PREPROCESSING_HOOKS": ["portal.api.schema.only_ours"],
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "portal.api.schema.complete"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
 }
 KNOX_TOKEN_MODEL = "portal.ApiToken"
+# Its own token table is replaced by that model; made all the same, it would refer to users and block a flush.
+MIGRATION_MODULES: dict[str, str | None] = {"knox": None}
 REST_KNOX = {"TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Bearer", "TOKEN_MODEL": KNOX_TOKEN_MODEL}
 
 LOGGING = {
@@ -243,6 +262,25 @@ LOGGING = {
     "formatters": {"line": {"()": "broker.core.logs.LineFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.log_level},
-    "loggers": {name: {"level": "WARNING"} for name in ("httpx", "celery", "kombu", "uvicorn.access", "asyncio")},
+    "loggers": {
+        **{name: {"level": "WARNING"} for name in ("httpx", "celery", "kombu", "uvicorn", "asyncio")},
+        # Says of each in-memory connection that it has no host name.
+        "kombu.connection": {"level": "ERROR"},
+    },
 }
-UNFOLD = {"SITE_TITLE": "Berth", "SITE_HEADER": "Berth", "SITE_SUBHEADER": "Administration", "SITE_SYMBOL": "anchor"}
+UNFOLD = {
+    "SITE_TITLE": "Berth",
+    "SITE_HEADER": "Berth",
+    "SITE_SUBHEADER": "Administration",
+    "SITE_SYMBOL": "anchor",
+    "SITE_URL": "/",
+    "SHOW_BACK_BUTTON": True,
+    "DASHBOARD_CALLBACK": "portal.admin.dashboard.context",
+    "SIDEBAR": {"show_search": True, "show_all_applications": True, "navigation": "portal.admin.navigation.groups"},
+    "COLORS": {
+        "primary": {
+            "50": "#eef2ff", "100": "#e0e7ff", "200": "#c7d2fe", "300": "#a5b4fc", "400": "#818cf8", "500": "#6366f1",
+            "600": "#4f46e5", "700": "#4338ca", "800": "#3730a3", "900": "#312e81", "950": "#1e1b4b",
+        }
+    },
+}  # fmt: skip

@@ -104,8 +104,9 @@ def _failures(rows: Iterable[Desktop], of_pool: Any) -> dict[UUID, Failures]:
     counts: dict[UUID, int] = defaultdict(int)
     found: dict[UUID, Failures] = {}
     for job in failed:
-        floor = max(since[job.subject_id], good.get(job.subject_id, since[job.subject_id]))
-        if job.subject_id in since and job.created_at >= floor:
+        if job.subject_id not in since:
+            continue  # it was removed between two queries
+        if job.created_at >= max(since[job.subject_id], good.get(job.subject_id, since[job.subject_id])):
             counts[job.subject_id] += 1
             found[job.subject_id] = Failures(counts[job.subject_id], job.finished_at, job.plan, job.error or {})
     return found

@@ -87,7 +87,7 @@ def plan(wanted: Wanted, seats: Sequence[Seat], limits: Limits) -> Plan:
     kept = [seat for seat in counted if seat.id not in set(retire)]
 
     build = _room(wanted.size - len(counted), wanted, limits.builds, _builds_under_way(counted))
-    starts = _room(limits.starts, wanted, limits.starts, sum(seat.coming for seat in counted))
+    starts = _room(limits.starts, wanted, limits.starts, sum(seat.coming for seat in seats))
     up = sum(_will_be_up(seat) for seat in kept)
     lacking = max(wanted.prestarted - up, 0)
 

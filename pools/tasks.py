@@ -2,10 +2,10 @@
 
 from uuid import UUID
 
-from celery import shared_task
+from broker.celery import app
 
 
-@shared_task(name="reconcile_pool", ignore_result=True)
+@app.task(name="reconcile_pool", ignore_result=True)
 def reconcile_pool(pool_id: str) -> None:
     """Bring the pool closer to what is wanted; harmless when nothing is to be done."""
     from . import reconcile

@@ -6,7 +6,6 @@ Losing one costs latency only: the duty comes round.
 import logging
 import os
 import threading
-from functools import partial
 from uuid import UUID
 
 from django.db import transaction
@@ -63,4 +62,4 @@ def send(pool_id: UUID) -> None:
 
 def wake(pool_id: UUID) -> None:
     """Have the pool looked at once the present transaction is committed."""
-    transaction.on_commit(partial(WAKER.wake, pool_id), robust=True)
+    transaction.on_commit(lambda: WAKER.wake(pool_id), robust=True)

@@ -8,7 +8,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import Promise, SimpleLazyObject
-from django.utils.translation import gettext as _, gettext_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from broker.access.actor import Actor
 from broker.access.roles import covers
@@ -83,7 +84,7 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
         "languages": settings.LANGUAGES,
         "main_nav": SimpleLazyObject(lambda: _main(request)),
         "side_nav": SimpleLazyObject(lambda: _side(request)),
-        "page_texts": SimpleLazyObject(_texts),
+        "page_texts": _texts(),
     }
 
 

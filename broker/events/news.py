@@ -7,7 +7,6 @@ directly and must be quick; browsers get it over the channel layer's group "news
 import logging
 from collections import defaultdict
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -31,7 +30,7 @@ def subscribe(kind: str) -> Callable[[Callable[[str, str], None]], Callable[[str
 
 def publish(kind: str, id: Any, change: str = "changed") -> None:
     """Announce on commit that object `id` of `kind` changed."""
-    transaction.on_commit(partial(_deliver, kind, str(id), change), robust=True)
+    transaction.on_commit(lambda: _deliver(kind, str(id), change), robust=True)
 
 
 def _deliver(kind: str, id: str, change: str) -> None:

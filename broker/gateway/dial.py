@@ -101,8 +101,8 @@ class Machine(asyncio.Protocol):
         if self._transport:
             self._transport.abort()
 
-    def connection_lost(self, error: Exception | None) -> None:
-        self._settle(error or ConnectionError("closed during the handshake"))
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._settle(exc or ConnectionError("closed during the handshake"))
         if self._changed.done() and not self._changed.cancelled():
             self._changed.exception()
         if self._receiver:

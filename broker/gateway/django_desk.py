@@ -13,6 +13,9 @@ from django.db import close_old_connections
 from broker.access.actor import Actor
 from broker.connections.actions import TicketRefused, close_session, redeem_ticket
 from broker.connections.queries import must_end
+from broker.core.text import gettext_noop as N_
+from broker.events.models import Severity
+from broker.events.record import record
 
 from . import closing as why
 from .closing import Closing
@@ -63,9 +66,6 @@ class DjangoDesk:
 
     def _tell_unknown(self, address: str) -> None:
         """One event in ten seconds at most: anybody can make up tickets, nobody shall fill the events with them."""
-        from broker.events.models import Severity
-        from broker.events.record import record
-
         now = time.monotonic()
         log.info("a made-up ticket came from %s", address)
         if now - self._told_unknown >= _UNKNOWN_EVERY:
@@ -74,7 +74,7 @@ class DjangoDesk:
                 "session.refused",
                 actor=self._actor,
                 severity=Severity.WARNING,
-                message="A console ticket that was never issued was shown from %(address)s.",
+                message=N_("A console ticket that was never issued was shown from %(address)s."),
                 address=address,
             )
 

@@ -1,7 +1,6 @@
 """Accept long work: the Job row is written in the transaction that accepts the action."""
 
 import logging
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -46,7 +45,7 @@ def enqueue(plan_name: str, *, actor: ActorLike, subject: models.Model, args: di
             job=other.title if other else "?",
         ) from None
     publish("job", job.pk, "queued")
-    transaction.on_commit(partial(wake, job.pk), robust=True)
+    transaction.on_commit(lambda: wake(job.pk), robust=True)
     return job
 
 

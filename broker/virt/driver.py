@@ -320,7 +320,7 @@ class Volumes(Protocol):
         source: VolumeInfo,
         progress: Callable[[float], None] = lambda share: None,
     ) -> VolumeInfo:
-        """An independent qcow2 copy. Half-done work is `<name>.part`, renamed when whole."""
+        """An independent qcow2 copy. As long as `<name>.part` is there it is not whole and does not count."""
         ...
 
     def delete_volume(self, storage: StorageSpec, name: str) -> None: ...

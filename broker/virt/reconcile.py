@@ -35,7 +35,7 @@ UNWATCHED_FOR = timedelta(seconds=45)
 TRIES, TRIES_WITHIN = 3, timedelta(hours=1)
 BATCH = 100
 
-NOT_WATCHED = "No monitor process looks after this host."
+NOT_WATCHED = N_("No monitor process is running, so nothing is known of this host. Start one: manage.py monitor.")
 
 
 def reconcile() -> None:
@@ -104,11 +104,12 @@ def forget_shutdowns() -> int:
 
 
 def tell_unwatched() -> int:
-    """A host whose lease ran out and that nobody took says so; the monitor that takes it clears it."""
+    """With no monitor there, the hosts say so; the one that comes clears it. Returns how many hosts were told."""
     late = clock.now() - UNWATCHED_FOR
-    unwatched = Host.objects.filter(Q(monitor_until__lt=late) | Q(monitor_until__isnull=True), error="")
+    if MonitorProcess.objects.filter(seen_at__gt=late).exists():
+        return 0  # it takes every free host within seconds
     told = 0
-    for host in unwatched.filter(Q(observed_at__lt=late) | Q(observed_at__isnull=True))[:BATCH]:
+    for host in Host.objects.filter(Q(monitor_until__lt=late) | Q(monitor_until__isnull=True), error="")[:BATCH]:
         told += Host.objects.filter(pk=host.pk, error="").update(error=NOT_WATCHED)
         publish("host", host.pk, "changed")
     return told

@@ -1,4 +1,4 @@
-"""Who uses an object: asked of whatever refers to it, so that upper layers' references count without being known here."""
+"""Who uses an object: whatever refers to it is asked, so that upper layers count without being known here."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
 """What steps of plans have in common: their machine, its host, what is made ready once, what is told at the end."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from broker.core import clock
 from broker.core.errors import Conflict
@@ -15,6 +15,7 @@ from broker.virt.driver import HostConnection, NetworkSpec, NotFound, Observatio
 
 from . import hosts, queries, specs
 from .models import Host, StorageDomain, VirtualMachine
+from .observe import apply
 
 T = TypeVar("T")
 ENSURED_FOR = 20.0  # seconds for which storage and networks made ready are believed to be there
@@ -63,6 +64,15 @@ def with_storage(
     return work(connection, spec)
 
 
+def delete_volume(ctx: Context, host: Host, storage: StorageDomain, volume: str) -> None:
+    """Remove a volume; done when it is gone already."""
+    with_storage(ctx, host, storage, lambda line, spec: line.delete_volume(spec, volume))
+
+
+def has_volume(ctx: Context, host: Host, storage: StorageDomain, volume: str) -> bool:
+    return with_storage(ctx, host, storage, lambda line, spec: line.volume(spec, volume)) is not None
+
+
 def _fresh(host: Host, spec: StorageSpec | NetworkSpec) -> bool:
     since = _ensured.get((host.pk, spec))
     return since is not None and clock.steady() - since < ENSURED_FOR
@@ -88,17 +98,13 @@ def cut_power(host: HostConnection, uuid: str) -> None:
 
 def observe(ctx: Context, vm: VirtualMachine) -> Observation:
     """Look at the machine and write down what was seen, without waiting for the monitor."""
-    from .observe import apply
-
     host = host_of(vm)
     seen = hosts.guarded(ctx, host).observe_one(str(vm.pk))
     apply(host, [seen])
     return seen
 
 
-def tell(
-    ctx: Context, vm: VirtualMachine, kind: str, message: str, *, severity: str = "info", **params: object
-) -> None:
+def tell(ctx: Context, vm: VirtualMachine, kind: str, message: str, *, severity: str = "info", **params: Any) -> None:
     """Record the event for whom the job runs, and remember that it was told: `told` is the probe to it."""
     with ctx.write():
         ctx.save(told=[*ctx.args.get("told", []), kind])

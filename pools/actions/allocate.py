@@ -84,7 +84,8 @@ def _free(pool: Pool, attempt: int) -> QuerySet[Desktop]:
 
 def _running(pool: Pool, attempt: int) -> Desktop | None:
     """Any that runs on a host that answers: unordered, so that the first one found will do."""
-    return _free(pool, attempt).filter(vm__power_state=PowerState.RUNNING, vm__host__error="").order_by()[:1].first()
+    rows = _free(pool, attempt).filter(vm__power_state=PowerState.RUNNING, vm__host__error="")
+    return next(iter(rows.order_by()[:1]), None)
 
 
 def _other(pool: Pool, attempt: int) -> Desktop | None:
@@ -93,7 +94,7 @@ def _other(pool: Pool, attempt: int) -> Desktop | None:
     rows = _free(pool, attempt).filter(
         Q(coming) | Q(vm__power_state__in=_OFF), ~Exists(jobs_on_desktops(bringing_up=False))
     )
-    return rows.order_by(Case(When(coming, then=Value(0)), default=Value(1)), "failures", "number")[:1].first()
+    return rows.order_by(Case(When(coming, then=Value(0)), default=Value(1)), "failures", "number").first()
 
 
 def _bring_up(actor: Actor, desktop: Desktop) -> Allocation:

@@ -40,7 +40,9 @@ def assign(*, actor: Actor, desktop: Desktop, user: User) -> Desktop:
         )
     if not hand_over(actor, desktop, owner, how="assigned"):
         raise Conflict(
-            N_("%(name)s is not free."), fix=N_("Choose another desktop, or wait until it is given back."), name=desktop.vm.name
+            N_("%(name)s is not free."),
+            fix=N_("Choose another desktop, or wait until it is given back."),
+            name=desktop.vm.name,
         )
     if pool.kind == Pool.Kind.AUTOMATIC and desktop.vm.power_state in WHEN:
         start_vm(actor=actor, vm=desktop.vm)

@@ -57,7 +57,9 @@ def create_pool(
                 cluster=template.cluster, template=template, version=version, storage=storage, network=network, **values
             )
     except IntegrityError:
-        raise Conflict(N_("There is a pool called %(name)s already."), fix=N_("Choose another name."), name=name) from None
+        raise Conflict(
+            N_("There is a pool called %(name)s already."), fix=N_("Choose another name."), name=name
+        ) from None
     record(
         "pool.created",
         actor=actor,

@@ -31,7 +31,8 @@ def delete_pool(*, actor: Actor, pool: Pool, force: bool = False) -> Pool:
             N_("%(count)s desktops of %(pool)s are in use, by %(holders)s."),
             fix=N_("Ask them to give their desktops back, or delete the pool with force: what they have open is lost."),
             reasons=tuple(
-                Reason(desktop.vm.name, "in-use", N_("%(user)s has it"), user=desktop.holder) for desktop in held[:MOST_NAMED]
+                Reason(desktop.vm.name, "in-use", N_("%(user)s has it"), user=desktop.holder)
+                for desktop in held[:MOST_NAMED]
             ),
             count=len(held),
             pool=str(pool),

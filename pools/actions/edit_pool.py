@@ -31,7 +31,10 @@ def edit_pool(*, actor: Actor, pool: Pool, revision: int | None = None, **change
     require(actor, "pool.manage", pool)
     if unknown := sorted(changes.keys() - EDITABLE):
         raise Invalid(
-            N_("“%(what)s” of a pool cannot be changed."), field=unknown[0], fix=N_("Make another pool."), what=unknown[0]
+            N_("“%(what)s” of a pool cannot be changed."),
+            field=unknown[0],
+            fix=N_("Make another pool."),
+            what=unknown[0],
         )
     values = checked(**changes)
     present = Pool.objects.select_for_update(of=("self",), no_key=True).select_related(
@@ -40,7 +43,7 @@ def edit_pool(*, actor: Actor, pool: Pool, revision: int | None = None, **change
     _check_state(present, revision)
     check_together(
         template=present.template,
-        version=values.get("version", present.version) if "version" in values else None,
+        version=values.get("version"),
         storage=present.storage,
         network=present.network,
         size=values.get("size", present.size),

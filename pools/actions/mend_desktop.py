@@ -20,7 +20,9 @@ def mend_desktop(*, actor: Actor, desktop: Desktop) -> Desktop:
     require(actor, "pool.manage", desktop.pool)
     require_usable(desktop.vm)
     DESKTOP.move(desktop, "mend", changed_at=clock.now(), failures=0)
-    record("desktop.mended", actor=actor, subject=desktop, message=N_("%(name)s can be used again"), name=desktop.vm.name)
+    record(
+        "desktop.mended", actor=actor, subject=desktop, message=N_("%(name)s can be used again"), name=desktop.vm.name
+    )
     publish("desktop", desktop.pk, "mended")
     wake(desktop.pool_id)
     return desktop

@@ -21,7 +21,9 @@ def retire_desktop(*, actor: Actor, desktop: Desktop) -> Desktop:
     """
     require(actor, "pool.manage", desktop.pool)
     DESKTOP.move(desktop, "retire", changed_at=clock.now(), failures=0)
-    record("desktop.retired", actor=actor, subject=desktop, message=N_("%(name)s is to be removed"), name=desktop.vm.name)
+    record(
+        "desktop.retired", actor=actor, subject=desktop, message=N_("%(name)s is to be removed"), name=desktop.vm.name
+    )
     publish("desktop", desktop.pk, "retiring")
     wake(desktop.pool_id)
     return desktop

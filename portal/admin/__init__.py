@@ -1,0 +1,9 @@
+"""The Django admin: the back office. Everything it changes goes through the actions that the pages call.
+
+Django imports this package when it looks for admin modules; the imports below register the models.
+"""
+
+from . import infrastructure, machines, people, pools, records
+from .site import site
+
+__all__ = ["infrastructure", "machines", "people", "pools", "records", "site"]

@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from broker.core import clock
-from broker.core.errors import Conflict, Invalid
+from broker.core.errors import BerthError, Conflict, Invalid
 from broker.core.text import gettext_noop as N_
 from portal.models import IdempotencyKey
 
@@ -50,14 +50,16 @@ def once(answer: Answer, *, key: str, user_id: UUID, request: Request, secret: b
             row = _claim(user_id, key, digest)
             if row is None:
                 return _repeat(IdempotencyKey.objects.get(user_id=user_id, key=key), digest)
-            response = answer(*args, **kwargs)
-            row.status = response.status_code
-            row.location = response.get("Location", "")
-            row.secret = secret
-            if not secret:
-                row.body = JSONRenderer().render(response.data).decode() if response.data is not None else ""
-            row.save(update_fields=["status", "location", "secret", "body"])
-        return response
+            try:
+                response = answer(*args, **kwargs)
+            except BerthError as error:
+                # Committed and not rolled back: the action took back its own effects, and what it wrote about the
+                # refusal shall stay.
+                row.delete()
+                refusal = error
+            else:
+                return _keep(row, response, secret)
+        raise refusal
 
     return run
 
@@ -74,6 +76,16 @@ def _claim(user_id: UUID, key: str, digest: str) -> IdempotencyKey | None:
             return IdempotencyKey.objects.create(user_id=user_id, key=key, digest=digest)
     except IntegrityError:
         return None
+
+
+def _keep(row: IdempotencyKey, response: Response, secret: bool) -> Response:
+    row.status = response.status_code
+    row.location = response.get("Location", "")
+    row.secret = secret
+    if not secret:
+        row.body = JSONRenderer().render(response.data).decode() if response.data is not None else ""
+    row.save(update_fields=["status", "location", "secret", "body"])
+    return response
 
 
 def _digest(request: Request) -> str:

@@ -63,26 +63,11 @@ def only_ours(endpoints: list[Any]) -> list[Any]:
     return [endpoint for endpoint in endpoints if issubclass(endpoint[3].cls, Door)]
 
 
-SETTINGS = {
-    "TITLE": "Berth",
-    "VERSION": "1",
-    "DESCRIPTION": "Desktops, machines, hosts and jobs. Errors are problem documents (RFC 9457) with a cause and a fix.",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "COMPONENT_SPLIT_REQUEST": True,
-    "SCHEMA_PATH_PREFIX": r"/api/v1",
-    "PREPROCESSING_HOOKS": ["portal.api.schema.only_ours"],
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "portal.api.schema.complete"],
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-}
-
-
 class Schema(Door, SpectacularAPIView):
     """The OpenAPI description."""
 
     query_parameters = frozenset({"format", "lang", "version"})
     renderer_classes = SpectacularAPIView.renderer_classes
-    custom_settings = SETTINGS
 
 
 class Docs(SpectacularSwaggerView):

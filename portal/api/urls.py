@@ -7,7 +7,7 @@ from .base import NotFound
 from .schema import Docs, Schema
 from .views.jobs import Events, Jobs
 from .views.people import Grants, Groups, Me, Roles, Tokens, Users
-from .views.pools import Desktops, Pools
+from .views.pools import Desktops, Entitlements, Pools
 from .views.screens import Screen
 from .views.sessions import Sessions
 from .views.virt import Clusters, Hosts, Networks, StorageDomains, Templates, TemplateVersions
@@ -16,6 +16,7 @@ from .views.vms import Samples, Vms
 router = SimpleRouter(use_regex_path=False)
 for prefix, viewset in {
     "pools": Pools,
+    "pools/<uuid:pool_pk>/entitlements": Entitlements,
     "desktops": Desktops,
     "vms": Vms,
     "vms/<uuid:vm_pk>/samples": Samples,

@@ -58,8 +58,8 @@ def has_work() -> bool:
 class Demo:
     """`build_image` before the server starts, `run` beside it."""
 
-    def __init__(self, tell: Teller, image: str):
-        self.tell, self.image, self.passwords = tell, image, dict[str, str]()
+    def __init__(self, tell: Teller, image: str, uri: str = "qemu:///system"):
+        self.tell, self.image, self.uri, self.passwords = tell, image, uri, dict[str, str]()
 
     def build_image(self) -> None:
         """Have deploy/image/ensure build the image or find it, and put it where images are imported from."""
@@ -111,7 +111,9 @@ class Demo:
         people = {name: self._person(name, title) for name, title in PEOPLE}
         self._say_passwords()
         cluster = Cluster.objects.first() or create_cluster(actor=ACTOR, name="main")
-        host = Host.objects.filter(cluster=cluster).first() or create_host(actor=ACTOR, cluster=cluster, name="local")
+        host = Host.objects.filter(cluster=cluster).first() or create_host(
+            actor=ACTOR, cluster=cluster, name="local", uri=self.uri
+        )
         storage = StorageDomain.objects.filter(cluster=cluster).first() or create_storage(
             actor=ACTOR, cluster=cluster, name="local", path=str(settings.DATA_DIR / "storage"), host=host
         )
@@ -172,7 +174,7 @@ class Demo:
                 break
             self.tell.share(job.progress / 100, job.text or job.title)
         if job.state not in (*ACTIVE, JobState.SUCCEEDED):
-            raise Unavailable("%(cause)s", fix="%(fix)s", cause=job.cause, fix=job.fix)
+            raise Unavailable("%(why)s", fix="%(help)s", why=job.cause, help=job.fix)
 
     def _wait_for_desktop(self, pool: Pool, stopping: threading.Event) -> None:
         """Not more than a minute: the pages are there already."""

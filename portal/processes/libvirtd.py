@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import time
+import uuid
 from pathlib import Path
 
 from django.conf import settings
@@ -47,9 +48,13 @@ class Libvirtd:
         (RUN / f"{name}.pid").unlink(missing_ok=True)
         logs = settings.DATA_DIR / "log"
         logs.mkdir(parents=True, exist_ok=True)
+        command = [program, "-f", str(_config())] if name == "libvirtd" else [program]
+        if reaper := shutil.which("tini"):
+            # libvirtd waits until a QEMU that it ended is gone; where process 1 does not bury orphans that takes forever.
+            command = [reaper, "-s", "--", *command]
         with (logs / f"{name}.log").open("ab") as log_file:
             child = subprocess.Popen(
-                [program], stdin=subprocess.DEVNULL, stdout=log_file, stderr=log_file, start_new_session=True
+                command, stdin=subprocess.DEVNULL, stdout=log_file, stderr=log_file, start_new_session=True
             )
         self.started.append(child)
 
@@ -74,6 +79,18 @@ class Libvirtd:
             except subprocess.TimeoutExpired:
                 child.kill()
         self.started.clear()
+
+
+def _config() -> Path:
+    """The system's libvirtd.conf with an identity: where no firmware gives one, libvirtd makes up another at each start."""
+    system, own = Path("/etc/libvirt/libvirtd.conf"), settings.DATA_DIR / "libvirtd.conf"
+    text = system.read_text() if system.exists() else ""
+    if own.exists():
+        return own
+    if not any(line.strip().startswith("host_uuid") for line in text.splitlines()):
+        text += f'\nhost_uuid = "{uuid.uuid4()}"\n'
+    own.write_text(text)
+    return own
 
 
 def _answers(path: Path) -> bool:

@@ -4,14 +4,20 @@ import logging
 import threading
 from typing import Any
 
+from celery import Celery
 from celery.worker import WorkController
 from django.conf import settings
 
-from broker.celery import app
+from broker.celery import TASK_PACKAGES, app
 from broker.settings import env
 
 log = logging.getLogger(__name__)
 STOP_SECONDS = 5.0
+SHARED = (
+    "broker_url", "broker_transport_options", "broker_connection_retry_on_startup", "task_ignore_result",
+    "task_serializer", "accept_content", "worker_prefetch_multiplier", "worker_hijack_root_logger",
+    "task_default_queue", "task_routes", "timezone",
+)  # fmt: skip
 
 
 class _Controller(WorkController):
@@ -28,13 +34,22 @@ class _Controller(WorkController):
         self.consuming.set()
 
 
+def _app_for(queue: str) -> Celery:
+    """An app of its own: which queues are consumed is a property of the app, not of the worker."""
+    own = Celery(f"berth-{queue}", set_as_current=False)
+    own.conf.update({name: getattr(app.conf, name) for name in SHARED})
+    own.autodiscover_tasks(TASK_PACKAGES, force=True)
+    own.finalize()
+    return own
+
+
 class Worker:
     """Consumes one queue with some threads until stopped."""
 
     def __init__(self, queue: str, threads: int):
         self.queue, self.ready = queue, threading.Event()
         self.controller = _Controller(
-            app=app,
+            app=_app_for(queue),
             consuming=self.ready,
             pool_cls="threads",
             concurrency=threads,

@@ -105,6 +105,6 @@ def query(context: dict[str, Any], **changes: Any) -> str:
 
 @register.simple_tag(takes_context=True)
 def sorted_by(context: dict[str, Any], column: str) -> str:
-    """"ascending", "descending" or "": how the list is sorted by `column` at present."""
+    """ "ascending", "descending" or "": how the list is sorted by `column` at present."""
     order = context.get("order", "")
     return {column: "ascending", f"-{column}": "descending"}.get(order, "")

@@ -7,13 +7,14 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.auth.mixins import AccessMixin
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.shortcuts import render
+from django.shortcuts import render, resolve_url
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views import View
 
 from broker.access.actor import Actor
-from broker.core.errors import BerthError, Missing
+from broker.core.errors import BerthError
+from portal.refusals import note_refusal
 
 from .parts import error_sentences
 from .words import Text
@@ -27,7 +28,7 @@ class SignedIn(AccessMixin, View):
             if wants_json(request):
                 return HttpResponse(status=401)
             if is_htmx(request):
-                return HttpResponse(status=401, headers={"HX-Redirect": self.get_login_url()})
+                return HttpResponse(status=401, headers={"HX-Redirect": resolve_url(self.get_login_url())})
             return self.handle_no_permission()
         return super().dispatch(request, *args, **kwargs)
 
@@ -62,8 +63,6 @@ class Deed(SignedIn):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             return self.do(*args, **kwargs)
-        except Missing:
-            raise
         except BerthError as error:
             return refused(request, error)
 
@@ -97,16 +96,20 @@ def done(request: HttpRequest, text: Text, *, to: str = "", leave: bool = False)
 def refused(request: HttpRequest, error: BerthError) -> HttpResponse:
     """An action was refused: its cause and fix, with the status of the error."""
     cause, fix = error_sentences(error)
+    actor: Actor = request.actor  # type: ignore[attr-defined]
+    note_refusal(request, actor, kind="portal.refused", status=error.status, code=error.code, cause=error.message)
     if is_htmx(request):
         return HttpResponse(status=error.status, headers=_trigger("bad", cause, fix))
-    messages.error(request, f"{cause} {fix}".strip())
     context = {"message": cause, "fix": fix, "status": error.status, "reasons": reasons_of(error)}
     return render(request, "errors/refused.html", context, status=error.status)
 
 
 def reasons_of(error: BerthError) -> list[str]:
     """What was looked at and failed, a sentence each."""
-    return [f"{reason.subject}: {reason.template % reason.params if reason.params else reason.template}" for reason in error.reasons]
+    return [
+        f"{reason.subject}: {reason.template % reason.params if reason.params else reason.template}"
+        for reason in error.reasons
+    ]
 
 
 def _trigger(level: str, text: str, fix: str = "") -> dict[str, str]:
@@ -119,4 +122,3 @@ def came_from(request: HttpRequest) -> str:
     address = request.headers.get("Referer", "")
     ours = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
     return address if address and ours else reverse("portal:home")
-

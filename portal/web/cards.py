@@ -8,7 +8,8 @@ from uuid import UUID
 
 from django.db.models import Count, Q
 from django.urls import reverse
-from django.utils.translation import gettext as _, ngettext
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from broker.access.actor import Actor
 from broker.access.require import visible_to
@@ -19,7 +20,16 @@ from broker.virt.models import Sample, TemplateVersion, VirtualMachine
 from pools.models import Desktop, Pool
 
 from . import words
-from .machines import connect_to, for_lists, os_name, placeholder, power_actions, progress_on, release_action, thumbnail_of
+from .machines import (
+    connect_to,
+    for_lists,
+    os_name,
+    placeholder,
+    power_actions,
+    progress_on,
+    release_action,
+    thumbnail_of,
+)
 from .parts import Action, Connect, Fact, Progress, jobs_of
 from .words import Mark
 
@@ -55,22 +65,23 @@ class Card:
 def cards_for(actor: Actor) -> list[Card]:
     """All cards of a user, desktops first: seven queries, whatever their number."""
     machines = my_machines(actor)
-    return [*_machine_cards(actor, machines), *_pool_cards(actor, machines)]
+    cards = sorted(_machine_cards(actor, machines), key=lambda card: (not card.running, card.title.lower()))
+    return [*cards, *_pool_cards(actor, machines)]
 
 
 def my_machines(actor: Actor) -> list[VirtualMachine]:
     """Desktops the user holds and machines granted one by one; not what a wide role lets somebody manage."""
-    granted = [held.object_id for held in actor.grants() if held.object_kind == "vm" and covers(list(held.verbs), "vm.use")]
+    granted = [
+        held.object_id for held in actor.grants() if held.object_kind == "vm" and covers(list(held.verbs), "vm.use")
+    ]
     mine = Q(desktop__holder=actor.user_id) | Q(pk__in=granted)
-    return list(for_lists(VirtualMachine.objects.filter(mine)).order_by("title", "name"))
+    return list(for_lists(VirtualMachine.objects.filter(mine)).order_by("name"))
 
 
 def _machine_cards(actor: Actor, machines: list[VirtualMachine]) -> list[Card]:
     ids = [vm.pk for vm in machines]
     jobs = jobs_of("vm", ids)
-    powered = set(
-        visible_to(actor, VirtualMachine.objects.filter(pk__in=ids), "vm.power").values_list("pk", flat=True)
-    )
+    powered = set(visible_to(actor, VirtualMachine.objects.filter(pk__in=ids), "vm.power").values_list("pk", flat=True))
     sparks = _sparks(ids)
     return [_machine_card(actor, vm, jobs.get(vm.pk), vm.pk in powered, sparks.get(vm.pk, "")) for vm in machines]
 
@@ -80,7 +91,7 @@ def _machine_card(actor: Actor, vm: VirtualMachine, job: Job | None, powered: bo
     running = vm.power_state == "running" and vm.state == "ready"
     desktop = getattr(vm, "desktop", None)
     actions: list[Action] = power_actions(vm, job) if powered else []
-    if desktop and desktop.holder_id == actor.user_id and not job:
+    if desktop and desktop.holder_id == actor.user_id and desktop.pool.kind == "automatic" and not job:
         actions.append(release_action(vm, stateful=desktop.pool.stateful))
     title = str(desktop.pool) if desktop else (vm.title or vm.name)
     system = os_name(vm)
@@ -130,7 +141,9 @@ def _sparks(ids: Sequence[UUID]) -> dict[UUID, str]:
     for vm_id, percent in rows.values_list("vm_id", "cpu_percent"):
         readings[vm_id].append(min(100, percent or 0))
     return {
-        vm_id: " ".join(f"{100 * index / (len(values) - 1):.1f},{27 - 0.25 * value:.1f}" for index, value in enumerate(values))
+        vm_id: " ".join(
+            f"{100 * index / (len(values) - 1):.1f},{27 - 0.25 * value:.1f}" for index, value in enumerate(values)
+        )
         for vm_id, values in readings.items()
         if len(values) > 1
     }
@@ -171,13 +184,16 @@ def _pool_card(pool: Pool, counts: dict[str, int], version: TemplateVersion | No
     elif free:
         mark, sentence = Mark(_("Available"), "idle"), _("A desktop starts when you connect; that takes a moment.")
     elif pool.alert:
-        mark, sentence = Mark(_("Not available"), "bad"), _("No desktop can be made at present. Your administrator sees why.")
+        mark, sentence = (
+            Mark(_("Not available"), "bad"),
+            _("No desktop can be made at present. Your administrator sees why."),
+        )
     else:
         mark, sentence = Mark(_("All in use"), "warn"), _("All desktops are in use. You can try; one may be free soon.")
     if held:
-        sentence = ngettext("You have %(count)d desktop of it already.", "You have %(count)d desktops of it already.", held) % {
-            "count": held
-        }
+        sentence = ngettext(
+            "You have %(count)d desktop of it already.", "You have %(count)d desktops of it already.", held
+        ) % {"count": held}
     take = reverse("portal:pool-take", args=[pool.pk])
     return Card(
         id=f"pool-{pool.pk}",

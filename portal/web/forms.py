@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from broker.access.actor import Actor
 from broker.access.require import visible_to
 from broker.core.errors import BerthError, Invalid
-from broker.virt.models import Cluster, Network, StorageDomain, TemplateVersion, VmTemplate
+from broker.virt.models import Network, StorageDomain, TemplateVersion, VirtualMachine, VmTemplate
 from pools.models import Pool
 from pools.models.pool import LARGEST
 
@@ -37,23 +37,32 @@ class StyledForm(forms.Form):
 
 
 class PoolForm(StyledForm):
-    """A pool's settings. With `pool` it edits: the name, cluster, template and storage stay as they are."""
+    """A pool's settings. With `pool` it edits: what FIXED names stays as it is."""
 
-    name = forms.SlugField(label=_("Short name"), max_length=40, help_text=_("For addresses and the API: letters, digits, hyphens."))
+    name = forms.SlugField(
+        label=_("Short name"), max_length=40, help_text=_("For addresses and the API: letters, digits, hyphens.")
+    )
     title = forms.CharField(label=_("Title"), max_length=128, help_text=_("What users read on the card."))
-    description = forms.CharField(label=_("Description"), max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 2}))
+    description = forms.CharField(
+        label=_("Description"), max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 2})
+    )
     template = forms.ModelChoiceField(label=_("Template"), queryset=VmTemplate.objects.none())
     version = forms.ModelChoiceField(
         label=_("Version"), queryset=TemplateVersion.objects.none(), required=False, empty_label=_("always the newest")
     )
-    cluster = forms.ModelChoiceField(label=_("Cluster"), queryset=Cluster.objects.none())
     storage = forms.ModelChoiceField(label=_("Storage"), queryset=StorageDomain.objects.none())
-    network = forms.ModelChoiceField(label=_("Network"), queryset=Network.objects.none(), required=False, empty_label=_("none"))
+    network = forms.ModelChoiceField(
+        label=_("Network"), queryset=Network.objects.none(), required=False, empty_label=_("none")
+    )
     kind = forms.ChoiceField(label=_("Kind"), choices=Pool.Kind.choices)
     stateful = forms.BooleanField(
-        label=_("Keep what users change"), required=False, help_text=_("Without it a desktop is reset when it is given back.")
+        label=_("Keep what users change"),
+        required=False,
+        help_text=_("Without it a desktop is reset when it is given back."),
     )
-    size = forms.IntegerField(label=_("Size"), min_value=0, max_value=LARGEST, initial=3, help_text=_("How many desktops there are."))
+    size = forms.IntegerField(
+        label=_("Size"), min_value=0, max_value=LARGEST, initial=3, help_text=_("How many desktops there are.")
+    )
     prestarted = forms.IntegerField(
         label=_("Kept running"), min_value=0, max_value=LARGEST, initial=1,
         help_text=_("How many free desktops run and wait, so that connecting is instant."),
@@ -64,25 +73,85 @@ class PoolForm(StyledForm):
         help_text=_("A # stands for a digit of the number: dev-### makes dev-001. Empty: made from the short name."),
     )  # fmt: skip
 
-    FIXED = ("name", "cluster", "template", "storage", "kind")
+    revision = forms.IntegerField(widget=forms.HiddenInput)
+
+    FIXED = ("name", "template", "storage", "network")
 
     def __init__(self, *args: Any, actor: Actor, pool: Pool | None = None, **kwargs: Any):
         if pool:
             kwargs["initial"] = {name: getattr(pool, name) for name in self.base_fields}
         super().__init__(*args, **kwargs)
         choices: dict[str, Any] = {
-            "template": visible_to(actor, VmTemplate),
-            "version": visible_to(actor, TemplateVersion).filter(state="ready").select_related("template"),
-            "cluster": visible_to(actor, Cluster),
+            "template": visible_to(actor, VmTemplate, "template.use"),
+            "version": visible_to(actor, TemplateVersion)
+            .filter(state="ready", **({"template": pool.template_id} if pool else {}))
+            .select_related("template"),
             "storage": visible_to(actor, StorageDomain),
             "network": visible_to(actor, Network),
         }
         for name, queryset in choices.items():
-            field = self.fields[name]
-            assert isinstance(field, forms.ModelChoiceField)
-            field.queryset = queryset
-            if not pool and field.required and len(first := list(queryset[:2])) == 1:
-                field.initial = first[0].pk
-        if pool:
-            for name in self.FIXED:
-                del self.fields[name]
+            _offer(self, name, queryset)
+        if not pool:
+            del self.fields["revision"]
+            return
+        for name in self.FIXED:
+            del self.fields[name]
+
+
+class MachineForm(StyledForm):
+    """What can be changed of a machine."""
+
+    title = forms.CharField(
+        label=_("Title"), max_length=128, required=False, help_text=_("What users read on the card.")
+    )
+    description = forms.CharField(
+        label=_("Description"), max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 2})
+    )
+    vcpus = forms.IntegerField(label=_("Processors"), min_value=1)
+    memory_mib = forms.IntegerField(label=_("Memory in MiB"), min_value=64)
+
+    def __init__(self, *args: Any, vm: VirtualMachine | None = None, **kwargs: Any):
+        if vm:
+            kwargs["initial"] = {name: getattr(vm, name) for name in self.base_fields}
+        super().__init__(*args, **kwargs)
+
+
+class NewMachineForm(MachineForm):
+    """A machine from a template's version; what is left empty comes from the version."""
+
+    name = forms.CharField(label=_("Name"), max_length=64, help_text=_("Letters, digits, dots and hyphens."))
+    version = forms.ModelChoiceField(label=_("Template"), queryset=TemplateVersion.objects.none())
+    storage = forms.ModelChoiceField(
+        label=_("Storage"),
+        queryset=StorageDomain.objects.none(),
+        required=False,
+        empty_label=_("where the template is"),
+    )
+    network = forms.ModelChoiceField(
+        label=_("Network"), queryset=Network.objects.none(), required=False, empty_label=_("none")
+    )
+    vcpus = forms.IntegerField(label=_("Processors"), min_value=1, required=False)
+    memory_mib = forms.IntegerField(label=_("Memory in MiB"), min_value=64, required=False)
+    linked = forms.BooleanField(
+        label=_("Linked clone"), required=False, initial=True,
+        help_text=_("Made at once and small, on top of the template's image. Without it the image is copied."),
+    )  # fmt: skip
+    start = forms.BooleanField(label=_("Start it when it is made"), required=False, initial=True)
+
+    field_order = ("name", "title", "version", "storage", "network", "vcpus", "memory_mib", "description")
+
+    def __init__(self, *args: Any, actor: Actor, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        versions = visible_to(actor, TemplateVersion).filter(state="ready").select_related("template")
+        _offer(self, "version", versions)
+        _offer(self, "storage", visible_to(actor, StorageDomain))
+        _offer(self, "network", visible_to(actor, Network))
+
+
+def _offer(form: forms.Form, name: str, rows: Any) -> None:
+    """Let a field choose from `rows`; when it must be chosen and there is one, it is chosen already."""
+    field = form.fields[name]
+    assert isinstance(field, forms.ModelChoiceField)
+    field.queryset = rows
+    if field.required and len(only := list(rows[:2])) == 1:
+        field.initial = only[0].pk

@@ -65,7 +65,7 @@ class Listing:
                 wanted |= Q(**{f"{field}__icontains": self.search})
             rows = rows.filter(wanted)
         asked = request.GET.get("order", "")
-        self.order = asked if asked.lstrip("-") in {one.field for one in columns if one.field} else ""
+        self.order = asked if asked.removeprefix("-") in {one.field for one in columns if one.field} else ""
         key = self.order or order
         # The primary key last: pages must not overlap when many rows have the same value.
         rows = rows.order_by(key, "-pk" if key.startswith("-") else "pk")

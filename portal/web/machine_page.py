@@ -13,9 +13,20 @@ from broker.connections.queries import live_at
 from broker.core import clock
 from broker.jobs.models import Job
 from broker.virt.models import Sample, VirtualMachine
+from pools.models import Desktop
 
 from . import words
-from .machines import connect_to, delete_action, is_stale, os_name, placeholder, power_actions, progress_on, release_action, thumbnail_of
+from .machines import (
+    connect_to,
+    delete_action,
+    is_stale,
+    os_name,
+    placeholder,
+    power_actions,
+    progress_on,
+    release_action,
+    thumbnail_of,
+)
 from .parts import RECENT, Action, Connect, Happening, Notice, Pair, Progress, jobs_of, recent_events
 from .words import Mark
 
@@ -86,8 +97,10 @@ def machine_page(actor: Actor, vm: VirtualMachine, *, managing: bool) -> Machine
     powers = power_actions(vm, job) if may(actor, "vm.power", vm) else []
     quick = [action for action in powers if action.url.rsplit("/", 1)[-1] in QUICK]
     others = [action for action in powers if action not in quick]
-    if desktop and desktop.holder_id and not job and (desktop.holder_id == actor.user_id or may(actor, "pool.manage", desktop.pool)):
+    if desktop and desktop.holder_id and not job and _may_release(actor, desktop):
         others.append(release_action(vm, stateful=desktop.pool.stateful))
+    if not job and vm.state == "ready" and may(actor, "vm.edit", vm):
+        others.append(Action(_("Edit"), reverse("portal:vm-edit", args=[vm.pk]), "edit", link=True))
     if not desktop and not job and vm.state in ("ready", "broken") and may(actor, "vm.delete", vm):
         others.append(delete_action(vm))
     connect = connect_to(vm, job) if usable else None
@@ -118,6 +131,11 @@ def machine_page(actor: Actor, vm: VirtualMachine, *, managing: bool) -> Machine
         events_url=f"{reverse('portal:events')}?q={vm.name}" if managing else "",
         jobs=_jobs(vm, managing),
     )
+
+
+def _may_release(actor: Actor, desktop: Desktop) -> bool:
+    own = desktop.holder_id == actor.user_id and desktop.pool.kind == "automatic"
+    return own or may(actor, "pool.manage", desktop.pool)
 
 
 def series_of(vm: VirtualMachine) -> dict[str, list[Any]]:
@@ -152,7 +170,9 @@ def _notices(vm: VirtualMachine, job: Job | None) -> list[Notice]:
         )
     if vm.state == "broken":
         notices.append(
-            Notice(_("Something of this machine is missing or wrong."), _("The activity below says what happened."), "bad")
+            Notice(
+                _("Something of this machine is missing or wrong."), _("The activity below says what happened."), "bad"
+            )
         )
     if vm.power_state == "missing":
         notices.append(
@@ -217,7 +237,12 @@ def _parts(vm: VirtualMachine) -> list[Part]:
 def _jobs(vm: VirtualMachine, managing: bool) -> list[PastJob]:
     rows = Job.objects.filter(subject_kind="vm", subject_id=vm.pk)[: RECENT // 2]
     return [
-        PastJob(_(job.title), words.JOB[job.state], job.cause, job.created_at, reverse("portal:job", args=[job.pk]) if managing else "")
+        PastJob(
+            _(job.title),
+            words.JOB[job.state],
+            job.cause,
+            job.created_at,
+            reverse("portal:job", args=[job.pk]) if managing else "",
+        )
         for job in rows
     ]
-

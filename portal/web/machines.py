@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from broker.access.actor import Actor
 from broker.access.require import visible_to
+from broker.connections.vv import offers_file
 from broker.core import clock
 from broker.jobs.models import Job
 from broker.virt import screens
@@ -65,15 +66,16 @@ def connect_to(vm: VirtualMachine, job: Job | None = None) -> Connect | None:
 
 
 def _ways(vm: VirtualMachine, console: str) -> Sequence[Choice]:
-    return (
+    ways = [
         Choice(_("In this browser"), _("Nothing to install"), console, "world", usual=True),
-        Choice(_("In a new window"), _("Beside this page, for a second screen"), console, "external-link", new_window=True),
+        Choice(_("In a new window"), _("For a second screen"), console, "external-link", new_window=True),
         Choice(_("Look on only"), _("Your keys and mouse are not sent"), f"{console}?view=only", "eye"),
-        Choice(
-            _("Remote Viewer (.vv)"), _("Opens in virt-viewer on this computer"),
-            reverse("portal:console-file", args=[vm.pk]), "file-download", post=True,
-        ),
-    )  # fmt: skip
+    ]
+    if offers_file(vm):
+        file = reverse("portal:console-file", args=[vm.pk])
+        hint = _("Opens in virt-viewer on this computer")
+        ways.append(Choice(_("Remote Viewer (.vv)"), hint, file, "file-download", post=True))
+    return ways
 
 
 def thumbnail_of(vm: VirtualMachine) -> str:

@@ -103,9 +103,22 @@ def desktop_rows(actor: Actor, desktops: Sequence[Desktop], *, manageable: bool)
 
 def _actions(desktop: Desktop) -> list[Action]:
     if desktop.state == "assigned":
-        text = _("%(user)s loses the desktop; open screens end, and it is reset if the pool says so.") % {"user": desktop.holder}
-        return [Action(_("Take back"), reverse("portal:desktop-deed", args=[desktop.pk, "release"]), "logout", danger=True, confirm=text)]
-    if desktop.state in ("free", "broken"):
-        text = _("Everything written since it was made is removed.")
-        return [Action(_("Reset"), reverse("portal:desktop-deed", args=[desktop.pk, "reset"]), "rotate-clockwise", confirm=text)]
-    return []
+        text = _("%(user)s loses the desktop; open screens end, and it is reset if the pool says so.") % {
+            "user": desktop.holder
+        }
+        return [Action(_("Take back"), _deed(desktop, "release"), "logout", danger=True, confirm=text)]
+    if desktop.state not in ("free", "broken"):
+        return []
+    erased = _("Everything written since it was made is removed.")
+    removed = _("The desktop and its disks are removed; the pool makes another.")
+    actions = [
+        Action(_("Reset"), _deed(desktop, "reset"), "rotate-clockwise", confirm=erased),
+        Action(_("Remove"), _deed(desktop, "retire"), "trash", danger=True, confirm=removed),
+    ]
+    if desktop.state == "broken":
+        actions.insert(0, Action(_("Use it as it is"), _deed(desktop, "mend"), "check"))
+    return actions
+
+
+def _deed(desktop: Desktop, verb: str) -> str:
+    return reverse("portal:desktop-deed", args=[desktop.pk, verb])

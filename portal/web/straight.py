@@ -7,7 +7,7 @@ from django.urls import reverse
 from broker.access.actor import Actor
 from broker.core.errors import BerthError
 from broker.virt.models import VirtualMachine
-from pools.actions import take_desktop
+from pools.actions.allocate import allocate
 from pools.models import Pool
 
 from .cards import cards_for
@@ -32,8 +32,8 @@ def straight_way(request: HttpRequest, actor: Actor) -> str:
         vm = VirtualMachine.objects.get(pk=card.key)
         return reverse("portal:console", args=[vm.pk]) if vm.state == "ready" else home
     try:
-        desktop = take_desktop(actor=actor, pool=Pool.objects.get(pk=card.key))
+        allocation = allocate(actor=actor, pool=Pool.objects.get(pk=card.key))
     except BerthError as error:
         messages.error(request, " ".join(error_sentences(error)).strip())
         return home
-    return reverse("portal:console", args=[desktop.pk])
+    return reverse("portal:console", args=[allocation.desktop.pk])

@@ -107,5 +107,5 @@ def stopped(pid: int) -> bool:
     try:
         with open(f"/proc/{pid}/stat") as stat:
             return stat.read().rpartition(")")[2].split()[0] in "TZ"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True

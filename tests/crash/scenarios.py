@@ -93,6 +93,13 @@ def _delete(stage: Stage):
     return delete_vm(actor=ACTOR, vm=vm), volumes
 
 
+def _kept(stage: Stage, job: Job, volumes) -> None:
+    """Cancelled after the power was cut: the machine is off and whole."""
+    vm = VirtualMachine.objects.get(pk=job.subject_id)
+    assert (vm.state, stage.power(vm.pk)) == (VmState.READY, PowerState.OFF)
+    assert stage.files_of(vm) == volumes
+
+
 def _power(action, *, running: bool, before=None, **args):
     def begin(stage: Stage):
         vm = stage.machine(running=running)
@@ -170,7 +177,7 @@ def _delete_version(stage: Stage):
 
 SCENARIOS: dict[str, Scenario] = {
     "vm.create": Scenario(_create, _created, _not_created),
-    "vm.delete": Scenario(_delete, _not_created),
+    "vm.delete": Scenario(_delete, _not_created, _kept),
     "vm.start": Scenario(_power(start_vm, running=False), _ends(PowerState.RUNNING)),
     "vm.power-off": Scenario(_power(power_off_vm, running=True), _ends(PowerState.OFF)),
     "vm.shutdown": Scenario(_power(shutdown_vm, running=True, give_up_after=300), _ends(PowerState.OFF)),

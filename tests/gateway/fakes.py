@@ -28,6 +28,11 @@ KEY = "browser-session-key"
 SERVER_INIT = struct.pack(">HH16sI", 4, 4, bytes(16), 5) + b"fake!"
 
 
+# A length that divides no power of two, so that a lost or moved byte cannot fit in elsewhere.
+PATTERN = os.urandom(100_003)
+PATTERN_REPEATS = 600
+
+
 class MemoryDesk:
     """TicketDesk without a database; tests look at what it was told."""
 
@@ -128,6 +133,10 @@ class FakeMachine:
                 writer.write(block)
                 await writer.drain()
                 self.sent += len(block)
+        if self.script == "pattern":
+            for _ in range(PATTERN_REPEATS):
+                writer.write(PATTERN)
+                await writer.drain()
         if self.script == "deaf":
             await asyncio.sleep(3600)
         while data := await reader.read(65536):
@@ -267,7 +276,8 @@ def make_pki(directory: Path) -> Path:
     def openssl(*arguments: str) -> None:
         subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=directory)
 
-    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca-key.pem", "-out", "ca-cert.pem", "-days", "2",
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca-key.pem",
+            "-out", "ca-cert.pem", "-days", "2",
             "-subj", "/CN=test CA", "-addext", "keyUsage=keyCertSign,cRLSign")  # fmt: skip
     for role in ("server", "client"):
         (directory / f"{role}.ext").write_text(

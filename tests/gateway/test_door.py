@@ -48,7 +48,9 @@ async def public(engine_name, tmp_path):
     taker = Taker(path, gateway.engine)
     taker.start()
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(pages, http=door(path, first_request=1.0), lifespan="off", log_config=None, ws="websockets-sansio")
+    config = uvicorn.Config(
+        pages, http=door(path, first_request=1.0), lifespan="off", log_config=None, ws="websockets-sansio"
+    )
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext
     serving = asyncio.create_task(server.serve([listener]))

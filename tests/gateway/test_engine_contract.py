@@ -16,6 +16,8 @@ from broker.gateway.floor import hypervisor_context
 
 from .fakes import (
     KEY,
+    PATTERN,
+    PATTERN_REPEATS,
     SERVER_INIT,
     Browser,
     FakeMachine,
@@ -106,7 +108,7 @@ async def test_a_ticket_in_the_url_is_refused(gateway, caplog):
 async def test_without_ticket_or_sign_in_the_upgrade_is_refused(gateway):
     good = gateway.desk.issue(Target(unix="/nowhere"))
     for subprotocols in (["binary"], ["binary", "berth.ticket."], ["binary", "berth.ticket." + "x" * 44],
-                         [f"berth.ticket.{good}"], ["binary", f"berth.ticket.{good}", f"berth.ticket.{good}"]):  # fmt: skip
+                         [f"berth.ticket.{good}"], ["binary", *[f"berth.ticket.{good}"] * 2]):  # fmt: skip
         await refused(gateway, status=401, subprotocols=subprotocols)
     await refused(gateway, status=401, key=None)
 
@@ -136,7 +138,8 @@ async def test_a_ticket_of_another_sign_in_opens_nothing(gateway, machine):
 async def test_view_only_lets_no_input_through(gateway, machine):
     encodings = struct.pack(">BxH3i", 2, 3, 0, -316, 7)
     async with gateway.shaken(machine.target, view_only=True) as browser:
-        for message in (KEY_A, POINTER, struct.pack(">BxxxI", 6, 5) + b"paste", struct.pack(">BBHH", 255, 0, 1, 0) + bytes(8)[:6],
+        for message in (KEY_A, POINTER, struct.pack(">BxxxI", 6, 5) + b"paste",
+                        struct.pack(">BBHH6x", 255, 0, 1, 0),
                         struct.pack(">BxHHBx", 251, 8, 8, 1) + bytes(16), encodings):  # fmt: skip
             for byte in message:
                 await browser.ws.send(bytes([byte]))
@@ -279,6 +282,21 @@ async def test_a_slow_browser_slows_the_machine_and_not_the_memory(gateway, tmp_
     assert machine.sent == first, "the machine goes on sending although nobody reads"
     assert first < 16 * 1024 * 1024
     writer.transport.abort()
+    await machine.stop()
+
+
+async def test_a_burst_arrives_whole(gateway, tmp_path):
+    """Reads in fits and starts, so that the relay's buffers fill and empty; every byte is compared."""
+    machine = await FakeMachine(tmp_path / "pattern", script="pattern").start()
+    async with gateway.shaken(machine.target, max_queue=4) as browser:
+        received = 0
+        while received < len(PATTERN) * PATTERN_REPEATS:
+            part = min(1_000_003, len(PATTERN) * PATTERN_REPEATS - received)
+            data, at = await browser.read(part), received % len(PATTERN)
+            assert data == (PATTERN * (2 + part // len(PATTERN)))[at : at + part]
+            received += part
+            if received % 7 == 0:
+                await asyncio.sleep(0.02)
     await machine.stop()
 
 

@@ -1,5 +1,6 @@
 """The RFB parsers: right on whole and on chopped streams, bounded and never surprised on rubbish."""
 
+import itertools
 import struct
 
 import pytest
@@ -32,7 +33,7 @@ MESSAGES = {
 
 def chopped(data: bytes, cuts: list[int]) -> list[bytes]:
     places = sorted({cut % (len(data) + 1) for cut in cuts} | {0, len(data)})
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in itertools.pairwise(places)]
 
 
 @pytest.mark.parametrize("name", MESSAGES)

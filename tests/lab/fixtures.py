@@ -18,6 +18,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -61,9 +62,9 @@ def connection(lab_host: LabHost) -> Iterator[HostConnection]:
     """The libvirt driver's connection to `lab_host`."""
     opened = load("libvirt").connect(lab_host.uri, timeout=20)
     yield opened
-    if opened.alive():
-        remove_machines(opened)
     opened.close()
+    with closing(load("libvirt").connect(lab_host.uri, timeout=20)) as cleaner:  # the test may have broken its own
+        remove_machines(cleaner)
 
 
 def remove_machines(connection: HostConnection) -> None:
@@ -77,16 +78,15 @@ def remove_machines(connection: HostConnection) -> None:
 
 
 @pytest.fixture
-def storage(lab_base: Path, connection: HostConnection) -> Iterator[StorageSpec]:
+def storage(lab_base: Path, lab_host: LabHost, connection: HostConnection) -> Iterator[StorageSpec]:
     """A place for volumes on `lab_host`; emptied after the test, when its machines are gone."""
     spec = StorageSpec(name="lab", kind="dir", path=str(lab_base / "disks"))
     connection.ensure_storage(spec)
     yield spec
-    if not connection.alive():
-        return
-    remove_machines(connection)
-    for volume in connection.volumes(spec):
-        connection.delete_volume(spec, volume.name)
+    with closing(load("libvirt").connect(lab_host.uri, timeout=20)) as cleaner:
+        remove_machines(cleaner)
+        for volume in cleaner.volumes(spec):
+            cleaner.delete_volume(spec, volume.name)
 
 
 @pytest.fixture

@@ -183,6 +183,10 @@ class LabHost:
                 return pid
         return 0
 
+    def helper_pids(self, command: str) -> list[int]:
+        """The processes called `command` that libvirtd runs at the moment."""
+        return [pid for pid in _children(self.daemon_pid, threads=True) if _comm(pid) == command]
+
     @property
     def _cable(self) -> str:
         return f"v{self.name}"[:15]
@@ -235,11 +239,15 @@ class LabHost:
                 subprocess.run(["ip", "link", "del", path.name], check=False, capture_output=True)
 
 
-def _children(pid: int) -> list[int]:
-    try:
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
+def _children(pid: int, *, threads: bool = False) -> list[int]:
+    """The children of a process; with `threads`, also those that other threads of it started."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*" if threads else str(pid)):
+        try:
+            found += [int(word) for word in (task / "children").read_text().split()]
+        except OSError:
+            continue  # the thread ended while we looked
+    return found
 
 
 def _comm(pid: int) -> str:

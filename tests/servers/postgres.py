@@ -58,7 +58,19 @@ def running(**settings: str) -> Iterator[str]:
     tools = binaries()
     options = " ".join(f"-c {name}={value or chr(39) * 2}" for name, value in {**SETTINGS, **settings}.items())
     try:
-        _call(before, tools / "initdb", "-D", data, "-U", "berth", "--auth=trust", "-E", "UTF8", "--no-locale", "--no-sync")
+        _call(
+            before,
+            tools / "initdb",
+            "-D",
+            data,
+            "-U",
+            "berth",
+            "--auth=trust",
+            "-E",
+            "UTF8",
+            "--no-locale",
+            "--no-sync",
+        )
         _call(before, tools / "pg_ctl", "-D", data, "-l", log, "-w", "-o", f"-k {folder} {options}", "start")
         try:
             _call(before, tools / "createdb", "-h", folder, "-U", "berth", DATABASE)
@@ -83,11 +95,11 @@ def main(argv: Sequence[str]) -> int:
     if not argv or argv[0] != "--" or len(argv) < 2:
         print(__doc__, file=sys.stderr)
         return 2
-    with running() as url, redis.running() as socket:
+    with running() as url, redis.running() as address:
         servers = {
             "BERTH_DATABASE_URL": url,
-            "BERTH_BROKER_URL": f"redis+socket://{socket}?virtual_host=0",
-            "BERTH_REDIS_URL": f"unix://{socket}?db=1",
+            "BERTH_BROKER_URL": f"redis://{address}/0",
+            "BERTH_REDIS_URL": f"redis://{address}/1",
         }
         return subprocess.run(list(argv[1:]), env={**os.environ, **servers}, check=False).returncode
 

@@ -60,18 +60,24 @@ def create_vm(
         vcpus=names.number(version.vcpus if vcpus is None else vcpus, field="vcpus", least=1, most=MOST_VCPUS),
         memory_mib=names.number(
             version.memory_mib if memory_mib is None else memory_mib,
-            field="memory_mib", least=LEAST_MEMORY_MIB, most=MOST_MEMORY_MIB,
+            field="memory_mib",
+            least=LEAST_MEMORY_MIB,
+            most=MOST_MEMORY_MIB,
         ),
         machine=version.machine,
         graphics=version.graphics or ["vnc"],
         power_state=PowerState.UNKNOWN,
-    )  # fmt: skip
+    )
     _same_cluster(version, storage=storage, network=network)
+    # Locked against its deletion, which looks for machines under the same lock.
+    version = TemplateVersion.objects.select_for_update().get(pk=version.pk)
     if not VERSION.is_(version.state, "usable"):
         raise Conflict(
-            N_("%(version)s is %(state)s."), fix=N_("Wait until it is ready, or choose another version."),
-            version=str(version), state=version.state,
-        )  # fmt: skip
+            N_("%(version)s is %(state)s."),
+            fix=N_("Wait until it is ready, or choose another version."),
+            version=str(version),
+            state=version.state,
+        )
     _insert(vm, storage, network, version)
     record("vm.create.asked", actor=actor, subject=vm, message=N_("Creation of %(name)s was asked for"), name=vm.name)
     publish("vm", vm.pk, "created")
@@ -82,15 +88,19 @@ def _same_cluster(version: TemplateVersion, *, storage: StorageDomain, network: 
     for field, thing in (("storage", storage), ("network", network)):
         if thing is not None and thing.cluster_id != version.template.cluster_id:
             raise Invalid(
-                N_("%(name)s belongs to another cluster."), field=field, fix=N_("Choose one of the template's cluster."),
+                N_("%(name)s belongs to another cluster."),
+                field=field,
+                fix=N_("Choose one of the template's cluster."),
                 name=thing.name,
-            )  # fmt: skip
+            )
     bound = {place.host_id for place in (storage, version.storage) if place.host_id}
     if len(bound) > 1:
         raise Invalid(
-            N_("No host sees both %(storage)s and the template's image."), field="storage",
-            fix=N_("Choose storage on the host of the template's image, or shared storage."), storage=storage.name,
-        )  # fmt: skip
+            N_("No host sees both %(storage)s and the template's image."),
+            field="storage",
+            fix=N_("Choose storage on the host of the template's image, or shared storage."),
+            storage=storage.name,
+        )
 
 
 def _insert(vm: VirtualMachine, storage: StorageDomain, network: Network | None, version: TemplateVersion) -> None:

@@ -46,22 +46,35 @@ def import_template_version(
     _one_of("graphics", graphics, CONSOLES)
     if storage.cluster_id != template.cluster_id:
         raise Invalid(
-            N_("%(name)s belongs to another cluster."), field="storage", fix=N_("Choose storage of the template's cluster."),
+            N_("%(name)s belongs to another cluster."),
+            field="storage",
+            fix=N_("Choose storage of the template's cluster."),
             name=storage.name,
-        )  # fmt: skip
+        )
     facts = images.inspect(source, thoroughly=False)
     VmTemplate.objects.select_for_update().get(pk=template.pk)
     last = template.versions.order_by("-number").values_list("number", flat=True).first() or 0
     version = TemplateVersion(
-        template=template, number=last + 1, notes=names.description(notes, field="notes"), storage=storage,
-        size_bytes=facts.capacity, vcpus=vcpus, memory_mib=memory_mib, machine=machine, graphics=list(graphics),
-    )  # fmt: skip
+        template=template,
+        number=last + 1,
+        notes=names.description(notes, field="notes"),
+        storage=storage,
+        size_bytes=facts.capacity,
+        vcpus=vcpus,
+        memory_mib=memory_mib,
+        machine=machine,
+        graphics=list(graphics),
+    )
     version.volume = f"template-{version.id}.qcow2"
     version.save(force_insert=True)
     record(
-        "template.import.asked", actor=actor, subject=template, message=N_("Import of %(source)s as %(version)s was asked for"),
-        source=facts.path.name, version=version,
-    )  # fmt: skip
+        "template.import.asked",
+        actor=actor,
+        subject=template,
+        message=N_("Import of %(source)s as %(version)s was asked for"),
+        source=facts.path.name,
+        version=version,
+    )
     publish("template", template.pk, "changed")
     return enqueue("template.import", actor=actor, subject=version, args={"source": facts.path.name})
 

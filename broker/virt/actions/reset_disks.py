@@ -35,7 +35,8 @@ def reset_disks(
             fix=N_("Make a new machine instead."),
             name=vm.name,
         )
-    wanted = version or present
+    # Locked against its deletion, which looks for machines under the same lock.
+    wanted = TemplateVersion.objects.select_for_update().get(pk=(version or present).pk)
     if wanted.template_id != present.template_id or not VERSION.is_(wanted.state, "usable"):
         raise Conflict(
             N_("%(version)s cannot be used for %(name)s."), fix=N_("Choose a ready version of its own template."),

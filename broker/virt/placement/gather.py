@@ -46,7 +46,8 @@ def hosts_of(cluster_id: UUID, *, besides: UUID | None = None) -> list[HostFacts
 
 
 def _storages(cluster_id: UUID) -> tuple[set[UUID], dict[UUID, set[UUID]]]:
-    shared, local = set(), defaultdict(set)
+    shared: set[UUID] = set()
+    local: dict[UUID, set[UUID]] = defaultdict(set)
     for storage_id, host_id in StorageDomain.objects.filter(cluster_id=cluster_id).values_list("pk", "host_id"):
         if host_id is None:
             shared.add(storage_id)
@@ -63,7 +64,7 @@ def _load(cluster_id: UUID, besides: UUID | None) -> dict[UUID, tuple[int, int]]
     rows = (
         VirtualMachine.objects.filter(cluster_id=cluster_id, host__isnull=False)
         .filter(running | due)
-        .exclude(pk=besides)
+        .exclude(pk__in=[besides] if besides else [])
         .values("host_id")
         .annotate(promised=Sum("memory_mib", filter=due), machines=Count("pk"))
     )

@@ -19,21 +19,14 @@ def gone(ctx: Context) -> bool:
 
 def remove_image(ctx: Context) -> None:
     version = version_of(ctx)
-    work.with_storage(
-        ctx,
-        host_for(version.storage),
-        version.storage,
-        lambda host, storage: host.delete_volume(storage, version.volume),
-    )
+    work.delete_volume(ctx, host_for(version.storage), version.storage, version.volume)
 
 
 def keep_if_whole(ctx: Context) -> None:
     """Ready again if the image is still there; else it stays marked, and deleting it again is all there is to do."""
     version = version_of(ctx)
-    there = work.with_storage(
-        ctx, host_for(version.storage), version.storage, lambda host, storage: host.volume(storage, version.volume)
-    )
-    if there is not None and ctx.args.get("was") == "ready":
+    there = work.has_volume(ctx, host_for(version.storage), version.storage, version.volume)
+    if there and ctx.args.get("was") == "ready":
         with ctx.write():
             VERSION.attempt(TemplateVersion.objects.filter(pk=version.pk), "keep")
 

@@ -64,12 +64,7 @@ def copy(ctx: Context) -> None:
 
 def remove_copy(ctx: Context) -> None:
     version = version_of(ctx)
-    work.with_storage(
-        ctx,
-        host_for(version.storage),
-        version.storage,
-        lambda host, storage: host.delete_volume(storage, version.volume),
-    )
+    work.delete_volume(ctx, host_for(version.storage), version.storage, version.volume)
 
 
 def make_ready(ctx: Context) -> None:

@@ -1,12 +1,14 @@
 """vm.create: choose a host, make the disk, write the definition, and start it if that was asked for."""
 
+from functools import partial
+
 from broker.core.errors import BerthError
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.jobs.context import Context
 from broker.jobs.plans import Plan, Step, register
 from broker.virt import specs, work
-from broker.virt.driver import HostConnection, StorageSpec
+from broker.virt.driver import HostConnection, Refused, StorageSpec, VolumeInfo
 from broker.virt.models import Disk, VirtualMachine
 from broker.virt.placement.gather import place
 from broker.virt.states import VM
@@ -32,17 +34,17 @@ def make_disk(ctx: Context) -> None:
     vm = work.machine(ctx)
     assert vm.template_version is not None
     image = specs.version_volume(vm.template_version)
-
-    def make(disk: Disk, host: HostConnection, storage: StorageSpec) -> None:
-        if vm.linked:
-            host.create_volume(storage, disk.volume, capacity=disk.size_bytes, backing=image)
-        else:
-            host.copy_volume(storage, disk.volume, source=image, progress=lambda share: ctx.progress(share))
-
     for disk in vm.disks.all():
-        work.with_storage(
-            ctx, work.host_of(vm), disk.storage, lambda host, storage, disk=disk: make(disk, host, storage)
-        )
+        work.with_storage(ctx, work.host_of(vm), disk.storage, partial(_make, ctx, disk, image, vm.linked))
+
+
+def _make(
+    ctx: Context, disk: Disk, image: VolumeInfo, linked: bool, host: HostConnection, storage: StorageSpec
+) -> None:
+    if linked:
+        host.create_volume(storage, disk.volume, capacity=disk.size_bytes, backing=image)
+    else:
+        host.copy_volume(storage, disk.volume, source=image, progress=ctx.progress)
 
 
 def remove_disk(ctx: Context) -> None:
@@ -50,13 +52,23 @@ def remove_disk(ctx: Context) -> None:
     if vm.host is None:
         return
     for disk in vm.disks.all():
-        work.with_storage(
-            ctx, vm.host, disk.storage, lambda host, storage, disk=disk: host.delete_volume(storage, disk.volume)
-        )
+        work.delete_volume(ctx, vm.host, disk.storage, disk.volume)
 
 
 def define(ctx: Context) -> None:
-    work.define(ctx, work.machine(ctx))
+    vm = work.machine(ctx)
+    try:
+        work.define(ctx, vm)
+    except Refused:
+        namesake = next((one for one in work.line(ctx, vm).observe() if one.name == vm.name), None)
+        if namesake is None or namesake.uuid == str(vm.pk):
+            raise
+        raise Refused(
+            N_("%(host)s has a machine called %(name)s already that Berth did not make."),
+            fix=N_("Choose another name, or rename that machine on the host."),
+            host=vm.host,
+            name=vm.name,
+        ) from None
 
 
 def undefine(ctx: Context) -> None:

@@ -49,9 +49,7 @@ def remove_disks(ctx: Context) -> None:
     if vm.host is None:
         return
     for disk in vm.disks.all():
-        work.with_storage(
-            ctx, vm.host, disk.storage, lambda host, storage, disk=disk: host.delete_volume(storage, disk.volume)
-        )
+        work.delete_volume(ctx, vm.host, disk.storage, disk.volume)
 
 
 def mark_broken(ctx: Context) -> None:

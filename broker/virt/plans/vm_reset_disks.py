@@ -4,6 +4,7 @@ args: `swap`, one entry per disk with the old and the new volume, fixed when the
 doing a step again names the same files; `version`, on whose image the new overlays lie; `start`.
 """
 
+from functools import partial
 from typing import Any
 
 from broker.core.errors import BerthError
@@ -27,11 +28,12 @@ def make_new(ctx: Context) -> None:
     version = TemplateVersion.objects.select_related("storage").get(pk=ctx.args["version"])
     image = specs.version_volume(version)
 
-    def make(host: HostConnection, storage: StorageSpec, swap: dict[str, Any]) -> VolumeInfo:
-        return host.create_volume(storage, swap["new"], capacity=swap["size"], backing=image)
-
     for swap, storage in _swaps(ctx):
-        work.with_storage(ctx, work.host_of(vm), storage, lambda host, spec, swap=swap: make(host, spec, swap))
+        work.with_storage(ctx, work.host_of(vm), storage, partial(_make, swap, image))
+
+
+def _make(swap: dict[str, Any], image: VolumeInfo, host: HostConnection, storage: StorageSpec) -> None:
+    host.create_volume(storage, swap["new"], capacity=swap["size"], backing=image)
 
 
 def remove_new(ctx: Context) -> None:
@@ -40,7 +42,7 @@ def remove_new(ctx: Context) -> None:
     used = {disk.volume for disk in vm.disks.all()}
     for swap, storage in _swaps(ctx):
         if swap["new"] not in used:
-            _delete(ctx, vm, storage, swap["new"])
+            work.delete_volume(ctx, work.host_of(vm), storage, swap["new"])
 
 
 def swap_in(ctx: Context) -> None:
@@ -51,9 +53,8 @@ def swap_in(ctx: Context) -> None:
 def swap_back(ctx: Context) -> None:
     """Back to the old disks, as long as they are all there."""
     vm = work.machine(ctx)
-    host = work.host_of(vm)
     for swap, storage in _swaps(ctx):
-        if work.with_storage(ctx, host, storage, lambda line, spec, swap=swap: line.volume(spec, swap["old"])) is None:
+        if not work.has_volume(ctx, work.host_of(vm), storage, swap["old"]):
             return
     _point_to(ctx, "old", 0, ctx.args["was_version"])
     work.define(ctx, work.machine(ctx))
@@ -76,7 +77,7 @@ def remove_old(ctx: Context) -> None:
     vm = work.machine(ctx)
     for swap, storage in _swaps(ctx):
         try:
-            _delete(ctx, vm, storage, swap["old"])
+            work.delete_volume(ctx, work.host_of(vm), storage, swap["old"])
         except DriverError as error:
             if error.retry and (tries := ctx.args.get("tries", 0)) < REMOVE_TRIES:
                 ctx.save(tries=tries + 1)
@@ -108,10 +109,6 @@ def start(ctx: Context) -> None:
         work.tell(ctx, vm, "vm.not-started", message, severity="warning", cause=error)
         return
     work.tell(ctx, vm, "vm.started", N_("%(name)s was started on %(host)s"), host=vm.host)
-
-
-def _delete(ctx: Context, vm: VirtualMachine, storage: StorageDomain, volume: str) -> None:
-    work.with_storage(ctx, work.host_of(vm), storage, lambda host, spec: host.delete_volume(spec, volume))
 
 
 def _swaps(ctx: Context) -> list[tuple[dict[str, Any], StorageDomain]]:

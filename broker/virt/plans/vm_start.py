@@ -39,7 +39,8 @@ def prepare(ctx: Context) -> None:
     vm = work.machine(ctx)
     if vm.power_state == PowerState.SUSPENDED and work.observe(ctx, vm).power is PowerState.SUSPENDED:
         return
-    if left := Host.objects.filter(pk=ctx.args.get("left") or None).first():
+    left = Host.objects.filter(pk=ctx.args["left"]).first() if ctx.args.get("left") else None
+    if left is not None:
         _leave(ctx, vm, left)
     for disk in vm.disks.all():
         work.with_storage(ctx, work.host_of(vm), disk.storage, lambda host, storage: None)

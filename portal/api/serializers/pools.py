@@ -27,7 +27,7 @@ class PoolSerializer(serializers.ModelSerializer):
         fields = (
             "id", "name", "title", "description", "cluster", "template", "version", "storage", "network", "kind",
             "stateful", "size", "prestarted", "max_per_user", "name_pattern", "state", "desktops", "free", "assigned",
-            "alert", "created_at",
+            "alert", "revision", "created_at",
         )  # fmt: skip
 
     @extend_schema_field(CauseSerializer(allow_null=True))
@@ -62,3 +62,11 @@ class EntitlementSerializer(serializers.ModelSerializer):
     class Meta:
         model = Grant
         fields = ("id", "user", "group", "role", "created_at")
+
+
+class AllocationSerializer(serializers.Serializer):
+    """`state` "ready": connect now; "starting": `job` brings it up."""
+
+    state = serializers.ChoiceField(choices=["ready", "starting"])
+    desktop = RefSerializer()
+    job = serializers.UUIDField(source="job.pk", allow_null=True, default=None)

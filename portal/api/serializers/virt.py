@@ -44,10 +44,11 @@ class HostSerializer(serializers.ModelSerializer):
 
 class StorageDomainSerializer(serializers.ModelSerializer):
     cluster = RefSerializer()
+    host = RefSerializer(allow_null=True)
 
     class Meta:
         model = StorageDomain
-        fields = ("id", "name", "cluster", "kind", "path", "capacity_bytes", "available_bytes", "observed_at")
+        fields = ("id", "name", "cluster", "host", "kind", "path", "capacity_bytes", "available_bytes", "observed_at")
 
 
 class NetworkSerializer(serializers.ModelSerializer):

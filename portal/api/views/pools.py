@@ -6,16 +6,74 @@ from uuid import UUID
 
 from django.db.models import Count, Q, QuerySet
 from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
 
-from broker.access.require import visible_to
+from broker.access.models import Grant
+from broker.access.require import find, may, require, visible_to
+from broker.directories.models import Group, User
 from broker.virt.driver import PowerState
-from broker.virt.models import VirtualMachine
+from broker.virt.models import Network, StorageDomain, TemplateVersion, VirtualMachine, VmTemplate
+from pools.actions.allocate import allocate
+from pools.actions.assign import assign
+from pools.actions.create_pool import create_pool
+from pools.actions.delete_pool import delete_pool
+from pools.actions.disentitle import disentitle
+from pools.actions.edit_pool import edit_pool
+from pools.actions.entitle import entitle
+from pools.actions.mend_desktop import mend_desktop
+from pools.actions.release import release
+from pools.actions.reset_desktop import reset_desktop
+from pools.actions.retire_desktop import retire_desktop
 from pools.models import Desktop, Pool
 from pools.states import DESKTOP, DesktopState, PoolState
 from portal.api.active import with_active_job
-from portal.api.base import Listed, Read, Resource
+from portal.api.base import Listed, Read, Resource, verb
+from portal.api.fields import Id, Input, LongTextField, NameField, Switch, TextField, WholeNumber
 from portal.api.queries import Search, choices
-from portal.api.serializers.pools import DesktopSerializer, PoolSerializer
+from portal.api.serializers.pools import AllocationSerializer, DesktopSerializer, EntitlementSerializer, PoolSerializer
+
+
+class PoolShape(Input):
+    title = TextField(required=False, allow_blank=True)
+    description = LongTextField(required=False, allow_blank=True)
+    kind = serializers.ChoiceField(choices=Pool.Kind.values, required=False)
+    stateful = Switch(required=False)
+    size = WholeNumber(required=False, min_value=0, max_value=5000)
+    prestarted = WholeNumber(required=False, min_value=0, max_value=5000)
+    max_per_user = WholeNumber(required=False, min_value=1, max_value=100)
+    name_pattern = TextField(max_length=48, required=False, allow_blank=True)
+    version = Id(required=False, allow_null=True, help_text="null: always the newest ready version.")
+
+
+class NewPool(PoolShape):
+    name = NameField(max_length=40)
+    template = Id()
+    storage = Id()
+    network = Id(required=False, allow_null=True)
+
+
+class ChangedPool(PoolShape):
+    revision = WholeNumber(
+        required=False, min_value=0, max_value=2**31 - 1, help_text="The one you saw: refuses to overwrite a newer edit."
+    )
+
+
+class EndOfPool(Input):
+    force = Switch(required=False, help_text="Take desktops away from who has them.")
+
+
+class Person(Input):
+    user = Id()
+
+
+class PersonOrGroup(Input):
+    """Exactly one of the two."""
+
+    user = Id(required=False, allow_null=True)
+    group = Id(required=False, allow_null=True)
 
 
 class PoolFilter(filters.FilterSet):
@@ -41,6 +99,44 @@ class Pools(Listed, Read, Resource):
             free_count=Count("desktops", filter=Q(desktops__state=DesktopState.FREE)),
             assigned_count=Count("desktops", filter=Q(desktops__state=DesktopState.ASSIGNED)),
         )
+
+    @extend_schema(request=NewPool, responses={201: PoolSerializer})
+    def create(self, request: Request) -> Response:
+        """Make a pool; its desktops are made afterwards, some at a time."""
+        given = self._objects(self.input(NewPool))
+        return self.shown(create_pool(actor=self.actor, **given), status=201)
+
+    @extend_schema(request=ChangedPool, responses=PoolSerializer)
+    def partial_update(self, request: Request, pk: Any) -> Response:
+        """Change a pool. Desktops in use are not touched."""
+        given = self._objects(self.input(ChangedPool))
+        return self.shown(edit_pool(actor=self.actor, pool=self.find(), **given))
+
+    @extend_schema(responses={202: PoolSerializer})
+    def destroy(self, request: Request, pk: Any) -> Response:
+        """Remove a pool in which nobody has a desktop; it goes with its last desktop."""
+        self.nothing()
+        return self.shown(delete_pool(actor=self.actor, pool=self.find()), status=202)
+
+    @verb("delete", takes=EndOfPool, gives=PoolSerializer, status=202)
+    def delete_with(self, request: Request, pk: Any) -> Response:
+        """Remove a pool, with `force` also from those who have a desktop of it."""
+        return self.shown(delete_pool(actor=self.actor, pool=self.find(), **self.input(EndOfPool)), status=202)
+
+    @verb("take", gives=AllocationSerializer)
+    def take(self, request: Request, pk: Any) -> Response:
+        """Get a desktop: one that runs at once, else one that is being started."""
+        self.nothing()
+        return Response(AllocationSerializer(allocate(actor=self.actor, pool=self.find())).data)
+
+    def _objects(self, given: dict[str, Any]) -> dict[str, Any]:
+        kinds = {"template": VmTemplate, "storage": StorageDomain, "network": Network}
+        for name, model in kinds.items():
+            if given.get(name):
+                given[name] = find(self.actor, model, given[name])
+        if given.get("version"):
+            given["version"] = find(self.actor, TemplateVersion, given["version"], "template.view")
+        return given
 
     def managed(self) -> set[UUID]:
         """The pools whose alerts the actor is told."""
@@ -77,3 +173,72 @@ class Desktops(Listed, Read, Resource):
 
     def visible(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         return rows.filter(vm__in=visible_to(self.actor, VirtualMachine, "vm.view"))
+
+    @verb("assign", takes=Person, gives=DesktopSerializer)
+    def assign(self, request: Request, pk: Any) -> Response:
+        """Give the free desktop to somebody."""
+        user = find(self.actor, User, self.input(Person)["user"])
+        return self.shown(assign(actor=self.actor, desktop=self.find(), user=user))
+
+    @verb("release", gives=DesktopSerializer)
+    def release(self, request: Request, pk: Any) -> Response:
+        """Give it back; what was left on a stateless one is removed."""
+        self.nothing()
+        return self.shown(release(actor=self.actor, desktop=self.find()))
+
+    @verb("reset", gives=DesktopSerializer)
+    def reset(self, request: Request, pk: Any) -> Response:
+        """Bring a free or broken one back to its template."""
+        self.nothing()
+        return self.shown(reset_desktop(actor=self.actor, desktop=self.find()))
+
+    @verb("mend", gives=DesktopSerializer)
+    def mend(self, request: Request, pk: Any) -> Response:
+        """Let a broken one be handed out again as it is."""
+        self.nothing()
+        return self.shown(mend_desktop(actor=self.actor, desktop=self.find()))
+
+    @verb("retire", gives=DesktopSerializer, status=202)
+    def retire(self, request: Request, pk: Any) -> Response:
+        """Have it deleted; the pool makes another."""
+        self.nothing()
+        return self.shown(retire_desktop(actor=self.actor, desktop=self.find()), status=202)
+
+class Entitlements(Listed, Resource):
+    """Who may take desktops of a pool."""
+
+    serializer_class = EntitlementSerializer
+    ordering = ("created_at",)
+    ordering_fields = ("created_at",)
+
+    def rows(self) -> QuerySet[Grant]:
+        return Grant.objects.filter(object_kind="pool").select_related("user", "group", "role")
+
+    def visible(self, rows: QuerySet[Grant]) -> QuerySet[Grant]:
+        pool = self._pool()
+        if not may(self.actor, "system.view"):
+            require(self.actor, "pool.manage", pool)
+        return rows.filter(object_id=pool.pk)
+
+    def _pool(self) -> Pool:
+        return find(self.actor, Pool, self.kwargs["pool_pk"])
+
+    def list(self, request: Request, pool_pk: Any) -> Response:  # type: ignore[override]
+        """The roles given on this pool; those of the whole system are not among them."""
+        return super().list(request)
+
+    @extend_schema(request=PersonOrGroup, responses={201: EntitlementSerializer})
+    def create(self, request: Request, pool_pk: Any) -> Response:
+        """Let a user or a group take desktops."""
+        pool, given = self._pool(), self.input(PersonOrGroup)
+        user = find(self.actor, User, given["user"]) if given.get("user") else None
+        group = find(self.actor, Group, given["group"]) if given.get("group") else None
+        return self.shown(entitle(actor=self.actor, pool=pool, user=user, group=group), status=201)
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, pool_pk: Any, pk: Any) -> Response:
+        """Take the entitlement back. A desktop somebody has stays theirs."""
+        self.nothing()
+        row = self.find()
+        disentitle(actor=self.actor, pool=self._pool(), user=row.user, group=row.group)
+        return Response(status=204)

@@ -4,12 +4,34 @@ from typing import Any
 
 from django.db.models import Count, Q, QuerySet
 from django_filters import rest_framework as filters
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
 
+from broker.access.require import find
+from broker.virt.actions.activate_host import activate_host
+from broker.virt.actions.create_cluster import create_cluster
+from broker.virt.actions.create_host import create_host
+from broker.virt.actions.create_network import create_network
+from broker.virt.actions.create_storage import create_storage
+from broker.virt.actions.create_template import create_template
+from broker.virt.actions.delete_cluster import delete_cluster
+from broker.virt.actions.delete_host import delete_host
+from broker.virt.actions.delete_network import delete_network
+from broker.virt.actions.delete_storage import delete_storage
+from broker.virt.actions.delete_template import delete_template
+from broker.virt.actions.delete_template_version import delete_template_version
+from broker.virt.actions.edit_template import edit_template
+from broker.virt.actions.import_template_version import import_template_version
+from broker.virt.actions.maintain_host import maintain_host
 from broker.virt.driver import PowerState
 from broker.virt.models import Cluster, Host, Network, StorageDomain, TemplateVersion, VmTemplate
 from broker.virt.states import HostState, VersionState
-from portal.api.base import Listed, Read, Resource
+from portal.api.base import Listed, Read, Resource, job_verb, verb
+from portal.api.fields import Id, Input, LongTextField, NameField, TextField, WholeNumber
 from portal.api.queries import Search, choices
+from portal.api.serializers.jobs import JobSerializer
 from portal.api.serializers.virt import (
     ClusterSerializer,
     HostSerializer,
@@ -25,6 +47,11 @@ class InCluster(filters.FilterSet):
     search = Search("name")
 
 
+class NewCluster(Input):
+    name = NameField()
+    description = LongTextField(required=False, allow_blank=True)
+
+
 class Clusters(Listed, Read, Resource):
     """Hosts among which machines are placed, with what they share."""
 
@@ -32,6 +59,25 @@ class Clusters(Listed, Read, Resource):
 
     def rows(self) -> QuerySet[Cluster]:
         return Cluster.objects.all()
+
+    @extend_schema(request=NewCluster, responses={201: ClusterSerializer})
+    def create(self, request: Request) -> Response:
+        """Make a cluster."""
+        return self.shown(create_cluster(actor=self.actor, **self.input(NewCluster)), status=201)
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, pk: Any) -> Response:
+        """Remove a cluster in which nothing is left."""
+        self.nothing()
+        delete_cluster(actor=self.actor, cluster=self.find())
+        return Response(status=204)
+
+
+class NewHost(Input):
+    cluster = Id()
+    name = NameField()
+    driver = serializers.SlugField(max_length=32, required=False)
+    uri = TextField(max_length=255, required=False)
 
 
 class HostFilter(InCluster):
@@ -49,6 +95,39 @@ class Hosts(Listed, Read, Resource):
         running = Count("vms", filter=Q(vms__power_state=PowerState.RUNNING))
         return Host.objects.select_related("cluster").annotate(vms_running=running)
 
+    @extend_schema(request=NewHost, responses={201: HostSerializer})
+    def create(self, request: Request) -> Response:
+        """Add a host; the monitor connects to it at once."""
+        given = self.input(NewHost)
+        given["cluster"] = find(self.actor, Cluster, given["cluster"])
+        return self.shown(create_host(actor=self.actor, **given), status=201)
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, pk: Any) -> Response:
+        """Forget a host in maintenance on which nothing of ours is left."""
+        self.nothing()
+        delete_host(actor=self.actor, host=self.find())
+        return Response(status=204)
+
+    @verb("maintain", gives=HostSerializer)
+    def maintain(self, request: Request, pk: Any) -> Response:
+        """Start no machine on it any more; those that run go on."""
+        self.nothing()
+        return self.shown(maintain_host(actor=self.actor, host=self.find()))
+
+    @verb("activate", gives=HostSerializer)
+    def activate(self, request: Request, pk: Any) -> Response:
+        """Let machines be started on it again."""
+        self.nothing()
+        return self.shown(activate_host(actor=self.actor, host=self.find()))
+
+
+class NewStorage(Input):
+    cluster = Id()
+    name = NameField()
+    path = TextField(max_length=255)
+    host = Id(required=False, allow_null=True, help_text="The only host that has the directory; none: all see the same.")
+
 
 class StorageDomains(Listed, Read, Resource):
     """Where disks live."""
@@ -58,7 +137,30 @@ class StorageDomains(Listed, Read, Resource):
     ordering_fields = ("name", "available_bytes")
 
     def rows(self) -> QuerySet[StorageDomain]:
-        return StorageDomain.objects.select_related("cluster")
+        return StorageDomain.objects.select_related("cluster", "host")
+
+    @extend_schema(request=NewStorage, responses={201: StorageDomainSerializer})
+    def create(self, request: Request) -> Response:
+        """Make a storage domain of a directory."""
+        given = self.input(NewStorage)
+        given["cluster"] = find(self.actor, Cluster, given["cluster"])
+        given["host"] = find(self.actor, Host, given["host"]) if given.get("host") else None
+        return self.shown(create_storage(actor=self.actor, **given), status=201)
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, pk: Any) -> Response:
+        """Forget a storage domain that nothing uses; its files stay."""
+        self.nothing()
+        delete_storage(actor=self.actor, storage=self.find())
+        return Response(status=204)
+
+
+class NewNetwork(Input):
+    cluster = Id()
+    name = NameField()
+    kind = serializers.ChoiceField(choices=Network.Kind.values, required=False)
+    subnet = TextField(max_length=43, required=False, allow_blank=True)
+    bridge = TextField(max_length=15, required=False, allow_blank=True)
 
 
 class Networks(Listed, Read, Resource):
@@ -70,6 +172,44 @@ class Networks(Listed, Read, Resource):
     def rows(self) -> QuerySet[Network]:
         return Network.objects.select_related("cluster")
 
+    @extend_schema(request=NewNetwork, responses={201: NetworkSerializer})
+    def create(self, request: Request) -> Response:
+        """Make a network."""
+        given = self.input(NewNetwork)
+        given["cluster"] = find(self.actor, Cluster, given["cluster"])
+        return self.shown(create_network(actor=self.actor, **given), status=201)
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, pk: Any) -> Response:
+        """Remove a network that nothing uses."""
+        self.nothing()
+        delete_network(actor=self.actor, network=self.find())
+        return Response(status=204)
+
+
+class NewTemplate(Input):
+    cluster = Id()
+    name = NameField()
+    description = LongTextField(required=False, allow_blank=True)
+    os_name = TextField(max_length=64, required=False, allow_blank=True)
+
+
+class ChangedTemplate(Input):
+    description = LongTextField(required=False, allow_blank=True)
+    os_name = TextField(max_length=64, required=False, allow_blank=True)
+
+
+class NewVersion(Input):
+    storage = Id()
+    source = TextField(max_length=255, help_text="The name of an image in the import directory.")
+    vcpus = WholeNumber(required=False, min_value=1, max_value=512)
+    memory_mib = WholeNumber(required=False, min_value=1, max_value=2**31 - 1)
+    machine = serializers.ChoiceField(choices=["q35", "pc"], required=False)
+    graphics = serializers.ListField(
+        child=serializers.ChoiceField(choices=["vnc", "spice"]), required=False, min_length=1, max_length=2
+    )
+    notes = LongTextField(required=False, allow_blank=True)
+
 
 class Templates(Listed, Read, Resource):
     """What machines are made from."""
@@ -79,6 +219,32 @@ class Templates(Listed, Read, Resource):
 
     def rows(self) -> QuerySet[VmTemplate]:
         return VmTemplate.objects.select_related("cluster").annotate(version_count=Count("versions"))
+
+    @extend_schema(request=NewTemplate, responses={201: TemplateSerializer})
+    def create(self, request: Request) -> Response:
+        """Make a template; it has no version yet."""
+        given = self.input(NewTemplate)
+        given["cluster"] = find(self.actor, Cluster, given["cluster"])
+        return self.shown(create_template(actor=self.actor, **given), status=201)
+
+    @extend_schema(request=ChangedTemplate, responses=TemplateSerializer)
+    def partial_update(self, request: Request, pk: Any) -> Response:
+        """Change how a template is described."""
+        return self.shown(edit_template(actor=self.actor, template=self.find(), **self.input(ChangedTemplate)))
+
+    @extend_schema(responses={202: JobSerializer(many=True)})
+    def destroy(self, request: Request, pk: Any) -> Response:
+        """Remove a template that nothing uses, with the images of its versions: one job each."""
+        self.nothing()
+        jobs = delete_template(actor=self.actor, template=self.find())
+        return Response(JobSerializer(jobs, many=True, context=self.get_serializer_context()).data, status=202)
+
+    @job_verb("import-version", takes=NewVersion)
+    def import_version(self, request: Request, pk: Any) -> Response:
+        """Make a version from an image; the job's subject is the version."""
+        given = self.input(NewVersion)
+        given["storage"] = find(self.actor, StorageDomain, given["storage"])
+        return self.accepted(import_template_version(actor=self.actor, template=self.find(), **given))
 
 
 class VersionFilter(filters.FilterSet):
@@ -91,8 +257,15 @@ class TemplateVersions(Listed, Read, Resource):
 
     serializer_class = TemplateVersionSerializer
     filterset_class = VersionFilter
+    verb = "template.view"
     ordering = ("template__name", "-number")
     ordering_fields = ("number", "created_at", "state")
 
     def rows(self) -> QuerySet[Any]:
         return TemplateVersion.objects.select_related("template", "storage")
+
+    @extend_schema(responses={202: JobSerializer})
+    def destroy(self, request: Request, pk: Any) -> Response:
+        """Remove a version that no machine or pool needs, with its image."""
+        self.nothing()
+        return self.accepted(delete_template_version(actor=self.actor, version=self.find()))

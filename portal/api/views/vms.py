@@ -106,7 +106,7 @@ class Vms(Listed, Read, Resource):
     def create(self, request: Request) -> Response:
         """Make a machine from a template version; the job's subject is the machine."""
         given = self.input(NewVm)
-        given["version"] = find(self.actor, TemplateVersion, given["version"], "template-version.view")
+        given["version"] = find(self.actor, TemplateVersion, given["version"], "template.view")
         for name, model in (("storage", StorageDomain), ("network", Network)):
             given[name] = find(self.actor, model, given[name]) if given.get(name) else None
         return self.accepted(create_vm(actor=self.actor, **given))
@@ -172,7 +172,7 @@ class Vms(Listed, Read, Resource):
         """Give it fresh disks from its template; everything on the present ones is lost."""
         given = self.input(FreshDisks)
         if given.get("version"):
-            given["version"] = find(self.actor, TemplateVersion, given["version"], "template-version.view")
+            given["version"] = find(self.actor, TemplateVersion, given["version"], "template.view")
         return self.accepted(reset_disks(actor=self.actor, vm=self.find(), **given))
 
     @verb("console-ticket", takes=Console, gives=TicketSerializer)

@@ -1,5 +1,6 @@
 """manage.py serve: everything on one machine, at one address, with no other server than libvirtd."""
 
+import os
 import sys
 from argparse import ArgumentParser
 from typing import Any
@@ -19,15 +20,19 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--setup-demo", action="store_true", help="first make a demo: host, image, pool and users")
         parser.add_argument("--image", default="desktop", choices=["desktop", "tiny"], help="which demo image to build")
+        parser.add_argument("--host-uri", default="", help="the demo's host, if it is not this computer's own libvirtd")
         parser.add_argument("--no-libvirtd", action="store_true", help="do not start libvirtd; hosts are elsewhere")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            self._serve(demo=options["setup_demo"], image=options["image"], own_libvirtd=not options["no_libvirtd"])
+            self._serve(
+                demo=options["setup_demo"], image=options["image"], uri=options["host_uri"] or "qemu:///system",
+                own_libvirtd=not (options["no_libvirtd"] or options["host_uri"]),
+            )  # fmt: skip
         except BerthError as error:
             raise CommandError(f"{error.message} {error.fix}") from error
 
-    def _serve(self, *, demo: bool, image: str, own_libvirtd: bool) -> None:
+    def _serve(self, *, demo: bool, image: str, uri: str, own_libvirtd: bool) -> None:
         if not settings.EMBEDDED:
             self.stderr.write("BERTH_BROKER_URL is set: other workers may share the work with this process.")
         from portal.demo.setup import Demo, has_work
@@ -46,7 +51,7 @@ class Command(BaseCommand):
         try:
             if libvirtd:
                 tell.step("Starting libvirtd" if libvirtd.ensure() else "libvirtd is running")
-            setup = Demo(tell, image) if demo else None
+            setup = Demo(tell, image, uri) if demo else None
             if setup and first_time:
                 setup.build_image()
             from portal.processes.together import serve
@@ -56,14 +61,20 @@ class Command(BaseCommand):
             if libvirtd:
                 libvirtd.stop()
         tell.step("Stopped. Running machines were left as they are.")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # A thread that waits for a dead host would keep the interpreter from ending; its job goes on at the next start.
+        os._exit(0)
 
     def _prepare(self, tell: Any) -> None:
-        from portal.processes.database import pending
+        from portal.processes import pages
+        from portal.processes.database import pending, protect
 
+        protect()
         if pending():
             tell.step("Preparing the database")
             call_command("migrate", verbosity=0, interactive=False)
-        if not settings.DEBUG:
+        if not settings.DEBUG and pages.stale():
             tell.step("Preparing pages")
-            call_command("collectstatic", verbosity=0, interactive=False)
+            pages.collect()
         sys.stdout.flush()

@@ -13,11 +13,10 @@ from broker.connections.vv import MEDIA_TYPE, viewer_file
 from broker.core.errors import BerthError, Invalid
 from broker.core.text import gettext_noop as N_
 from broker.virt.models import VirtualMachine
-
-from ..base import Deed, SignedIn, is_htmx
-from ..console_page import console_page
-from ..machines import for_lists
-from ..parts import error_sentences
+from portal.web.base import Deed, SignedIn, is_htmx
+from portal.web.console_page import console_page
+from portal.web.machines import for_lists
+from portal.web.parts import error_sentences
 
 SOCKET = "/console/ws"
 LONGEST_BODY = 4096
@@ -41,8 +40,8 @@ class Ticket(SignedIn):
 
     def post(self, request: HttpRequest, pk: Any) -> HttpResponse:
         try:
-            wanted = _body(request)
             vm = find(self.actor, VirtualMachine, pk)
+            wanted = _body(request)
             issued = issue_ticket(
                 actor=self.actor, vm=vm, kind=wanted.get("kind", "vnc"), view_only=bool(wanted.get("view_only"))
             )

@@ -4,7 +4,8 @@ from typing import Any
 
 from django.db.models import Count, Q
 from django.urls import reverse
-from django.utils.translation import gettext as _, ngettext
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from broker.access.require import visible_to
 from broker.connections.queries import visible_sessions
@@ -14,9 +15,8 @@ from broker.jobs.states import ACTIVE
 from broker.virt.models import Host, VirtualMachine
 from pools.models import Pool
 from portal.templatetags.berth import share
-
-from ..base import Page
-from ..parts import RECENT, Figure, Notice, happening, progress_of, stored_sentences
+from portal.web.base import Page
+from portal.web.parts import RECENT, Figure, Notice, happening, progress_of, stored_sentences
 
 MOST_SHOWN = 12
 
@@ -27,14 +27,21 @@ class Dashboard(Page):
     def content(self) -> dict[str, Any]:
         hosts = list(visible_to(self.actor, Host)[:MOST_SHOWN])
         pools = list(
-            visible_to(self.actor, Pool).annotate(assigned=Count("desktops", filter=Q(desktops__state="assigned")))[:MOST_SHOWN]
+            visible_to(self.actor, Pool).annotate(assigned=Count("desktops", filter=Q(desktops__state="assigned")))[
+                :MOST_SHOWN
+            ]
         )
         jobs = list(visible_to(self.actor, Job).filter(state__in=ACTIVE)[:MOST_SHOWN])
         return {
             "figures": self._figures(hosts),
             "notices": _notices(hosts, pools),
             "pools": [
-                {"url": reverse("portal:pool", args=[pool.pk]), "title": str(pool), "assigned": pool.assigned, "size": pool.size}
+                {
+                    "url": reverse("portal:pool", args=[pool.pk]),
+                    "title": str(pool),
+                    "assigned": pool.assigned,
+                    "size": pool.size,
+                }
                 for pool in pools
             ],
             "hosts": [
@@ -58,7 +65,9 @@ class Dashboard(Page):
         jobs = visible_to(self.actor, Job).filter(state__in=ACTIVE).count()
         up = sum(not host.error and host.state == "active" for host in hosts)
         return [
-            Figure(_("Machines"), vms["all"], _("%(count)d running") % {"count": vms["running"]}, reverse("portal:vms")),
+            Figure(
+                _("Machines"), vms["all"], _("%(count)d running") % {"count": vms["running"]}, reverse("portal:vms")
+            ),
             Figure(_("Open consoles"), sessions, _("people at a screen now")),
             Figure(
                 _("Hosts up"),

@@ -4,16 +4,17 @@ from typing import Any
 
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.translation import gettext as _, gettext_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from broker.access.require import find
-from broker.virt.models import VirtualMachine
-from pools.actions import release_desktop, take_desktop
+from pools.actions.allocate import allocate
+from pools.actions.release import release
 from pools.models import Pool
-
-from ..base import Deed, Page, done, is_htmx
-from ..cards import Card, cards_for
-from ..listing import search_text
+from pools.queries import find_desktop
+from portal.web.base import Deed, Page, done, is_htmx
+from portal.web.cards import Card, cards_for
+from portal.web.listing import search_text
 
 SHOWS = (("all", gettext_lazy("All")), ("running", gettext_lazy("Running")), ("off", gettext_lazy("Off")))
 
@@ -47,8 +48,8 @@ class Take(Deed):
 
     def do(self, pk: Any) -> HttpResponse:
         pool = find(self.actor, Pool, pk)
-        desktop = take_desktop(actor=self.actor, pool=pool)
-        console = reverse("portal:console", args=[desktop.pk])
+        allocation = allocate(actor=self.actor, pool=pool)
+        console = reverse("portal:console", args=[allocation.desktop.pk])
         if is_htmx(self.request):
             return HttpResponse(status=204, headers={"HX-Redirect": console})
         return HttpResponseRedirect(console)
@@ -58,6 +59,5 @@ class Release(Deed):
     """Give a desktop back to its pool."""
 
     def do(self, pk: Any) -> HttpResponse:
-        vm = find(self.actor, VirtualMachine, pk)
-        release_desktop(actor=self.actor, desktop=vm.desktop)
+        release(actor=self.actor, desktop=find_desktop(self.actor, pk))
         return done(self.request, _("The desktop was given back."), to=reverse("portal:home"), leave=True)

@@ -11,8 +11,7 @@ from django.template import loader
 
 from broker.access.actor import Actor
 from broker.core.errors import BerthError
-
-from ..straight import straight_way
+from portal.web.straight import straight_way
 
 
 class SignIn(LoginView):

@@ -3,18 +3,24 @@
 from typing import Any
 
 from django.db.models import Count, Q
+from django.http import HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from broker.access.require import find, visible_to
+from broker.access.require import find, may, visible_to
+from broker.core.errors import Missing
+from broker.core.text import gettext_noop as N_
+from broker.virt.actions.activate_host import activate_host
+from broker.virt.actions.maintain_host import maintain_host
 from broker.virt.models import ForeignMachine, Host, VirtualMachine
 from portal.templatetags.berth import bytesize, share
+from portal.web import words
+from portal.web.base import Deed, Page, done
+from portal.web.listing import Column, Filter, Listing
+from portal.web.parts import Action, Cell, Notice, Pair, Related, Row, recent_events
+from portal.web.words import Mark
 
-from .. import words
-from ..base import Page
-from ..listing import Column, Filter, Listing
-from ..parts import Cell, Notice, Pair, Related, Row, recent_events
-from ..words import Mark
 from .inventory import MOST_RELATED, machines_on
 
 
@@ -77,6 +83,7 @@ class HostOne(Page):
             "title": host.name,
             "mark": host_mark(host),
             "under": host.hostname,
+            "actions": _actions(host) if may(self.actor, "host.manage", host) else [],
             "back_url": reverse("portal:hosts"),
             "back_label": _("Hosts"),
             "live_kinds": f"host:{host.pk} vm",
@@ -95,6 +102,34 @@ class HostOne(Page):
             "relateds": [machines_on(machines), _foreign(host)],
             "events": recent_events("host", host.pk),
         }
+
+
+class HostDeed(Deed):
+    """Put a host into maintenance, or back into use."""
+
+    VERBS = {
+        "maintain": (maintain_host, gettext_lazy("No machine is started on this host any more; those that run go on.")),
+        "activate": (activate_host, gettext_lazy("Machines can be started on this host again.")),
+    }
+
+    def do(self, pk: Any, verb: str) -> HttpResponse:
+        host = find(self.actor, Host, pk)
+        if verb not in self.VERBS:
+            raise Missing(N_("There is no such action."), fix=N_("Go back and choose another."))
+        action, told = self.VERBS[verb]
+        action(actor=self.actor, host=host)
+        return done(self.request, told)
+
+
+def _actions(host: Host) -> list[Action]:
+    if host.state == "active":
+        text = _("No machine is started on it any more; those that run go on.")
+        return [Action(_("Maintenance"), _deed(host, "maintain"), "settings", confirm=text)]
+    return [Action(_("Back into use"), _deed(host, "activate"), "player-play")]
+
+
+def _deed(host: Host, verb: str) -> str:
+    return reverse("portal:host-deed", args=[host.pk, verb])
 
 
 def host_mark(host: Host) -> Mark:
@@ -117,7 +152,9 @@ def _memory(host: Host) -> int:
 
 
 def _emulation(names: str, reason: str = "") -> Notice:
-    text = _("KVM does not work on %(names)s: guests are emulated in software and are many times slower.") % {"names": names}
+    text = _("KVM does not work on %(names)s: guests are emulated in software and are many times slower.") % {
+        "names": names
+    }
     fix = _("Switch on virtualization in the firmware, or nested virtualization if this is a virtual machine itself.")
     return Notice(text, f"{reason} {fix}".strip())
 

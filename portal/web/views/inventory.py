@@ -4,16 +4,16 @@ from typing import Any
 
 from django.db.models import Count
 from django.urls import reverse
-from django.utils.translation import gettext as _, gettext_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from broker.access.require import find, visible_to
 from broker.virt.models import Network, StorageDomain, TemplateVersion, VirtualMachine, VmTemplate
 from portal.templatetags.berth import bytesize, mib, share
-
-from .. import words
-from ..base import Page
-from ..listing import Column, Listing
-from ..parts import Cell, Pair, Related, Row, recent_events
+from portal.web import words
+from portal.web.base import Page
+from portal.web.listing import Column, Listing
+from portal.web.parts import Cell, Pair, Related, Row, recent_events
 
 MOST_RELATED = 100
 

@@ -13,11 +13,10 @@ from broker.virt import screens
 from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.models import VirtualMachine
 from portal.context import holds
-
-from ..base import Deed, Page, SignedIn, done
-from ..machine_page import machine_page
-from ..machines import for_lists
-from ..verbs import POWER
+from portal.web.base import Deed, Page, SignedIn, done
+from portal.web.machine_page import machine_page
+from portal.web.machines import for_lists
+from portal.web.verbs import POWER
 
 
 class Machine(Page):

@@ -2,15 +2,16 @@
 
 from typing import Any
 
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from broker.access.require import visible_to
 from broker.virt.models import Host, VirtualMachine
-
-from .. import words
-from ..base import Page
-from ..listing import Column, Filter, Listing
-from ..machines import for_lists, machine_rows
+from portal.context import holds
+from portal.web import words
+from portal.web.base import Page
+from portal.web.listing import Column, Filter, Listing
+from portal.web.machines import for_lists, machine_rows
 
 COLUMNS = (
     Column(_("Name"), "name"),
@@ -41,4 +42,8 @@ class Machines(Page):
             ),
             order="name",
         )
-        return {"listing": listing, "rows": machine_rows(self.actor, list(listing.page))}
+        return {
+            "listing": listing,
+            "rows": machine_rows(self.actor, list(listing.page)),
+            "new_url": reverse("portal:vm-new") if holds(self.actor, "vm.create") else "",
+        }

@@ -6,21 +6,31 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from broker.access.models import Grant
 from broker.access.require import find, may, visible_to
-from broker.core.errors import BerthError, Missing
+from broker.core.errors import BerthError, Invalid, Missing
 from broker.core.text import gettext_noop as N_
-from pools.actions import create_pool, delete_pool, edit_pool, entitle, release_desktop, reset_desktop, withdraw
+from broker.directories.models import Group, User
+from pools.actions.create_pool import create_pool
+from pools.actions.delete_pool import delete_pool
+from pools.actions.disentitle import disentitle
+from pools.actions.edit_pool import edit_pool
+from pools.actions.entitle import ROLE, entitle
+from pools.actions.mend_desktop import mend_desktop
+from pools.actions.release import release
+from pools.actions.reset_desktop import reset_desktop
+from pools.actions.retire_desktop import retire_desktop
 from pools.models import Desktop, Pool
+from pools.queries import find_desktop
 from portal.context import holds
-
-from .. import words
-from ..base import Deed, Page, SignedIn, done
-from ..forms import PoolForm
-from ..listing import Column, Filter, Listing
-from ..parts import Action, Pair, recent_events
-from ..pool_page import counted, desktop_rows, figures, notices, pool_row, settings_of
+from portal.web import words
+from portal.web.base import Deed, Page, SignedIn, done
+from portal.web.forms import PoolForm
+from portal.web.listing import Column, Filter, Listing
+from portal.web.parts import Action, recent_events
+from portal.web.pool_page import counted, desktop_rows, figures, notices, pool_row, settings_of
 
 
 class Pools(Page):
@@ -52,7 +62,9 @@ class PoolOne(Page):
 
     def content(self, pk: Any) -> dict[str, Any]:
         found = find(self.actor, Pool, pk)
-        pool = counted(Pool.objects.filter(pk=found.pk).select_related("template", "version", "storage", "network", "cluster")).get()
+        pool = counted(
+            Pool.objects.filter(pk=found.pk).select_related("template", "version", "storage", "network", "cluster")
+        ).get()
         manageable = may(self.actor, "pool.manage", pool)
         columns = (
             Column(_("Desktop"), "number"), Column(_("State"), "state"), Column(_("Machine"), "vm__power_state"),
@@ -95,10 +107,10 @@ def _entitled(pool: Pool, manageable: bool) -> list[dict[str, Any]]:
             "icon": "user" if grant.user_id else "users",
             "role": _(grant.role.title),
             "remove": Action(
-                _("Take the right away"), reverse("portal:pool-withdraw", args=[pool.pk]), "x",
-                confirm=_("%(name)s can no longer take a desktop here; open screens end.") % {"name": grant.user or grant.group},
-                fields={"grant": str(grant.pk)},
-            ) if manageable else None,
+                _("Take the right away"), reverse("portal:pool-disentitle", args=[pool.pk, grant.pk]), "x",
+                confirm=_("%(name)s can no longer take a desktop here; open screens end.")
+                % {"name": grant.user or grant.group},
+            ) if manageable and grant.role.name == ROLE else None,
         }
         for grant in rows
     ]  # fmt: skip
@@ -170,27 +182,54 @@ class DeletePool(Deed):
 
 
 class Entitle(Deed):
+    """Let a user or a group take desktops, by name."""
+
     def do(self, pk: Any) -> HttpResponse:
-        pool = find(self.actor, Pool, pk)
-        entitle(actor=self.actor, pool=pool, name=self.request.POST.get("name", ""))
-        return done(self.request, _("They can take a desktop now."), to=reverse("portal:pool", args=[pool.pk]))
+        pool = find(self.actor, Pool, pk, "pool.manage")
+        name = self.request.POST.get("name", "").replace("\0", "").strip()[:255]
+        user = User.objects.filter(username__iexact=name).first()
+        group = None if user else Group.objects.filter(name__iexact=name).first()
+        if user is None and group is None:
+            raise Invalid(
+                N_("There is no user and no group called %(name)s."),
+                fix=N_("Check the spelling."),
+                field="name",
+                name=name,
+            )
+        entitle(actor=self.actor, pool=pool, user=user, group=group)
+        return done(self.request, _("%(name)s can take a desktop now.") % {"name": user or group})
 
 
-class Withdraw(Deed):
-    def do(self, pk: Any) -> HttpResponse:
-        pool = find(self.actor, Pool, pk)
-        withdraw(actor=self.actor, pool=pool, grant=self.request.POST.get("grant", ""))
-        return done(self.request, _("The right was taken away."), to=reverse("portal:pool", args=[pool.pk]))
+class Disentitle(Deed):
+    def do(self, pk: Any, grant: Any) -> HttpResponse:
+        pool = find(self.actor, Pool, pk, "pool.manage")
+        row = (
+            Grant.objects.filter(pk=grant, object_kind="pool", object_id=pool.pk)
+            .select_related("user", "group")
+            .first()
+        )
+        if row is None:
+            raise Missing(N_("That right was taken away already."), fix=N_("Load the page anew."))
+        disentitle(actor=self.actor, pool=pool, user=row.user, group=row.group)
+        return done(self.request, _("The right was taken away."))
 
 
 class DesktopDeed(Deed):
-    """Take a desktop back from its user, or reset it."""
+    """Take a desktop back from its user, reset, mend or retire it."""
 
-    VERBS = {"release": release_desktop, "reset": reset_desktop}
+    VERBS = {"release": release, "reset": reset_desktop, "mend": mend_desktop, "retire": retire_desktop}
 
     def do(self, pk: Any, verb: str) -> HttpResponse:
-        desktop = Desktop.objects.select_related("pool", "vm").filter(pk=pk).first()
-        if desktop is None or verb not in self.VERBS or not may(self.actor, "pool.view", desktop.pool):
-            raise Missing(N_("There is no such desktop."), fix=N_("Go back to the pool; it may have been removed."))
+        desktop = find_desktop(self.actor, pk)
+        if verb not in self.VERBS:
+            raise Missing(N_("There is no such action."), fix=N_("Go back and choose another."))
         self.VERBS[verb](actor=self.actor, desktop=desktop)
-        return done(self.request, _("Done: the desktop is on its way."), to=reverse("portal:pool", args=[desktop.pool_id]))
+        return done(self.request, TOLD[verb])
+
+
+TOLD = {
+    "release": gettext_lazy("The desktop was taken back."),
+    "reset": gettext_lazy("The desktop is being reset."),
+    "mend": gettext_lazy("The desktop can be handed out again."),
+    "retire": gettext_lazy("The desktop is being removed; the pool makes another."),
+}

@@ -6,20 +6,27 @@ from django.http import HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from broker.access.actions.cancel_job import cancel_job
 from broker.access.require import find, may, visible_to
 from broker.core import clock
 from broker.events.models import Event
-from broker.jobs.actions import cancel_job
 from broker.jobs.models import Job, Step
 from broker.jobs.plans import PLANS
+from portal.web import words
+from portal.web.base import Deed, Page, done
+from portal.web.listing import Column, Filter, Listing
+from portal.web.parts import Action, Pair, progress_of
+from portal.web.words import Mark
 
-from .. import words
-from ..base import Deed, Page, done
-from ..listing import Column, Filter, Listing
-from ..parts import Action, Pair, progress_of
-from ..words import Mark
-
-PAGES = {"vm": "vm", "pool": "pool", "host": "host", "storage": "storage-one", "network": "network", "template": "template", "job": "job"}
+PAGES = {
+    "vm": "vm",
+    "pool": "pool",
+    "host": "host",
+    "storage": "storage-one",
+    "network": "network",
+    "template": "template",
+    "job": "job",
+}
 STEP_ICONS = {"done": "check", "running": "refresh", "failed": "x", "undone": "rotate-clockwise", "pending": "clock"}
 
 
@@ -86,7 +93,8 @@ class JobOne(Page):
         return {
             "job": {
                 "id": job.pk, "title": _(job.title), "subject": job.subject_name, "mark": words.JOB[job.state],
-                "active": job.active, "cause": job.cause, "fix": job.fix, "progress": progress_of(job), "cancel": cancel,
+                "active": job.active, "cause": job.cause, "fix": job.fix,
+                "progress": progress_of(job), "cancel": cancel,
             },
             "steps": _steps(job),
             "details": [
@@ -138,14 +146,18 @@ class Events(Page):
             Column(_("When"), "id"), Column(_("Severity"), "severity"), Column(_("What"), "kind"),
             Column(_("On"), "subject_name"), Column(_("By"), "actor_name"),
         )  # fmt: skip
-        kinds = [(key, _(key)) for key in ("vm", "pool", "host", "user", "template", "storage", "network", "session", "job")]
+        kinds = [
+            (key, _(key)) for key in ("vm", "pool", "host", "user", "template", "storage", "network", "session", "job")
+        ]
         listing = Listing(
             self.request,
             visible_to(self.actor, Event),
             columns=columns,
             search=("kind", "subject_name", "actor_name", "template", "correlation", "address"),
             filters=(
-                Filter("severity", _("Severity"), "severity", [(key, mark.word) for key, mark in words.SEVERITY.items()]),
+                Filter(
+                    "severity", _("Severity"), "severity", [(key, mark.word) for key, mark in words.SEVERITY.items()]
+                ),
                 Filter("on", _("On"), "subject_kind", kinds),
             ),
             order="-id",

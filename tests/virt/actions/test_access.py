@@ -40,7 +40,14 @@ CASES = {
     **{
         name: vm_case("vm.power")
         for name in (
-            "start_vm", "shutdown_vm", "power_off_vm", "reboot_vm", "reset_vm", "suspend_vm", "pause_vm", "resume_vm",
+            "start_vm",
+            "shutdown_vm",
+            "power_off_vm",
+            "reboot_vm",
+            "reset_vm",
+            "suspend_vm",
+            "pause_vm",
+            "resume_vm",
         )
     },
     "edit_vm": Case("vm", "vm.edit", lambda stage, vm: {"vm": vm, "title": "x"}),
@@ -50,7 +57,9 @@ CASES = {
     "create_cluster": Case("", "cluster.manage", lambda stage, vm: {"name": "x"}),
     "delete_cluster": Case("cluster", "cluster.manage", lambda stage, vm: {"cluster": stage.world.cluster}),
     "create_host": Case(
-        "cluster", "host.manage", lambda stage, vm: {"cluster": stage.world.cluster, "name": "x", "driver": "simulated", "uri": "sim://x"}
+        "cluster",
+        "host.manage",
+        lambda stage, vm: {"cluster": stage.world.cluster, "name": "x", "driver": "simulated", "uri": "sim://x"},
     ),
     "maintain_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
     "activate_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
@@ -60,18 +69,25 @@ CASES = {
     ),
     "delete_storage": Case("storage", "storage.manage", lambda stage, vm: {"storage": stage.world.storage}),
     "create_network": Case(
-        "cluster", "network.manage", lambda stage, vm: {"cluster": stage.world.cluster, "name": "x", "subnet": "10.1.0.0/24"}
+        "cluster",
+        "network.manage",
+        lambda stage, vm: {"cluster": stage.world.cluster, "name": "x", "subnet": "10.1.0.0/24"},
     ),
     "delete_network": Case("network", "network.manage", lambda stage, vm: {"network": stage.world.network}),
-    "create_template": Case("cluster", "template.manage", lambda stage, vm: {"cluster": stage.world.cluster, "name": "x"}),
-    "edit_template": Case("template", "template.manage", lambda stage, vm: {"template": stage.world.template, "os_name": "x"}),
+    "create_template": Case(
+        "cluster", "template.manage", lambda stage, vm: {"cluster": stage.world.cluster, "name": "x"}
+    ),
+    "edit_template": Case(
+        "template", "template.manage", lambda stage, vm: {"template": stage.world.template, "os_name": "x"}
+    ),
     "delete_template": Case("template", "template.manage", lambda stage, vm: {"template": stage.world.template}),
     "import_template_version": Case(
-        "template", "template.manage",
+        "template",
+        "template.manage",
         lambda stage, vm: {"template": stage.world.template, "storage": stage.world.storage, "source": "no.qcow2"},
     ),
     "delete_template_version": Case("template", "template.manage", lambda stage, vm: {"version": stage.world.version}),
-}  # fmt: skip
+}
 
 
 def test_every_action_has_a_case():
@@ -81,9 +97,13 @@ def test_every_action_has_a_case():
 @pytest.fixture
 def scene(stage):
     vm = VirtualMachine.objects.create(
-        cluster=stage.world.cluster, host=stage.world.host, template_version=stage.world.version, name="theirs",
-        state="ready", power_state="unknown",
-    )  # fmt: skip
+        cluster=stage.world.cluster,
+        host=stage.world.host,
+        template_version=stage.world.version,
+        name="theirs",
+        state="ready",
+        power_state="unknown",
+    )
     return stage, vm
 
 
@@ -117,7 +137,11 @@ def test_the_verb_itself_is_enough_and_no_other_helps(scene, name):
     case = CASES[name]
     seeing = ["*.view"] if name != "create_vm" else ["*.view", "template.use"]
     exact = Role.objects.create(name="exact", title="Exact", verbs=[case.verb, *seeing])
-    others = [verb for verb in ("vm.power", "vm.edit", "vm.delete", "vm.use", "host.manage", "template.manage") if verb != case.verb]
+    others = [
+        verb
+        for verb in ("vm.power", "vm.edit", "vm.delete", "vm.use", "host.manage", "template.manage")
+        if verb != case.verb
+    ]
     wrong = Role.objects.create(name="wrong", title="Wrong", verbs=[*others, *seeing])
     on = vm if case.on == "vm" else getattr(stage.world, case.on)
     for role, person in ((exact, "alice"), (wrong, "bob")):

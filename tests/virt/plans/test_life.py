@@ -1,9 +1,13 @@
 """A machine's whole life on the simulated driver: each plan does what it says, on the host and in the rows."""
 
+from dataclasses import replace
+
 import pytest
 
 from broker.core.errors import Busy, Conflict
 from broker.events.models import Event
+from broker.jobs.plans import PLANS
+from broker.jobs.runner import Runner
 from broker.virt.actions.create_vm import create_vm
 from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.actions.edit_vm import edit_vm
@@ -64,6 +68,7 @@ def test_create_beside_a_foreign_machine_of_that_name_is_refused_and_leaves_it(s
     stage.sim.add_foreign("desk-1", power="running")
     job = ended(create_vm(actor=SYSTEM, name="desk-1", version=stage.world.version))
     assert (job.state, stage.machines(), stage.volumes()) == ("failed", {"desk-1": "running"}, set())
+    assert "that Berth did not make" in job.cause
     assert not VirtualMachine.objects.exists()
 
 
@@ -72,19 +77,13 @@ def test_create_waits_for_a_host_that_is_away_for_a_moment(stage):
     assert stage.make().state == "ready"
 
 
-def test_no_capacity_says_why(stage):
+def test_no_capacity_says_why(stage, monkeypatch):
     Host.objects.update(memory_free_bytes=1 << 20)
-    job = create_vm(actor=SYSTEM, name="desk-1", version=stage.world.version)
-    job.__class__.objects.filter(pk=job.pk).update(args={"start": False})
-    from broker.jobs.plans import PLANS
-
-    object.__setattr__(PLANS.get("vm.create"), "patience", 0.0)
-    try:
-        ended(job)
-    finally:
-        object.__setattr__(PLANS.get("vm.create"), "patience", 60.0)
+    monkeypatch.setitem(PLANS._items, "vm.create", replace(PLANS.get("vm.create"), patience=0.0))
+    job = ended(create_vm(actor=SYSTEM, name="desk-1", version=stage.world.version))
     assert job.error["code"] == "no-capacity"
     assert [reason["rule"] for reason in job.error["reasons"]] == ["memory"]
+    assert not VirtualMachine.objects.exists()
 
 
 def test_power_verbs(stage):
@@ -169,8 +168,6 @@ def test_start_stays_where_local_disks_are(stage):
     Host.objects.create(cluster=stage.world.cluster, name="host-2", driver="simulated", uri=stage.world.host.uri + "b")
     maintain_host(actor=SYSTEM, host=stage.world.host)
     job = start_vm(actor=SYSTEM, vm=vm)
-    from broker.jobs.runner import Runner
-
     Runner().run(job.pk)
     job.refresh_from_db()
     assert job.state == "waiting"

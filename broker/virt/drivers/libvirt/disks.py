@@ -7,20 +7,24 @@ libvirt cannot rename a volume. A copy under way is therefore marked by an empty
 it; as long as the mark is there, the volume does not count.
 """
 
+import secrets
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import PurePosixPath
 
 import libvirt
 from lxml import etree
 
 from broker.core.text import gettext_noop
-from broker.virt.driver import NotFound, Refused, StorageInfo, StorageSpec, VolumeInfo
+from broker.virt.driver import Locked, NotFound, Refused, StorageInfo, StorageSpec, VolumeInfo
 from broker.virt.drivers import names
 from broker.virt.drivers.libvirt.connection import Link
 from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
+from broker.virt.drivers.libvirt.errors import family
 
 PART = ".part"
+_PASSING = "berth-import-"  # pools for files outside every storage, for the time of a copy
 _POLL = 0.2  # seconds between two looks at a copy
 
 
@@ -44,13 +48,13 @@ class Storing(Link):
     def storage(self, spec: StorageSpec) -> StorageInfo:
         with self.calling():
             pool = self._pool(spec)
-            pool.refresh(0)  # the figures are those of the last look
+            _refresh(pool)  # the figures are those of the last look
             return _info(pool)
 
     def volumes(self, storage: StorageSpec) -> tuple[VolumeInfo, ...]:
         with self.calling():
             pool = self._pool(storage)
-            pool.refresh(0)
+            _refresh(pool)
             found = {volume.name(): volume for volume in pool.listAllVolumes()}
             whole = [name for name in found if not name.endswith(PART) and name + PART not in found]
             return tuple(_volume_info(found[name]) for name in sorted(whole))
@@ -156,17 +160,22 @@ class Storing(Link):
             if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_VOL:
                 raise
         path = PurePosixPath(source.path)
-        for pool in self.connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE):
-            if _directory(pool) == str(path.parent):
-                pool.refresh(0)
-                return pool.storageVolLookupByName(path.name), lambda: None
-        passing = StorageSpec(name=f"berth-import-{threading.get_ident()}", kind="dir", path=str(path.parent))
-        pool = self.connection.storagePoolCreateXML(pool_xml(passing))
+        pool = self._pool_of(str(path.parent))
+        release = partial(_release, pool) if pool.name().startswith(_PASSING) else lambda: None
         try:
-            return pool.storageVolLookupByName(path.name), pool.destroy
+            _refresh(pool)
+            return pool.storageVolLookupByName(path.name), release
         except libvirt.libvirtError:
-            pool.destroy()
+            release()
             raise
+
+    def _pool_of(self, directory: str) -> libvirt.virStoragePool:
+        """The running pool of a directory, a passing one when it has none."""
+        for pool in self.connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE):
+            if _directory(pool) == directory:
+                return pool
+        passing = StorageSpec(name=_PASSING + secrets.token_hex(6), kind="dir", path=directory)
+        return self.connection.storagePoolCreateXML(pool_xml(passing))
 
 
 def pool_xml(spec: StorageSpec) -> str:
@@ -195,6 +204,24 @@ def volume_xml(name: str, *, capacity: int, backing: VolumeInfo | None = None, i
     return str(etree.tostring(root, encoding="unicode"))
 
 
+def _refresh(pool: libvirt.virStoragePool) -> None:
+    """Read the pool's directory anew. While a volume is being copied libvirt does not, and what it knows counts."""
+    try:
+        pool.refresh(0)
+    except libvirt.libvirtError as error:
+        if family(error) is not Locked:
+            raise
+
+
+def _release(pool: libvirt.virStoragePool) -> None:
+    """Forget a passing pool, unless somebody else still copies from it: then it is theirs to forget."""
+    try:
+        pool.destroy()
+    except libvirt.libvirtError as error:
+        if family(error) not in (Locked, NotFound):
+            raise
+
+
 def _look_up(pool: libvirt.virStoragePool, name: str, *, fresh: bool = True) -> libvirt.virStorageVol | None:
     """The volume, or None; with `fresh`, files that came or went behind libvirt's back count too."""
     try:
@@ -204,7 +231,7 @@ def _look_up(pool: libvirt.virStoragePool, name: str, *, fresh: bool = True) -> 
     except libvirt.libvirtError:
         if not fresh:
             return None
-    pool.refresh(0)
+    _refresh(pool)
     try:
         return pool.storageVolLookupByName(name)
     except libvirt.libvirtError as error:
@@ -241,13 +268,16 @@ def _copy(
     name = etree.fromstring(xml, PARSER).findtext("name")
     worker = threading.Thread(target=work, name="libvirt-copy", daemon=True)
     worker.start()
-    while worker.is_alive():
-        worker.join(_POLL)
-        try:
-            taken = pool.storageVolLookupByName(name).info()[2]
-        except libvirt.libvirtError:
-            continue  # not begun, or the last look came too late
-        progress(min(taken / total, 0.99))
+    try:
+        while worker.is_alive():
+            worker.join(_POLL)
+            try:
+                taken = pool.storageVolLookupByName(name).info()[2]
+            except libvirt.libvirtError:
+                continue  # not begun, or the last look came too late
+            progress(min(taken / total, 0.99))
+    finally:
+        worker.join()  # libvirt cannot be told to stop, and the pools must stay until it has
     if failure:
         raise failure[0]
 

@@ -32,7 +32,13 @@ FAMILY: dict[int, type[DriverError]] = {
 # what QEMU and the file system say travels inside libvirt's INTERNAL_ERROR and SYSTEM_ERROR
 _TEXTS: tuple[tuple[re.Pattern[str], type[DriverError]], ...] = (
     (re.compile(r"No space left on device|Disk quota exceeded"), NoSpace),
-    (re.compile(r'Failed to get "?\w+"? lock|still being allocated|is in use by another|cannot acquire state'), Locked),
+    (
+        re.compile(
+            r'Failed to get "?\w+"? lock|still being allocated|is in use by another'
+            r"|cannot acquire state|has asynchronous jobs running"
+        ),
+        Locked,
+    ),
 )
 
 _FIXES: dict[type[DriverError], str] = {

@@ -10,6 +10,7 @@ from broker.virt.drivers.libvirt.definitions import Defining
 from broker.virt.drivers.libvirt.disks import Storing
 from broker.virt.drivers.libvirt.events import Telling
 from broker.virt.drivers.libvirt.networks import Networking
+from broker.virt.drivers.libvirt.observe import MOST_STUCK
 from broker.virt.drivers.libvirt.power import Powering
 
 
@@ -19,6 +20,7 @@ class LibvirtHost(Telling, Asking, Defining, Powering, Storing, Networking, Show
     def __init__(self, connection: object, uri: str) -> None:
         super().__init__(connection, uri)
         self._definitions, self._runs, self._feed_lock = {}, {}, threading.Lock()
+        self._stuck = threading.Semaphore(MOST_STUCK)
 
     @classmethod
     def open(cls, uri: str, *, timeout: float) -> Self:

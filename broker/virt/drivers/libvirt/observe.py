@@ -1,9 +1,11 @@
 """What a host and its machines look like now: one bulk call for everything that changes, caches for the rest."""
 
 import hashlib
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
 import libvirt
 from lxml import etree
@@ -15,9 +17,15 @@ from broker.virt.drivers.libvirt.domain_xml.machine import Machine
 from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
 from broker.virt.drivers.libvirt.kvm import Emulation
 
-_STATE = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_VCPU
-_ALL = (
-    _STATE
+Stats = dict[str, int]
+
+COUNTERS_TIMEOUT = 2.0  # seconds
+MOST_STUCK = 3  # of the five calls that libvirtd serves a connection at once
+
+_RUNNING = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_RUNNING | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_PAUSED
+_STATE = libvirt.VIR_DOMAIN_STATS_STATE  # the only group that QEMU is not asked for
+_COUNTERS = (
+    libvirt.VIR_DOMAIN_STATS_VCPU
     | libvirt.VIR_DOMAIN_STATS_CPU_TOTAL
     | libvirt.VIR_DOMAIN_STATS_BALLOON
     | libvirt.VIR_DOMAIN_STATS_INTERFACE
@@ -58,6 +66,7 @@ class _Definition:
     digest: str
     mark: str
     memory: int
+    vcpus: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +79,15 @@ class _Run:
 
 
 class Observing(Emulation, Link):
-    """The eyes on a host."""
+    """The eyes on a host.
+
+    State and definitions come from libvirtd itself and at once. Counters are asked of each QEMU process, and
+    one that hangs would hold the answer for all for ever: they are fetched aside and waited for shortly.
+    """
 
     _definitions: dict[str, _Definition]
     _runs: dict[str, _Run]
+    _stuck: threading.Semaphore
 
     def facts(self) -> HostFacts:
         with self.calling():
@@ -99,8 +113,9 @@ class Observing(Emulation, Link):
         with self.calling():
             at = clock.now()
             saved = self._saved()
-            told = self.connection.getAllDomainStats(_ALL, _NO_WAIT)
-            seen = tuple(self._describe(at, domain, stats, saved) for domain, stats in told)
+            told = self.connection.getAllDomainStats(_STATE, _NO_WAIT)
+            counted = self._count(lambda: self.connection.getAllDomainStats(_COUNTERS, _RUNNING | _NO_WAIT))
+            seen = tuple(self._describe(at, domain, stats, saved, counted) for domain, stats in told)
         self._forget_except(observation.uuid for observation in seen)
         return tuple(observation for observation in seen if observation.power is not PowerState.MISSING)
 
@@ -109,22 +124,52 @@ class Observing(Emulation, Link):
             at = clock.now()
             try:
                 domain = self.domain(uuid)
-                told = self.connection.domainListGetStats([domain], _ALL if counters else _STATE, _NO_WAIT)
+                told = self.connection.domainListGetStats([domain], _STATE, _NO_WAIT)
                 if not told:
                     return _missing(uuid, at)
+                counted = {}
+                if counters and domain.isActive():
+                    counted = self._count(
+                        lambda: self.connection.domainListGetStats([domain], _COUNTERS, _NO_WAIT),
+                    )
                 saved = {uuid} if not domain.isActive() and domain.hasManagedSaveImage() else set()
             except libvirt.libvirtError as error:
                 if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
                     return _missing(uuid, at)
                 raise
-            return self._describe(at, domain, told[0][1], saved)
+            return self._describe(at, domain, told[0][1], saved, counted)
+
+    def _count(self, ask: Callable[[], list[tuple[libvirt.virDomain, Stats]]]) -> dict[str, Stats]:
+        """Counters by UUID; empty when they do not come within COUNTERS_TIMEOUT.
+
+        A call that got stuck keeps its thread and a slot of the connection until its QEMU wakes or dies, and
+        libvirt leaves out that machine from then on. A few may be stuck; after that nothing is asked.
+        """
+        answer: dict[str, Stats] = {}
+        if not self._stuck.acquire(blocking=False):
+            return answer
+
+        def work() -> None:
+            try:
+                answer.update({domain.UUIDString(): stats for domain, stats in ask()})
+            except libvirt.libvirtError:
+                return  # the connection went away; the caller's next call says so
+            finally:
+                self._stuck.release()
+
+        worker = threading.Thread(target=work, name="libvirt-counters", daemon=True)
+        worker.start()
+        worker.join(COUNTERS_TIMEOUT)
+        return dict(answer)
 
     def _saved(self) -> set[str]:
         """The UUIDs of the machines with saved memory."""
         flag = libvirt.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE | libvirt.VIR_CONNECT_LIST_DOMAINS_INACTIVE
         return {domain.UUIDString() for domain in self.connection.listAllDomains(flag)}
 
-    def _describe(self, at: datetime, domain: libvirt.virDomain, stats: dict[str, int], saved: set[str]) -> Observation:
+    def _describe(
+        self, at: datetime, domain: libvirt.virDomain, stats: Stats, saved: set[str], counted: dict[str, Stats]
+    ) -> Observation:
         uuid = domain.UUIDString()
         state = stats.get("state.state", libvirt.VIR_DOMAIN_NOSTATE)
         reason = _REASONS.get((state, stats.get("state.reason", 0)), "")
@@ -144,11 +189,13 @@ class Observing(Emulation, Link):
             raise
         observation = Observation(
             uuid=uuid, name=domain.name(), power=power, at=at, reason=reason, definition=definition.digest,
-            mark=definition.mark, memory=definition.memory, vcpus=stats.get("vcpu.current", 0),
+            mark=definition.mark, memory=definition.memory, vcpus=definition.vcpus,
         )  # fmt: skip
         if run is None:
             return observation
-        return replace(observation, boot_id=run.boot_id, consoles=run.consoles, counters=_counters(stats))
+        return replace(
+            observation, boot_id=run.boot_id, consoles=run.consoles, counters=_counters(counted.get(uuid, {}))
+        )
 
     def _definition(self, uuid: str, domain: libvirt.virDomain) -> _Definition:
         text = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
@@ -161,6 +208,7 @@ class Observing(Emulation, Link):
             digest=_digest(machine),
             mark=machine.mark or "",
             memory=(machine.memory or 0) << 10,
+            vcpus=machine.vcpus or 1,
         )
         self._definitions[uuid] = made
         return made
@@ -193,14 +241,15 @@ def endpoints(machine: Machine) -> tuple[ConsoleEndpoint, ...]:
     """Where the consoles of a running machine listen, from its live definition."""
     found = []
     for graphics in machine.graphics:
-        if graphics.type not in ("vnc", "spice"):
+        kind: Literal["vnc", "spice"] = "spice" if graphics.type == "spice" else "vnc"
+        if graphics.type != kind:
             continue
         if graphics.listen_type == "socket" or graphics.socket:
-            found.append(ConsoleEndpoint(graphics.type, unix=graphics.socket or ""))
+            found.append(ConsoleEndpoint(kind, unix=graphics.socket or ""))
         elif graphics.tls_port and graphics.tls_port > 0:
-            found.append(ConsoleEndpoint(graphics.type, host=graphics.host or "", port=graphics.tls_port, tls=True))
+            found.append(ConsoleEndpoint(kind, host=graphics.host or "", port=graphics.tls_port, tls=True))
         elif graphics.port and graphics.port > 0:
-            found.append(ConsoleEndpoint(graphics.type, host=graphics.host or "", port=graphics.port))
+            found.append(ConsoleEndpoint(kind, host=graphics.host or "", port=graphics.port))
     return tuple(found)
 
 
@@ -221,7 +270,7 @@ def _missing(uuid: str, at: datetime) -> Observation:
     return Observation(uuid=uuid, name="", power=PowerState.MISSING, at=at)
 
 
-def _counters(stats: dict[str, int]) -> Counters:
+def _counters(stats: Stats) -> Counters:
     return Counters(
         cpu_time_ns=stats.get("cpu.time", _sum(stats, "vcpu", "vcpu.maximum", "time")),
         memory_used=_memory_used(stats),
@@ -232,7 +281,7 @@ def _counters(stats: dict[str, int]) -> Counters:
     )
 
 
-def _memory_used(stats: dict[str, int]) -> int | None:
+def _memory_used(stats: Stats) -> int | None:
     """What the guest says it uses; without a balloon driver in the guest, what its process holds on the host."""
     available, usable = stats.get("balloon.available"), stats.get("balloon.usable")
     if available is not None and usable is not None:
@@ -241,7 +290,7 @@ def _memory_used(stats: dict[str, int]) -> int | None:
     return None if resident is None else resident << 10
 
 
-def _sum(stats: dict[str, int], group: str, count: str, field: str) -> int | None:
+def _sum(stats: Stats, group: str, count: str, field: str) -> int | None:
     values = [stats.get(f"{group}.{index}.{field}") for index in range(stats.get(count, 0))]
     told = [value for value in values if value is not None]
     return sum(told) if told else None

@@ -11,6 +11,7 @@ from broker.core.text import gettext_noop
 from broker.virt.driver import (
     ConsoleEndpoint,
     Counters,
+    EventKind,
     GuestInfo,
     HostFacts,
     MachineSpec,
@@ -20,7 +21,7 @@ from broker.virt.driver import (
     Refused,
 )
 from broker.virt.drivers import names
-from broker.virt.drivers.simulated.world import Data, EventKind, World, new_machine
+from broker.virt.drivers.simulated.world import Data, World, new_machine
 
 _ON = ("running", "paused")
 _CPU_SHARE, _BYTES_PER_SECOND = 0.05, 4096  # what a simulated guest uses while it runs
@@ -96,7 +97,7 @@ class Seeing(Link):
         """A machine's data as an Observation."""
         definition = machine["definition"]
         running = machine["power"] in _ON
-        consoles = ()
+        consoles: tuple[ConsoleEndpoint, ...] = ()
         if running:
             kinds = definition.get("graphics", ["vnc"])
             path = self.world.vnc or f"/run/simulated/{self.world.name}/{uuid}.sock"

@@ -14,6 +14,8 @@ const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-di
 const token = (name) => getComputedStyle(root).getPropertyValue(name).trim();
 
 const sizes = ["B", "KiB", "MiB", "GiB"];
+const steps = Array.from({ length: 32 }, (_, power) => 2 ** power); // axis marks at round binary sizes
+
 function rate(value) {
   let size = 0;
   while (value >= 1024 && size < sizes.length - 1) {
@@ -88,6 +90,7 @@ class TimeChart extends HTMLElement {
         {
           ...axis,
           size: percent ? 46 : 68,
+          incrs: percent ? undefined : steps,
           space: 34,
           values: (plot, ticks) => ticks.map((tick) => (percent ? `${tick} %` : rate(tick))),
         },

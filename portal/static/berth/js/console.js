@@ -71,7 +71,8 @@ async function connect() {
     location.reload(); // the session is over: the server sends the browser to the sign-in page
   } else if (answer.ticket) {
     open(answer);
-  } else if (answer.retry || answer.status >= 500) {
+  } else if (answer.retry || answer.status === 409 || answer.status >= 500) {
+    // 409: the machine is between two states, e.g. just started and its screen not seen yet.
     again(answer.message || texts.unreachable, answer.fix);
   } else {
     end(answer.message || texts.refused, answer.fix);
@@ -163,7 +164,10 @@ document.querySelector("[data-disconnect]").addEventListener("click", () => {
 // The machine came up, or was started again: then the screen comes without a press.
 document.addEventListener("berth:refreshed", () => {
   if ((phase === "idle" || phase === "waiting") && ready()) connect();
-  else if (phase === "waiting" && !ready()) connect();
+  else if ((phase === "waiting" || phase === "ended") && !ready()) {
+    setPhase("idle");
+    connect(); // shows the panel instead
+  }
 });
 addEventListener("online", () => phase === "waiting" && connect());
 addEventListener("pagehide", () => {

@@ -59,17 +59,13 @@ class Element:
     def xml(self) -> str:
         """The document as text, indented."""
         etree.indent(self.node)
-        return etree.tostring(self.node, encoding="unicode")
+        return str(etree.tostring(self.node, encoding="unicode"))
 
 
 class Property(Generic[T]):
     """A value at a path. Subclasses say where in the found element it sits."""
 
-    @overload
-    def __init__(self: "Property[str]", path: str) -> None: ...
-    @overload
-    def __init__(self, path: str, kind: Callable[[str], T]) -> None: ...
-    def __init__(self, path: str, kind: Callable[[str], Any] = str) -> None:
+    def __init__(self, path: str, kind: Callable[[str], T]) -> None:
         element, _, self.attribute = path.partition("@")
         self.path, self.steps, self.kind = path, [step for step in element.split("/") if step], kind
 
@@ -103,8 +99,16 @@ class Property(Generic[T]):
 class Attr(Property[T]):
     """An attribute: Attr("driver@type")."""
 
+    @overload
+    def __init__(self: "Attr[str]", path: str) -> None: ...
+    @overload
+    def __init__(self, path: str, kind: Callable[[str], T]) -> None: ...
+    def __init__(self, path: str, kind: Callable[[str], Any] = str) -> None:
+        super().__init__(path, kind)
+
     def read(self, node: etree._Element) -> str | None:
-        return node.get(self.attribute)
+        value: str | None = node.get(self.attribute)
+        return value
 
     def write(self, node: etree._Element, value: str | None) -> None:
         if value is None:
@@ -116,8 +120,16 @@ class Attr(Property[T]):
 class Text(Property[T]):
     """The text of an element: Text("vcpu", int)."""
 
+    @overload
+    def __init__(self: "Text[str]", path: str) -> None: ...
+    @overload
+    def __init__(self, path: str, kind: Callable[[str], T]) -> None: ...
+    def __init__(self, path: str, kind: Callable[[str], Any] = str) -> None:
+        super().__init__(path, kind)
+
     def read(self, node: etree._Element) -> str | None:
-        return node.text
+        text: str | None = node.text
+        return text
 
     def write(self, node: etree._Element, value: str | None) -> None:
         node.text = value

@@ -1,0 +1,113 @@
+"""Reading pools: with counts for lists, with desktops for a page, and what one user has and may take."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.db.models import Count, Prefetch, Q, QuerySet
+
+from broker.access.actor import Actor
+from broker.access.require import may, visible_to
+from broker.core.errors import Missing
+from broker.core.text import gettext_noop as N_
+from broker.jobs.models import Job
+from broker.virt.driver import PowerState
+from broker.virt.queries import active_jobs
+from broker.virt.states import VmState
+
+from .models import Assignment, Desktop, Pool
+from .states import DesktopState, PoolState
+
+_FREE = Q(desktops__state=DesktopState.FREE, desktops__vm__state=VmState.READY)
+
+
+def pools(actor: Actor) -> QuerySet[Pool]:
+    """The pools the actor may see, each with `total`, `free`, `ready` (free and running), `taken`, `broken`,
+
+    `building` (being made) and `resetting` counts. One query.
+    """
+    return with_counts(visible_to(actor, Pool))
+
+
+def with_counts(rows: QuerySet[Pool]) -> QuerySet[Pool]:
+    """The counts of `pools` for any pools."""
+    return rows.select_related("cluster", "template", "version", "storage", "network").annotate(
+        total=Count("desktops"),
+        free=Count("desktops", filter=_FREE),
+        ready=Count("desktops", filter=_FREE & Q(desktops__vm__power_state=PowerState.RUNNING)),
+        taken=_count(DesktopState.ASSIGNED),
+        broken=_count(DesktopState.BROKEN),
+        building=_count(DesktopState.BUILDING),
+        resetting=_count(DesktopState.RESETTING),
+    )
+
+
+def _count(state: DesktopState) -> Count:
+    return Count("desktops", filter=Q(desktops__state=state))
+
+
+def pool_details(actor: Actor) -> QuerySet[Pool]:
+    """`pools`, with their desktops (machine, host and holder loaded) as `desktops`. Two queries."""
+    desktops = Desktop.objects.select_related("vm__host", "vm__template_version", "holder").order_by("number")
+    return pools(actor).prefetch_related(Prefetch("desktops", desktops))
+
+
+def desktops(actor: Actor) -> QuerySet[Desktop]:
+    """Desktops the actor holds, or that are in pools the actor manages; machine, pool and holder loaded."""
+    managed = visible_to(actor, Pool, "pool.manage").values("pk")
+    mine = Q(holder=actor.user) if actor.user else Q(pk__in=[])
+    return Desktop.objects.filter(mine | Q(pool__in=managed)).select_related("vm__host", "pool", "holder")
+
+
+def find_desktop(actor: Actor, pk: Any) -> Desktop:
+    """One of `desktops`; raises Missing."""
+    try:
+        return desktops(actor).get(pk=pk)
+    except (Desktop.DoesNotExist, ValueError, TypeError, ValidationError) as error:
+        raise Missing(
+            N_("There is no such desktop."), fix=N_("Go back to the list; it may have been given back or removed.")
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A desktop the user has, and the job at work on it."""
+
+    desktop: Desktop
+    job: Job | None
+    may_release: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Mine:
+    """All of a user's desktops, and the pools of which more may be taken (with the counts of `pools`)."""
+
+    held: Sequence[Held]
+    offered: Sequence[Pool]
+
+
+def mine(actor: Actor) -> Mine:
+    """What the user behind `actor` has and may take: four queries, whatever their number."""
+    if actor.user is None:
+        return Mine((), ())
+    rows = list(
+        Desktop.objects.filter(holder=actor.user)
+        .select_related("vm__host", "vm__template_version__template", "pool")
+        .order_by("pool__title", "number")
+    )
+    jobs = active_jobs("vm", [row.pk for row in rows]) if rows else {}
+    held_of: dict[UUID, int] = {}
+    for row in rows:
+        held_of[row.pool_id] = held_of.get(row.pool_id, 0) + 1
+    usable = visible_to(actor, Pool.objects.filter(state=PoolState.ACTIVE), "pool.use")
+    offered = [pool for pool in with_counts(usable) if held_of.get(pool.pk, 0) < pool.max_per_user]
+    held = [Held(row, jobs.get(row.pk), row.pool.kind == Pool.Kind.AUTOMATIC) for row in rows]
+    return Mine(held, offered)
+
+
+def history(actor: Actor, pool: Pool) -> QuerySet[Assignment]:
+    """Who had which desktop of `pool`, the newest first: all for who manages it, else one's own."""
+    rows = Assignment.objects.filter(pool=pool).select_related("user")
+    return rows if may(actor, "pool.manage", pool) else rows.filter(user=actor.user)

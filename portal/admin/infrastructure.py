@@ -1,0 +1,186 @@
+"""Clusters, hosts, storage, networks and templates in the back office."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
+from unfold.decorators import display
+
+from broker.virt.actions.activate_host import activate_host
+from broker.virt.actions.create_cluster import create_cluster
+from broker.virt.actions.create_host import create_host
+from broker.virt.actions.create_network import create_network
+from broker.virt.actions.create_storage import create_storage
+from broker.virt.actions.create_template import create_template
+from broker.virt.actions.delete_cluster import delete_cluster
+from broker.virt.actions.delete_host import delete_host
+from broker.virt.actions.delete_network import delete_network
+from broker.virt.actions.delete_storage import delete_storage
+from broker.virt.actions.delete_template import delete_template
+from broker.virt.actions.delete_template_version import delete_template_version
+from broker.virt.actions.edit_template import edit_template
+from broker.virt.actions.maintain_host import maintain_host
+from broker.virt.models import Cluster, Host, MonitorProcess, Network, StorageDomain, TemplateVersion, VmTemplate
+from portal.templatetags.berth import bytesize, mib, share
+
+from .deeds import Deed, with_deeds
+from .rows import AMBER, BLUE, GREEN, RED, Inline, Rows, bar, link
+from .site import site
+
+GONE = _("It is removed from Berth. This is refused while something uses it.")
+
+
+@admin.register(Cluster, site=site)
+@with_deeds(Deed("delete", _("Delete"), delete_cluster, "cluster", GONE, "delete", destroys=True))
+class ClusterAdmin(Rows):
+    addable = True
+    list_display = ("name", "description")
+    search_fields = ("name",)
+
+    def add_by(self, request: HttpRequest, values: dict[str, Any]) -> Cluster:
+        return create_cluster(actor=self.actor(request), **values)
+
+
+@admin.register(Host, site=site)
+@with_deeds(
+    Deed("maintain", _("To maintenance"), maintain_host, "host", _("No machine is started on it any more; those that run go on."), "build"),
+    Deed("activate", _("Activate"), activate_host, "host", _("Machines are started on it again."), "play_arrow"),
+    Deed("delete", _("Delete"), delete_host, "host", GONE, "delete", destroys=True),
+)
+class HostAdmin(Rows):
+    """What a host is comes from the host itself."""
+
+    addable = True
+    list_display = ("headline", "life", "reach", "cluster", "cpus", "memory", "manager", "observed_at")
+    list_filter = (("state", ChoicesDropdownFilter), ("cluster", RelatedDropdownFilter), "emulated")
+    search_fields = ("name", "hostname", "uri")
+    list_select_related = ("cluster",)
+    fieldsets = (
+        (None, {"fields": (("name", "cluster"), ("driver", "uri"), ("life", "reach"), "error")}),
+        (_("Seen"), {"fields": (("observed_at", "hostname"), ("hypervisor", "manager"), ("cpus", "cpu_model"), ("memory", "graphics"),
+                                ("emulated", "emulated_reason"), "observed_uuid")}),
+    )  # fmt: skip
+    add_fieldsets = ((None, {"fields": ("cluster", "name", "driver", "uri")}),)
+    readonly_fields = ("life", "reach", "memory")
+
+    def add_by(self, request: HttpRequest, values: dict[str, Any]) -> Host:
+        return create_host(actor=self.actor(request), **values)
+
+    @display(description=_("Name"), ordering="name", header=True)
+    def headline(self, host: Host) -> list[str]:
+        return [host.name, host.hostname or host.uri, host.name[:2].upper()]
+
+    @display(description=_("State"), ordering="state", label={"active": GREEN, "maintenance": AMBER})
+    def life(self, host: Host) -> str:
+        return host.state
+
+    @display(description=_("Connection"), label={_("answers"): GREEN, _("does not answer"): RED, _("never seen"): AMBER})
+    def reach(self, host: Host) -> Any:
+        if host.error:
+            return _("does not answer")
+        return _("answers") if host.observed_at else _("never seen")
+
+    @display(description=_("Memory in use"))
+    def memory(self, host: Host) -> Any:
+        used = host.memory_bytes - host.memory_free_bytes
+        return bar(share(used, host.memory_bytes), f"{bytesize(used)} / {bytesize(host.memory_bytes)}")
+
+
+@admin.register(StorageDomain, site=site)
+@with_deeds(Deed("delete", _("Delete"), delete_storage, "storage", GONE, "delete", destroys=True))
+class StorageAdmin(Rows):
+    addable = True
+    list_display = ("name", "cluster", "host", "kind", "path", "used", "free", "observed_at")
+    list_filter = (("cluster", RelatedDropdownFilter),)
+    search_fields = ("name", "path")
+    list_select_related = ("cluster", "host")
+    add_fieldsets = ((None, {"fields": ("cluster", "name", "path", "host")}),)
+
+    def add_by(self, request: HttpRequest, values: dict[str, Any]) -> StorageDomain:
+        return create_storage(actor=self.actor(request), **values)
+
+    @display(description=_("Used"))
+    def used(self, storage: StorageDomain) -> Any:
+        used = storage.capacity_bytes - storage.available_bytes
+        return bar(share(used, storage.capacity_bytes), f"{bytesize(used)} / {bytesize(storage.capacity_bytes)}")
+
+    @display(description=_("Free"), ordering="available_bytes")
+    def free(self, storage: StorageDomain) -> str:
+        return bytesize(storage.available_bytes)
+
+
+@admin.register(Network, site=site)
+@with_deeds(Deed("delete", _("Delete"), delete_network, "network", GONE, "delete", destroys=True))
+class NetworkAdmin(Rows):
+    addable = True
+    list_display = ("name", "cluster", "kind", "subnet", "bridge")
+    list_filter = (("kind", ChoicesDropdownFilter), ("cluster", RelatedDropdownFilter))
+    search_fields = ("name", "bridge", "subnet")
+    list_select_related = ("cluster",)
+
+    def add_by(self, request: HttpRequest, values: dict[str, Any]) -> Network:
+        return create_network(actor=self.actor(request), **values)
+
+
+class VersionInline(Inline):
+    model = TemplateVersion
+    fields = readonly_fields = ("number", "state", "storage", "volume", "size_bytes", "vcpus", "memory_mib", "created_at")
+    show_change_link = True
+
+
+@admin.register(VmTemplate, site=site)
+@with_deeds(
+    Deed("delete", _("Delete"), delete_template, "template", _("The template goes, and the images of all its versions."), "delete", destroys=True)
+)
+class TemplateAdmin(Rows):
+    """Versions are imported on the portal's template page."""
+
+    addable = editable = True
+    list_display = ("name", "os_name", "cluster", "description")
+    list_filter = (("cluster", RelatedDropdownFilter),)
+    search_fields = ("name", "os_name")
+    list_select_related = ("cluster",)
+    inlines = (VersionInline,)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ("cluster", "name") if obj else ()
+
+    def add_by(self, request: HttpRequest, values: dict[str, Any]) -> VmTemplate:
+        return create_template(actor=self.actor(request), **values)
+
+    def change_by(self, request: HttpRequest, obj: VmTemplate, values: dict[str, Any]) -> None:
+        edit_template(actor=self.actor(request), template=obj, **values)
+
+
+@admin.register(TemplateVersion, site=site)
+@with_deeds(
+    Deed("delete", _("Delete"), delete_template_version, "version", _("The version's image is removed."), "delete", destroys=True)
+)
+class VersionAdmin(Rows):
+    list_display = ("template_link", "number", "life", "storage", "size", "vcpus", "memory", "created_at")
+    list_filter = (("state", ChoicesDropdownFilter), ("template", RelatedDropdownFilter))
+    search_fields = ("template__name", "notes")
+    list_select_related = ("template", "storage")
+
+    @display(description=_("Template"), ordering="template")
+    def template_link(self, version: TemplateVersion) -> Any:
+        return link(version.template)
+
+    @display(description=_("State"), ordering="state", label={"ready": GREEN, "building": BLUE, "deleting": AMBER})
+    def life(self, version: TemplateVersion) -> str:
+        return version.state
+
+    @display(description=_("Size"), ordering="size_bytes")
+    def size(self, version: TemplateVersion) -> str:
+        return bytesize(version.size_bytes)
+
+    @display(description=_("Memory"), ordering="memory_mib")
+    def memory(self, version: TemplateVersion) -> str:
+        return mib(version.memory_mib)
+
+
+@admin.register(MonitorProcess, site=site)
+class MonitorProcessAdmin(Rows):
+    list_display = ("name", "seen_at")

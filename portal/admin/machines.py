@@ -1,0 +1,170 @@
+"""Machines in the back office."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
+from unfold.decorators import action, display
+
+from broker.virt.actions.delete_vm import delete_vm
+from broker.virt.actions.edit_vm import edit_vm
+from broker.virt.actions.pause_vm import pause_vm
+from broker.virt.actions.power_off_vm import power_off_vm
+from broker.virt.actions.reboot_vm import reboot_vm
+from broker.virt.actions.resume_vm import resume_vm
+from broker.virt.actions.shutdown_vm import shutdown_vm
+from broker.virt.actions.start_vm import start_vm
+from broker.virt.actions.suspend_vm import suspend_vm
+from broker.virt.models import Disk, ForeignMachine, Nic, Sample, VirtualMachine
+from portal.templatetags.berth import bytesize, mib
+
+from .deeds import Deed, with_deeds
+from .rows import AMBER, BLUE, GREEN, POWER, RED, Inline, Rows, bar, link
+from .site import site
+
+STATE = {"ready": GREEN, "creating": BLUE, "deleting": AMBER, "broken": RED}
+DEEDS = (
+    Deed("start", _("Start"), start_vm, "vm", _("The machine is switched on, or woken from disk."), "play_arrow"),
+    Deed("shutdown", _("Shut down"), shutdown_vm, "vm", _("The guest is asked to shut down."), "power_settings_new"),
+    Deed("reboot", _("Restart"), reboot_vm, "vm", _("The guest is asked to restart."), "restart_alt"),
+    Deed("pause", _("Pause"), pause_vm, "vm", _("It stands still, in memory, until resumed."), "pause"),
+    Deed("resume", _("Resume"), resume_vm, "vm", _("It goes on where it was paused."), "resume"),
+    Deed("suspend", _("Suspend to disk"), suspend_vm, "vm", _("Its memory is written to disk and it is off."), "bedtime"),
+    Deed(
+        "power_off", _("Power off"), power_off_vm, "vm",
+        _("The plug is pulled: whoever works there loses what is not saved."), "stop_circle", destroys=True,
+    ),
+    Deed(
+        "delete", _("Delete"), delete_vm, "vm",
+        _("The machine is powered off and removed with its disks. Nothing of it can be brought back."), "delete",
+        destroys=True,
+    ),
+)  # fmt: skip
+
+
+class DiskInline(Inline):
+    model = Disk
+    fields = readonly_fields = ("target", "volume", "storage", "size", "allocated", "generation")
+
+    @display(description=_("Size"))
+    def size(self, disk: Disk) -> str:
+        return bytesize(disk.size_bytes)
+
+    @display(description=_("Allocated"))
+    def allocated(self, disk: Disk) -> str:
+        return bytesize(disk.allocated_bytes)
+
+
+class NicInline(Inline):
+    model = Nic
+    fields = readonly_fields = ("mac", "network")
+
+
+@admin.register(VirtualMachine, site=site)
+@with_deeds(*DEEDS)
+class MachineAdmin(Rows):
+    """Titles and sizes can be changed; states are what Berth and the hosts say."""
+
+    editable = True
+    list_display = ("headline", "life", "power", "load", "host_link", "pool_link", "holder", "vcpus", "memory", "observed_at")
+    list_filter = (
+        ("power_state", ChoicesDropdownFilter), ("state", ChoicesDropdownFilter), ("host", RelatedDropdownFilter),
+        ("cluster", RelatedDropdownFilter), ("desktop__pool", RelatedDropdownFilter),
+    )  # fmt: skip
+    search_fields = ("name", "title", "id__iexact")
+    list_select_related = ("host", "template_version__template", "desktop__pool", "desktop__holder")
+    inlines = (DiskInline, NicInline)
+    fieldsets = (
+        (_("General"), {"fields": (("name", "title"), "description")}),
+        (_("Hardware"), {"fields": (("vcpus", "memory_mib"), ("machine", "graphics"))}),
+        (_("Now"), {"fields": (("life", "power"), ("power_reason", "observed_at"), ("host_link", "booted_at"), ("load", "guest"))}),
+        (_("Origin"), {"fields": (("cluster", "template_version"), ("linked", "created_at"), "id")}),
+    )
+    readonly_fields = (
+        "id", "name", "machine", "graphics", "life", "power", "power_reason", "observed_at", "host_link", "booted_at", "load",
+        "guest", "cluster", "template_version", "linked", "created_at",
+    )  # fmt: skip
+
+    def change_by(self, request: HttpRequest, obj: VirtualMachine, values: dict[str, Any]) -> None:
+        edit_vm(actor=self.actor(request), vm=obj, **values)
+
+    @action(description=_("Open console"), url_path="console", icon="desktop_windows")
+    def do_console(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return HttpResponseRedirect(reverse("portal:console", args=(object_id,)))
+
+    @display(description=_("Name"), ordering="name", header=True)
+    def headline(self, vm: VirtualMachine) -> list[str]:
+        under = vm.title or (vm.template_version.template.os_name if vm.template_version else "")
+        return [vm.name, under, vm.name[:2].upper()]
+
+    @display(description=_("State"), ordering="state", label=STATE)
+    def life(self, vm: VirtualMachine) -> str:
+        return vm.state
+
+    @display(description=_("Power"), ordering="power_state", label=POWER)
+    def power(self, vm: VirtualMachine) -> str:
+        return vm.power_state
+
+    @display(description=_("CPU"), ordering="cpu_percent")
+    def load(self, vm: VirtualMachine) -> Any:
+        return bar(vm.cpu_percent if vm.power_state == "running" else 0)
+
+    @display(description=_("Host"), ordering="host")
+    def host_link(self, vm: VirtualMachine) -> Any:
+        return link(vm.host)
+
+    @display(description=_("Pool"))
+    def pool_link(self, vm: VirtualMachine) -> Any:
+        desktop = getattr(vm, "desktop", None)
+        return link(desktop.pool if desktop else None)
+
+    @display(description=_("In use by"))
+    def holder(self, vm: VirtualMachine) -> Any:
+        desktop = getattr(vm, "desktop", None)
+        return link(desktop.holder if desktop else None)
+
+    @display(description=_("Memory"), ordering="memory_mib")
+    def memory(self, vm: VirtualMachine) -> str:
+        return mib(vm.memory_mib)
+
+
+MachineAdmin.actions_row = ["do_console", *(f"do_{deed.name}" for deed in DEEDS)]
+MachineAdmin.actions_detail = [
+    "do_console", "do_start", "do_shutdown", "do_power_off",
+    {"title": _("More"), "items": ["do_reboot", "do_pause", "do_resume", "do_suspend", "do_delete"]},
+]  # fmt: skip
+
+
+@admin.register(ForeignMachine, site=site)
+class ForeignMachineAdmin(Rows):
+    """Machines on our hosts that Berth did not make."""
+
+    list_display = ("name", "host", "power", "vcpus", "memory", "uuid", "observed_at")
+    list_filter = (("host", RelatedDropdownFilter),)
+    search_fields = ("name", "uuid__iexact")
+    list_select_related = ("host",)
+
+    @display(description=_("Power"), label=POWER)
+    def power(self, machine: ForeignMachine) -> str:
+        return machine.power_state
+
+    @display(description=_("Memory"))
+    def memory(self, machine: ForeignMachine) -> str:
+        return bytesize(machine.memory_bytes)
+
+
+@admin.register(Sample, site=site)
+class SampleAdmin(Rows):
+    """Readings of load, as the monitor wrote them."""
+
+    list_display = ("vm", "at", "cpu_percent", "memory_used", "disk_read_rate", "disk_write_rate", "net_in_rate", "net_out_rate")
+    search_fields = ("vm__name",)
+    list_select_related = ("vm",)
+
+    @display(description=_("Memory"))
+    def memory_used(self, sample: Sample) -> str:
+        return bytesize(sample.memory_used_bytes)
+

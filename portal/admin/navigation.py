@@ -1,0 +1,64 @@
+"""The admin's side bar."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from broker.jobs.models import Job
+from broker.jobs.states import ACTIVE
+from broker.virt.models import VirtualMachine
+
+
+def groups(request: HttpRequest) -> list[dict[str, Any]]:
+    """Lists by what they are about; unfold calls this with each page."""
+    return [
+        _group(
+            _("Infrastructure"),
+            _item(_("Overview"), "dashboard", "index"),
+            _item(_("Hosts"), "dns", "virt_host_changelist"),
+            _item(_("Machines"), "computer", "virt_virtualmachine_changelist", badge="portal.admin.navigation.running"),
+            _item(_("Templates"), "inventory_2", "virt_vmtemplate_changelist"),
+            _item(_("Storage"), "hard_drive", "virt_storagedomain_changelist"),
+            _item(_("Networks"), "lan", "virt_network_changelist"),
+            _item(_("Clusters"), "hub", "virt_cluster_changelist"),
+        ),
+        _group(
+            _("Desktops"),
+            _item(_("Pools"), "layers", "pools_pool_changelist"),
+            _item(_("Desktops"), "desktop_windows", "pools_desktop_changelist"),
+            _item(_("Sessions"), "cast", "connections_session_changelist"),
+        ),
+        _group(
+            _("People"),
+            _item(_("Users"), "person", "directories_user_changelist"),
+            _item(_("Groups"), "group", "directories_group_changelist"),
+            _item(_("Roles"), "badge", "access_role_changelist"),
+            _item(_("Grants"), "key", "access_grant_changelist"),
+            _item(_("API tokens"), "token", "portal_apitoken_changelist"),
+        ),
+        _group(
+            _("Records"),
+            _item(_("Jobs"), "pending_actions", "jobs_job_changelist", badge="portal.admin.navigation.active_jobs"),
+            _item(_("Events"), "history", "events_event_changelist"),
+        ),
+    ]
+
+
+def running(request: HttpRequest) -> str:
+    """How many machines run."""
+    return str(VirtualMachine.objects.filter(power_state="running").count() or "")
+
+
+def active_jobs(request: HttpRequest) -> str:
+    """How many jobs are under way."""
+    return str(Job.objects.filter(state__in=ACTIVE).count() or "")
+
+
+def _group(title: str, *items: dict[str, Any]) -> dict[str, Any]:
+    return {"title": title, "separator": True, "items": list(items)}
+
+
+def _item(title: str, icon: str, name: str, **more: Any) -> dict[str, Any]:
+    return {"title": title, "icon": icon, "link": reverse(f"admin:{name}"), **more}

@@ -1,0 +1,87 @@
+"""A console gateway that needs no machine: speaks RFB over a websocket, paints one colour, notes what is typed."""
+
+import struct
+from typing import Any
+
+WIDTH, HEIGHT = 64, 48
+VERSION = b"RFB 003.008\n"
+FORMAT = struct.pack(">BBBBHHHBBB3x", 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
+
+
+class FakeGateway:
+    """An ASGI application. `refuse_with` closes the next connections by that code; `keys` are (keysym, down) pairs."""
+
+    def __init__(self) -> None:
+        self.keys: list[tuple[int, bool]] = []
+        self.tickets: list[str] = []
+        self.refuse_with: int | None = None
+        self.drop_after_first_picture = 0
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        assert (await receive())["type"] == "websocket.connect"
+        offered = scope["subprotocols"]
+        self.tickets += [name.removeprefix("berth.ticket.") for name in offered if name.startswith("berth.ticket.")]
+        await send({"type": "websocket.accept", "subprotocol": "binary"})
+        if self.refuse_with:
+            await send({"type": "websocket.close", "code": self.refuse_with})
+            return
+        self._buffer = b""
+        self._receive, self._send = receive, send
+        try:
+            await self._speak()
+        except ConnectionError:
+            return
+
+    async def _say(self, data: bytes) -> None:
+        await self._send({"type": "websocket.send", "bytes": data})
+
+    async def _hear(self, count: int) -> bytes:
+        while len(self._buffer) < count:
+            message = await self._receive()
+            if message["type"] == "websocket.disconnect":
+                raise ConnectionError
+            self._buffer += message.get("bytes") or b""
+        data, self._buffer = self._buffer[:count], self._buffer[count:]
+        return data
+
+    async def _speak(self) -> None:
+        """RFB 3.8 (RFC 6143), security type None."""
+        await self._say(VERSION)
+        await self._hear(12)
+        await self._say(b"\x01\x01")
+        await self._hear(1)
+        await self._say(b"\x00\x00\x00\x00")
+        await self._hear(1)
+        name = b"fake"
+        await self._say(struct.pack(">HH", WIDTH, HEIGHT) + FORMAT + struct.pack(">I", len(name)) + name)
+        painted = False
+        while True:
+            kind = (await self._hear(1))[0]
+            if kind == 0:
+                await self._hear(19)
+            elif kind == 2:
+                (count,) = struct.unpack(">xH", await self._hear(3))
+                await self._hear(4 * count)
+            elif kind == 3:
+                await self._hear(9)
+                if not painted:
+                    painted = True
+                    await self._paint()
+                    if self.drop_after_first_picture:
+                        code, self.drop_after_first_picture = self.drop_after_first_picture, 0
+                        await self._send({"type": "websocket.close", "code": code})
+                        return
+            elif kind == 4:
+                down, keysym = struct.unpack(">BxxI", await self._hear(7))
+                self.keys.append((keysym, bool(down)))
+            elif kind == 5:
+                await self._hear(5)
+            elif kind == 6:
+                (length,) = struct.unpack(">3xi", await self._hear(7))
+                await self._hear(abs(length))
+
+    async def _paint(self) -> None:
+        """One raw rectangle of plain orange."""
+        pixel = bytes((0x20, 0x80, 0xF0, 0))
+        head = struct.pack(">BxHHHHHi", 0, 1, 0, 0, WIDTH, HEIGHT, 0)
+        await self._say(head + pixel * (WIDTH * HEIGHT))

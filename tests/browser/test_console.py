@@ -1,0 +1,117 @@
+"""The console page: opens, types, comes back by itself, and says why it ended."""
+
+import pytest
+from django.urls import reverse
+
+from broker.events.news import publish
+from broker.gateway.closing import ALL
+from broker.virt.models import VirtualMachine
+
+from .test_pages import violations
+
+pytestmark = pytest.mark.browser
+OPEN = "document.body.dataset.phase === 'open'"
+CONSOLES = [{"kind": "vnc", "unix": "/run/berth/x.sock", "host": "", "port": 0, "tls": False}]
+
+
+@pytest.fixture
+def address(site):
+    VirtualMachine.objects.filter(pk=site.desktop.pk).update(consoles=CONSOLES)
+    return reverse("portal:console", args=[site.desktop.pk])
+
+
+def test_it_opens_with_a_ticket_that_is_in_no_address(site, visit, gateway, address):
+    page = visit("alice", address)
+    page.wait_for_function(OPEN)
+    assert len(gateway.tickets) == 1 and len(gateway.tickets[0]) >= 40
+    assert gateway.tickets[0] not in page.url
+    assert page.locator("#curtain").is_hidden()
+    pixel = "Array.from(document.querySelector('#stage canvas').getContext('2d').getImageData(5, 5, 1, 1).data)"
+    page.wait_for_function(f"({pixel}).slice(0, 3).join() === '240,128,32'")
+    assert violations(page) == []
+
+
+def test_keys_combinations_and_typed_text(site, visit, gateway, address):
+    page = visit("alice", address)
+    page.wait_for_function(OPEN)
+    page.locator("#stage canvas").click()
+    page.keyboard.press("a")
+    page.get_by_role("button", name="Keys", exact=True).click()
+    page.get_by_role("button", name="Ctrl + Alt + Del").click()
+    page.wait_for_timeout(300)
+    control, alt, delete = 0xFFE3, 0xFFE9, 0xFFFF
+    assert gateway.keys[:2] == [(0x61, True), (0x61, False)]
+    assert gateway.keys[2:8] == [
+        (control, True), (alt, True), (delete, True), (delete, False), (alt, False), (control, False),
+    ]  # fmt: skip
+    gateway.keys.clear()
+    page.get_by_role("button", name="Clipboard").click()
+    page.fill("#clipboard-text", "A b")
+    page.get_by_role("button", name="Type it").click()
+    page.wait_for_timeout(400)
+    shift = 0xFFE1
+    typed = [key for key, down in gateway.keys if down]
+    assert typed == [shift, ord("A"), ord(" "), ord("b")]
+
+
+def test_it_comes_back_by_itself_after_the_gateway_restarts(site, visit, gateway, address):
+    gateway.drop_after_first_picture = 1012
+    page = visit("alice", address)
+    page.wait_for_function(f"{OPEN} && performance.now() > 0")
+    deadline = 50
+    while len(gateway.tickets) < 2 and deadline:
+        page.wait_for_timeout(100)
+        deadline -= 1
+    page.wait_for_function(OPEN)
+    assert len(set(gateway.tickets)) == 2
+
+
+@pytest.mark.parametrize("ending", [one for one in ALL if not one.again and one.code >= 4000], ids=lambda one: one.name)
+def test_every_ending_is_told_in_a_sentence(site, visit, gateway, address, ending):
+    gateway.refuse_with = ending.code
+    page = visit("alice", address)
+    page.wait_for_function("document.body.dataset.phase === 'ended'")
+    assert page.locator("#curtain [data-title]").inner_text() == ending.text
+    assert page.locator("[data-again]").is_visible()
+    assert violations(page) == []
+
+
+def test_a_machine_that_is_off_can_be_started_from_here(site, visit, gateway, address):
+    VirtualMachine.objects.filter(pk=site.desktop.pk).update(power_state="off")
+    page = visit("alice", address)
+    page.wait_for_function("document.documentElement.dataset.liveSocket === 'open'")
+    assert violations(page) == []
+    page.locator("#live").get_by_role("button", name="Start").click()
+    page.wait_for_selector("#live progress")
+    VirtualMachine.objects.filter(pk=site.desktop.pk).update(power_state="running")
+    publish("vm", site.desktop.pk, "power")
+    page.wait_for_function(OPEN, timeout=5000)
+
+
+def test_the_toolbar_hides_and_comes_back_by_keyboard(site, visit, gateway, address):
+    page = visit("alice", address)
+    page.wait_for_function(OPEN)
+    page.locator("#stage canvas").click()
+    page.wait_for_selector("#toolbar.away", state="attached", timeout=8000)
+    page.keyboard.press("Control+Alt+Shift+M")
+    page.wait_for_selector("#toolbar:not(.away)")
+    assert page.evaluate("document.getElementById('toolbar').contains(document.activeElement)")
+
+
+def test_looking_on_sends_nothing(site, visit, gateway, address):
+    page = visit("alice", f"{address}?view=only")
+    page.wait_for_function(OPEN)
+    assert page.locator("#view-only").is_visible()
+    page.locator("#stage canvas").click()
+    page.keyboard.press("a")
+    page.wait_for_timeout(300)
+    assert gateway.keys == []
+
+
+def test_disconnecting_is_not_followed_by_a_reconnection(site, visit, gateway, address):
+    page = visit("alice", address)
+    page.wait_for_function(OPEN)
+    page.get_by_role("button", name="Disconnect").click()
+    page.wait_for_function("document.body.dataset.phase === 'ended'")
+    page.wait_for_timeout(800)
+    assert len(gateway.tickets) == 1

@@ -1,0 +1,79 @@
+"""Signing in and out, and where one lands."""
+
+from django.urls import reverse
+
+from pools.models import Desktop
+from tests.world import PASSWORD
+
+DOOR = "portal:sign-in"
+
+
+def sign_in(site, name: str, password: str = PASSWORD, **more):
+    person = getattr(site.world, name)
+    person.set_password(PASSWORD)
+    person.save()
+    client = site.client("")
+    return client, client.post(reverse(DOOR), {"username": name, "password": password, **more})
+
+
+def test_a_wrong_password_is_told_without_saying_which_part_was_wrong(site):
+    _client, wrong = sign_in(site, "alice", "no")
+    assert wrong.status_code == 400 and 'role="alert"' in wrong.content.decode()
+    unknown = site.client("").post(reverse(DOOR), {"username": "nobody", "password": "no"})
+    assert unknown.status_code == 400
+
+
+def test_a_disabled_user_stays_outside(site):
+    site.world.alice.is_active = False
+    site.world.alice.save()
+    _client, response = sign_in(site, "alice")
+    assert response.status_code == 400
+
+
+def test_several_desktops_lead_to_the_list(site):
+    _client, response = sign_in(site, "alice")
+    assert response.status_code == 302 and response.url == "/"
+
+
+def test_one_machine_leads_straight_to_its_screen(site):
+    _client, response = sign_in(site, "bob")
+    assert response.url == reverse("portal:console", args=[site.granted.pk])
+
+
+def test_one_pool_leads_straight_to_a_desktop_of_it(site):
+    site.world.grant(site.world.charlie, "pool-user", site.pool)
+    _client, response = sign_in(site, "charlie")
+    desktop = Desktop.objects.get(holder=site.world.charlie)
+    assert desktop.pk == site.free.pk
+    assert response.url == reverse("portal:console", args=[desktop.pk])
+
+
+def test_one_pool_without_a_free_desktop_leads_to_the_list_which_says_why(site):
+    site.world.grant(site.world.charlie, "pool-user", site.pool)
+    Desktop.objects.filter(pk=site.free.pk).update(state="broken")
+    client, response = sign_in(site, "charlie")
+    assert response.url == "/"
+    assert 'role="alert"' in client.get("/").content.decode()
+
+
+def test_the_page_that_was_wanted_comes_first(site):
+    wanted = reverse("portal:vm", args=[site.granted.pk])
+    _client, response = sign_in(site, "bob", next=wanted)
+    assert response.url == wanted
+
+
+def test_a_foreign_address_is_not_followed(site):
+    _client, response = sign_in(site, "alice", next="https://elsewhere.example/")
+    assert response.url == "/"
+
+
+def test_administrators_get_the_list(site):
+    _client, response = sign_in(site, "root")
+    assert response.url == "/"
+
+
+def test_signing_out_is_a_post_and_ends_the_session(site):
+    client, _response = sign_in(site, "alice")
+    assert client.get(reverse("portal:sign-out")).status_code == 405
+    assert client.post(reverse("portal:sign-out")).status_code == 302
+    assert client.get("/").status_code == 302

@@ -1,0 +1,114 @@
+"""The libvirt driver when things go wrong on a real host: hung and killed QEMUs, interrupted copies, lost races."""
+
+import os
+import signal
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from broker.virt.driver import Locked, PowerState, VolumeInfo
+from broker.virt.drivers import load
+from broker.virt.drivers.libvirt import disks, observe
+from tests.lab.fixtures import read_until, wait_for_power
+
+pytestmark = pytest.mark.lab
+
+
+def test_a_hung_qemu_does_not_hold_up_the_others(lab_host, connection, make_machine):
+    """States of all machines come in bounded time; counters may be missing while one QEMU does not answer."""
+    hung, well = make_machine(), make_machine()
+    for machine in (hung, well):
+        connection.start(machine.uuid)
+    pid = lab_host.qemu_pid(hung.uuid)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        connection.observe()
+        started = time.monotonic()
+        seen = {one.uuid: one for one in connection.observe()}
+        assert time.monotonic() - started < observe.COUNTERS_TIMEOUT + 8  # libvirtd itself waits at times
+        assert seen[hung.uuid].power is seen[well.uuid].power is PowerState.RUNNING
+        connection.power_off(hung.uuid)
+        assert connection.observe_one(hung.uuid).power is PowerState.OFF
+    finally:
+        if lab_host.qemu_pid(hung.uuid) == pid:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_a_killed_qemu_is_seen_as_crashed_and_starts_again(lab_host, connection, make_machine):
+    machine = make_machine()
+    connection.start(machine.uuid)
+    first = connection.observe_one(machine.uuid).boot_id
+    os.kill(lab_host.qemu_pid(machine.uuid), signal.SIGKILL)
+    wait_for_power(connection, machine.uuid, PowerState.CRASHED, timeout=2)
+    connection.power_off(machine.uuid)
+    connection.start(machine.uuid)
+    assert connection.observe_one(machine.uuid).power is PowerState.RUNNING
+    assert connection.observe_one(machine.uuid).boot_id != first
+
+
+def test_a_power_cut_of_the_host_gives_the_next_run_another_boot_id(lab_host, connection, make_machine):
+    """Domain ids start at 1 again; a console ticket of before must not fit the machine of afterwards."""
+    machine = make_machine()
+    boot_ids = []
+    for _ in range(2):
+        lab_host.crash()
+        lab_host.start()
+        again = load("libvirt").connect(lab_host.uri, timeout=20)
+        assert again.observe_one(machine.uuid).power is PowerState.OFF
+        again.start(machine.uuid)
+        boot_ids.append(again.observe_one(machine.uuid).boot_id)
+        again.close()
+    assert [boot_id.partition("-")[0] for boot_id in boot_ids] == ["1", "1"]
+    assert boot_ids[0] != boot_ids[1]
+    again = load("libvirt").connect(lab_host.uri, timeout=20)
+    again.power_off(machine.uuid)
+    again.undefine(machine.uuid)
+    again.close()
+
+
+def test_a_copy_under_way_is_locked_and_invisible(lab_host, connection, storage, tmp_path, monkeypatch):
+    """The copying process is frozen while another connection looks."""
+    monkeypatch.setattr(disks, "_POLL", 0.01)
+    image = tmp_path / "big.raw"
+    with image.open("wb") as file:
+        for number in range(1200):
+            file.write(bytes([number % 255 + 1]) * (1 << 20))
+    source = VolumeInfo(name=image.name, path=str(image), format="raw", capacity=image.stat().st_size, allocation=0)
+    told = []
+
+    def look(share: float) -> None:
+        if told or not (copying := lab_host.helper_pids("qemu-img")):
+            return
+        for pid in copying:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            with closing(load("libvirt").connect(lab_host.uri, timeout=20)) as other:
+                told.append((share, other.volume(storage, "big"), other.volumes(storage)))
+                with pytest.raises(Locked):
+                    other.copy_volume(storage, "big", source=source)
+        finally:
+            for pid in copying:
+                os.kill(pid, signal.SIGCONT)
+
+    made = connection.copy_volume(storage, "big", source=source, progress=look)
+    share, volume, volumes = told[0]
+    assert (volume, volumes) == (None, ())
+    assert 0 <= share < 1
+    assert connection.volume(storage, "big") == made
+    assert sorted(path.name for path in Path(storage.path).iterdir()) == ["big"]
+
+
+def test_saved_memory_survives_a_restart_of_libvirtd(lab_host, connection, make_machine):
+    machine = make_machine()
+    connection.start(machine.uuid)
+    with connection.serial(machine.uuid) as line:
+        read_until(line, b"LAB-UP")
+    connection.suspend(machine.uuid)
+    lab_host.restart_daemon()
+    again = load("libvirt").connect(lab_host.uri, timeout=20)
+    assert again.observe_one(machine.uuid).power is PowerState.SUSPENDED
+    again.undefine(machine.uuid)
+    assert again.observe_one(machine.uuid).power is PowerState.MISSING
+    again.close()

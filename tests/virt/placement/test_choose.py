@@ -1,0 +1,137 @@
+"""Placement: golden explanations, and properties that hold for any hosts."""
+
+import random
+from dataclasses import replace
+from uuid import UUID, uuid4
+
+import pytest
+
+from broker.core.errors import NoCapacity
+from broker.virt.placement import HostFacts, Request, choose
+from broker.virt.placement.rules import all_filters, all_weights
+
+GIB = 1024**3
+CLUSTER, DISKS = UUID(int=1), UUID(int=2)
+REQUEST = Request(cluster=CLUSTER, memory_mib=1024, storages=frozenset({DISKS}))
+
+
+def host(name="a", **facts):
+    return HostFacts(
+        **{
+            "id": UUID(int=sum(map(ord, name)) + 1000),
+            "name": name,
+            "cluster": CLUSTER,
+            "schedulable": True,
+            "error": "",
+            "seen_ago": 3.0,
+            "memory": 16 * GIB,
+            "memory_free": 8 * GIB,
+            "promised": 0,
+            "machines": 0,
+            "graphics": frozenset({"vnc"}),
+            "storages": frozenset({DISKS}),
+        }
+        | facts
+    )
+
+
+GOLDEN = {
+    "cluster": ({"cluster": uuid4()}, "it belongs to another cluster"),
+    "state": ({"schedulable": False}, "it is in maintenance"),
+    "reachable": ({"error": "no route"}, "it does not answer (no route)"),
+    "memory": ({"memory_free": 1 * GIB}, "it has too little memory (1024 MiB left, 1088 needed)"),
+    "graphics": ({"graphics": frozenset({"spice"})}, "it offers no vnc console"),
+    "storage": ({"storages": frozenset()}, "it does not see the storage of the machine's disks"),
+}
+
+
+def test_every_filter_has_its_golden_sentence():
+    assert {rule.name for rule in all_filters()} == GOLDEN.keys()
+
+
+@pytest.mark.parametrize("rule", GOLDEN)
+def test_each_filter_refuses_alone_and_says_why(rule):
+    facts, sentence = GOLDEN[rule]
+    with pytest.raises(NoCapacity) as caught:
+        choose(REQUEST, [host(**facts)])
+    (reason,) = caught.value.reasons
+    assert (reason.subject, reason.rule, reason.template % reason.params) == ("a", rule, sentence)
+
+
+def test_a_host_not_heard_of_for_a_minute_is_out_and_a_new_one_is_in():
+    with pytest.raises(NoCapacity):
+        choose(REQUEST, [host(seen_ago=61.0)])
+    assert choose(REQUEST, [host(seen_ago=None, memory=0, memory_free=0, graphics=frozenset())]).host.name == "a"
+
+
+def test_bound_to_one_host():
+    with pytest.raises(NoCapacity):
+        choose(replace(REQUEST, host=uuid4()), [host()])
+
+
+def test_no_hosts_at_all():
+    with pytest.raises(NoCapacity) as caught:
+        choose(REQUEST, [])
+    assert caught.value.reasons == ()
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [({"memory_free": 9 * GIB}, {}), ({}, {"machines": 3}), ({}, {"promised": GIB})],
+)
+def test_weights_prefer(better, worse):
+    assert choose(REQUEST, [host("a", **worse), host("b", **better)]).host.name == "b"
+
+
+def test_the_decision_explains_all_hosts():
+    decision = choose(REQUEST, [host("a"), host("b", machines=2), host("c", schedulable=False)])
+    assert [verdict.host.name for verdict in decision.verdicts] == ["a", "b", "c"]
+    assert decision.verdicts[0].scores.keys() == {rule.name for rule in all_weights()}
+    assert [reason.rule for reason in decision.verdicts[2].refusals] == ["state"]
+
+
+def some_hosts(source):
+    return [
+        host(
+            f"h{index}",
+            id=UUID(int=index + 1),
+            schedulable=source.random() < 0.8,
+            error=source.choice(["", "", "", "down"]),
+            seen_ago=source.choice([None, 1.0, 59.0, 120.0]),
+            memory_free=source.randrange(0, 16) * GIB,
+            promised=source.randrange(0, 4) * GIB,
+            machines=source.randrange(50),
+            storages=frozenset(source.sample([DISKS, UUID(int=9)], source.randrange(3))),
+        )
+        for index in range(source.randrange(1, 12))
+    ]
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_properties(seed):
+    """Whatever the hosts: the chosen one passes every filter, order does not matter, and a refused host never wins."""
+    source = random.Random(seed)
+    hosts = some_hosts(source)
+    fit = {one.name for one in hosts if not any(rule.check(REQUEST, one) for rule in all_filters())}
+    shuffled = source.sample(hosts, len(hosts))
+    if not fit:
+        with pytest.raises(NoCapacity) as caught:
+            choose(REQUEST, hosts)
+        assert {reason.subject for reason in caught.value.reasons} == {one.name for one in hosts}
+        return
+    decision = choose(REQUEST, hosts)
+    assert decision.host.name in fit
+    assert choose(REQUEST, shuffled).host == decision.host
+    assert {verdict.host.name for verdict in decision.verdicts if not verdict.refusals} == fit
+    best = decision.verdicts[0].total
+    assert all(verdict.total <= best for verdict in decision.verdicts if not verdict.refusals)
+    assert choose(REQUEST, [*hosts, host("zz", schedulable=False)]).host == decision.host
+
+
+def test_a_burst_is_spread():
+    """Placed one after the other, with what each start promises counted, equal hosts get equal shares."""
+    hosts = {name: host(name, memory_free=16 * GIB) for name in "abc"}
+    for _ in range(12):
+        chosen = choose(REQUEST, hosts.values()).host
+        hosts[chosen.name] = replace(chosen, promised=chosen.promised + GIB, machines=chosen.machines + 1)
+    assert [one.machines for one in hosts.values()] == [4, 4, 4]
