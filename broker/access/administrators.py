@@ -23,7 +23,7 @@ def administrators() -> QuerySet[Any]:
 
 
 def ensure_one_is_left() -> None:
-    """Call at the end of an action that takes rights away, in its transaction. Raises Conflict when it took the last."""
+    """For the end of an action that takes rights away, in its transaction. Raises Conflict when it took the last."""
     if not administrators().exists():
         raise Conflict(
             N_("Nobody could administer Berth after that."), fix=N_("Make somebody else an administrator first.")

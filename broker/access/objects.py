@@ -32,5 +32,7 @@ def granted_object(kind: str, pk: Any) -> models.Model | None:
     except (ValueError, ValidationError):
         found = None
     if found is None:
-        raise Invalid(N_("There is no such %(kind)s."), field="object_id", fix=N_("Choose one from the list."), kind=kind)
+        raise Invalid(
+            N_("There is no such %(kind)s."), field="object_id", fix=N_("Choose one from the list."), kind=kind
+        )
     return found

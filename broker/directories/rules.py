@@ -42,9 +42,13 @@ def checked_text(value: str, field: str, longest: int = 255) -> str:
     """The text, trimmed. Raises Invalid when it is too long or has characters that nobody can see."""
     value = unicodedata.normalize("NFC", value).strip()
     if len(value) > longest:
-        raise Invalid(N_("This is too long."), field=field, fix=N_("Use at most %(longest)s characters."), longest=longest)
+        raise Invalid(
+            N_("This is too long."), field=field, fix=N_("Use at most %(longest)s characters."), longest=longest
+        )
     if any(unicodedata.category(character) in _UNSEEN for character in value):
-        raise Invalid(N_("This has characters that cannot be seen."), field=field, fix=N_("Type it instead of pasting it."))
+        raise Invalid(
+            N_("This has characters that cannot be seen."), field=field, fix=N_("Type it instead of pasting it.")
+        )
     return value
 
 
@@ -55,7 +59,9 @@ def checked_email(value: str) -> str:
         try:
             validate_email(value)
         except ValidationError:
-            raise Invalid(N_("This is not an e-mail address."), field="email", fix=N_("Write it as name@example.org.")) from None
+            raise Invalid(
+                N_("This is not an e-mail address."), field="email", fix=N_("Write it as name@example.org.")
+            ) from None
     return value
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from django.db.models import Count, Q
 from django.db.models.functions import TruncHour
 from django.http import HttpRequest
-from django.utils.translation import gettext as _, ngettext
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from broker.connections.models import Session
 from broker.core import clock
@@ -41,7 +42,9 @@ def context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
 
 
 def _numbers(hosts: list[Host]) -> list[dict[str, str]]:
-    vms = VirtualMachine.objects.aggregate(all=Count("pk"), running=Count("pk", filter=Q(power_state=PowerState.RUNNING)))
+    vms = VirtualMachine.objects.aggregate(
+        all=Count("pk"), running=Count("pk", filter=Q(power_state=PowerState.RUNNING))
+    )
     desktops = Desktop.objects.aggregate(
         used=Count("pk", filter=Q(state=DesktopState.ASSIGNED)), free=Count("pk", filter=Q(state=DesktopState.FREE))
     )
@@ -52,13 +55,28 @@ def _numbers(hosts: list[Host]) -> list[dict[str, str]]:
         state__in=(JobState.FAILED, JobState.ERRORED), finished_at__gt=clock.now() - timedelta(days=1)
     ).count()
     return [
-        {"title": _("Machines"), "value": str(vms["all"]), "footer": _("%(count)d running") % {"count": vms["running"]}},
-        {"title": _("Desktops in use"), "value": str(desktops["used"]), "footer": _("%(count)d free") % {"count": desktops["free"]}},
-        {"title": _("Hosts up"), "value": _("%(up)d of %(all)d") % {"up": up, "all": len(hosts)},
-         "footer": _("%(count)d in maintenance") % {"count": maintained}},
-        {"title": _("Jobs under way"), "value": str(jobs),
-         "footer": ngettext("%(count)d failed in 24 hours", "%(count)d failed in 24 hours", failed) % {"count": failed}},
-    ]  # fmt: skip
+        {
+            "title": _("Machines"),
+            "value": str(vms["all"]),
+            "footer": _("%(count)d running") % {"count": vms["running"]},
+        },
+        {
+            "title": _("Desktops in use"),
+            "value": str(desktops["used"]),
+            "footer": _("%(count)d free") % {"count": desktops["free"]},
+        },
+        {
+            "title": _("Hosts up"),
+            "value": _("%(up)d of %(all)d") % {"up": up, "all": len(hosts)},
+            "footer": _("%(count)d in maintenance") % {"count": maintained},
+        },
+        {
+            "title": _("Jobs under way"),
+            "value": str(jobs),
+            "footer": ngettext("%(count)d failed in 24 hours", "%(count)d failed in 24 hours", failed)
+            % {"count": failed},
+        },
+    ]
 
 
 def _sessions() -> str:
@@ -71,7 +89,11 @@ def _sessions() -> str:
         {
             "labels": [f"{hour:%H}:00" for hour in hours],
             "datasets": [
-                {"label": _("Consoles opened"), "data": [counts.get(hour, 0) for hour in hours], "backgroundColor": "var(--color-primary-600)"}
+                {
+                    "label": _("Consoles opened"),
+                    "data": [counts.get(hour, 0) for hour in hours],
+                    "backgroundColor": "var(--color-primary-600)",
+                }
             ],
         }
     )

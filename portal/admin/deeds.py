@@ -67,7 +67,9 @@ def _single(deed: Deed) -> Any:
 
     one.__name__ = f"do_{deed.name}"
     variant = ActionVariant.DANGER if deed.destroys else ActionVariant.DEFAULT
-    return action(description=deed.title, url_path=deed.name, icon=deed.icon, permissions=[MANAGE], variant=variant)(one)
+    return action(description=deed.title, url_path=deed.name, icon=deed.icon, permissions=[MANAGE], variant=variant)(
+        one
+    )
 
 
 def _many(deed: Deed) -> Any:
@@ -83,7 +85,9 @@ def _many(deed: Deed) -> Any:
     return many
 
 
-def _ask(self: Rows, request: HttpRequest, deed: Deed, objects: list[Any], back: str, *, many: bool = False) -> HttpResponse:
+def _ask(
+    self: Rows, request: HttpRequest, deed: Deed, objects: list[Any], back: str, *, many: bool = False
+) -> HttpResponse:
     context = {
         **self.admin_site.each_context(request),
         "opts": self.opts,

@@ -45,7 +45,14 @@ class ClusterAdmin(Rows):
 
 @admin.register(Host, site=site)
 @with_deeds(
-    Deed("maintain", _("To maintenance"), maintain_host, "host", _("No machine is started on it any more; those that run go on."), "build"),
+    Deed(
+        "maintain",
+        _("To maintenance"),
+        maintain_host,
+        "host",
+        _("No machine is started on it any more; those that run go on."),
+        "build",
+    ),
     Deed("activate", _("Activate"), activate_host, "host", _("Machines are started on it again."), "play_arrow"),
     Deed("delete", _("Delete"), delete_host, "host", GONE, "delete", destroys=True),
 )
@@ -59,9 +66,20 @@ class HostAdmin(Rows):
     list_select_related = ("cluster",)
     fieldsets = (
         (None, {"fields": (("name", "cluster"), ("driver", "uri"), ("life", "reach"), "error")}),
-        (_("Seen"), {"fields": (("observed_at", "hostname"), ("hypervisor", "manager"), ("cpus", "cpu_model"), ("memory", "graphics"),
-                                ("emulated", "emulated_reason"), "observed_uuid")}),
-    )  # fmt: skip
+        (
+            _("Seen"),
+            {
+                "fields": (
+                    ("observed_at", "hostname"),
+                    ("hypervisor", "manager"),
+                    ("cpus", "cpu_model"),
+                    ("memory", "graphics"),
+                    ("emulated", "emulated_reason"),
+                    "observed_uuid",
+                )
+            },
+        ),
+    )
     add_fieldsets = ((None, {"fields": ("cluster", "name", "driver", "uri")}),)
     readonly_fields = ("life", "reach", "memory")
 
@@ -76,7 +94,9 @@ class HostAdmin(Rows):
     def life(self, host: Host) -> str:
         return host.state
 
-    @display(description=_("Connection"), label={_("answers"): GREEN, _("does not answer"): RED, _("never seen"): AMBER})
+    @display(
+        description=_("Connection"), label={_("answers"): GREEN, _("does not answer"): RED, _("never seen"): AMBER}
+    )
     def reach(self, host: Host) -> Any:
         if host.error:
             return _("does not answer")
@@ -126,13 +146,30 @@ class NetworkAdmin(Rows):
 
 class VersionInline(Inline):
     model = TemplateVersion
-    fields = readonly_fields = ("number", "state", "storage", "volume", "size_bytes", "vcpus", "memory_mib", "created_at")
+    fields = readonly_fields = (
+        "number",
+        "state",
+        "storage",
+        "volume",
+        "size_bytes",
+        "vcpus",
+        "memory_mib",
+        "created_at",
+    )
     show_change_link = True
 
 
 @admin.register(VmTemplate, site=site)
 @with_deeds(
-    Deed("delete", _("Delete"), delete_template, "template", _("The template goes, and the images of all its versions."), "delete", destroys=True)
+    Deed(
+        "delete",
+        _("Delete"),
+        delete_template,
+        "template",
+        _("The template goes, and the images of all its versions."),
+        "delete",
+        destroys=True,
+    )
 )
 class TemplateAdmin(Rows):
     """Versions are imported on the portal's template page."""
@@ -156,7 +193,15 @@ class TemplateAdmin(Rows):
 
 @admin.register(TemplateVersion, site=site)
 @with_deeds(
-    Deed("delete", _("Delete"), delete_template_version, "version", _("The version's image is removed."), "delete", destroys=True)
+    Deed(
+        "delete",
+        _("Delete"),
+        delete_template_version,
+        "version",
+        _("The version's image is removed."),
+        "delete",
+        destroys=True,
+    )
 )
 class VersionAdmin(Rows):
     list_display = ("template_link", "number", "life", "storage", "size", "vcpus", "memory", "created_at")

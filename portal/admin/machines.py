@@ -32,17 +32,28 @@ DEEDS = (
     Deed("reboot", _("Restart"), reboot_vm, "vm", _("The guest is asked to restart."), "restart_alt"),
     Deed("pause", _("Pause"), pause_vm, "vm", _("It stands still, in memory, until resumed."), "pause"),
     Deed("resume", _("Resume"), resume_vm, "vm", _("It goes on where it was paused."), "resume"),
-    Deed("suspend", _("Suspend to disk"), suspend_vm, "vm", _("Its memory is written to disk and it is off."), "bedtime"),
     Deed(
-        "power_off", _("Power off"), power_off_vm, "vm",
-        _("The plug is pulled: whoever works there loses what is not saved."), "stop_circle", destroys=True,
+        "suspend", _("Suspend to disk"), suspend_vm, "vm", _("Its memory is written to disk and it is off."), "bedtime"
     ),
     Deed(
-        "delete", _("Delete"), delete_vm, "vm",
-        _("The machine is powered off and removed with its disks. Nothing of it can be brought back."), "delete",
+        "power_off",
+        _("Power off"),
+        power_off_vm,
+        "vm",
+        _("The plug is pulled: whoever works there loses what is not saved."),
+        "stop_circle",
         destroys=True,
     ),
-)  # fmt: skip
+    Deed(
+        "delete",
+        _("Delete"),
+        delete_vm,
+        "vm",
+        _("The machine is powered off and removed with its disks. Nothing of it can be brought back."),
+        "delete",
+        destroys=True,
+    ),
+)
 
 
 class DiskInline(Inline):
@@ -69,24 +80,62 @@ class MachineAdmin(Rows):
     """Titles and sizes can be changed; states are what Berth and the hosts say."""
 
     editable = True
-    list_display = ("headline", "life", "power", "load", "host_link", "pool_link", "holder", "vcpus", "memory", "observed_at")
+    list_display = (
+        "headline",
+        "life",
+        "power",
+        "load",
+        "host_link",
+        "pool_link",
+        "holder",
+        "vcpus",
+        "memory",
+        "observed_at",
+    )
     list_filter = (
-        ("power_state", ChoicesDropdownFilter), ("state", ChoicesDropdownFilter), ("host", RelatedDropdownFilter),
-        ("cluster", RelatedDropdownFilter), ("desktop__pool", RelatedDropdownFilter),
-    )  # fmt: skip
+        ("power_state", ChoicesDropdownFilter),
+        ("state", ChoicesDropdownFilter),
+        ("host", RelatedDropdownFilter),
+        ("cluster", RelatedDropdownFilter),
+        ("desktop__pool", RelatedDropdownFilter),
+    )
     search_fields = ("name", "title", "id__iexact")
     list_select_related = ("host", "template_version__template", "desktop__pool", "desktop__holder")
     inlines = (DiskInline, NicInline)
     fieldsets = (
         (_("General"), {"fields": (("name", "title"), "description")}),
         (_("Hardware"), {"fields": (("vcpus", "memory_mib"), ("machine", "graphics"))}),
-        (_("Now"), {"fields": (("life", "power"), ("power_reason", "observed_at"), ("host_link", "booted_at"), ("load", "guest"))}),
+        (
+            _("Now"),
+            {
+                "fields": (
+                    ("life", "power"),
+                    ("power_reason", "observed_at"),
+                    ("host_link", "booted_at"),
+                    ("load", "guest"),
+                )
+            },
+        ),
         (_("Origin"), {"fields": (("cluster", "template_version"), ("linked", "created_at"), "id")}),
     )
     readonly_fields = (
-        "id", "name", "machine", "graphics", "life", "power", "power_reason", "observed_at", "host_link", "booted_at", "load",
-        "guest", "cluster", "template_version", "linked", "created_at",
-    )  # fmt: skip
+        "id",
+        "name",
+        "machine",
+        "graphics",
+        "life",
+        "power",
+        "power_reason",
+        "observed_at",
+        "host_link",
+        "booted_at",
+        "load",
+        "guest",
+        "cluster",
+        "template_version",
+        "linked",
+        "created_at",
+    )
 
     def change_by(self, request: HttpRequest, obj: VirtualMachine, values: dict[str, Any]) -> None:
         edit_vm(actor=self.actor(request), vm=obj, **values)
@@ -133,9 +182,12 @@ class MachineAdmin(Rows):
 
 MachineAdmin.actions_row = ["do_console", *(f"do_{deed.name}" for deed in DEEDS)]
 MachineAdmin.actions_detail = [
-    "do_console", "do_start", "do_shutdown", "do_power_off",
+    "do_console",
+    "do_start",
+    "do_shutdown",
+    "do_power_off",
     {"title": _("More"), "items": ["do_reboot", "do_pause", "do_resume", "do_suspend", "do_delete"]},
-]  # fmt: skip
+]
 
 
 @admin.register(ForeignMachine, site=site)
@@ -160,11 +212,19 @@ class ForeignMachineAdmin(Rows):
 class SampleAdmin(Rows):
     """Readings of load, as the monitor wrote them."""
 
-    list_display = ("vm", "at", "cpu_percent", "memory_used", "disk_read_rate", "disk_write_rate", "net_in_rate", "net_out_rate")
+    list_display = (
+        "vm",
+        "at",
+        "cpu_percent",
+        "memory_used",
+        "disk_read_rate",
+        "disk_write_rate",
+        "net_in_rate",
+        "net_out_rate",
+    )
     search_fields = ("vm__name",)
     list_select_related = ("vm",)
 
     @display(description=_("Memory"))
     def memory_used(self, sample: Sample) -> str:
         return bytesize(sample.memory_used_bytes)
-

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import (
-    UnfoldAdminPasswordInput,
+    UnfoldAdminPasswordWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextInputWidget,
     UnfoldAdminUUIDInputWidget,
@@ -51,7 +51,10 @@ class DirectoryAdmin(Rows):
 
 class UserForm(forms.ModelForm):
     password = forms.CharField(
-        label=_("New password"), required=False, strip=False, widget=UnfoldAdminPasswordInput(attrs={"autocomplete": "new-password"})
+        label=_("New password"),
+        required=False,
+        strip=False,
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
     )
 
     class Meta:
@@ -61,7 +64,15 @@ class UserForm(forms.ModelForm):
 
 @admin.register(User, site=site)
 @with_deeds(
-    Deed("disable", _("Disable"), disable_user, "user", _("No sign-in any more; sessions and consoles end."), "block", destroys=True),
+    Deed(
+        "disable",
+        _("Disable"),
+        disable_user,
+        "user",
+        _("No sign-in any more; sessions and consoles end."),
+        "block",
+        destroys=True,
+    ),
     Deed("enable", _("Enable"), enable_user, "user", _("The user may sign in again."), "check"),
 )
 class UserAdmin(Rows):
@@ -71,7 +82,12 @@ class UserAdmin(Rows):
     list_filter = ("is_active", ("directory", RelatedDropdownFilter), ("directory_groups", RelatedDropdownFilter))
     search_fields = ("username", "display_name", "email")
     list_select_related = ("directory",)
-    fieldsets = ((None, {"fields": (("username", "status"), ("display_name", "email"), "password", ("directory", "last_login"))}),)
+    fieldsets = (
+        (
+            None,
+            {"fields": (("username", "status"), ("display_name", "email"), "password", ("directory", "last_login"))},
+        ),
+    )
     add_fieldsets = ((None, {"fields": ("username", "display_name", "email", "password")}),)
     readonly_fields = ("status", "directory", "last_login")
 
@@ -123,7 +139,9 @@ class GroupAdmin(Rows):
 
 class RoleForm(forms.ModelForm):
     verbs = forms.CharField(
-        label=_("Rights"), widget=UnfoldAdminTextInputWidget(), help_text=_("Separated by commas: vm.view, vm.power, or vm.* and *.view.")
+        label=_("Rights"),
+        widget=UnfoldAdminTextInputWidget(),
+        help_text=_("Separated by commas: vm.view, vm.power, or vm.* and *.view."),
     )
 
     class Meta:
@@ -172,7 +190,9 @@ class RoleAdmin(Rows):
 
 class GrantForm(forms.ModelForm):
     object_kind = forms.ChoiceField(
-        label=_("On"), choices=[("system", _("the whole system")), *((kind, kind) for kind in GRANTABLE)], widget=UnfoldAdminSelectWidget()
+        label=_("On"),
+        choices=[("system", _("the whole system")), *((kind, kind) for kind in GRANTABLE)],
+        widget=UnfoldAdminSelectWidget(),
     )
     object_id = forms.UUIDField(
         label=_("Id of the object"), required=False, widget=UnfoldAdminUUIDInputWidget(),
@@ -222,7 +242,9 @@ class GrantAdmin(Rows):
 
 
 @admin.register(ApiToken, site=site)
-@with_deeds(Deed("revoke", _("Revoke"), revoke_token, "token", _("The token stops working at once."), "block", destroys=True))
+@with_deeds(
+    Deed("revoke", _("Revoke"), revoke_token, "token", _("The token stops working at once."), "block", destroys=True)
+)
 class TokenAdmin(Rows):
     list_display = ("name", "user", "hint", "created", "expiry")
     list_filter = (("user", RelatedDropdownFilter),)

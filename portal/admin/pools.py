@@ -30,25 +30,41 @@ DESKTOP = {"free": GREEN, "assigned": BLUE, "building": BLUE, "resetting": AMBER
 @admin.register(Pool, site=site)
 @with_deeds(
     Deed(
-        "delete", _("Delete"), delete_pool, "pool",
-        _("Nothing is handed out any more and all desktops are removed with their disks. Refused while somebody has one."),
-        "delete", destroys=True,
+        "delete",
+        _("Delete"),
+        delete_pool,
+        "pool",
+        _(
+            "Nothing is handed out any more and all desktops are removed with their disks. Refused while somebody has one."
+        ),
+        "delete",
+        destroys=True,
     )
-)  # fmt: skip
+)
 class PoolAdmin(Rows):
     addable = editable = True
     list_display = ("headline", "life", "kind", "stateful", "use", "free", "size", "prestarted", "template", "trouble")
-    list_filter = (("kind", ChoicesDropdownFilter), ("state", ChoicesDropdownFilter), ("template", RelatedDropdownFilter))
+    list_filter = (
+        ("kind", ChoicesDropdownFilter),
+        ("state", ChoicesDropdownFilter),
+        ("template", RelatedDropdownFilter),
+    )
     search_fields = ("name", "title")
     list_select_related = ("template",)
     fieldsets = (
         (None, {"fields": (("name", "title"), "description", ("life", "trouble"))}),
-        (_("Desktops"), {"fields": (("template", "version"), ("storage", "network"), ("kind", "stateful"), "name_pattern")}),
+        (
+            _("Desktops"),
+            {"fields": (("template", "version"), ("storage", "network"), ("kind", "stateful"), "name_pattern")},
+        ),
         (_("How many"), {"fields": (("size", "prestarted", "max_per_user"),)}),
     )
     add_fieldsets = (
         (None, {"fields": (("name", "title"), "description")}),
-        (_("Desktops"), {"fields": (("template", "version"), ("storage", "network"), ("kind", "stateful"), "name_pattern")}),
+        (
+            _("Desktops"),
+            {"fields": (("template", "version"), ("storage", "network"), ("kind", "stateful"), "name_pattern")},
+        ),
         (_("How many"), {"fields": (("size", "prestarted", "max_per_user"),)}),
     )
 
@@ -57,9 +73,13 @@ class PoolAdmin(Rows):
         return fixed if obj is None else (*fixed, "name", "template", "storage", "network")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Pool]:
-        return super().get_queryset(request).annotate(
-            in_use=Count("desktops", filter=Q(desktops__state=DesktopState.ASSIGNED)),
-            unused=Count("desktops", filter=Q(desktops__state=DesktopState.FREE)),
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                in_use=Count("desktops", filter=Q(desktops__state=DesktopState.ASSIGNED)),
+                unused=Count("desktops", filter=Q(desktops__state=DesktopState.FREE)),
+            )
         )
 
     def add_by(self, request: HttpRequest, values: dict[str, Any]) -> Pool:
@@ -93,12 +113,42 @@ class PoolAdmin(Rows):
 
 @admin.register(Desktop, site=site)
 @with_deeds(
-    Deed("release", _("Take back"), release, "desktop",
-         _("Its user loses it at once; on a stateless desktop everything they left is removed."), "undo", destroys=True),
-    Deed("reset", _("Reset"), reset_desktop, "desktop", _("Its disks are made afresh from the template."), "restart_alt", destroys=True),
-    Deed("mend", _("Hand out again"), mend_desktop, "desktop", _("The broken desktop is handed out again as it is."), "healing"),
-    Deed("retire", _("Retire"), retire_desktop, "desktop", _("It is deleted with its disks; the pool makes another."), "delete", destroys=True),
-)  # fmt: skip
+    Deed(
+        "release",
+        _("Take back"),
+        release,
+        "desktop",
+        _("Its user loses it at once; on a stateless desktop everything they left is removed."),
+        "undo",
+        destroys=True,
+    ),
+    Deed(
+        "reset",
+        _("Reset"),
+        reset_desktop,
+        "desktop",
+        _("Its disks are made afresh from the template."),
+        "restart_alt",
+        destroys=True,
+    ),
+    Deed(
+        "mend",
+        _("Hand out again"),
+        mend_desktop,
+        "desktop",
+        _("The broken desktop is handed out again as it is."),
+        "healing",
+    ),
+    Deed(
+        "retire",
+        _("Retire"),
+        retire_desktop,
+        "desktop",
+        _("It is deleted with its disks; the pool makes another."),
+        "delete",
+        destroys=True,
+    ),
+)
 class DesktopAdmin(Rows):
     list_display = ("machine", "pool_link", "number", "life", "power", "holder_link", "held_since", "failures")
     list_filter = (("state", ChoicesDropdownFilter), ("pool", RelatedDropdownFilter))

@@ -20,9 +20,15 @@ from .rows import AMBER, BLUE, GREEN, GREY, RED, Inline, Rows, bar
 from .site import site
 
 JOB = {
-    "queued": GREY, "running": BLUE, "waiting": BLUE, "undoing": AMBER, "succeeded": GREEN, "failed": RED,
-    "cancelled": GREY, "errored": RED,
-}  # fmt: skip
+    "queued": GREY,
+    "running": BLUE,
+    "waiting": BLUE,
+    "undoing": AMBER,
+    "succeeded": GREEN,
+    "failed": RED,
+    "cancelled": GREY,
+    "errored": RED,
+}
 
 
 @admin.register(Event, site=site)
@@ -33,9 +39,14 @@ class EventAdmin(Rows):
     list_filter = (("severity", ChoicesDropdownFilter), ("at", RangeDateTimeFilter), "subject_kind")
     search_fields = ("kind__startswith", "actor_name", "subject_name", "subject_id__iexact", "correlation__exact")
     fields = (
-        ("at", "kind"), "sentence", ("actor_name", "address"), ("subject_kind", "subject_name"), ("subject_id", "severity"),
-        ("correlation", "position"), "digest",
-    )  # fmt: skip
+        ("at", "kind"),
+        "sentence",
+        ("actor_name", "address"),
+        ("subject_kind", "subject_name"),
+        ("subject_id", "severity"),
+        ("correlation", "position"),
+        "digest",
+    )
     readonly_fields = ("sentence",)
 
     @display(description=_("Level"), ordering="severity", label={"info": BLUE, "warning": AMBER, "error": RED})
@@ -54,7 +65,15 @@ class StepInline(Inline):
 
 @admin.register(Job, site=site)
 @with_deeds(
-    Deed("cancel", _("Cancel"), cancel_job, "job", _("It stops at the next place where it can, and takes back what it did."), "cancel", destroys=True)
+    Deed(
+        "cancel",
+        _("Cancel"),
+        cancel_job,
+        "job",
+        _("It stops at the next place where it can, and takes back what it did."),
+        "cancel",
+        destroys=True,
+    )
 )
 class JobAdmin(Rows):
     """Accepted work; what went wrong is told in a sentence."""
@@ -64,9 +83,15 @@ class JobAdmin(Rows):
     search_fields = ("subject_name", "plan", "actor_name", "id__iexact", "correlation__exact")
     inlines = (StepInline,)
     fields = (
-        ("title", "subject_name"), ("status", "done"), "text", "cause", "fix", ("actor_name", "correlation"),
-        ("created_at", "started_at", "finished_at"), ("plan", "worker", "takeovers", "retries"),
-    )  # fmt: skip
+        ("title", "subject_name"),
+        ("status", "done"),
+        "text",
+        "cause",
+        "fix",
+        ("actor_name", "correlation"),
+        ("created_at", "started_at", "finished_at"),
+        ("plan", "worker", "takeovers", "retries"),
+    )
     readonly_fields = ("status", "done", "text", "cause", "fix")
 
     @display(description=_("State"), ordering="state", label=JOB)
@@ -79,7 +104,17 @@ class JobAdmin(Rows):
 
 
 @admin.register(Session, site=site)
-@with_deeds(Deed("end", _("End"), end_session, "session", _("The console closes within seconds; the machine runs on."), "logout", destroys=True))
+@with_deeds(
+    Deed(
+        "end",
+        _("End"),
+        end_session,
+        "session",
+        _("The console closes within seconds; the machine runs on."),
+        "logout",
+        destroys=True,
+    )
+)
 class SessionAdmin(Rows):
     list_display = ("user", "vm", "status", "kind", "view_only", "opened_at", "closed_at", "close_reason", "address")
     list_filter = (("state", ChoicesDropdownFilter), ("opened_at", RangeDateTimeFilter))

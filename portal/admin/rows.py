@@ -134,4 +134,6 @@ def told(request: HttpRequest, sentence: str, job: Any = None) -> None:
         messages.success(request, sentence)
         return
     address = reverse(f"{site.name}:jobs_job_change", args=(job.pk,))
-    messages.success(request, format_html('{} <a class="underline" href="{}">{}</a>', sentence, address, _("Follow the job")))
+    messages.success(
+        request, format_html('{} <a class="underline" href="{}">{}</a>', sentence, address, _("Follow the job"))
+    )

@@ -1,4 +1,4 @@
-"""The admin's site: signs in through the portal, tells refusals instead of failing, and relaxes the CSP for itself alone."""
+"""The admin's site: signs in through the portal, tells refusals instead of failing, relaxes the CSP for itself alone."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -86,7 +86,12 @@ def refused(request: HttpRequest, error: BerthError, name: str = "") -> None:
     cause, fix = sentence(error.template, error.params), sentence(error.fix_template, error.params)
     messages.error(request, f"{name}: {cause} {fix}" if name else f"{cause} {fix}")
     note_refusal(
-        request, request.actor, kind="admin.refused", status=error.status, code=error.code, cause=cause  # type: ignore[attr-defined]
+        request,
+        request.actor,
+        kind="admin.refused",
+        status=error.status,
+        code=error.code,
+        cause=cause,  # type: ignore[attr-defined]
     )
 
 

@@ -50,7 +50,7 @@ class Door(APIView):
         return handler
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        # The framework forgets who the session belongs to when it refuses the call (a missing CSRF token, say).
+        # The framework forgets whose session it is when it refuses the call (a missing CSRF token, say).
         self._session_user = getattr(request, "user", None) or AnonymousUser()
         return super().initialize_request(request, *args, **kwargs)
 
@@ -135,7 +135,8 @@ class Resource(Door, GenericViewSet):
             return self.get_queryset().get(**(by or {"pk": self.kwargs["pk"]}))
         except self.get_queryset().model.DoesNotExist:
             raise Missing(
-                N_("There is no such object."), fix=N_("Go back to the list; it may have been removed, or is not yours.")
+                N_("There is no such object."),
+                fix=N_("Go back to the list; it may have been removed, or is not yours."),
             ) from None
 
     def input(self, serializer: type[Input], *, partial: bool = False) -> dict[str, Any]:
@@ -159,6 +160,7 @@ class Resource(Door, GenericViewSet):
     def accepted(self, job: Any) -> Response:
         """202 and the job that does it."""
         from .serializers.jobs import JobSerializer
+
         data = JobSerializer(job, context=self.get_serializer_context()).data
         return Response(data, status=202, headers={"Location": reverse("api-job-detail", args=(job.pk,))})
 

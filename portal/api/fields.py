@@ -81,13 +81,15 @@ class Id(serializers.UUIDField):
 
 
 class Input(serializers.Serializer):
-    """The body of a call. A field that is not one of ours is an error, not ignored: it may have been meant to do something."""
+    """The body of a call. An unknown field is an error, not ignored: it was meant to do something."""
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
             known = {name for name, field in self.fields.items() if not field.read_only}
             if unknown := sorted(str(name) for name in data if name not in known):
-                raise serializers.ValidationError({name[:64]: [_("There is no such field here.")] for name in unknown[:10]})
+                raise serializers.ValidationError(
+                    {name[:64]: [_("There is no such field here.")] for name in unknown[:10]}
+                )
         return super().to_internal_value(data)
 
 

@@ -36,7 +36,9 @@ def key_of(request: Request) -> str:
     key: str = request.headers.get(HEADER, "")
     if len(key) > LONGEST or not key.isprintable() or not key.isascii():
         raise Invalid(
-            N_("This Idempotency-Key cannot be used."), field=HEADER, fix=N_("Use a UUID, or up to 255 printable characters.")
+            N_("This Idempotency-Key cannot be used."),
+            field=HEADER,
+            fix=N_("Use a UUID, or up to 255 printable characters."),
         )
     return key
 

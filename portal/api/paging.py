@@ -16,5 +16,7 @@ class Pages(PageNumberPagination):
         if given is None:
             return int(self.page_size)
         if not (given.isascii() and given.isdecimal() and 1 <= int(given[:6]) <= self.max_page_size):
-            raise ValidationError({"page_size": [_("Give a number from 1 to %(most)s.") % {"most": self.max_page_size}]})
+            raise ValidationError(
+                {"page_size": [_("Give a number from 1 to %(most)s.") % {"most": self.max_page_size}]}
+            )
         return int(given[:6])

@@ -12,6 +12,7 @@ from django.conf import settings
 
 from broker.core.errors import Unavailable
 from broker.core.text import gettext_noop as N_
+from broker.virt.drivers.libvirt.kvm import probe
 
 log = logging.getLogger(__name__)
 RUN = Path("/run/libvirt")
@@ -48,7 +49,7 @@ class Libvirtd:
         (RUN / f"{name}.pid").unlink(missing_ok=True)
         logs = settings.DATA_DIR / "log"
         logs.mkdir(parents=True, exist_ok=True)
-        command = [program, "-f", str(_config())] if name == "libvirtd" else [program]
+        command = [*_without_broken_kvm(), program, "-f", str(_config())] if name == "libvirtd" else [program]
         if reaper := shutil.which("tini"):
             # libvirtd waits until a QEMU that it ended is gone; where process 1 does not bury orphans that takes forever.
             command = [reaper, "-s", "--", *command]
@@ -79,6 +80,26 @@ class Libvirtd:
             except subprocess.TimeoutExpired:
                 child.kill()
         self.started.clear()
+
+
+def _without_broken_kvm() -> list[str]:
+    """Hide a /dev/kvm on which guests hang: libvirtd would ask QEMU about it anew, for many seconds, at each question.
+
+    With an empty read-only file in a mount namespace of its own; /dev/null there makes it ask as often.
+    """
+    if not Path("/dev/kvm").exists() or not probe():
+        return []
+    run = settings.DATA_DIR / "run"
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "no-kvm").touch()
+    system = Path("/etc/libvirt/qemu.conf")
+    # libvirt cannot move our cover into the namespaces it makes for its guests.
+    (run / "qemu.conf").write_text((system.read_text() if system.exists() else "") + "\nnamespaces = [ ]\n")
+    hide = (
+        'mount --bind "$0/no-kvm" /dev/kvm && mount -o remount,bind,ro /dev/kvm && '
+        'mount --bind "$0/qemu.conf" /etc/libvirt/qemu.conf; exec "$@"'
+    )
+    return ["unshare", "--mount", "--propagation", "slave", "sh", "-c", hide, str(run)]
 
 
 def _config() -> Path:

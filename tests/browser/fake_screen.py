@@ -81,7 +81,7 @@ class FakeGateway:
                 await self._hear(abs(length))
 
     async def _paint(self) -> None:
-        """One raw rectangle of plain orange."""
+        """One raw rectangle of plain blue."""
         pixel = bytes((0x20, 0x80, 0xF0, 0))
         head = struct.pack(">BxHHHHHi", 0, 1, 0, 0, WIDTH, HEIGHT, 0)
         await self._say(head + pixel * (WIDTH * HEIGHT))

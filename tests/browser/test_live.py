@@ -9,7 +9,7 @@ from broker.events.news import publish
 from broker.virt.models import VirtualMachine
 
 pytestmark = pytest.mark.browser
-LISTENING = "document.documentElement.dataset.liveSocket === 'open'"
+LISTENING = "html[data-live-socket=open]"
 
 
 def change(vm, **values) -> None:
@@ -20,7 +20,7 @@ def change(vm, **values) -> None:
 
 def test_a_stopped_machine_shows_within_a_second(site, visit):
     page = visit("alice", "/")
-    page.wait_for_function(LISTENING)
+    page.wait_for_selector(LISTENING)
     page.evaluate("window.same = true")
     page.fill("[data-search]", "d")
     started = time.monotonic()
@@ -33,7 +33,7 @@ def test_a_stopped_machine_shows_within_a_second(site, visit):
 
 def test_an_open_menu_stays_open_while_the_page_changes(site, visit):
     page = visit("alice", "/")
-    page.wait_for_function(LISTENING)
+    page.wait_for_selector(LISTENING)
     page.locator(f"#menu-vm-{site.desktop.pk} > button").click()
     change(site.desktop, power_state="paused")
     page.wait_for_selector(f"#card-vm-{site.desktop.pk} .pill.warn", timeout=5000)
@@ -42,8 +42,10 @@ def test_an_open_menu_stays_open_while_the_page_changes(site, visit):
 
 def test_strangers_hear_nothing(site, visit):
     page = visit("charlie", "/")
-    page.evaluate("window.news = []; document.addEventListener('berth:news', (event) => window.news.push(event.detail))")
-    page.wait_for_function(LISTENING)
+    page.evaluate(
+        "window.news = []; document.addEventListener('berth:news', (event) => window.news.push(event.detail))"
+    )
+    page.wait_for_selector(LISTENING)
     change(site.desktop, power_state="off")
     site.world.grant(site.world.charlie, "vm-user", site.granted)
     page.wait_for_timeout(700)
@@ -68,6 +70,6 @@ def test_signing_out_elsewhere_leads_to_the_door(site, visit, monkeypatch):
 
     monkeypatch.setattr(consumer, "CHECK_EVERY", 0.2)
     page = visit("alice", "/")
-    page.wait_for_function(LISTENING)
+    page.wait_for_selector(LISTENING)
     Session.objects.all().delete()
     page.wait_for_url(lambda url: reverse("portal:sign-in") in url, timeout=5000)

@@ -31,9 +31,14 @@ def test_every_page_is_accessible(site, visit, theme):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_users_pages_are_accessible_on_a_phone(site, visit, theme):
-    page = visit("alice", "/", theme=theme, phone=True)
-    for address in ("/", reverse("portal:vm", args=[site.desktop.pk])):
+def test_pages_fit_a_phone_and_are_accessible_there(site, visit, theme):
+    page = visit("root", "/", theme=theme, phone=True)
+    for address in (
+        "/",
+        reverse("portal:vm", args=[site.desktop.pk]),
+        reverse("portal:vms"),
+        reverse("portal:dashboard"),
+    ):
         page.goto(address)
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"

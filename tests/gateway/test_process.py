@@ -87,6 +87,13 @@ def process(request, tmp_path):
     running.stop()
 
 
+@pytest.fixture
+def picows_process(tmp_path):
+    running = Process(tmp_path)
+    yield running
+    running.stop()
+
+
 async def shaken(process: Process, secret: str, key: str) -> Browser:
     browser = Browser(await process.open(secret, key))
     await browser.shake()
@@ -168,8 +175,8 @@ class _Raw:
         self.port, self.key = process.port, key
 
 
-def test_a_killed_gateway_leaves_sessions_that_the_duty_closes(setting, tmp_path):
-    process = Process(tmp_path)
+def test_a_killed_gateway_leaves_sessions_that_the_duty_closes(setting, picows_process, tmp_path):
+    process = picows_process
 
     async def run():
         machine = await FakeMachine(tmp_path / "vnc").start()
@@ -211,10 +218,8 @@ def test_it_ends_with_its_parent(setting, tmp_path):
     parent.wait()
 
 
-def test_the_process_is_small(setting, tmp_path):
-    process = Process(tmp_path)
-    status = Path(f"/proc/{process.child.pid}/status").read_text()
-    process.stop()
+def test_the_process_is_small(setting, picows_process):
+    status = Path(f"/proc/{picows_process.child.pid}/status").read_text()
     assert int(re.search(r"VmRSS:\s+(\d+)", status)[1]) < 72 * 1024
 
 

@@ -14,7 +14,7 @@ from broker.events.record import record
 
 @transaction.atomic
 def edit_role(*, actor: Actor, role: Role, title: str | None = None, verbs: list[str] | None = None) -> Role:
-    """Returns the role. Raises Denied, Invalid, or Conflict for a builtin role or when no administrator would be left."""
+    """Returns the role. Raises Denied, Invalid, or Conflict: a builtin role, or no administrator would be left."""
     require(actor, "system.manage")
     ensure_own(role)
     if title is not None:

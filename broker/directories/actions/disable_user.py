@@ -20,7 +20,12 @@ def disable_user(*, actor: Actor, user: User) -> User:
     user.is_active = False
     ensure_one_is_left()
     record(
-        "user.disabled", actor=actor, subject=user, severity="warning", message=N_("User %(name)s was disabled"), name=user
+        "user.disabled",
+        actor=actor,
+        subject=user,
+        severity="warning",
+        message=N_("User %(name)s was disabled"),
+        name=user,
     )
     publish("user", user.pk, "disabled")
     return user

@@ -16,7 +16,7 @@ from broker.events.record import record
 
 @transaction.atomic
 def set_members(*, actor: Actor, group: Group, members: Iterable[User]) -> Group:
-    """Returns the group with exactly these members. Raises Denied, or Conflict (another directory, last administrator)."""
+    """Returns the group with exactly these members. Raises Denied or Conflict (other directory, last administrator)."""
     require_over_group(actor, group)
     ensure_local(group.directory)
     wanted = {user.pk: user for user in members}
@@ -25,7 +25,7 @@ def set_members(*, actor: Actor, group: Group, members: Iterable[User]) -> Group
     removed = [user for pk, user in present.items() if pk not in wanted]
     if not added and not removed:
         return group
-    group.members.set(wanted)
+    group.members.set(wanted.values())
     ensure_one_is_left()
     record(
         "group.members",

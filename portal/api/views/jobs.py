@@ -16,6 +16,7 @@ from portal.api.base import Listed, Read, Resource, job_verb
 from portal.api.queries import Search, choices
 from portal.api.serializers.jobs import EventSerializer, JobDetailSerializer, JobSerializer
 
+
 class JobFilter(filters.FilterSet):
     state = choices(JobState)
     active = filters.BooleanFilter(method="by_active")
@@ -28,6 +29,7 @@ class JobFilter(filters.FilterSet):
     def by_active(self, rows: QuerySet[Job], name: str, value: bool) -> QuerySet[Job]:
         return rows.filter(state__in=ACTIVE if value else ENDED)
 
+
 class Jobs(Listed, Read, Resource):
     """Accepted work: what it does now, how far it is, why it did not succeed."""
 
@@ -39,7 +41,9 @@ class Jobs(Listed, Read, Resource):
 
     def rows(self) -> QuerySet[Job]:
         rows = Job.objects.all()
-        return rows if self.action == "list" else rows.prefetch_related(Prefetch("steps", Step.objects.order_by("index")))
+        return (
+            rows if self.action == "list" else rows.prefetch_related(Prefetch("steps", Step.objects.order_by("index")))
+        )
 
     @extend_schema(responses=JobDetailSerializer)
     def retrieve(self, request: Request, pk: Any) -> Response:
@@ -52,6 +56,7 @@ class Jobs(Listed, Read, Resource):
         self.nothing()
         return self.accepted(cancel_job(actor=self.actor, job=self.find()))
 
+
 class EventFilter(filters.FilterSet):
     kind = filters.CharFilter(max_length=64)
     severity = choices(Severity)
@@ -61,6 +66,7 @@ class EventFilter(filters.FilterSet):
     since = filters.IsoDateTimeFilter(field_name="at", lookup_expr="gte")
     until = filters.IsoDateTimeFilter(field_name="at", lookup_expr="lt")
     search = Search("actor_name", "subject_name", "kind")
+
 
 class Events(Listed, Read, Resource):
     """What happened, and who did it."""
@@ -73,5 +79,6 @@ class Events(Listed, Read, Resource):
 
     def rows(self) -> QuerySet[Event]:
         return Event.objects.all()
+
 
 __all__ = ["Events", "Jobs", "StepSerializer"]

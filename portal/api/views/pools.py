@@ -57,7 +57,10 @@ class NewPool(PoolShape):
 
 class ChangedPool(PoolShape):
     revision = WholeNumber(
-        required=False, min_value=0, max_value=2**31 - 1, help_text="The one you saw: refuses to overwrite a newer edit."
+        required=False,
+        min_value=0,
+        max_value=2**31 - 1,
+        help_text="The one you saw: refuses to overwrite a newer edit.",
     )
 
 
@@ -203,6 +206,7 @@ class Desktops(Listed, Read, Resource):
         """Have it deleted; the pool makes another."""
         self.nothing()
         return self.shown(retire_desktop(actor=self.actor, desktop=self.find()), status=202)
+
 
 class Entitlements(Listed, Resource):
     """Who may take desktops of a pool."""

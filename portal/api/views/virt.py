@@ -126,7 +126,9 @@ class NewStorage(Input):
     cluster = Id()
     name = NameField()
     path = TextField(max_length=255)
-    host = Id(required=False, allow_null=True, help_text="The only host that has the directory; none: all see the same.")
+    host = Id(
+        required=False, allow_null=True, help_text="The only host that has the directory; none: all see the same."
+    )
 
 
 class StorageDomains(Listed, Read, Resource):

@@ -58,7 +58,9 @@ class ChangedVm(Input):
 
 
 class ShutDown(Input):
-    agent_after = WholeNumber(required=False, min_value=0, max_value=3600, help_text="Seconds until the guest agent is asked.")
+    agent_after = WholeNumber(
+        required=False, min_value=0, max_value=3600, help_text="Seconds until the guest agent is asked."
+    )
     give_up_after = WholeNumber(required=False, min_value=1, max_value=3600)
 
 
@@ -85,7 +87,9 @@ class VmFilter(filters.FilterSet):
     def by_host(self, rows: QuerySet[VirtualMachine], name: str, value: Any) -> QuerySet[VirtualMachine]:
         from broker.access.require import may
 
-        return rows.filter(host_id=value) if may(self.request.parser_context["view"].actor, "host.view") else rows.none()
+        return (
+            rows.filter(host_id=value) if may(self.request.parser_context["view"].actor, "host.view") else rows.none()
+        )
 
 
 class Vms(Listed, Read, Resource):

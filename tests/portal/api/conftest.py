@@ -19,7 +19,9 @@ class Caller:
     """JSON in and out, as one person (or nobody)."""
 
     def __init__(self, token: str = ""):
-        self.client = Client(headers={"Authorization": f"Bearer {token}"} if token else {}, raise_request_exception=False)
+        self.client = Client(
+            headers={"Authorization": f"Bearer {token}"} if token else {}, raise_request_exception=False
+        )
 
     def get(self, path, **query):
         return self.client.get(f"/api/v1/{path}", query)
@@ -27,7 +29,11 @@ class Caller:
     def call(self, method, path, body=None, **headers):
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.client.generic(
-            method, f"/api/v1/{path}", b"" if body is None else _json(body), content_type="application/json", headers=headers
+            method,
+            f"/api/v1/{path}",
+            b"" if body is None else _json(body),
+            content_type="application/json",
+            headers=headers,
         )
 
     def post(self, path, body=None, **headers):
@@ -69,7 +75,9 @@ def make_vm(world):
             state=VmState.READY, power_state=power, boot_id="boot-1" if power == PowerState.RUNNING else "", **fields,
         )  # fmt: skip
         Disk.objects.create(vm=vm, storage=world.storage, volume=f"{name}.qcow2")
-        Nic.objects.create(vm=vm, network=world.network, mac=f"52:54:00:00:{next(_macs) // 256:02x}:{next(_macs) % 256:02x}")
+        Nic.objects.create(
+            vm=vm, network=world.network, mac=f"52:54:00:00:{next(_macs) // 256:02x}:{next(_macs) % 256:02x}"
+        )
         return vm
 
     return make
@@ -79,7 +87,12 @@ def make_vm(world):
 def make_pool(world):
     def make(name, **fields):
         return Pool.objects.create(
-            name=name, title=name.title(), cluster=world.cluster, template=world.template, storage=world.storage, **fields
+            name=name,
+            title=name.title(),
+            cluster=world.cluster,
+            template=world.template,
+            storage=world.storage,
+            **fields,
         )
 
     return make

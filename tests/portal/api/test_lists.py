@@ -32,7 +32,9 @@ def fill(world, make_vm, make_pool, make_desktop):
             user = User.objects.create(directory=world.directory, username=f"u{number}")
             group = Group.objects.create(directory=world.directory, name=f"g{number}")
             group.members.add(user)
-            Grant.objects.create(user=user, role=Role.objects.get(name="pool-user"), object_kind="pool", object_id=first.pk)
+            Grant.objects.create(
+                user=user, role=Role.objects.get(name="pool-user"), object_kind="pool", object_id=first.pk
+            )
             Role.objects.create(name=f"r{number}", title="r", verbs=["vm.view"])
             ApiToken.objects.create(user=world.root, name=f"t{number}")
             cluster = Cluster.objects.create(name=f"c{number}")
@@ -43,7 +45,14 @@ def fill(world, make_vm, make_pool, make_desktop):
             TemplateVersion.objects.create(template=template, number=1, storage=world.storage, volume=f"v{number}")
             desktop = make_desktop(first, number, holder=user)
             make_pool(f"pool-{number}")
-            Job.objects.create(plan="vm.start", title="Start", subject_kind="vm", subject_id=desktop.vm_id, subject_name="x", actor_name="x")
+            Job.objects.create(
+                plan="vm.start",
+                title="Start",
+                subject_kind="vm",
+                subject_id=desktop.vm_id,
+                subject_name="x",
+                actor_name="x",
+            )
             Event.objects.create(at=clock.now(), kind="x", actor_name="x", template="x")
             Session.objects.create(user=user, vm=desktop.vm, gateway="g")
             desktop.vm.samples.create(at=clock.now())

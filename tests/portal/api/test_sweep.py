@@ -39,9 +39,17 @@ def tenant(world, make_vm, make_pool, make_desktop):
     pool = make_pool("theirs", size=3)
     desktop = make_desktop(pool, 1, holder=world.bob)
     vm = desktop.vm
-    entitlement = Grant.objects.create(user=world.bob, role=Grant.objects.first().role, object_kind="pool", object_id=pool.pk)
+    entitlement = Grant.objects.create(
+        user=world.bob, role=Grant.objects.first().role, object_kind="pool", object_id=pool.pk
+    )
     job = Job.objects.create(
-        plan="vm.start", title="Start", subject_kind="vm", subject_id=vm.pk, subject_name="x", actor=world.bob, actor_name="bob"
+        plan="vm.start",
+        title="Start",
+        subject_kind="vm",
+        subject_id=vm.pk,
+        subject_name="x",
+        actor=world.bob,
+        actor_name="bob",
     )
     event = Event.objects.create(at=clock.now(), kind="x", actor=world.bob, actor_name="bob", template="x")
     token, _ = ApiToken.objects.create(user=world.bob, name="x")
@@ -73,7 +81,11 @@ def snapshot():
     """All that an intruder could change."""
     from django.apps import apps
 
-    watched = [m for m in apps.get_models() if m._meta.app_label in {"virt", "pools", "access", "directories", "connections", "jobs"}]
+    watched = [
+        m
+        for m in apps.get_models()
+        if m._meta.app_label in {"virt", "pools", "access", "directories", "connections", "jobs"}
+    ]
     return {m._meta.label: list(m._base_manager.order_by("pk").values()) for m in watched}
 
 
@@ -85,7 +97,11 @@ def test_nobody_reads_or_acts_on_what_is_not_theirs(caller, world, tenant, make_
     charlie = caller("charlie")
     before = snapshot()
     # A neighbour's own machine names what it was made from, and so may have that in common with the tenant's.
-    common = {world.cluster.pk, world.template.pk, world.version.pk, world.storage.pk, world.network.pk} if RIGHTS[person] else set()
+    common = (
+        {world.cluster.pk, world.template.pk, world.version.pk, world.storage.pk, world.network.pk}
+        if RIGHTS[person]
+        else set()
+    )
     secret = [str(pk) for pk in tenant.values() if not isinstance(pk, int) and pk not in common]
     swept = 0
     for method, pattern in operations():

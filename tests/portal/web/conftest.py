@@ -51,7 +51,9 @@ class Site:
         """One more desktop of the pool."""
         vm = self.machine(name, power=power)
         state = "assigned" if holder else "free"
-        Desktop.objects.create(vm=vm, pool=self.pool, number=number, state=state, holder=holder, held_since=timezone.now())
+        Desktop.objects.create(
+            vm=vm, pool=self.pool, number=number, state=state, holder=holder, held_since=timezone.now()
+        )
         return vm
 
 
@@ -79,5 +81,7 @@ def build(world: World) -> Site:
         subject_name=site.server.name, actor_name="root", state="running", progress=40,
     )  # fmt: skip
     Step.objects.create(job=site.job, index=0, name="place", title="Choose a host", state="done")
-    record("vm.noted", actor=world.actor("root"), subject=site.server, message="Something happened to %(name)s", name="x")
+    record(
+        "vm.noted", actor=world.actor("root"), subject=site.server, message="Something happened to %(name)s", name="x"
+    )
     return site

@@ -133,7 +133,8 @@ def test_making_a_pool(site):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"name": ""}, {"name": "with space"}, {"size": -1}, {"size": "many"}, {"prestarted": 9}, {"template": "x"}]
+    "wrong",
+    [{"name": ""}, {"name": "with space"}, {"size": -1}, {"size": "many"}, {"prestarted": 9}, {"template": "x"}],
 )
 def test_a_wrong_pool_is_refused_at_the_form(site, wrong):
     response = site.client("root").post(reverse("portal:pool-new"), pool_form(site, **wrong))

@@ -52,7 +52,9 @@ def test_htmx_gets_the_live_part_alone(site, name):
 
 def cost(client, address: str) -> int:
     client.get(address)  # the first request fills caches
-    with CaptureQueriesContext(connection, ) as queries:
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
         assert client.get(address).status_code == 200
     return len(queries)
 
