@@ -19,6 +19,7 @@ DUTIES: dict[str, tuple[float, str]] = {
     "virt.reconcile": (10.0, "broker.virt.reconcile.reconcile"),
     "pools.reconcile": (10.0, "pools.reconcile.reconcile_all"),
     "connections.tidy": (15.0, "broker.connections.reconcile.tidy"),
+    "api.keys": (3600.0, "portal.api.idempotency.forget_old_keys"),
     "virt.purge": (300.0, "broker.virt.reconcile.purge"),
 }
 

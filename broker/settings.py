@@ -20,22 +20,38 @@ class Environment(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="BERTH_", extra="ignore")
 
-    data_dir: Path = Field(Path("/var/lib/berth"), description="Where the database, the secret key and local storage live")
-    database_url: SecretStr = Field(SecretStr(""), description="postgresql://user:password@host/name; empty: SQLite in data_dir")
-    broker_url: SecretStr = Field(SecretStr(""), description="redis:// or amqp:// for Celery; empty: inside the one process")
-    redis_url: SecretStr = Field(SecretStr(""), description="redis:// for live updates between processes; empty: inside the one process")
-    secret_key: SecretStr = Field(SecretStr(""), description="Signs sessions; empty: made once and kept in data_dir")
-    debug: bool = Field(False, description="Development only: tracebacks in the browser")
-    listen: str = Field("127.0.0.1:8000", description="Address and port of the pages and consoles")
-    origins: list[str] = Field(default_factory=list, description="Public addresses, e.g. [\"https://vdi.example.org\"]; empty: http on `listen`")
+    data_dir: Path = Field(
+        default=Path("/var/lib/berth"), description="Where the database, the secret key and local storage live"
+    )
+    database_url: SecretStr = Field(
+        default=SecretStr(""), description="postgresql://user:password@host/name; empty: SQLite in data_dir"
+    )
+    broker_url: SecretStr = Field(
+        default=SecretStr(""), description="redis:// or amqp:// for Celery; empty: inside the one process"
+    )
+    redis_url: SecretStr = Field(
+        default=SecretStr(""), description="redis:// for live updates between processes; empty: inside the one process"
+    )
+    secret_key: SecretStr = Field(
+        default=SecretStr(""), description="Signs sessions; empty: made once and kept in data_dir"
+    )
+    debug: bool = Field(default=False, description="Development only: tracebacks in the browser")
+    listen: str = Field(default="127.0.0.1:8000", description="Address and port of the pages and consoles")
+    origins: list[str] = Field(
+        default_factory=list, description='Public addresses, e.g. ["https://vdi.example.org"]; empty: http on `listen`'
+    )
     allowed_hosts: list[str] = Field(default_factory=list, description="Host names beside those of `origins`")
-    behind_proxy: bool = Field(False, description="Trust X-Forwarded-Proto and -For of the proxy in front")
-    console_engine: Literal["picows", "websockify"] = Field("picows", description="Which relay carries consoles")
-    console_ca_dir: str = Field("", description="Directory with ca-cert.pem, client-cert.pem, client-key.pem for remote consoles")
-    job_lease: float = Field(30.0, gt=0, description="Seconds after which a silent worker's job is taken over")
-    worker_threads: int = Field(8, ge=1, le=64, description="Jobs at the same time in one worker")
-    observe_every: float = Field(10.0, gt=0, description="Seconds between full passes over a host")
-    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    behind_proxy: bool = Field(default=False, description="Trust X-Forwarded-Proto and -For of the proxy in front")
+    console_engine: Literal["picows", "websockify"] = Field(
+        default="picows", description="Which relay carries consoles"
+    )
+    console_ca_dir: str = Field(
+        default="", description="Directory with ca-cert.pem, client-cert.pem, client-key.pem for remote consoles"
+    )
+    job_lease: float = Field(default=30.0, gt=0, description="Seconds after which a silent worker's job is taken over")
+    worker_threads: int = Field(default=8, ge=1, le=64, description="Jobs at the same time in one worker")
+    observe_every: float = Field(default=10.0, gt=0, description="Seconds between full passes over a host")
+    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
 
 
 env = Environment()
@@ -161,7 +177,10 @@ JOB_LEASE = env.job_lease
 
 AUTH_USER_MODEL = "directories.User"
 AUTHENTICATION_BACKENDS = ["broker.directories.backend.DirectoryBackend"]
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
 LOGIN_URL = "portal:sign-in"
 LOGIN_REDIRECT_URL = "/"
 SESSION_COOKIE_AGE = 12 * 3600
@@ -209,13 +228,21 @@ STORAGES = {
 MEDIA_ROOT = DATA_DIR / "media"
 
 CHANNEL_LAYERS: dict[str, Any] = (
-    {"default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": [env.redis_url.get_secret_value()]}}}
+    {
+        "default": {
+            "BACKEND": "channels_redis.core.RedisChannelLayer",
+            "CONFIG": {"hosts": [env.redis_url.get_secret_value()]},
+        }
+    }
     if env.redis_url.get_secret_value()
     else {"default": {"BACKEND": "broker.events.layer.EmbeddedChannelLayer"}}
 )
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["knox.auth.TokenAuthentication", "rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "knox.auth.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],

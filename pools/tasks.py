@@ -2,10 +2,12 @@
 
 from uuid import UUID
 
-from broker.celery import app
+from celery import shared_task
+
+import broker.celery  # noqa: F401 - without it, what is sent from here would go to Celery's default broker
 
 
-@app.task(name="reconcile_pool", ignore_result=True)
+@shared_task(name="reconcile_pool", ignore_result=True)
 def reconcile_pool(pool_id: str) -> None:
     """Bring the pool closer to what is wanted; harmless when nothing is to be done."""
     from . import reconcile

@@ -102,7 +102,14 @@ def _side(request: HttpRequest) -> list[Group]:
     if actor is None or actor.user is None:
         return []
     groups = [
-        Group(label, [_item(request, *entry) for *entry, verb in entries if not verb or holds(actor, verb)])
+        Group(
+            label,
+            [
+                _item(request, title, name, icon)
+                for title, name, icon, verb in entries
+                if not verb or holds(actor, verb)
+            ],
+        )
         for label, entries in _SECTIONS
     ]
     if actor.user.is_staff:

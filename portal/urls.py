@@ -3,10 +3,15 @@
 from django.urls import include, path
 
 from portal import health
+from portal.admin import site
+
+handler500 = "portal.web.views.doors.server_error"
 
 urlpatterns = [
     path("healthz", health.alive),
     path("readyz", health.ready),
     path("api/v1/", include("portal.api.urls")),
+    path("admin/", site.urls),
+    path("i18n/", include("django.conf.urls.i18n")),
     path("", include("portal.web.urls")),
 ]

@@ -7,6 +7,13 @@ import pytest
 pytest_plugins = ["tests.lab.fixtures"]
 
 
+def pytest_configure() -> None:
+    """Passwords of the cast are hashed cheaply: four Argon2 hashes cost a second and a half a test."""
+    from django.conf import settings
+
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """In CI a skipped test is a failed one: what cannot run must be said, not hidden."""

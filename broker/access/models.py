@@ -30,7 +30,9 @@ class Grant(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey("directories.User", null=True, blank=True, on_delete=models.CASCADE, related_name="grants")
-    group = models.ForeignKey("directories.Group", null=True, blank=True, on_delete=models.CASCADE, related_name="grants")
+    group = models.ForeignKey(
+        "directories.Group", null=True, blank=True, on_delete=models.CASCADE, related_name="grants"
+    )
     role = models.ForeignKey(Role, on_delete=models.PROTECT, related_name="grants")
     object_kind = models.CharField(max_length=32, default="system")
     object_id = models.UUIDField(null=True, blank=True)

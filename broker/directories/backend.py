@@ -19,9 +19,17 @@ LONGEST_PASSWORD = 1024
 class DirectoryBackend:
     """The only authentication backend. A directory that is down is skipped; if no other knows the user, it is said."""
 
-    def authenticate(self, request: HttpRequest | None, username: str = "", password: str = "", **kwargs: Any) -> User | None:
+    def authenticate(
+        self, request: HttpRequest | None, username: str = "", password: str = "", **kwargs: Any
+    ) -> User | None:
         name = username or ""
-        if not name or not password or len(name) > LONGEST_NAME or len(password) > LONGEST_PASSWORD or "\0" in name + password:
+        if (
+            not name
+            or not password
+            or len(name) > LONGEST_NAME
+            or len(password) > LONGEST_PASSWORD
+            or "\0" in name + password
+        ):
             return None
         down: Unavailable | None = None
         for directory in Directory.objects.filter(enabled=True):

@@ -119,4 +119,5 @@ class Step(models.Model):
     def __str__(self) -> str:
         return self.title
 
+
 from .duties import Duty  # noqa: E402,F401 - a model beside its verb; Django finds models here

@@ -107,7 +107,9 @@ class Attempt:
                 return self.turn_back(JobState.CANCELLED, None)
             except BerthError as error:
                 if error.retry and self._patient():
-                    self._wait(min(0.5 * 2**self.job.retries, 15.0), error.template, error.params, retries=self.job.retries + 1)
+                    self._wait(
+                        min(0.5 * 2**self.job.retries, 15.0), error.template, error.params, retries=self.job.retries + 1
+                    )
                 log.warning("Job %s (%s) failed at %s: %s", self.job.pk, self.plan.name, step.name, error)
                 return self.turn_back(JobState.FAILED, error.as_dict())
             except (LeaseLost, Stopped):

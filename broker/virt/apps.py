@@ -16,7 +16,9 @@ class VirtConfig(AppConfig):
         register("storage", "virt.StorageDomain", {"cluster": "cluster_id"})
         register("network", "virt.Network", {"cluster": "cluster_id"})
         register("template", "virt.VmTemplate", {"cluster": "cluster_id"})
-        register("template-version", "virt.TemplateVersion", {"template": "template_id", "cluster": "template__cluster_id"})
+        register(
+            "template-version", "virt.TemplateVersion", {"template": "template_id", "cluster": "template__cluster_id"}
+        )
         register(
             "vm",
             "virt.VirtualMachine",

@@ -370,5 +370,3 @@ class Driver(Protocol):
     def connect(self, uri: str, *, timeout: float = 5.0) -> HostConnection:
         """Open a connection within `timeout` seconds or raise HostUnreachable."""
         ...
-
-

@@ -34,7 +34,10 @@ VM = Machine(
         VmState.CREATING: "Its vm.create job ends it: created, or removed by the undo.",
         VmState.DELETING: "Its vm.delete job ends it: the row is gone, or kept by the undo.",
     },
-    sets={"usable": frozenset({VmState.READY}), "deletable": frozenset({VmState.CREATING, VmState.READY, VmState.BROKEN})},
+    sets={
+        "usable": frozenset({VmState.READY}),
+        "deletable": frozenset({VmState.CREATING, VmState.READY, VmState.BROKEN}),
+    },
 )
 
 

@@ -23,8 +23,6 @@ from broker.jobs.models import Job
 from .rows import Rows, told
 from .site import refused
 
-MANAGE = "system.manage_deed"  # User.has_perm takes everything but "view_…" as system.manage
-
 
 @dataclass(frozen=True)
 class Deed:
@@ -67,7 +65,7 @@ def _single(deed: Deed) -> Any:
 
     one.__name__ = f"do_{deed.name}"
     variant = ActionVariant.DANGER if deed.destroys else ActionVariant.DEFAULT
-    return action(description=deed.title, url_path=deed.name, icon=deed.icon, permissions=[MANAGE], variant=variant)(
+    return action(description=deed.title, url_path=deed.name, icon=deed.icon, permissions=["deed"], variant=variant)(
         one
     )
 

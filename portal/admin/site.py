@@ -1,4 +1,4 @@
-"""The admin's site: signs in through the portal, tells refusals instead of failing, relaxes the CSP for itself alone."""
+"""The admin's site: signs in through the portal, tells refusals instead of failing, relaxes the CSP for itself."""
 
 from collections.abc import Callable
 from functools import wraps

@@ -67,7 +67,7 @@ class Door(APIView):
                 N_("The body has more than %(most)s bytes."), fix=N_("Send fewer or shorter fields."), most=LARGEST_BODY
             )
         name = (request.method or "").lower()
-        # Here and not around dispatch(): the call must be authenticated first, and errors are turned into answers later.
+        # Not around dispatch(): the call must be authenticated first, and errors become answers only later.
         if (key := key_of(request)) and self.actor.user_id and (answer := getattr(self, name, None)):
             secret = getattr(self, "action", None) in self.secret_answers
             setattr(self, name, once(answer, key=key, user_id=self.actor.user_id, request=request, secret=secret))

@@ -23,7 +23,10 @@ KINDS: dict[str, tuple[Any, Any]] = {
     "denied": (_("Not allowed"), _("Ask an administrator for a role that includes it.")),
     "missing": (_("Not found"), _("Go back to the list; it may have been removed, or is not yours.")),
     "method": (_("Not possible on this address"), _("See the API's description for what it takes.")),
-    "conflict": (_("Not possible in the present state"), _("Look at the object again, and repeat the call if it still makes sense.")),
+    "conflict": (
+        _("Not possible in the present state"),
+        _("Look at the object again, and repeat the call if it still makes sense."),
+    ),
     "busy": (_("Another job is at work"), _("Wait until it has ended.")),
     "over-quota": (_("Over what was granted"), _("Give something back first.")),
     "no-capacity": (_("No room"), _("Try again later.")),
@@ -33,10 +36,22 @@ KINDS: dict[str, tuple[Any, Any]] = {
     "not-acceptable": (_("Only JSON is served"), _("Ask for “application/json”.")),
     "reused-key": (_("This Idempotency-Key belongs to another call"), _("Use a new key for each call.")),
     "throttled": (_("Too many calls"), _("Wait a moment.")),
-    "error": (_("Something went wrong in Berth"), _("Try again; if it stays, tell an administrator the correlation id.")),
-}  # fmt: skip
-_BY_STATUS = {401: "unauthenticated", 403: "denied", 404: "missing", 405: "method", 406: "not-acceptable",
-              413: "too-large", 415: "media-type", 422: "reused-key", 429: "throttled"}  # fmt: skip
+    "error": (
+        _("Something went wrong in Berth"),
+        _("Try again; if it stays, tell an administrator the correlation id."),
+    ),
+}
+_BY_STATUS = {
+    401: "unauthenticated",
+    403: "denied",
+    404: "missing",
+    405: "method",
+    406: "not-acceptable",
+    413: "too-large",
+    415: "media-type",
+    422: "reused-key",
+    429: "throttled",
+}
 
 
 class ReusedKey(BerthError):

@@ -14,7 +14,7 @@ LONGEST = 100
 
 
 class Ordering(BaseFilterBackend):
-    """?ordering=name,-created_at over the view's `ordering_fields`; the key comes last, so that pages do not overlap."""
+    """?ordering=name,-created_at over the view's `ordering_fields`; the key comes last: pages do not overlap."""
 
     def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: Any) -> QuerySet[Any]:
         given = request.query_params.get("ordering")
@@ -32,10 +32,15 @@ class Ordering(BaseFilterBackend):
         schema = {"type": "array", "items": {"type": "string", "enum": values}, "minItems": 1}
         return [
             {
-                "name": "ordering", "required": False, "in": "query", "schema": schema, "explode": False, "style": "form",
+                "name": "ordering",
+                "required": False,
+                "in": "query",
+                "schema": schema,
+                "explode": False,
+                "style": "form",
                 "description": _("Columns to order by, comma-separated; “-” turns one round."),
             }
-        ]  # fmt: skip
+        ]
 
 
 def refuse_unknown(request: Request, known: frozenset[str]) -> None:

@@ -10,8 +10,16 @@ from .base import Door
 from .idempotency import HEADER, LONGEST
 from .problems import CONTENT_TYPE
 
-ALWAYS = {"400": "invalid", "401": "not signed in", "403": "not allowed", "404": "no such object, or not visible",
-          "406": "only JSON is served", "429": "too many calls", "500": "a defect", "503": "something does not answer"}  # fmt: skip
+ALWAYS = {
+    "400": "invalid",
+    "401": "not signed in",
+    "403": "not allowed",
+    "404": "no such object, or not visible",
+    "406": "only JSON is served",
+    "429": "too many calls",
+    "500": "a defect",
+    "503": "something does not answer",
+}
 CHANGING = {"409": "not in the present state", "413": "too large", "415": "not JSON", "422": "reused Idempotency-Key"}
 SWAGGER_CSP = {"script-src": ["'unsafe-inline'"], "style-src": ["'unsafe-inline'"]}
 
@@ -53,7 +61,7 @@ def _key_parameter() -> dict[str, Any]:
         "name": HEADER,
         "in": "header",
         "required": False,
-        "description": "A value of your own, new for each call: the call repeated with it has one effect and one answer.",
+        "description": "Yours, new for each call: the call repeated with it has one effect and one answer.",
         "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST, "pattern": "^[!-~]+$"},
     }
 

@@ -163,7 +163,12 @@ class Demo:
         _, _, vcpus, memory = KINDS[self.image]
         self.tell.step("Importing the image as a template")
         job = import_template_version(
-            actor=ACTOR, template=template, storage=storage, source=f"{self.image}.qcow2", vcpus=vcpus, memory_mib=memory
+            actor=ACTOR,
+            template=template,
+            storage=storage,
+            source=f"{self.image}.qcow2",
+            vcpus=vcpus,
+            memory_mib=memory,
         )
         self._wait_for_job(job, stopping)
 

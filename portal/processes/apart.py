@@ -42,5 +42,3 @@ class PartCommand(BaseCommand):
         stop.wait()
         for part in reversed(parts):
             part.stop()
-
-

@@ -29,7 +29,10 @@ class Libvirtd:
         """Have libvirtd answer on its socket; returns whether we started it. Raises Unavailable with the way out."""
         if _answers(RUN / "libvirt-sock"):
             return False
-        if _systemd() and subprocess.run(["systemctl", "start", "libvirtd"], check=False, capture_output=True).returncode == 0:
+        if (
+            _systemd()
+            and subprocess.run(["systemctl", "start", "libvirtd"], check=False, capture_output=True).returncode == 0
+        ):
             self._wait()
             return False
         RUN.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,9 @@ class NoSpaceHere(BerthError):
 def check(listen: str, data_dir: Path, *, machines: bool = True, space: int = SPACE_NEEDED) -> None:
     """Raise the first thing that stands in the way. `machines`: a local hypervisor is wanted."""
     if machines and os.geteuid() != 0:
-        raise Denied(N_("Running virtual machines on this computer needs root."), fix=N_("Start it with: sudo make run"))
+        raise Denied(
+            N_("Running virtual machines on this computer needs root."), fix=N_("Start it with: sudo make run")
+        )
     _check_data_dir(data_dir, space)
     if machines and not shutil.which("qemu-system-x86_64"):
         raise Unavailable(

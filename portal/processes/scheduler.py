@@ -11,7 +11,9 @@ class Beat:
     def __init__(self) -> None:
         # The plain scheduler keeps its state in memory: a duty that ran a moment early after a restart does no harm.
         self.service = Service(app, max_interval=1, scheduler_cls=Scheduler)
-        self.thread = threading.Thread(target=self.service.start, kwargs={"embedded_process": False}, name="scheduler", daemon=True)
+        self.thread = threading.Thread(
+            target=self.service.start, kwargs={"embedded_process": False}, name="scheduler", daemon=True
+        )
 
     def start(self) -> None:
         self.thread.start()

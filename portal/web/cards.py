@@ -1,9 +1,10 @@
 """My desktops: the machines a user has, and the pools the user may take one from, as cards."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Q
@@ -177,7 +178,7 @@ def _versions(pools: Sequence[Pool]) -> dict[UUID, TemplateVersion]:
     return newest
 
 
-def _pool_card(pool: Pool, counts: dict[str, int], version: TemplateVersion | None, held: int) -> Card:
+def _pool_card(pool: Pool, counts: Mapping[str, Any], version: TemplateVersion | None, held: int) -> Card:
     free, ready = counts.get("free", 0), counts.get("ready", 0)
     if ready:
         mark, sentence = Mark(_("Ready"), "good"), _("A desktop is running and waiting for you.")

@@ -87,7 +87,7 @@ class Pair:
 class Cell:
     """A cell of a plain table."""
 
-    text: Text = ""
+    text: Text | int = ""
     url: str = ""
     under: Text = ""
     mark: Mark | None = None

@@ -51,7 +51,9 @@ class Client:
             began = time.perf_counter()
             writer.write(self.request)
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            length = next(int(line.split(":")[1]) for line in head.split("\r\n") if line.lower().startswith("content-length"))
+            length = next(
+                int(line.split(":")[1]) for line in head.split("\r\n") if line.lower().startswith("content-length")
+            )
             body = await reader.readexactly(length)
             if not head.startswith("HTTP/1.1 200"):
                 raise RuntimeError(f"{head.splitlines()[0]}: {body[:500]!r}")
@@ -204,7 +206,9 @@ def main() -> int:
             return subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "broker.settings")
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    result = measure(desktops=200 if options.quick else 1000, clients=20 if options.quick else 100, rounds=2 if options.quick else 4)
+    result = measure(
+        desktops=200 if options.quick else 1000, clients=20 if options.quick else 100, rounds=2 if options.quick else 4
+    )
     print(table(result))
     if target := os.environ.get("BENCH_JSON"):
         Path(target).write_text(json.dumps(result, indent=1))

@@ -28,7 +28,6 @@ def server(transactional_db, settings, gateway, monkeypatch):
     settings.ALLOWED_HOSTS = ["127.0.0.1"]
     settings.ORIGINS = settings.CSRF_TRUSTED_ORIGINS = [origin]
     settings.WHITENOISE_USE_FINDERS = settings.WHITENOISE_AUTOREFRESH = True
-    settings.ROOT_URLCONF = "tests.portal.web.urls"
     policy = {key: list(value) for key, value in settings.CONTENT_SECURITY_POLICY["DIRECTIVES"].items()}
     policy["connect-src"] = ["'self'", origin.replace("http", "ws")]
     settings.CONTENT_SECURITY_POLICY = {"DIRECTIVES": policy}
@@ -85,8 +84,11 @@ def chromium():
 
 @pytest.fixture
 def visit(chromium, server, site):
-    """`visit("alice", "/", theme="dark", phone=True)` → a page in which Alice is signed in. What the console says is kept
-    in `page.said`; a script that failed, or a refusal by the content security policy, fails the test."""
+    """`visit("alice", "/", theme="dark", phone=True)` → a page in which Alice is signed in.
+
+    What the console says is kept in `page.said`; a script that failed, or a refusal by the content security policy,
+    fails the test.
+    """
     contexts = []
 
     def open_page(who: str, address: str, *, theme: str = "light", phone: bool = False):

@@ -43,7 +43,9 @@ class Stage:
     images: Path
 
     def machine(self, *, running: bool = False) -> VirtualMachine:
-        job = create_vm(actor=ACTOR, name=f"m-{next(_numbers)}", version=self.world.version, start=running, memory_mib=16)
+        job = create_vm(
+            actor=ACTOR, name=f"m-{next(_numbers)}", version=self.world.version, start=running, memory_mib=16
+        )
         finish(job)
         vm = VirtualMachine.objects.get(pk=job.subject_id)
         assert vm.state == VmState.READY, Job.objects.get(pk=job.pk).error
@@ -149,7 +151,12 @@ def _import(stage: Stage):
     from broker.virt.actions.import_template_version import import_template_version
 
     job = import_template_version(
-        actor=ACTOR, template=stage.world.template, storage=stage.world.storage, source="guest.qcow2", vcpus=1, memory_mib=16
+        actor=ACTOR,
+        template=stage.world.template,
+        storage=stage.world.storage,
+        source="guest.qcow2",
+        vcpus=1,
+        memory_mib=16,
     )
     return job, TemplateVersion.objects.get(pk=job.subject_id).volume
 

@@ -24,14 +24,14 @@ def test_others_may_not(world):
     for name in ("charlie", "bob"):
         actor = world.actor(name)
         for deed in (
-            lambda: create_user(actor=actor, username="eve"),
-            lambda: create_group(actor=actor, name="evil"),
-            lambda: edit_user(actor=actor, user=world.alice, display_name="x"),
-            lambda: set_password(actor=actor, user=world.alice, password=GOOD),
-            lambda: disable_user(actor=actor, user=world.alice),
-            lambda: enable_user(actor=actor, user=world.alice),
-            lambda: set_members(actor=actor, group=world.staff, members=[world.charlie]),
-            lambda: delete_group(actor=actor, group=world.staff),
+            lambda actor=actor: create_user(actor=actor, username="eve"),
+            lambda actor=actor: create_group(actor=actor, name="evil"),
+            lambda actor=actor: edit_user(actor=actor, user=world.alice, display_name="x"),
+            lambda actor=actor: set_password(actor=actor, user=world.alice, password=GOOD),
+            lambda actor=actor: disable_user(actor=actor, user=world.alice),
+            lambda actor=actor: enable_user(actor=actor, user=world.alice),
+            lambda actor=actor: set_members(actor=actor, group=world.staff, members=[world.charlie]),
+            lambda actor=actor: delete_group(actor=actor, group=world.staff),
         ):
             with pytest.raises((Denied, Missing)):
                 deed()

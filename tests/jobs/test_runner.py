@@ -26,7 +26,9 @@ class Toy:
     def __init__(self):
         self.effects, self.calls, self.behaviour = [], [], {}
         steps = tuple(
-            Step(name, title=name, do=self._do(name), undo=self._undo(name), probe=lambda ctx, n=name: n in self.effects)
+            Step(
+                name, title=name, do=self._do(name), undo=self._undo(name), probe=lambda ctx, n=name: n in self.effects
+            )
             for name in ("one", "two", "three")
         )
         self.plan = Plan("toy", "Play with", "cluster", steps, patience=0.5)

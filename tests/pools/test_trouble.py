@@ -7,6 +7,7 @@ import pytest
 from broker.core import clock
 from broker.events.models import Event
 from broker.jobs.models import Job
+from broker.virt.driver import NoSpace
 from broker.virt.drivers.simulated.world import world as simulated
 from broker.virt.models import VirtualMachine
 from pools.actions.edit_pool import edit_pool
@@ -19,26 +20,20 @@ from tests.pools.conftest import SYSTEM, running, settle, states
 pytestmark = pytest.mark.django_db
 
 
-def an_hour_passes(pool, **delta) -> None:
-    """Everything that happened to the pool happened longer ago."""
-    ago = timedelta(**(delta or {"minutes": 10}))
+def time_passes(pool) -> None:
+    """Everything that happened to the pool happened ten minutes earlier."""
+    ago = timedelta(minutes=10)
     for job in Job.objects.all():
         Job.objects.filter(pk=job.pk).update(created_at=job.created_at - ago, finished_at=job.finished_at and job.finished_at - ago)
     for row in Desktop.objects.filter(pool=pool):
         Desktop.objects.filter(pk=row.pk).update(changed_at=row.changed_at - ago)
 
 
-@pytest.fixture
-def no_space(world, hypervisor):
-    """The storage takes no new volume until `.heal()`."""
-    place = simulated(world.host.uri)
-    yield place
-    place.heal()
-
-
-def test_a_full_storage_holds_the_pool_back_and_is_told_once(world, make_pool, no_space):
+def test_a_full_storage_holds_the_pool_back_and_is_told_once(world, make_pool, hypervisor):
     pool = make_pool(size=5)
-    no_space.fail("create_volume", "no-space")
+    place = simulated(world.host.uri)
+    full = NoSpace("The storage is full.", fix="Make room.")
+    place.fail_next("create_volume", full, times=5)
     reconcile_pool(pool.pk)
     run_all()
     reconcile_pool(pool.pk)
@@ -49,7 +44,8 @@ def test_a_full_storage_holds_the_pool_back_and_is_told_once(world, make_pool, n
     assert not VirtualMachine.objects.exists()
     assert reconcile_pool(pool.pk).restful, "it waits"
     for tries in (2, 3):
-        an_hour_passes(pool)
+        time_passes(pool)
+        place.fail_next("create_volume", full)
         plan = reconcile_pool(pool.pk)
         assert plan.build == 1, "one at a time while it is doubtful"
         run_all()
@@ -57,8 +53,7 @@ def test_a_full_storage_holds_the_pool_back_and_is_told_once(world, make_pool, n
         pool.refresh_from_db()
         assert pool.failures == tries
     assert Event.objects.filter(kind="pool.trouble").count() == 1
-    no_space.heal()
-    an_hour_passes(pool)
+    time_passes(pool)
     settle(pool)
     pool.refresh_from_db()
     assert (pool.failures, pool.alert, pool.retry_at) == (0, None, None)
@@ -97,7 +92,7 @@ def test_prestarting_stops_what_is_too_much_after_a_while(world, make_pool):
     edit_pool(actor=SYSTEM, pool=pool, prestarted=1)
     reconcile_pool(pool.pk)
     assert running(pool) == 3, "not at once"
-    an_hour_passes(pool)
+    time_passes(pool)
     settle(pool)
     assert running(pool) == 1
 

@@ -12,7 +12,7 @@ from broker.events.record import record
 
 @transaction.atomic
 def set_password(*, actor: Actor, user: User, password: str) -> User:
-    """Returns the user; everybody may change their own. Raises Missing, Denied, Invalid, or Conflict (other directory)."""
+    """Returns the user; anybody may set their own. Raises Missing, Denied, Invalid, Conflict (not local)."""
     if actor.user_id != user.pk:
         require_over(actor, user)
     ensure_local(user.directory)

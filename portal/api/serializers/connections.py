@@ -8,7 +8,7 @@ from .common import RefSerializer
 
 
 class TicketSerializer(serializers.Serializer):
-    """Shown once. `subprotocols` is what the page passes to `new WebSocket(url, subprotocols)`; never put it into an address."""
+    """Shown once. `subprotocols` goes to `new WebSocket(url, subprotocols)`, never into an address."""
 
     id = serializers.UUIDField()
     subprotocols = serializers.ListField(child=serializers.CharField())

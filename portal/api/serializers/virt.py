@@ -36,10 +36,26 @@ class HostSerializer(serializers.ModelSerializer):
     class Meta:
         model = Host
         fields = (
-            "id", "name", "cluster", "driver", "uri", "state", "error", "observed_at", "hostname", "hypervisor", "manager",
-            "cpus", "cpu_model", "memory_bytes", "memory_free_bytes", "emulated", "emulated_reason", "graphics",
+            "id",
+            "name",
+            "cluster",
+            "driver",
+            "uri",
+            "state",
+            "error",
+            "observed_at",
+            "hostname",
+            "hypervisor",
+            "manager",
+            "cpus",
+            "cpu_model",
+            "memory_bytes",
+            "memory_free_bytes",
+            "emulated",
+            "emulated_reason",
+            "graphics",
             "vms_running",
-        )  # fmt: skip
+        )
 
 
 class StorageDomainSerializer(serializers.ModelSerializer):
@@ -76,9 +92,19 @@ class TemplateVersionSerializer(serializers.ModelSerializer):
     class Meta:
         model = TemplateVersion
         fields = (
-            "id", "template", "number", "notes", "state", "storage", "size_bytes", "vcpus", "memory_mib", "machine",
-            "graphics", "created_at",
-        )  # fmt: skip
+            "id",
+            "template",
+            "number",
+            "notes",
+            "state",
+            "storage",
+            "size_bytes",
+            "vcpus",
+            "memory_mib",
+            "machine",
+            "graphics",
+            "created_at",
+        )
 
 
 class VmSerializer(serializers.ModelSerializer):
@@ -94,10 +120,29 @@ class VmSerializer(serializers.ModelSerializer):
     class Meta:
         model = VirtualMachine
         fields = (
-            "id", "name", "title", "description", "cluster", "host", "pool", "template_version", "linked", "vcpus",
-            "memory_mib", "machine", "graphics", "state", "power_state", "power_reason", "observed_at", "created_at",
-            "booted_at", "cpu_percent", "memory_used_bytes", "job",
-        )  # fmt: skip
+            "id",
+            "name",
+            "title",
+            "description",
+            "cluster",
+            "host",
+            "pool",
+            "template_version",
+            "linked",
+            "vcpus",
+            "memory_mib",
+            "machine",
+            "graphics",
+            "state",
+            "power_state",
+            "power_reason",
+            "observed_at",
+            "created_at",
+            "booted_at",
+            "cpu_percent",
+            "memory_used_bytes",
+            "job",
+        )
 
     @extend_schema_field(RefSerializer(allow_null=True))
     def get_host(self, vm: VirtualMachine) -> Any:
@@ -138,5 +183,11 @@ class SampleSerializer(serializers.ModelSerializer):
     class Meta:
         model = Sample
         fields = (
-            "at", "cpu_percent", "memory_used_bytes", "disk_read_rate", "disk_write_rate", "net_in_rate", "net_out_rate",
-        )  # fmt: skip
+            "at",
+            "cpu_percent",
+            "memory_used_bytes",
+            "disk_read_rate",
+            "disk_write_rate",
+            "net_in_rate",
+            "net_out_rate",
+        )

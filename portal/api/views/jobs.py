@@ -79,6 +79,3 @@ class Events(Listed, Read, Resource):
 
     def rows(self) -> QuerySet[Event]:
         return Event.objects.all()
-
-
-__all__ = ["Events", "Jobs", "StepSerializer"]

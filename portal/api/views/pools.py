@@ -130,7 +130,9 @@ class Pools(Listed, Read, Resource):
     def take(self, request: Request, pk: Any) -> Response:
         """Get a desktop: one that runs at once, else one that is being started."""
         self.nothing()
-        return Response(AllocationSerializer(allocate(actor=self.actor, pool=self.find())).data)
+        return Response(
+            AllocationSerializer(allocate(actor=self.actor, pool=find(self.actor, Pool, pk, "pool.use"))).data
+        )
 
     def _objects(self, given: dict[str, Any]) -> dict[str, Any]:
         kinds = {"template": VmTemplate, "storage": StorageDomain, "network": Network}

@@ -25,5 +25,7 @@ class Command(BaseCommand):
             from portal.processes.together import runtime_dir
 
             options["handover"] = str(runtime_dir() / "gateway.sock")
-        given = [item for name in OPTIONS if (value := options[name.replace("-", "_")]) for item in (f"--{name}", value)]
+        given = [
+            item for name in OPTIONS if (value := options[name.replace("-", "_")]) for item in (f"--{name}", value)
+        ]
         os.execv(sys.executable, [sys.executable, "-m", "broker.gateway", *given])  # noqa: S606 - no shell is meant

@@ -1,5 +1,6 @@
 """The overview of the management pages: what there is, what runs, what is wrong."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import Count, Q
@@ -84,7 +85,7 @@ def _emulated(hosts: list[Host]) -> int:
     return sum(host.emulated for host in hosts)
 
 
-def _notices(hosts: list[Host], pools: list[Pool]) -> list[Notice]:
+def _notices(hosts: Sequence[Host], pools: Sequence[Pool]) -> list[Notice]:
     notices = [
         Notice(_("%(host)s cannot be reached: %(error)s") % {"host": host.name, "error": host.error}, tone="bad")
         for host in hosts

@@ -11,6 +11,8 @@ from django.template import loader
 
 from broker.access.actor import Actor
 from broker.core.errors import BerthError
+from portal.web import sign_ins  # noqa: F401 - its receivers write down who came and went
+from portal.web.parts import error_sentences
 from portal.web.straight import straight_way
 
 
@@ -37,9 +39,9 @@ class SignIn(LoginView):
         try:
             return super().post(request, *args, **kwargs)
         except BerthError as error:
-            form = self.get_form()
-            form.errors.clear()
-            return self.render_to_response(self.get_context_data(form=form, down=error), status=error.status)
+            # A fresh form: asking this one for its errors would ask the directory again.
+            context = self.get_context_data(form=self.get_form_class()(request), down=error_sentences(error))
+            return self.render_to_response(context, status=error.status)
 
 
 class SignOut(LogoutView):

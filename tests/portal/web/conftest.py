@@ -59,7 +59,6 @@ class Site:
 
 @pytest.fixture
 def site(world, settings) -> Site:
-    settings.ROOT_URLCONF = "tests.portal.web.urls"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     return build(world)
 

@@ -2,6 +2,7 @@
 
 from django.urls import reverse
 
+from broker.events.models import Event
 from pools.models import Desktop
 from tests.world import PASSWORD
 
@@ -77,3 +78,31 @@ def test_signing_out_is_a_post_and_ends_the_session(site):
     assert client.get(reverse("portal:sign-out")).status_code == 405
     assert client.post(reverse("portal:sign-out")).status_code == 302
     assert client.get("/").status_code == 302
+
+
+def test_a_directory_that_does_not_answer_is_told_from_a_wrong_password(site, monkeypatch):
+    from broker.core.errors import Unavailable
+    from broker.directories.backend import DirectoryBackend
+
+    def down(self, request, **credentials):
+        raise Unavailable("The directory does not answer.", fix="Try again in a minute.")
+
+    monkeypatch.setattr(DirectoryBackend, "authenticate", down)
+    _client, response = sign_in(site, "alice")
+    text = response.content.decode()
+    assert response.status_code == 503 and "does not answer" in text and "Try again in a minute." in text
+
+
+def test_coming_going_and_being_refused_are_recorded(site):
+    client, _response = sign_in(site, "alice")
+    client.post(reverse("portal:sign-out"))
+    sign_in(site, "bob", "wrong")
+    kinds = list(Event.objects.filter(kind__startswith="user.sign").order_by("id").values_list("kind", "params__name"))
+    assert kinds == [("user.signed-in", "alice"), ("user.signed-out", "alice"), ("user.sign-in-refused", "bob")]
+    assert "wrong" not in str([event.__dict__ for event in Event.objects.all()])
+
+
+def test_strange_credentials_are_refused(site):
+    for name, password in (("a\0b", "x"), ("x" * 10_000, "x"), ("alice", "y" * 10_000), ("", "")):
+        response = site.client("").post(reverse(DOOR), {"username": name, "password": password})
+        assert response.status_code == 400

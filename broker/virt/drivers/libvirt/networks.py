@@ -31,7 +31,7 @@ class Networking(Link):
             if not network.autostart():
                 network.setAutostart(True)
             if not network.isActive():
-                network.create()
+                _activate(network)
 
     def remove_network(self, name: str) -> None:
         try:
@@ -42,6 +42,15 @@ class Networking(Link):
                 network.undefine()
         except NotFound:
             return  # that is what was asked for
+
+
+def _activate(network: libvirt.virNetwork) -> None:
+    """Start it; another worker may have done so between our look and our call."""
+    try:
+        network.create()
+    except libvirt.libvirtError:
+        if not network.isActive():
+            raise
 
 
 def network_xml(spec: NetworkSpec) -> str:

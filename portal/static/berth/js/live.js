@@ -83,6 +83,12 @@ function connect() {
   });
 }
 
+// What the page shows was removed, or is no longer the user's to see: the whole page says so.
+document.addEventListener("htmx:response:error", (event) => {
+  const { ctx } = event.detail;
+  if (ctx.live && ctx.response.status === 404) location.reload();
+});
+
 // Whoever acts sees the effect at once, before the news comes round.
 document.addEventListener("berth:refresh", soon);
 document.addEventListener("visibilitychange", () => {

@@ -1,0 +1,45 @@
+"""Who signed in, out, or tried to: an event each, from Django's own signals, so that no door is forgotten."""
+
+from typing import Any
+
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.dispatch import receiver
+from django.http import HttpRequest
+
+from broker.access.actor import Actor
+from broker.core.text import gettext_noop as N_
+from broker.events.record import record
+
+LONGEST_NAME = 150
+
+
+def _actor(request: HttpRequest | None, user: Any = None) -> Actor:
+    """The person, or nobody, at the address the request came from."""
+    address = (request.META.get("REMOTE_ADDR") or None) if request else None
+    return Actor.for_user(user, address=address) if user else Actor(user=None, name="anonymous", address=address)
+
+
+@receiver(user_logged_in)
+def signed_in(sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:
+    record("user.signed-in", actor=_actor(request, user), subject=user, message=N_("%(name)s signed in"), name=user)
+
+
+@receiver(user_logged_out)
+def signed_out(sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:
+    if user is not None:
+        record(
+            "user.signed-out", actor=_actor(request, user), subject=user, message=N_("%(name)s signed out"), name=user
+        )
+
+
+@receiver(user_login_failed)
+def refused(sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any) -> None:
+    """The name as typed, without what a database cannot take; never the password."""
+    name = str(credentials.get("username") or "").replace("\0", "")[:LONGEST_NAME]
+    record(
+        "user.sign-in-refused",
+        actor=_actor(request),
+        severity="warning",
+        message=N_("Somebody tried to sign in as “%(name)s” and was refused"),
+        name=name,
+    )

@@ -1,0 +1,1 @@
+"""The main job, played from outside: the real server, a real host, a real browser."""

@@ -1,0 +1,72 @@
+"""A person at a browser: signs in, connects, types, looks."""
+
+import base64
+import io
+import re
+import time
+
+from PIL import Image, ImageChops
+
+_SHIFTED = dict(zip('!@#$%^&*()_+{}|:"<>?~', "1234567890-=[]\\;',./`", strict=True))
+_CODES = {
+    " ": "Space", "-": "Minus", "=": "Equal", "[": "BracketLeft", "]": "BracketRight", ";": "Semicolon", "'": "Quote",
+    "`": "Backquote", "\\": "Backslash", ",": "Comma", ".": "Period", "/": "Slash", "\n": "Enter",
+}  # fmt: skip
+_SCREEN = "#stage canvas"
+
+
+class Person:
+    """One person with a browser of their own."""
+
+    def __init__(self, browser, berth, name: str):
+        self.berth, self.name = berth, name
+        self.context = browser.new_context(viewport={"width": 1280, "height": 800})
+        self.page = self.context.new_page()
+        self.errors: list[str] = []
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def sign_in(self) -> None:
+        self.page.goto(self.berth.url + "/")
+        self.page.fill("input[name=username]", self.name)
+        self.page.fill("input[name=password]", self.berth.passwords[self.name])
+        self.page.keyboard.press("Enter")
+        self.page.wait_for_url(lambda url: "sign-in" not in url)
+
+    @property
+    def machine(self) -> str:
+        """The id of the machine whose page this is."""
+        return re.search(r"/vms/([0-9a-f-]{36})/", self.page.url).group(1)
+
+    def wait_for_screen(self, *, seconds: float = 90) -> None:
+        """Until the console is connected."""
+        self.page.wait_for_selector("body[data-phase=open]", timeout=seconds * 1000)
+        self.page.wait_for_selector(_SCREEN, timeout=seconds * 1000)
+
+    def picture(self) -> Image.Image:
+        data = self.page.evaluate(f"document.querySelector('{_SCREEN}').toDataURL('image/png')")
+        return Image.open(io.BytesIO(base64.b64decode(data.partition(",")[2]))).convert("RGB")
+
+    def type(self, text: str) -> None:
+        """Real key presses: noVNC sends scancodes, and keyboard.type() would leave the Shift key out."""
+        self.page.locator(_SCREEN).click()
+        for character in text:
+            shifted = character in _SHIFTED or character.isupper()
+            plain = _SHIFTED.get(character, character.lower())
+            code = _CODES.get(plain) or (f"Digit{plain}" if plain.isdigit() else f"Key{plain.upper()}")
+            if shifted:
+                self.page.keyboard.down("Shift")
+            self.page.keyboard.press(code, delay=15)
+            if shifted:
+                self.page.keyboard.up("Shift")
+            time.sleep(0.02)
+
+    def close(self) -> None:
+        self.context.close()
+
+
+def difference(one: Image.Image, other: Image.Image) -> float:
+    """The share of pixels that differ visibly; 1.0 for another size."""
+    if one.size != other.size:
+        return 1.0
+    bands = ImageChops.difference(one, other).convert("L").point(lambda value: 255 if value > 24 else 0)
+    return bands.histogram()[255] / (one.width * one.height)

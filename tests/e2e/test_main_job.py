@@ -1,0 +1,95 @@
+"""Alice signs in, sees her desktop's screen, types into it; Bob gets another; given back, it is fresh again."""
+
+import time
+
+import pytest
+from PIL import Image
+
+from tests.e2e.people import Person, difference
+
+pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(420)]
+NOTE = "/disk/alice.txt"
+
+
+@pytest.fixture
+def alice(chromium, berth):
+    person = Person(chromium, berth, "alice")
+    yield person
+    person.close()
+
+
+@pytest.fixture
+def bob(chromium, berth):
+    person = Person(chromium, berth, "bob")
+    yield person
+    person.close()
+
+
+def wait_until(question, *, seconds: float, what: str):
+    deadline = time.monotonic() + seconds
+    while not (answer := question()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.3)
+    return answer
+
+
+def test_the_main_job(alice, bob, outside, berth, tmp_path):
+    # Alice has exactly one pool: signing in takes her straight to the screen of a desktop.
+    alice.sign_in()
+    alice.page.wait_for_url("**/console/")
+    alice.wait_for_screen()
+    hers = alice.machine
+
+    # Bob, at the same time, gets another desktop.
+    bob.sign_in()
+    bob.page.wait_for_url("**/console/")
+    assert bob.machine != hers
+
+    # What she sees is what the guest shows: compared with libvirt's own screenshot, once the guest is up.
+    assert outside.read_file(hers, "/disk/nothing-yet") is None
+
+    def same_picture() -> bool:
+        shot = Image.open(outside.screenshot(hers, tmp_path / "shot.ppm")).convert("RGB")
+        return len(shot.getcolors(1 << 24)) > 1 and difference(alice.picture(), shot) < 0.01
+
+    wait_until(same_picture, seconds=30, what="the canvas equals the guest's screen")
+
+    # What she types arrives in the guest, and is read back through the agent.
+    alice.type(f"echo 'Alice (1) was here!' > {NOTE}; sync\n")
+    wait_until(lambda: outside.read_file(hers, NOTE), seconds=30, what="the file she wrote")
+    assert outside.read_file(hers, NOTE).strip() == "Alice (1) was here!"
+    bob.wait_for_screen()
+    assert outside.read_file(bob.machine, NOTE) is None
+
+    # A second sign-in finds the same desktop, not another.
+    again = Person(alice.context.browser, berth, "alice")
+    again.sign_in()
+    again.page.wait_for_url("**/console/")
+    assert again.machine == hers
+    again.close()
+
+    # She gives it back; it is reset, and what she left is gone.
+    alice.page.goto(berth.url + f"/vms/{hers}/")
+    alice.page.on("dialog", lambda dialog: dialog.accept())
+    token = alice.page.evaluate("document.cookie.match(/csrftoken=([^;]+)/)?.[1]")
+    alice.page.request.post(
+        berth.url + f"/vms/{hers}/release", headers={"X-CSRFToken": token or "", "Referer": berth.url + "/"}
+    )
+    admin = Person(alice.context.browser, berth, "admin")
+    admin.sign_in()
+
+    def back() -> bool:
+        answer = admin.page.request.get(berth.url + "/api/v1/desktops/", headers={"Accept": "application/json"}).json()
+        states = {row["id"]: row["state"] for row in answer["results"]}
+        return states.get(hers) == "free"
+
+    wait_until(back, seconds=60, what="her desktop is free again")
+    admin.close()
+    assert alice.errors == bob.errors == []
+
+    alice.page.goto(berth.url + "/")
+    start = outside.connection.lookupByUUIDString(hers)
+    if not start.isActive():
+        start.create()
+    assert outside.read_file(hers, NOTE) is None
+    assert "Traceback" not in berth.text()
