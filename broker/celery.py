@@ -8,9 +8,9 @@ import os
 
 from celery import Celery
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "broker.settings")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "broker.settings")  # before the settings are looked at
 
-from django.conf import settings  # noqa: E402 - the settings module must be named first
+from django.conf import settings
 
 # name → (seconds between runs, dotted path of a function without arguments)
 DUTIES: dict[str, tuple[float, str]] = {

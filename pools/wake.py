@@ -1,4 +1,4 @@
-"""Have a pool looked at soon: a message to a worker, at most a few a second for each pool and process.
+"""Have a pool looked at soon: a message to a worker, at most some a second for each pool and process.
 
 Losing one costs latency only: the duty comes round.
 """
@@ -13,7 +13,7 @@ from django.db import transaction
 from broker.core import clock
 
 log = logging.getLogger(__name__)
-GAP = 0.2  # seconds between two messages about one pool
+GAP = 0.05  # seconds between two messages about one pool
 
 
 class Waker:

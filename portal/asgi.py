@@ -1,6 +1,10 @@
 """The ASGI application: Django for HTTP, Channels for live updates."""
 
 import os
+import warnings
+
+# WhiteNoise answers with files that are read in a thread; Django remarks on it at each one.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "broker.settings")
 

@@ -5,7 +5,7 @@ from django.db.utils import DatabaseError
 from django.http import HttpRequest, JsonResponse
 
 from broker.core import clock
-from broker.jobs.models import Duty
+from broker.jobs.duties import Duty
 
 SILENT_SECONDS = 60.0
 

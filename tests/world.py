@@ -9,7 +9,7 @@ from broker.directories.models import Directory, Group, User
 from broker.virt.models import Cluster, Host, Network, StorageDomain, TemplateVersion, VmTemplate
 from broker.virt.states import VersionState
 
-PASSWORD = "correct horse battery"  # noqa: S105 - a test's own
+PASSWORD = "correct horse battery"
 GIB = 1024**3
 
 

@@ -1,8 +1,13 @@
 """The roles that come with Berth, after oVirt's, and how a role's verbs are matched."""
 
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
+from broker.core.errors import Conflict
 from broker.core.text import gettext_noop as N_
+
+if TYPE_CHECKING:
+    from .models import Role
 
 BUILTIN: dict[str, tuple[str, list[str]]] = {
     "admin": (N_("Administrator"), ["*"]),
@@ -29,3 +34,13 @@ def sync_builtin_roles() -> None:
 def covers(verbs: list[str], verb: str) -> bool:
     """Whether a role's verbs include `verb`."""
     return any(pattern == verb or ("*" in pattern and fnmatchcase(verb, pattern)) for pattern in verbs)
+
+
+def ensure_own(role: "Role") -> None:
+    """Raise Conflict for a role that comes with Berth."""
+    if role.builtin:
+        raise Conflict(
+            N_("The role %(name)s comes with Berth and cannot be changed."),
+            fix=N_("Make a role of your own with the rights you want."),
+            name=role.name,
+        )

@@ -10,11 +10,11 @@ _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if
 class LineFormatter(logging.Formatter):
     """UTC timestamps; escapes control characters in the message but leaves a traceback's line breaks."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
 
-    def formatMessage(self, record: logging.LogRecord) -> str:
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the base class names it
         record.message = record.message.translate({**_CONTROL, 10: "\\n"})
         return super().formatMessage(record)

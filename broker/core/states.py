@@ -27,7 +27,7 @@ class Machine:
     """The life of one kind of row.
 
     `meanings` has a sentence per state; `unstable` maps a state to the rule that ends it;
-    `sets` are named groups of states.
+    `sets` are named groups of states; `ends` are the states that may end with the row's removal.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Machine:
     meanings: Mapping[str, str]
     unstable: Mapping[str, str] = field(default_factory=dict)
     sets: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    ends: frozenset[str] = frozenset()
     column: str = "state"
 
     def can(self, state: str, event: str) -> bool:
@@ -51,9 +52,9 @@ class Machine:
     def attempt(self, rows: Any, event: str, **updates: Any) -> int:
         """Move those of the queryset `rows` that may; returns how many moved."""
         transition = self.transitions[event]
-        return rows.filter(**{f"{self.column}__in": transition.sources}).update(
-            **{self.column: transition.target, **updates}
-        )
+        may_move = rows.filter(**{f"{self.column}__in": transition.sources})
+        moved: int = may_move.update(**{self.column: transition.target, **updates})
+        return moved
 
     def move(self, row: Any, event: str, **updates: Any) -> None:
         """Move one model instance and refresh its column; raises Conflict when it is not in a source state."""
@@ -75,6 +76,7 @@ class Machine:
         lines = ["stateDiagram-v2", f"    [*] --> {self.initial}"]
         for event, transition in self.transitions.items():
             lines += [f"    {source} --> {transition.target}: {event}" for source in sorted(transition.sources)]
+        lines += [f"    {state} --> [*]: removed" for state in sorted(self.ends)]
         return "\n".join(lines)
 
 

@@ -14,12 +14,12 @@ from broker.access.require import may, require
 from broker.core.errors import Conflict, Invalid
 from broker.core.text import gettext_noop as N_
 
-from .models import Directory, User
+from .models import Directory, Group, User
 
 LONGEST_PASSWORD = 1024
 _USERNAME = re.compile(r"[\w][\w.@+-]{0,149}")
 _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
-_VALIDATORS = [
+_VALIDATORS: list[dict[str, Any]] = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
@@ -93,4 +93,11 @@ def require_over(actor: Actor, user: Any) -> None:
     """Raise unless `actor` may manage `user`: who manages users may not thereby become an administrator."""
     require(actor, "user.manage", user)
     if not may(actor, "system.manage") and administrators().filter(pk=user.pk).exists():
+        require(actor, "system.manage")
+
+
+def require_over_group(actor: Actor, group: Group) -> None:
+    """Raise unless `actor` may manage `group`: a group that holds rights is the business of who hands out rights."""
+    require(actor, "user.manage", group)
+    if group.grants.exists() and not may(actor, "system.manage"):
         require(actor, "system.manage")

@@ -17,7 +17,8 @@ class EmbeddedChannelLayer(InMemoryChannelLayer):
 
     async def receive(self, channel: str) -> dict[str, Any]:
         self._loop = asyncio.get_running_loop()
-        return await super().receive(channel)
+        message: dict[str, Any] = await super().receive(channel)
+        return message
 
     def send_from_anywhere(self, group: str, message: dict[str, Any]) -> None:
         """group_send() without an event loop of one's own; nothing happens while nobody listens."""

@@ -7,7 +7,8 @@ never wait for each other.
 from typing import Any
 
 from django.db import models
-from django.utils.translation import gettext, gettext_lazy as _
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 
 class Severity(models.TextChoices):

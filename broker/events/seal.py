@@ -34,9 +34,9 @@ def seal() -> int:
 
 def verify() -> Event | None:
     """The first event that does not fit the chain, or None when all is well."""
-    digest, expected = "", 0
-    for event in Event.objects.exclude(position=None).order_by("position").iterator():
-        expected += 1
+    digest = ""
+    sealed = Event.objects.exclude(position=None).order_by("position").iterator()
+    for expected, event in enumerate(sealed, start=1):
         digest = _digest(digest, event)
         if event.position != expected or event.digest != digest:
             return event

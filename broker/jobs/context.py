@@ -28,7 +28,8 @@ class Context:
 
     @property
     def args(self) -> dict[str, Any]:
-        return self.job.args
+        args: dict[str, Any] = self.job.args
+        return args
 
     def check(self) -> None:
         """Call before an effect outside the database. Raises LeaseLost when the job may be another's."""

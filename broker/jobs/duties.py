@@ -33,7 +33,7 @@ class Duty(models.Model):
 def run(name: str, path: str, every: float) -> bool:
     """Do the duty unless it is being done or was done just now; returns whether it was done here."""
     now = clock.now()
-    row, _ = Duty.objects.get_or_create(name=name, defaults={"busy_until": now})
+    Duty.objects.get_or_create(name=name, defaults={"busy_until": now})
     free = Duty.objects.filter(name=name, busy_until__lte=now).exclude(
         began_at__gt=now - timedelta(seconds=every * 0.5)
     )

@@ -53,4 +53,5 @@ def wake(job_id: UUID, *, countdown: float = 0.0) -> None:
     """Send a worker to look at the job. May get lost: the waker sends another."""
     from .tasks import run_job
 
-    run_job.apply_async(args=(str(job_id),), countdown=countdown or None, ignore_result=True)
+    when: dict[str, Any] = {"countdown": countdown} if countdown else {}
+    run_job.apply_async(args=(str(job_id),), ignore_result=True, **when)

@@ -120,4 +120,4 @@ class Step(models.Model):
         return self.title
 
 
-from .duties import Duty  # noqa: E402,F401 - a model beside its verb; Django finds models here
+from .duties import Duty  # noqa: F401 - a model beside its verb; Django finds models here

@@ -160,11 +160,11 @@ class Attempt:
         except (LeaseLost, Stopped):
             raise
         except Exception as error:
-            known = isinstance(error, BerthError)
+            known = error if isinstance(error, BerthError) else None
             if known and self.job.retries < UNDO_TRIES:
-                self._wait(min(2.0**self.job.retries, 30.0), error.template, error.params, retries=self.job.retries + 1)
+                self._wait(min(2.0**self.job.retries, 30.0), known.template, known.params, retries=self.job.retries + 1)
             log.exception("Job %s (%s): undoing %s did not work", self.job.pk, self.plan.name, name)
-            left = error.as_dict() if known else BUG
+            left = known.as_dict() if known else BUG
             if not self.lease.rows().update(outcome=JobState.ERRORED, error=left, retries=0):
                 raise LeaseLost(self.job.pk) from None
             self.job.outcome, self.job.error = JobState.ERRORED, left

@@ -34,6 +34,7 @@ VM = Machine(
         VmState.CREATING: "Its vm.create job ends it: created, or removed by the undo.",
         VmState.DELETING: "Its vm.delete job ends it: the row is gone, or kept by the undo.",
     },
+    ends=frozenset({VmState.CREATING, VmState.DELETING}),
     sets={
         "usable": frozenset({VmState.READY}),
         "deletable": frozenset({VmState.CREATING, VmState.READY, VmState.BROKEN}),
@@ -65,6 +66,7 @@ VERSION = Machine(
         VersionState.BUILDING: "Its template.import job ends it: built, or removed by the undo.",
         VersionState.DELETING: "Its template.delete-version job ends it, or leaves it to be deleted again.",
     },
+    ends=frozenset({VersionState.BUILDING, VersionState.DELETING}),
     sets={"usable": frozenset({VersionState.READY})},
 )
 

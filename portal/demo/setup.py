@@ -71,7 +71,7 @@ class Demo:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_suffix(".part")
         shutil.copyfile(source, part)
-        os.replace(part, target)
+        part.replace(target)
 
     def _ensure_image(self) -> Path:
         command = [str(settings.BASE_DIR / "deploy" / "image" / "ensure"), self.image]

@@ -54,7 +54,7 @@ class Libvirtd:
         logs.mkdir(parents=True, exist_ok=True)
         command = [*_without_broken_kvm(), program, "-f", str(_config())] if name == "libvirtd" else [program]
         if reaper := shutil.which("tini"):
-            # libvirtd waits until a QEMU that it ended is gone; where process 1 does not bury orphans that takes forever.
+            # libvirtd waits until a QEMU that it ended is gone; where process 1 buries no orphans that takes forever.
             command = [reaper, "-s", "--", *command]
         with (logs / f"{name}.log").open("ab") as log_file:
             child = subprocess.Popen(
@@ -106,7 +106,7 @@ def _without_broken_kvm() -> list[str]:
 
 
 def _config() -> Path:
-    """The system's libvirtd.conf with an identity: where no firmware gives one, libvirtd makes up another at each start."""
+    """The system's libvirtd.conf with an identity; where no firmware gives one, libvirtd makes one up at each start."""
     system, own = Path("/etc/libvirt/libvirtd.conf"), settings.DATA_DIR / "libvirtd.conf"
     text = system.read_text() if system.exists() else ""
     if own.exists():

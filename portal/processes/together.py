@@ -56,7 +56,8 @@ def serve(*, libvirtd: Libvirtd | None, beside: Callable[[threading.Event], None
     socket_path = runtime_dir() / "gateway.sock"
     parts: list[Part] = []
     try:
-        for part in (*workers(), Beat(), MonitorThread(), GatewayChild(socket_path)):
+        wanted: tuple[Part, ...] = (*workers(), Beat(), MonitorThread(), GatewayChild(socket_path))
+        for part in wanted:
             part.start()
             parts.append(part)
         if beside:

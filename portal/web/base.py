@@ -21,13 +21,20 @@ from .words import Text
 
 
 class SignedIn(AccessMixin, View):
-    """A view for people who are signed in; others are sent to the sign-in page, scripts are told 401."""
+    """A view for people who are signed in; others are sent to the sign-in page, scripts are told 401.
+
+    `stays`: its page is not swept away when the sign-in has ended, because it says itself what that means.
+    """
+
+    stays = False
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
             if wants_json(request):
                 return HttpResponse(status=401)
             if is_htmx(request):
+                if self.stays:
+                    return HttpResponse(status=401)
                 return HttpResponse(status=401, headers={"HX-Redirect": resolve_url(self.get_login_url())})
             return self.handle_no_permission()
         return super().dispatch(request, *args, **kwargs)

@@ -15,6 +15,7 @@ from django.utils.translation import ngettext
 from broker.access.actor import Actor
 from broker.access.require import visible_to
 from broker.access.roles import covers
+from broker.connections.models import Session
 from broker.core import clock
 from broker.jobs.models import Job
 from broker.virt.models import Sample, TemplateVersion, VirtualMachine
@@ -64,7 +65,7 @@ class Card:
 
 
 def cards_for(actor: Actor) -> list[Card]:
-    """All cards of a user, desktops first: seven queries, whatever their number."""
+    """All cards of a user, desktops first: the same number of queries, however many there are."""
     machines = my_machines(actor)
     cards = sorted(_machine_cards(actor, machines), key=lambda card: (not card.running, card.title.lower()))
     return [*cards, *_pool_cards(actor, machines)]
@@ -84,10 +85,14 @@ def _machine_cards(actor: Actor, machines: list[VirtualMachine]) -> list[Card]:
     jobs = jobs_of("vm", ids)
     powered = set(visible_to(actor, VirtualMachine.objects.filter(pk__in=ids), "vm.power").values_list("pk", flat=True))
     sparks = _sparks(ids)
-    return [_machine_card(actor, vm, jobs.get(vm.pk), vm.pk in powered, sparks.get(vm.pk, "")) for vm in machines]
+    watched = set(Session.objects.live().filter(vm_id__in=ids).values_list("vm_id", flat=True))
+    return [
+        _machine_card(actor, vm, jobs.get(vm.pk), vm.pk in powered, sparks.get(vm.pk, ""), vm.pk in watched)
+        for vm in machines
+    ]
 
 
-def _machine_card(actor: Actor, vm: VirtualMachine, job: Job | None, powered: bool, spark: str) -> Card:
+def _machine_card(actor: Actor, vm: VirtualMachine, job: Job | None, powered: bool, spark: str, watched: bool) -> Card:
     mark = words.machine_mark(vm, job)
     running = vm.power_state == "running" and vm.state == "ready"
     desktop = getattr(vm, "desktop", None)
@@ -108,6 +113,7 @@ def _machine_card(actor: Actor, vm: VirtualMachine, job: Job | None, powered: bo
         url=reverse("portal:vm", args=[vm.pk]),
         thumbnail=thumbnail_of(vm),
         dim=vm.power_state == "paused",
+        note=_("Screen open") if watched else "",
         facts=_facts(system, vm.vcpus, vm.memory_mib),
         sentence="" if running else _last_seen(vm),
         spark=spark if running else "",

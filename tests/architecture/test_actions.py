@@ -1,40 +1,81 @@
 """Every action: keyword-only, actor first, asks for the right, and has a test of its access."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("broker", "pools", "portal")
 ACTIONS = sorted(
     path
     for package in ("broker", "pools")
     for path in (ROOT / package).glob("**/actions/*.py")
     if path.name != "__init__.py" and not path.name.startswith("_")
 )
-ASKS = {"require", "find", "may", "visible_to"}
+ASKS = {(ROOT / "broker/access/require.py", name) for name in ("require", "find", "may", "visible_to")}
 
 
 def public_functions(path: Path) -> list[ast.FunctionDef]:
-    tree = ast.parse(path.read_text())
-    return [node for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
+    return [node for name, node in _functions(path).items() if not name.startswith("_")]
 
 
-def asks(path: Path, node: ast.FunctionDef) -> bool:
-    """Whether the function, or a function of its module that it calls, asks for a right."""
-    functions = {item.name: item for item in ast.parse(path.read_text()).body if isinstance(item, ast.FunctionDef)}
-    seen, todo = set(), [node.name]
+@cache
+def _functions(path: Path) -> dict[str, ast.FunctionDef]:
+    return {node.name: node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
+
+
+@cache
+def _imported(path: Path) -> dict[str, tuple[Path, str]]:
+    """What the module calls by a name of its own → the project's module it came from, and its name there."""
+    found = {}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            folder = path.parents[node.level - 1] if node.level else ROOT
+            parts = node.module.split(".") if node.module else []
+            if node.level or parts[0] in PACKAGES:
+                module = folder.joinpath(*parts)
+                found |= {alias.asname or alias.name: (module, alias.name) for alias in node.names}
+    return found
+
+
+def _file(module: Path) -> Path | None:
+    return next((path for path in (module.with_suffix(".py"), module / "__init__.py") if path.exists()), None)
+
+
+def _called(path: Path, call: ast.expr) -> tuple[Path, str] | None:
+    """Where the called function is defined, if that is in the project."""
+    imported = _imported(path)
+    if isinstance(call, ast.Name):
+        if call.id in _functions(path):
+            return path, call.id
+        if call.id in imported:
+            module, name = imported[call.id]
+            return (file, name) if (file := _file(module)) else None
+    if isinstance(call, ast.Attribute) and isinstance(call.value, ast.Name) and call.value.id in imported:
+        module, name = imported[call.value.id]
+        return (file, call.attr) if (file := _file(module / name)) else None
+    return None
+
+
+def asks(path: Path, name: str) -> bool:
+    """Whether the function, or a function of the project that it calls, asks broker.access for a right."""
+    seen, todo = set(), [(path, name)]
     while todo:
-        name = todo.pop()
-        if name in ASKS:
+        place = todo.pop()
+        if place in ASKS:
             return True
-        if name in seen or (name not in functions and name != node.name):
+        if place in seen:
             continue
-        seen.add(name)
-        for call in ast.walk(functions.get(name, node)):
-            if isinstance(call, ast.Call):
-                called = call.func
-                todo.append(called.id if isinstance(called, ast.Name) else getattr(called, "attr", ""))
+        seen.add(place)
+        file, name = place
+        if name not in _functions(file):
+            if name in _imported(file) and (origin := _file(_imported(file)[name][0])):
+                todo.append((origin, _imported(file)[name][1]))
+            continue
+        calls = [node.func for node in ast.walk(_functions(file)[name]) if isinstance(node, ast.Call)]
+        todo += [found for call in calls if (found := _called(file, call))]
     return False
 
 
@@ -47,4 +88,17 @@ def test_an_action_has_the_house_shape(path):
         assert not arguments.args, f"{node.name} takes positional arguments"
         assert arguments.kwonlyargs[0].arg == "actor", f"{node.name} does not take the actor first"
         assert ast.get_docstring(node), f"{node.name} does not say what it does"
-        assert asks(path, node), f"{node.name} does not ask whether the actor may"
+        assert asks(path, node.name), f"{node.name} does not ask whether the actor may"
+
+
+def test_the_check_sees_who_does_not_ask(tmp_path):
+    module = tmp_path / "careless.py"
+    module.write_text(
+        "from broker.access.handing_out import ensure_may_hand_out\n"
+        "from broker.core import clock\n"
+        "def careful(*, actor):\n    ensure_may_hand_out(actor, None, None)\n"
+        "def careless(*, actor):\n    require(actor)\n    return clock.now()\n"
+        "def require(actor):\n    return True\n"
+    )
+    assert asks(module, "careful")
+    assert not asks(module, "careless")

@@ -28,8 +28,8 @@ CSRF = "a" * 32
 
 def serve(application: str, port: int) -> subprocess.Popen[bytes]:
     """uvicorn with `application` on the first core."""
-    command = ["taskset", "-c", "0", sys.executable, "-m", "uvicorn", application, "--port", str(port), "--no-access-log",
-               "--log-level", "warning", "--lifespan", "off"]  # fmt: skip
+    options = ["--port", str(port), "--no-access-log", "--log-level", "warning", "--lifespan", "off"]
+    command = ["taskset", "-c", "0", sys.executable, "-m", "uvicorn", application, *options]
     return subprocess.Popen(command, cwd=ROOT)
 
 

@@ -3,8 +3,8 @@
     python -m tests.lab.cage -- python -m tests.bench.clones [--quick]
 
 Both sides make qcow2 overlays on the same image and define the same kind of machine on the same private libvirtd.
-Berth's side is the action and everything behind it: rows, jobs, events, and the worker threads of one process over
-SQLite, woken as in the one-process mode. Rounds are interleaved, the best ones compared. The bar: not slower.
+Berth's side is the action and everything behind it: rows, jobs, events, and worker, scheduler and monitor threads of one
+process over SQLite, as in the one-process mode. Rounds are interleaved, the best ones compared. The bar: not slower.
 """
 
 import argparse
@@ -41,6 +41,8 @@ class Bench:
 
         self.uri, self.folder = uri, folder
         self.world = World.build(driver="libvirt", uri=uri, path=str(folder))
+        self.world.network.subnet = "192.0.2.0/24"
+        self.world.network.save(update_fields=["subnet"])
         self.host = hosts.connection(self.world.host)
         storage = specs.storage_spec(self.world.storage)
         self.host.ensure_storage(storage)
@@ -99,7 +101,7 @@ class Bench:
         actor, world = Actor.for_user(self.world.root), self.world
         began = time.perf_counter()
         pool = create_pool(
-            actor=actor, name="bench", template=world.template, storage=world.storage, network=world.network, size=count
+            actor=actor, name="bench", template=world.template, storage=world.storage, size=count
         )
         while Desktop.objects.filter(pool=pool, state="free").count() < count:
             if time.perf_counter() - began > 120:
@@ -126,13 +128,14 @@ def measure(*, count: int, rounds: int) -> dict[str, Any]:
 
             django.setup()
             from portal.processes.scheduler import Beat
+            from portal.processes.together import MonitorThread
             from portal.processes.worker import workers
 
             folder = Path(base) / "storage"
             folder.mkdir()
             bench = Bench(host.uri, folder)
             consumers = workers()
-            helpers = [*consumers, Beat()]
+            helpers = [*consumers, Beat(), MonitorThread()]
             for helper in helpers:
                 helper.start()
             for worker in consumers:

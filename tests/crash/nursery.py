@@ -1,7 +1,8 @@
 """Makes workers by the dozen: a process that has loaded Django once and forks a worker for each order.
 
 Orders come as JSON lines on stdin: {"job": id, "acts": [[step, "before|did|undid", "kill|stop|cancel"], …]}; each act
-is done once, and without any the worker just works. The answer on stdout is the worker's {"pid": …}; when it ends, {"pid", "ended"}.
+is done once, and without any the worker just works. The answer on stdout is the worker's {"pid": …}; when it ends,
+{"pid", "ended"}.
 libvirt and database connections are opened in the forks only.
 """
 

@@ -26,7 +26,23 @@ def berth(request, lab_host, tiny_image):
                 "BERTH_BROKER_URL": f"redis://{address}/0",
                 "BERTH_REDIS_URL": f"redis://{address}/1",
             }
+        stack.callback(clear, lab_host.uri)
         yield stack.enter_context(server.running(lab_host.uri, **environment))
+
+
+def clear(uri: str) -> None:
+    """Leave the host as it was: without machines, pools and networks."""
+    connection = libvirt.open(uri)
+    for domain in connection.listAllDomains():
+        if domain.isActive():
+            domain.destroy()
+        domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE)
+    for thing in (*connection.listAllStoragePools(), *connection.listAllNetworks()):
+        if thing.isActive():
+            thing.destroy()
+        if thing.isPersistent():
+            thing.undefine()
+    connection.close()
 
 
 @pytest.fixture(scope="module")

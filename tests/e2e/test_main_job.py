@@ -33,6 +33,13 @@ def wait_until(question, *, seconds: float, what: str):
     return answer
 
 
+def at_rest(person: Person) -> bool:
+    """Nothing but the cursor moved for three seconds: the shell waits for input."""
+    before = person.picture()
+    time.sleep(3)
+    return difference(before, person.picture()) < 0.002
+
+
 def test_the_main_job(alice, bob, outside, berth, tmp_path):
     # Alice has exactly one pool: signing in takes her straight to the screen of a desktop.
     alice.sign_in()
@@ -53,6 +60,7 @@ def test_the_main_job(alice, bob, outside, berth, tmp_path):
         return len(shot.getcolors(1 << 24)) > 1 and difference(alice.picture(), shot) < 0.01
 
     wait_until(same_picture, seconds=30, what="the canvas equals the guest's screen")
+    wait_until(lambda: at_rest(alice), seconds=60, what="the guest has finished booting")
 
     # What she types arrives in the guest, and is read back through the agent.
     alice.type(f"echo 'Alice (1) was here!' > {NOTE}; sync\n")

@@ -129,6 +129,7 @@ def test_from_ticket_to_the_closed_row_and_no_secret_in_the_log(setting, process
     assert setting.key not in process.log.read_text()
 
 
+@pytest.mark.slow
 def test_sign_out_and_take_back_end_consoles_in_time(setting, process, tmp_path):
     async def run():
         machine = await FakeMachine(tmp_path / "vnc").start()

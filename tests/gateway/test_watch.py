@@ -23,7 +23,7 @@ async def test_a_round_tells_what_runs_and_ends_what_must(gateway, machine):
         await watch.round()
         await until(lambda: gateway.desk.ended)
         assert gateway.desk.ended[0][1] is why.RIGHT_LOST
-        assert (one.ws.close_code == 4403) != (other.ws.close_code == 4403)
+        await until(lambda: {one.ws.close_code, other.ws.close_code} == {4403, None})
 
 
 async def test_consoles_outlive_a_short_silence_of_the_desk_but_not_a_long_one(engine_name, machine):

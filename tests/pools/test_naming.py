@@ -1,7 +1,8 @@
 """Names of desktops: whatever the pattern, they are valid, different, and not anybody else's."""
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from broker.core.errors import Invalid
 from broker.virt import names

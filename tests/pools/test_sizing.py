@@ -2,7 +2,8 @@
 
 from uuid import UUID
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pools.sizing import IDLE_BEFORE_STOP, Limits, Plan, Seat, Wanted, plan, satisfied
 from pools.states import DesktopState as S

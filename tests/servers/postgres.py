@@ -83,9 +83,8 @@ def running(**settings: str) -> Iterator[str]:
 
 def _call(before: Sequence[str], *argv: object) -> None:
     done = subprocess.run(
-        [*before, *map(str, argv)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, cwd="/", check=False,
-    )  # fmt: skip
+        [*before, *map(str, argv)], stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd="/", check=False
+    )
     if done.returncode:
         raise RuntimeError(f"{argv[0]} failed: {done.stdout}{done.stderr}")
 

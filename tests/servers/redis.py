@@ -1,4 +1,4 @@
-"""A private Redis on a loopback port, without persistence. (Celery's Redis transport wants an address, not a socket.)"""
+"""A private Redis on a loopback port, without persistence. (Celery wants an address, not a socket.)"""
 
 import shutil
 import socket

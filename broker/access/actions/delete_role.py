@@ -5,11 +5,10 @@ from django.db import transaction
 from broker.access.actor import Actor
 from broker.access.models import Role
 from broker.access.require import require
+from broker.access.roles import ensure_own
 from broker.core.errors import Conflict
 from broker.core.text import gettext_noop as N_
 from broker.events.record import record
-
-from .edit_role import ensure_own
 
 
 @transaction.atomic

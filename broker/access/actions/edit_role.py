@@ -6,8 +6,8 @@ from broker.access.actor import Actor
 from broker.access.administrators import ensure_one_is_left
 from broker.access.models import Role
 from broker.access.require import require
+from broker.access.roles import ensure_own
 from broker.access.verbs import checked_verbs
-from broker.core.errors import Conflict
 from broker.core.text import gettext_noop as N_
 from broker.events.record import record
 
@@ -28,13 +28,3 @@ def edit_role(*, actor: Actor, role: Role, title: str | None = None, verbs: list
         name=role.name, verbs=", ".join(role.verbs),
     )  # fmt: skip
     return role
-
-
-def ensure_own(role: Role) -> None:
-    """Raise Conflict for a role that comes with Berth."""
-    if role.builtin:
-        raise Conflict(
-            N_("The role %(name)s comes with Berth and cannot be changed."),
-            fix=N_("Make a role of your own with the rights you want."),
-            name=role.name,
-        )

@@ -5,10 +5,10 @@ from typing import Any
 from django.db import IntegrityError, models, transaction
 
 from broker.access.actor import Actor
+from broker.access.handing_out import ensure_may_hand_out
 from broker.access.kinds import kind_of
 from broker.access.models import Grant, Role
-from broker.access.require import may, require
-from broker.core.errors import Conflict, Denied, Invalid
+from broker.core.errors import Conflict, Invalid
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
@@ -50,21 +50,3 @@ def grant(*, actor: Actor, role: Role, user: Any = None, group: Any = None, obj:
     )
     publish("grant", row.pk, "created")
     return row
-
-
-def ensure_may_hand_out(actor: Actor, role: Role, obj: models.Model | None) -> None:
-    """Raise unless `actor` may give (and take) `role` on `obj`."""
-    if may(actor, "system.manage"):
-        return
-    if obj is None:
-        require(actor, "system.manage")
-        return
-    require(actor, f"{kind_of(obj).name}.manage", obj)
-    beyond = [verb for verb in role.verbs if "*" in verb or not may(actor, verb, obj)]
-    if beyond:
-        raise Denied(
-            N_("The role %(role)s holds rights that you do not have here (%(verbs)s)."),
-            fix=N_("Ask an administrator to give it."),
-            role=role.name,
-            verbs=", ".join(beyond),
-        )

@@ -4,13 +4,12 @@ from django.db import transaction
 
 from broker.access.actor import Actor
 from broker.access.administrators import ensure_one_is_left
+from broker.access.handing_out import ensure_may_hand_out
 from broker.access.kinds import KINDS
 from broker.access.models import Grant
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
-
-from .grant import ensure_may_hand_out
 
 
 @transaction.atomic

@@ -6,11 +6,9 @@ from broker.access.actor import Actor
 from broker.access.administrators import ensure_one_is_left
 from broker.core.text import gettext_noop as N_
 from broker.directories.models import Group
-from broker.directories.rules import ensure_local
+from broker.directories.rules import ensure_local, require_over_group
 from broker.events.news import publish
 from broker.events.record import record
-
-from .set_members import require_over_group
 
 
 @transaction.atomic

@@ -6,10 +6,9 @@ from django.db import transaction
 
 from broker.access.actor import Actor
 from broker.access.administrators import ensure_one_is_left
-from broker.access.require import may, require
 from broker.core.text import gettext_noop as N_
 from broker.directories.models import Group, User
-from broker.directories.rules import ensure_local
+from broker.directories.rules import ensure_local, require_over_group
 from broker.events.news import publish
 from broker.events.record import record
 
@@ -38,13 +37,6 @@ def set_members(*, actor: Actor, group: Group, members: Iterable[User]) -> Group
     )
     publish("group", group.pk)
     return group
-
-
-def require_over_group(actor: Actor, group: Group) -> None:
-    """Raise unless `actor` may manage `group`: a group that holds rights is the business of who hands out rights."""
-    require(actor, "user.manage", group)
-    if group.grants.exists() and not may(actor, "system.manage"):
-        require(actor, "system.manage")
 
 
 def _names(users: list[User]) -> str:

@@ -17,7 +17,7 @@ class UserManager(BaseUserManager["User"]):
         return self.get(username__iexact=username)
 
 
-class User(AbstractBaseUser):
+class User(AbstractBaseUser):  # type: ignore[django-manager-missing]  # of the API tokens, whose base has no types
     """`external_id` is entryUUID or objectGUID for LDAP; a local user's is empty."""
 
     access_kind = "user"

@@ -38,14 +38,15 @@ class Command(BaseCommand):
         from portal.demo.setup import Demo, has_work
         from portal.demo.tell import Teller
         from portal.processes import preflight
+        from portal.processes.database import protect
         from portal.processes.libvirtd import Libvirtd
 
         tell = Teller(self.stdout)
+        preflight.check(env.listen, settings.DATA_DIR, machines=own_libvirtd, space=preflight.SPACE_NEEDED // 8)
+        protect()
         first_time = demo and has_work()
-        preflight.check(
-            env.listen, settings.DATA_DIR, machines=own_libvirtd,
-            space=preflight.SPACE_NEEDED if first_time else preflight.SPACE_NEEDED // 8,
-        )  # fmt: skip
+        if first_time:
+            preflight.check(env.listen, settings.DATA_DIR, machines=own_libvirtd)
         self._prepare(tell)
         libvirtd = Libvirtd() if own_libvirtd else None
         try:
@@ -68,9 +69,8 @@ class Command(BaseCommand):
 
     def _prepare(self, tell: Any) -> None:
         from portal.processes import pages
-        from portal.processes.database import pending, protect
+        from portal.processes.database import pending
 
-        protect()
         if pending():
             tell.step("Preparing the database")
             call_command("migrate", verbosity=0, interactive=False)

@@ -23,6 +23,8 @@ LONGEST_BODY = 4096
 
 
 class Console(SignedIn):
+    stays = True
+
     def get(self, request: HttpRequest, pk: Any) -> HttpResponse:
         vm = find(self.actor, VirtualMachine, pk, "vm.use")
         vm = for_lists(VirtualMachine.objects.filter(pk=vm.pk)).get()

@@ -1,0 +1,1 @@
+"""`python -m tests.bench`: Berth's speed and size, each figure beside its baseline from the same run."""

@@ -1,0 +1,104 @@
+"""A console ends, with a sentence, when its user may no longer have it; and comes back by itself when it may."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.people import Person
+
+pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(420)]
+MOST_SECONDS = 30
+
+
+@pytest.fixture
+def admin(chromium, berth):
+    person = Person(chromium, berth, "admin")
+    person.sign_in()
+    yield person
+    person.close()
+
+
+@pytest.fixture
+def alice(chromium, berth):
+    person = Person(chromium, berth, "alice")
+    person.sign_in()
+    person.page.wait_for_url("**/console/")
+    person.wait_for_screen()
+    yield person
+    person.close()
+
+
+def call(person: Person, method: str, path: str, **body):
+    """An API call with the person's session, as the pages' own scripts make it."""
+    cookies = {cookie["name"]: cookie["value"] for cookie in person.context.cookies()}
+    headers = {"X-CSRFToken": cookies.get("csrftoken", ""), "Referer": person.berth.url + "/", "Accept": "application/json"}
+    answer = person.page.request.fetch(
+        f"{person.berth.url}{path}", method=method, headers=headers, data=body if method != "GET" else None
+    )
+    assert answer.ok, f"{method} {path}: {answer.status} {answer.text()[:300]}"
+    return answer.json() if "json" in answer.headers.get("content-type", "") else {}
+
+
+def user_id(admin: Person, name: str) -> str:
+    return next(row["id"] for row in call(admin, "GET", "/api/v1/users/")["results"] if row["username"] == name)
+
+
+def wait_for_end(person: Person) -> str:
+    """The sentence on the curtain, once the console has ended."""
+    person.page.wait_for_selector("body[data-phase^=ended]", timeout=MOST_SECONDS * 1000)
+    return person.page.inner_text("#curtain")
+
+
+def test_disabling_the_user_ends_the_console(alice, admin):
+    alices = user_id(admin, "alice")
+    try:
+        call(admin, "POST", f"/api/v1/users/{alices}/disable/")
+        assert len(wait_for_end(alice)) > 20
+    finally:
+        call(admin, "POST", f"/api/v1/users/{alices}/enable/")
+
+
+def test_signing_out_elsewhere_in_the_browser_ends_the_console(alice):
+    other = alice.context.new_page()
+    other.goto(alice.berth.url + "/")
+    other.locator("form[action$='sign-out']").first.evaluate("form => form.requestSubmit()")
+    other.wait_for_url("**/sign-in*")
+    assert len(wait_for_end(alice)) > 20
+
+
+def test_taking_the_desktop_back_ends_the_console(alice, admin):
+    call(admin, "POST", f"/api/v1/desktops/{alice.machine}/release/")
+    assert len(wait_for_end(alice)) > 20
+
+
+def test_the_console_comes_back_after_the_gateway_died(alice, berth):
+    gateways = [
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if b"broker.gateway" in (line := _read(path)) and str(berth.data).encode() in line
+    ]
+    assert len(gateways) == 1
+    os.kill(gateways[0], signal.SIGKILL)
+    alice.page.wait_for_selector("body:not([data-phase=open])", timeout=15_000)
+    alice.wait_for_screen(seconds=30)
+    assert alice.errors == []
+
+
+def test_a_machine_destroyed_behind_our_back_shows_at_once(alice, admin, outside):
+    uuid = alice.machine
+    admin.page.goto(f"{admin.berth.url}/vms/{uuid}/")
+    admin.page.wait_for_selector("h1 .pill:text-is('Running')")
+    began = time.monotonic()
+    outside.connection.lookupByUUIDString(uuid).destroy()
+    admin.page.wait_for_selector("h1 .pill:text-is('Running')", state="detached", timeout=5000)
+    assert time.monotonic() - began < 2.0
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

@@ -1,0 +1,79 @@
+"""Every action of pools against a stranger, a user of the pool and a reader. An action without a case fails."""
+
+import importlib
+import pkgutil
+
+import pytest
+
+from broker.core.errors import Denied, Missing
+from broker.events.models import Event
+from broker.jobs.models import Job
+from pools import actions
+from pools.models import Desktop, Pool
+
+from .conftest import free_rows
+
+ACTIONS = {
+    module.name: getattr(importlib.import_module(f"{actions.__name__}.{module.name}"), module.name)
+    for module in pkgutil.iter_modules(actions.__path__)
+}
+# The arguments beside the actor, given the world, a pool and a free desktop of it.
+CASES = {
+    "allocate": lambda world, pool, desktop: {"pool": pool},
+    "assign": lambda world, pool, desktop: {"desktop": desktop, "user": world.charlie},
+    "create_pool": lambda world, pool, desktop: {"name": "x", "template": world.template, "storage": world.storage},
+    "delete_pool": lambda world, pool, desktop: {"pool": pool},
+    "disentitle": lambda world, pool, desktop: {"pool": pool, "user": world.alice},
+    "edit_pool": lambda world, pool, desktop: {"pool": pool, "title": "x"},
+    "entitle": lambda world, pool, desktop: {"pool": pool, "user": world.charlie},
+    "mend_desktop": lambda world, pool, desktop: {"desktop": desktop},
+    "release": lambda world, pool, desktop: {"desktop": desktop},
+    "reset_desktop": lambda world, pool, desktop: {"desktop": desktop},
+    "retire_desktop": lambda world, pool, desktop: {"desktop": desktop},
+}
+USING = {"allocate"}
+
+
+def test_every_action_has_a_case():
+    assert CASES.keys() == ACTIONS.keys()
+
+
+@pytest.fixture
+def scene(world, make_pool):
+    pool = make_pool(size=1)
+    free_rows(pool, world, 1)
+    return world, pool, Desktop.objects.get(pool=pool)
+
+
+def everything():
+    return Job.objects.count(), Event.objects.count(), list(Pool.objects.values()), list(Desktop.objects.values())
+
+
+def ask(scene, name: str, who: str):
+    return ACTIONS[name](actor=scene[0].actor(who), **CASES[name](*scene))
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_a_stranger_finds_nothing(scene, name):
+    before = everything()
+    with pytest.raises(Missing):
+        ask(scene, name, "charlie")
+    assert everything() == before
+
+
+@pytest.mark.parametrize("name", sorted(CASES.keys() - USING))
+def test_who_may_only_use_the_pool_does_not_manage_it(scene, name):
+    before = everything()
+    with pytest.raises(Missing if name == "create_pool" else Denied):  # the cluster is nothing alice sees
+        ask(scene, name, "alice")
+    assert everything() == before
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_who_may_only_look_is_denied(scene, name):
+    world, pool, desktop = scene
+    world.grant(world.charlie, "auditor")
+    before = everything()
+    with pytest.raises(Denied):
+        ask(scene, name, "charlie")
+    assert everything() == before
