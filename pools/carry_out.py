@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -37,7 +38,7 @@ def carry_out(pool: Pool, plan: Plan, desktops: Iterable[Desktop]) -> dict[str, 
 
     def each(ids: Iterable[UUID], act: Callable[[Desktop], Any]) -> None:
         for pk in ids:
-            _try(lambda pk=pk: act(rows[pk]), refused)
+            _try(partial(act, rows[pk]), refused)
 
     def stop(row: Desktop) -> None:
         # Nobody works in it. A stateless one loses nothing; a stateful one is asked.

@@ -5,6 +5,7 @@ from datetime import datetime
 from django.db.models import Exists, OuterRef, QuerySet
 
 from broker.access.actor import Actor
+from broker.connections.actions import end_sessions_of
 from broker.core import clock
 from broker.core.errors import Conflict
 from broker.core.text import gettext_noop as N_
@@ -78,6 +79,7 @@ def take_back(actor: Actor, desktop: Desktop, pool: Pool, *, reason: str, discar
     desktop.changed_at = now
     note(desktop, event)
     Assignment.objects.filter(desktop=desktop, until__isnull=True).update(until=now, reason=reason)
+    end_sessions_of(actor=Actor.system("pools"), vm=desktop.pk)
     record(
         "desktop.released",
         actor=actor,

@@ -45,6 +45,7 @@ DESKTOP = Machine(
         DesktopState.RESETTING: "pools.reconcile: enqueues the reset again until it succeeds or the desktop is broken.",
         DesktopState.RETIRING: "pools.reconcile: enqueues the deletion again; the row goes with its machine.",
     },
+    ends=frozenset({DesktopState.BUILDING, DesktopState.RETIRING}),
     sets={
         "available": frozenset({DesktopState.FREE}),
         "counted": frozenset(DesktopState) - {DesktopState.RETIRING},
@@ -67,6 +68,7 @@ POOL = Machine(
         PoolState.DELETING: N_("No desktop is handed out; the pool goes when its last desktop has gone."),
     },
     unstable={PoolState.DELETING: "pools.reconcile: retires its desktops and removes the row after the last."},
+    ends=frozenset({PoolState.DELETING}),
     sets={"open": frozenset({PoolState.ACTIVE})},
 )
 

@@ -94,9 +94,11 @@ def check_together(
     for field, thing in (("storage", storage), ("network", network)):
         if thing is not None and thing.cluster_id != template.cluster_id:
             raise Invalid(
-                N_("%(name)s belongs to another cluster."), field=field, fix=N_("Choose one of the template's cluster."),
+                N_("%(name)s belongs to another cluster."),
+                field=field,
+                fix=N_("Choose one of the template's cluster."),
                 name=thing.name,
-            )  # fmt: skip
+            )
     if version is not None and not VERSION.is_(version.state, "usable"):
         raise Conflict(
             N_("%(version)s is %(state)s."), fix=N_("Wait until it is ready, or choose another version."),

@@ -9,9 +9,10 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.db import transaction
+
+from .outbox import OUTBOX
 
 log = logging.getLogger(__name__)
 GROUP = "news"
@@ -40,13 +41,8 @@ def _deliver(kind: str, id: str, change: str) -> None:
         except Exception:
             log.exception("A subscriber to %s failed; its reconciler will make up for it", kind)
     layer = get_channel_layer()
-    if layer is None:
-        return
     message = {"type": "news", "kind": kind, "id": id, "change": change}
-    try:
-        if hasattr(layer, "send_from_anywhere"):
-            layer.send_from_anywhere(GROUP, message)
-        else:
-            async_to_sync(layer.group_send)(GROUP, message)
-    except OSError as error:
-        log.warning("Live updates are not going out: %s", error)
+    if hasattr(layer, "send_from_anywhere"):
+        layer.send_from_anywhere(GROUP, message)
+    elif layer is not None:
+        OUTBOX.send(GROUP, message)

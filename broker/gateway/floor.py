@@ -2,11 +2,12 @@
 
 import logging
 import ssl
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from .admission import Policy
-from .closing import Closing
+from .closing import LOST, Closing
 from .consoles import LiveConsoles
 from .desk import Admitted, Alive, Presented, TicketDesk
 from .limits import Limits
@@ -32,6 +33,18 @@ class Floor:
 
     def redeem(self, presented: Presented) -> "Future[Admitted]":
         return self.pool.submit(self.desk.redeem, presented)
+
+    def why_lost(self, console: Alive) -> Closing:
+        """Why a machine closed its screen, if the desk knows; called from a thread a moment after it did.
+
+        The moment lets the news arrive: whoever stops a machine says so right before or after.
+        """
+        time.sleep(self.limits.news)
+        try:
+            return self.desk.revalidate([console]).get(console.session, LOST)
+        except Exception as error:
+            log.warning("the end of session %s could not be explained: %r", console.session, error)
+            return LOST
 
     def report_closed(self, console: Alive, closing: Closing) -> None:
         """Tell the desk in the background that a session is over; a failure there is repaired by its own duty."""

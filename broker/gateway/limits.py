@@ -13,6 +13,8 @@ class Limits:
     ping_answer: float = 9.0
     """A dead browser is gone within ping_every + ping_answer + one second for the close frame."""
     revalidate_every: float = 10.0
+    news: float = 0.3
+    """How long after a machine closed its screen its reason is asked for."""
     blind: float = 300.0
     """How long consoles go on while the ticket desk does not answer."""
     drain: float = 3.0

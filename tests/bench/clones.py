@@ -3,8 +3,9 @@
     python -m tests.lab.cage -- python -m tests.bench.clones [--quick]
 
 Both sides make qcow2 overlays on the same image and define the same kind of machine on the same private libvirtd.
-Berth's side is the action and everything behind it: rows, jobs, events, and worker, scheduler and monitor threads of one
-process over SQLite, as in the one-process mode. Rounds are interleaved, the best ones compared. The bar: not slower.
+Berth's side is the action and everything behind it: rows, jobs, events, and worker, scheduler and monitor threads
+of one process over SQLite, as in the one-process mode. Rounds are interleaved, the best ones compared. The bar:
+not slower.
 """
 
 import argparse
@@ -100,9 +101,7 @@ class Bench:
 
         actor, world = Actor.for_user(self.world.root), self.world
         began = time.perf_counter()
-        pool = create_pool(
-            actor=actor, name="bench", template=world.template, storage=world.storage, size=count
-        )
+        pool = create_pool(actor=actor, name="bench", template=world.template, storage=world.storage, size=count)
         while Desktop.objects.filter(pool=pool, state="free").count() < count:
             if time.perf_counter() - began > 120:
                 raise RuntimeError("the pool is not filled after two minutes")

@@ -19,7 +19,23 @@ def test_a_name(pattern, number, name):
 
 @pytest.mark.parametrize(
     "pattern",
-    ["desk", "a##b##", "-##", ".#", "#######", "a b##", "a/#", "<b>#", "x" * 60 + "#", "ä#", "a\n#", "#\n", 7, None, "a\u200b#"],
+    [
+        "desk",
+        "a##b##",
+        "-##",
+        ".#",
+        "#######",
+        "a b##",
+        "a/#",
+        "<b>#",
+        "x" * 60 + "#",
+        "ä#",
+        "a\n#",
+        "#\n",
+        7,
+        None,
+        "a\u200b#",
+    ],
 )
 def test_what_is_no_pattern(pattern):
     with pytest.raises(Invalid) as refusal:
@@ -27,7 +43,9 @@ def test_what_is_no_pattern(pattern):
     assert refusal.value.field == "name_pattern"
 
 
-@given(st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,15}#{1,6}[A-Za-z0-9._-]{0,10}", fullmatch=True), st.integers(1, 99_999))
+@given(
+    st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,15}#{1,6}[A-Za-z0-9._-]{0,10}", fullmatch=True), st.integers(1, 99_999)
+)
 def test_every_name_can_be_a_machines(pattern, number):
     name = name_of("desk", check_pattern(pattern), number)
     assert names.name(name) == name

@@ -24,7 +24,9 @@ def time_passes(pool) -> None:
     """Everything that happened to the pool happened ten minutes earlier."""
     ago = timedelta(minutes=10)
     for job in Job.objects.all():
-        Job.objects.filter(pk=job.pk).update(created_at=job.created_at - ago, finished_at=job.finished_at and job.finished_at - ago)
+        Job.objects.filter(pk=job.pk).update(
+            created_at=job.created_at - ago, finished_at=job.finished_at and job.finished_at - ago
+        )
     for row in Desktop.objects.filter(pool=pool):
         Desktop.objects.filter(pk=row.pk).update(changed_at=row.changed_at - ago)
 

@@ -171,8 +171,9 @@ class PicowsConsole(picows.WSListener):  # type: ignore[misc]
         self._ws.send(_BINARY, data)  # type: ignore[union-attr]
 
     def machine_lost(self) -> None:
-        if self._relaying:
-            self.end(why.LOST)
+        if self._relaying and self._closing is None:
+            asked = self._floor.pool.submit(self._floor.why_lost, self.alive())
+            asked.add_done_callback(lambda done: self.end(why.LOST if done.cancelled() else done.result()))
 
     def machine_full(self) -> None:
         if self._ws and self._closing is None:

@@ -301,9 +301,9 @@ class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
             try:
                 data = target.recv(self.buffer_size)
             except OSError as error:
-                raise Broken(why.LOST) from error
+                raise Broken(self.floor.why_lost(self.alive())) from error
             if not data:
-                raise Broken(why.LOST)
+                raise Broken(self.floor.why_lost(self.alive()))
             self._down += len(data)
             self._to_browser(data)
             if not (isinstance(target, ssl.SSLSocket) and target.pending()):

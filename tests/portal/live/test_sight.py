@@ -49,7 +49,9 @@ def test_a_job_is_news_to_its_actor_and_to_those_who_see_its_subject(world, mach
     assert not sight(world, "charlie").sees("job", str(job.pk))
 
 
-@pytest.mark.parametrize(("kind", "id"), [("vm", "not-an-id"), ("nonsense", "3f1c9a52-0f6e-4f0e-9d55-6d0f8f1d2a11"), ("", "")])
+@pytest.mark.parametrize(
+    ("kind", "id"), [("vm", "not-an-id"), ("nonsense", "3f1c9a52-0f6e-4f0e-9d55-6d0f8f1d2a11"), ("", "")]
+)
 def test_strange_news_reach_no_stranger(world, kind, id):
     assert not sight(world, "charlie").sees(kind, id)
 

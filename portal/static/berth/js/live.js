@@ -83,10 +83,12 @@ function connect() {
   });
 }
 
-// What the page shows was removed, or is no longer the user's to see: the whole page says so.
+// What the page shows was removed, or is no longer the user's to see: the whole page says so. The console says it
+// itself, with the reason it was given.
 document.addEventListener("htmx:response:error", (event) => {
   const { ctx } = event.detail;
-  if (ctx.live && ctx.response.status === 404) location.reload();
+  const console = document.body.classList.contains("console-page");
+  if (ctx.live && ctx.response.status === 404 && !console) location.reload();
 });
 
 // Whoever acts sees the effect at once, before the news comes round.
