@@ -16,7 +16,8 @@ MOST_PASSED_OVER = LARGEST
 
 def check_pattern(pattern: str) -> str:
     """Return a usable pattern unchanged; raises Invalid. Empty stands for "<pool>-<number>"."""
-    if not isinstance(pattern, str) or len(pattern) > LONGEST_PATTERN or (pattern and not _PATTERN.fullmatch(pattern)):
+    known = isinstance(pattern, str) and len(pattern) <= LONGEST_PATTERN and ".." not in pattern
+    if not known or (pattern and not _PATTERN.fullmatch(pattern)):
         raise Invalid(
             N_("This cannot be a pattern for names."),
             field="name_pattern",

@@ -1,8 +1,9 @@
-"""/healthz: the process answers. /readyz: what it needs is there, too."""
+"""What machines ask for: /healthz (the process answers), /readyz (what it needs is there, too), the favicon."""
 
 from django.db import connection
 from django.db.utils import DatabaseError
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponseRedirect, JsonResponse
+from django.templatetags.static import static
 
 from broker.core import clock
 from broker.jobs.duties import Duty
@@ -24,3 +25,8 @@ def ready(request: HttpRequest) -> JsonResponse:
     if duty is None or duty.began_at is None or (clock.now() - duty.began_at).total_seconds() > SILENT_SECONDS:
         return JsonResponse({"status": "no worker", "cause": "No worker has run a duty lately."}, status=503)
     return JsonResponse({"status": "ok"})
+
+
+def favicon(request: HttpRequest) -> HttpResponseRedirect:
+    """For pages that name no icon of their own."""
+    return HttpResponseRedirect(static("berth/img/logo.svg"))

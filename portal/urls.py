@@ -10,6 +10,7 @@ handler500 = "portal.web.views.doors.server_error"
 urlpatterns = [
     path("healthz", health.alive),
     path("readyz", health.ready),
+    path("favicon.ico", health.favicon),
     path("api/v1/", include("portal.api.urls")),
     path("admin/", site.urls),
     path("i18n/", include("django.conf.urls.i18n")),

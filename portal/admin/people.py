@@ -254,4 +254,4 @@ class TokenAdmin(Rows):
 
     @display(description=_("Begins with"))
     def hint(self, token: ApiToken) -> str:
-        return token.token_key
+        return str(token.token_key)

@@ -35,7 +35,8 @@ DESKTOP = {"free": GREEN, "assigned": BLUE, "building": BLUE, "resetting": AMBER
         delete_pool,
         "pool",
         _(
-            "Nothing is handed out any more and all desktops are removed with their disks. Refused while somebody has one."
+            "Nothing is handed out any more, and all desktops are removed with their disks. "
+            "Refused while somebody has one."
         ),
         "delete",
         destroys=True,
@@ -73,13 +74,10 @@ class PoolAdmin(Rows):
         return fixed if obj is None else (*fixed, "name", "template", "storage", "network")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Pool]:
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(
-                in_use=Count("desktops", filter=Q(desktops__state=DesktopState.ASSIGNED)),
-                unused=Count("desktops", filter=Q(desktops__state=DesktopState.FREE)),
-            )
+        rows: QuerySet[Pool] = super().get_queryset(request)
+        return rows.annotate(
+            in_use=Count("desktops", filter=Q(desktops__state=DesktopState.ASSIGNED)),
+            unused=Count("desktops", filter=Q(desktops__state=DesktopState.FREE)),
         )
 
     def add_by(self, request: HttpRequest, values: dict[str, Any]) -> Pool:

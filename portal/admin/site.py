@@ -43,6 +43,7 @@ class Site(UnfoldAdminSite):
 
         @wraps(view)
         def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            response: HttpResponse
             try:
                 response = inner(request, *args, **kwargs)
             except BerthError as error:
@@ -78,7 +79,8 @@ class Site(UnfoldAdminSite):
             success_url=reverse(f"{self.name}:password_change_done"),
             extra_context={**self.each_context(request), **(extra_context or {})},
         )
-        return view(request)
+        answer: HttpResponse = view(request)  # type: ignore[assignment]  # this view never streams
+        return answer
 
 
 def refused(request: HttpRequest, error: BerthError, name: str = "") -> None:
@@ -87,11 +89,11 @@ def refused(request: HttpRequest, error: BerthError, name: str = "") -> None:
     messages.error(request, f"{name}: {cause} {fix}" if name else f"{cause} {fix}")
     note_refusal(
         request,
-        request.actor,
+        request.actor,  # type: ignore[attr-defined]
         kind="admin.refused",
         status=error.status,
         code=error.code,
-        cause=cause,  # type: ignore[attr-defined]
+        cause=cause,
     )
 
 

@@ -1,5 +1,6 @@
 """What every API resource has: an actor, only JSON, bounded bodies, idempotency, refusals on record, visible rows."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
@@ -10,8 +11,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.decorators import action
 from rest_framework.parsers import JSONParser
-from rest_framework.permissions import IsAuthenticated
-from rest_framework.renderers import JSONRenderer
+from rest_framework.permissions import BasePermission, IsAuthenticated
+from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -38,9 +39,9 @@ class Door(APIView):
     """Base of all API views."""
 
     authentication_classes = (BearerToken, SessionAuthentication)
-    permission_classes = (IsAuthenticated,)
+    permission_classes: tuple[type[BasePermission], ...] = (IsAuthenticated,)
     parser_classes = (JSONParser,)
-    renderer_classes = (JSONRenderer,)
+    renderer_classes: Sequence[type[BaseRenderer]] = (JSONRenderer,)
     metadata_class = None
     secret_answers: frozenset[str] = frozenset()
     query_parameters: frozenset[str] = frozenset()
@@ -170,7 +171,8 @@ class Listed:
 
     def list(self: Any, request: Request) -> Response:
         page = self.paginate_queryset(self.filter_queryset(self.get_queryset()))
-        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+        answer: Response = self.get_paginated_response(self.get_serializer(page, many=True).data)
+        return answer
 
 
 class Read:

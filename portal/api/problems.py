@@ -189,5 +189,7 @@ class ProblemSerializer(serializers.Serializer):
     code = serializers.CharField()
     retry = serializers.BooleanField(help_text=_("The same call may succeed later without any change."))
     correlation = serializers.CharField(help_text=_("Finds the call in the logs and events."))
-    errors = serializers.DictField(child=serializers.ListField(child=serializers.CharField()), required=False)
+    errors = serializers.DictField(  # type: ignore[assignment]  # only described, never validated
+        child=serializers.ListField(child=serializers.CharField()), required=False
+    )
     reasons = ReasonSerializer(many=True, required=False)

@@ -85,6 +85,6 @@ class Docs(SpectacularSwaggerView):
     permission_classes = Door.permission_classes
 
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        response = super().get(request, *args, **kwargs)
-        response._csp_update = SWAGGER_CSP
+        response: Response = super().get(request, *args, **kwargs)
+        response._csp_update = SWAGGER_CSP  # type: ignore[attr-defined]
         return response

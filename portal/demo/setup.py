@@ -4,7 +4,6 @@ Runs beside the server: the image was built before, the jobs below are done by i
 """
 
 import logging
-import os
 import secrets
 import shutil
 import subprocess

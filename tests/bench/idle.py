@@ -1,12 +1,12 @@
-"""How soon the second `manage.py serve` answers, and what all its processes take while nothing happens.
+"""How soon the second `make run` answers, and what all its processes take while nothing happens.
 
     python -m tests.lab.cage -- python -m tests.bench.idle [--quick]
 
-`manage.py serve --setup-demo` as `make run` starts it, over a private libvirtd: once until the demo is complete and
-its desktop runs, then again, measured. Memory is the sum of all processes of that command (proportional set size);
-libvirtd and QEMU are not among them. Nobody is signed in; one minute passes before the figures are taken, and the
-sign-in page has been asked for. The bare figures beside are a Python process that has Django with these settings
-loaded, and how long it takes to. Prints a Markdown table; JSON where BENCH_JSON says.
+`make run` with the small image over a private libvirtd: once until the demo is complete and its desktop runs, then
+again, measured, the installer's look at the machine included. Memory is the sum of all processes of that command
+(proportional set size); libvirtd and QEMU are not among them. Nobody is signed in; one minute passes before the
+figures are taken, and the sign-in page has been asked for. The bare figures beside are a Python process that has
+Django with these settings loaded, and how long it takes to. Prints a Markdown table; JSON where BENCH_JSON says.
 """
 
 import argparse
@@ -30,7 +30,7 @@ BARE = "import django; django.setup(); import sys; sys.stdout.write('up\\n'); sy
 
 
 class Server:
-    """One `manage.py serve --setup-demo`."""
+    """One `make run`."""
 
     def __init__(self, folder: Path, uri: str):
         with socket.socket() as probe:
@@ -40,7 +40,7 @@ class Server:
         environment = {**os.environ, "BERTH_DATA_DIR": str(folder / "data"), "BERTH_LISTEN": f"127.0.0.1:{self.port}",
                        "BERTH_DEBUG": "0"}  # fmt: skip
         environment = {name: value for name, value in environment.items() if name not in _SERVERS}
-        command = [sys.executable, "manage.py", "serve", "--setup-demo", "--image", "tiny", "--host-uri", uri]
+        command = ["make", "--silent", "run", f"ARGS=--image tiny --host-uri {uri}"]
         self.began = time.perf_counter()
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -165,15 +165,21 @@ def _rest(server: Server, seconds: float) -> dict[str, Any]:
     before, began = cpu(pids), time.perf_counter()
     time.sleep(seconds / 2)
     used = (cpu(pids) - before) / (time.perf_counter() - began)
-    each = {Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[2].decode(): memory([pid], "Pss") for pid in pids}
+    each = {f"{_name(pid)} {pid}": round(memory([pid], "Pss"), 1) for pid in pids}
     return {"pss_mib": memory(pids, "Pss"), "rss_mib": memory(pids, "Rss"), "cores": used, "processes": each}
+
+
+def _name(pid: int) -> str:
+    """The first words of a command line that are not options or paths."""
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    return " ".join(word.rpartition("/")[2] for word in words[:3] if not word.startswith("-"))
 
 
 def bars(result: dict[str, Any]) -> list[dict[str, Any]]:
     page, memory_used = min(result["sign_in_s"]), result["pss_mib"]
     return [
         {
-            "what": "Second start until the sign-in page is answered, against loading Django with the same settings",
+            "what": "Second `make run` until the sign-in page is answered, against loading Django with the same settings",
             "ours": f"{page:.1f} s (/healthz {min(result['healthz_s']):.1f} s)",
             "baseline": f"{min(result['bare_s']):.1f} s", "value": f"{page:.1f} s", "bar": f"≤ {READY_BAR:g} s",
             "met": page <= READY_BAR,

@@ -113,7 +113,7 @@ def sign_in(context: Any, server: Server) -> None:
     page.goto("/sign-in")
     page.fill("[name=username]", "admin")
     page.fill("[name=password]", found[1])
-    page.click('form:has([name=password]) button.btn-primary')
+    page.click("form:has([name=password]) button.btn-primary")
     page.wait_for_selector("html[data-live-socket=open]")
     page.close()
 

@@ -26,6 +26,8 @@ def test_a_name(pattern, number, name):
         ".#",
         "#######",
         "a b##",
+        "a..##",
+        "##..",
         "a/#",
         "<b>#",
         "x" * 60 + "#",

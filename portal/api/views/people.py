@@ -53,7 +53,9 @@ class Me(Door):
     @extend_schema(responses={200: MeSerializer, 401: ProblemSerializer})
     def get(self, request: Request) -> Response:
         """Who one is, and what one may do to the whole system."""
-        user = User.objects.select_related("directory").prefetch_related("directory_groups").get(pk=self.actor.user_id)
+        user = (
+            User.objects.select_related("directory").prefetch_related("directory_groups").get(pk=self.request.user.pk)
+        )
         held = (grant.verbs for grant in self.actor.grants() if grant.object_kind == "system")
         user.verbs = sorted({verb for verbs in held for verb in verbs})  # type: ignore[attr-defined]
         return Response(MeSerializer(user).data)
@@ -295,7 +297,8 @@ class Tokens(Listed, Read, Resource):
     secret_answers = frozenset({"create"})
 
     def rows(self) -> QuerySet[ApiToken]:
-        return ApiToken.objects.all()
+        tokens: QuerySet[ApiToken] = ApiToken.objects.all()
+        return tokens
 
     def visible(self, rows: QuerySet[ApiToken]) -> QuerySet[ApiToken]:
         return rows.filter(user=self.actor.user)

@@ -203,7 +203,9 @@ class ChangedTemplate(Input):
 
 class NewVersion(Input):
     storage = Id()
-    source = TextField(max_length=255, help_text="The name of an image in the import directory.")
+    source = TextField(  # type: ignore[assignment]  # a field's own `source` is another matter
+        max_length=255, help_text="The name of an image in the import directory."
+    )
     vcpus = WholeNumber(required=False, min_value=1, max_value=512)
     memory_mib = WholeNumber(required=False, min_value=1, max_value=2**31 - 1)
     machine = serializers.ChoiceField(choices=["q35", "pc"], required=False)
