@@ -11,6 +11,10 @@ PYTEST := $(PYTHON) -m pytest
 # command line could be read by everyone.
 ROOT := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=CI,BERTH_CACHE_DIR,BERTH_DEBUG,$$(compgen -e | grep ^BERTH_ | paste -sd,))
 export BERTH_CACHE_DIR ?= /var/cache/berth
+# make run LISTEN=127.0.0.1:8001
+ifdef LISTEN
+export BERTH_LISTEN = $(LISTEN)
+endif
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -24,20 +28,9 @@ dev: ## install what tests and checks need, then serve with tracebacks in the br
 	@deploy/install.sh dev
 	@exec $(ROOT) $(PYTHON) manage.py serve --setup-demo $(ARGS)
 
-# Both stages run even if the first fails; the verb fails if either does. The image is built before the cage closes:
-# there is no network inside.
 test: ## the whole test suite, on real hypervisors, databases and a browser
 	@deploy/install.sh test
-	@failed=0; \
-	echo "== fast lane"; \
-	$(PYTEST) -m "not lab and not browser and not postgres and not slow" -n 2 $(ARGS) || failed=1; \
-	echo "== guest image"; \
-	$(ROOT) deploy/image/ensure tiny || exit 1; \
-	echo "== real hypervisors, databases and browser"; \
-	$(ROOT) $(PYTHON) -m tests.lab.cage -- \
-		$(PYTEST) -m "lab or browser or postgres or slow" $(ARGS) || failed=1; \
-	if [ $$failed = 0 ]; then echo "All tests passed."; else echo "Tests failed; see above." >&2; fi; \
-	exit $$failed
+	@deploy/test.sh $(ARGS)
 
 test-fast: ## tests that need neither root nor servers, under two minutes
 	@$(PYTEST) -m "not lab and not browser and not postgres and not slow" -n 2 $(ARGS)

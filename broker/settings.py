@@ -191,6 +191,8 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.behind_proxy else None
 X_FRAME_OPTIONS = "DENY"
+# Subdomains and preload lists are for the owner of the domain to decide; http is turned away by the proxy with the TLS.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
 
 _SELF = "'self'"
 CONTENT_SECURITY_POLICY = {
@@ -260,13 +262,13 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "ENUM_NAME_OVERRIDES": {
-        "JobState": "broker.jobs.states.JobState",
-        "VmState": "broker.virt.states.VmState",
-        "VersionState": "broker.virt.states.VersionState",
-        "HostState": "broker.virt.states.HostState",
-        "PoolState": "pools.states.PoolState",
-        "DesktopState": "pools.states.DesktopState",
-        "SessionState": "broker.connections.states.SessionState",
+        "JobState": "portal.api.enums.JOB",
+        "VmState": "portal.api.enums.VM",
+        "VersionState": "portal.api.enums.VERSION",
+        "HostState": "portal.api.enums.HOST",
+        "PoolState": "portal.api.enums.POOL",
+        "DesktopState": "portal.api.enums.DESKTOP",
+        "SessionState": "portal.api.enums.SESSION",
         "StepState": "broker.jobs.models.StepState",
         "PoolKind": "pools.models.Pool.Kind",
         "NetworkKind": "broker.virt.models.Network.Kind",

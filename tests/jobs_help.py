@@ -22,9 +22,10 @@ def finish(job: Job, *, rounds: int = 2000) -> Job:
     raise AssertionError(f"{job.plan} does not come to an end: {job.state} {job.message}")
 
 
-def run_all(*, rounds: int = 200, skip_waiting: bool = True) -> None:
+def run_all(*, seconds: float = 30.0, skip_waiting: bool = True) -> None:
     """Do every active job to its end. With `skip_waiting`, waiting times are cut short instead of waited for."""
-    for _ in range(rounds):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
         active = Job.objects.filter(state__in=ACTIVE)
         if skip_waiting:
             active.filter(next_run_at__gt=clock.now()).update(next_run_at=clock.now() - timedelta(seconds=1))
@@ -33,5 +34,6 @@ def run_all(*, rounds: int = 200, skip_waiting: bool = True) -> None:
             return
         for job_id in due:
             Runner().run(job_id)
+        time.sleep(0.002)
     left = list(Job.objects.filter(state__in=ACTIVE).values_list("plan", "state", "message"))
     raise AssertionError(f"jobs do not come to an end: {left}")

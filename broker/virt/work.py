@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from broker.core import clock
-from broker.core.errors import Conflict
+from broker.core.errors import BerthError, Conflict
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
@@ -115,6 +115,20 @@ def tell(ctx: Context, vm: VirtualMachine, kind: str, message: str, *, severity:
 def told(kind: str) -> Callable[[Context], bool]:
     """A probe: whether `tell` was done with `kind`."""
     return lambda ctx: kind in ctx.args.get("told", [])
+
+
+def start_if_asked(ctx: Context, failure: str) -> None:
+    """The last step of what may end with a start; that it did not start is told with `failure`, and harms nothing."""
+    if not ctx.args.get("start"):
+        return
+    vm = machine(ctx)
+    try:
+        line(ctx, vm).start(str(vm.pk))
+        observe(ctx, vm)
+    except BerthError as error:
+        tell(ctx, vm, "vm.not-started", failure, severity="warning", cause=error)
+        return
+    tell(ctx, vm, "vm.started", N_("%(name)s was started on %(host)s"), host=vm.host)
 
 
 def power_step(

@@ -102,3 +102,28 @@ def test_the_check_sees_who_does_not_ask(tmp_path):
     )
     assert asks(module, "careful")
     assert not asks(module, "careless")
+
+
+def _refused_in_tests() -> set[str]:
+    """Names called where a test expects that somebody may not: there, or in a lambda that is called there."""
+    found = set()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for test in ast.walk(ast.parse(path.read_text())):
+            if isinstance(test, ast.FunctionDef) and (expecting := list(filter(_expects_a_refusal, ast.walk(test)))):
+                lambdas = [node for node in ast.walk(test) if isinstance(node, ast.Lambda)]
+                for call in (node for part in (*expecting, *lambdas) for node in ast.walk(part)):
+                    if isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
+                        found.add(call.func.id)
+    return found
+
+
+def _expects_a_refusal(node: ast.AST) -> bool:
+    expected = [ast.unparse(item.context_expr) for item in node.items] if isinstance(node, ast.With) else []
+    return any("Denied" in words or "Missing" in words for words in expected)
+
+
+def test_every_action_is_refused_to_somebody_in_a_test():
+    """Those of broker.virt and of pools come from a table that misses none (their test_access.py)."""
+    tabled = {ROOT / "broker/virt/actions", ROOT / "pools/actions"}
+    names = {node.name for path in ACTIONS if path.parent not in tabled for node in public_functions(path)}
+    assert names - _refused_in_tests() == set()

@@ -34,7 +34,11 @@ def alice(chromium, berth):
 def call(person: Person, method: str, path: str, **body):
     """An API call with the person's session, as the pages' own scripts make it."""
     cookies = {cookie["name"]: cookie["value"] for cookie in person.context.cookies()}
-    headers = {"X-CSRFToken": cookies.get("csrftoken", ""), "Referer": person.berth.url + "/", "Accept": "application/json"}
+    headers = {
+        "X-CSRFToken": cookies.get("csrftoken", ""),
+        "Referer": person.berth.url + "/",
+        "Accept": "application/json",
+    }
     answer = person.page.request.fetch(
         f"{person.berth.url}{path}", method=method, headers=headers, data=body if method != "GET" else None
     )

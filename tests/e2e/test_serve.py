@@ -40,7 +40,9 @@ def test_ctrl_c_stops_what_was_started_and_leaves_the_machines(lab_host, tiny_im
         assert ours, "the gateway is a child"
         assert server.stop(berth.process) == 0
         assert [pid for pid in ours if Path(f"/proc/{pid}").exists()] == []
-        assert {seen.uuid for seen in connection.observe() if seen.power == "running"} >= {seen.uuid for seen in running}
+        assert {seen.uuid for seen in connection.observe() if seen.power == "running"} >= {
+            seen.uuid for seen in running
+        }
         text = berth.text()
     assert "left as they are" in text
     assert "Traceback" not in text

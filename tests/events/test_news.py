@@ -1,6 +1,7 @@
 """News goes out after the commit, to subscribers at once and to browsers' event loop from any thread."""
 
 import asyncio
+import queue
 import statistics
 import threading
 import time
@@ -12,6 +13,7 @@ from django.db import transaction
 from broker.events import news
 from broker.events.layer import EmbeddedChannelLayer
 from broker.events.news import GROUP, publish, subscribe
+from broker.events.outbox import Outbox
 
 
 @pytest.fixture
@@ -61,16 +63,59 @@ class TestPublish:
         assert (heard, later) == ([("7", "changed")], ["7"])
         assert "subscriber to kite failed" in caplog.text
 
-    def test_a_layer_that_is_away_harms_nothing(self, heard, monkeypatch, caplog):
-        class Away:
-            async def group_send(self, group, message):
-                raise ConnectionRefusedError("redis is away")
 
-        monkeypatch.setitem(channel_layers.backends, "default", Away())
-        with transaction.atomic():
-            publish("kite", 7)
-        assert heard == [("7", "changed")]
-        assert "redis is away" in caplog.text
+class Distant:
+    """A layer of another process, as Redis is; `hinders` is awaited before each message is taken."""
+
+    def __init__(self, hinders=None):
+        self.hinders, self.taken, self.asked = hinders, queue.Queue(), threading.Event()
+
+    async def group_send(self, group, message):
+        self.asked.set()
+        if self.hinders:
+            await self.hinders()
+        self.taken.put((group, message))
+
+
+@pytest.fixture
+def distant(monkeypatch):
+    """A distant layer in place of the one of the process, and an outbox of its own."""
+    monkeypatch.setattr(news, "OUTBOX", Outbox())
+    layer = Distant()
+    monkeypatch.setitem(channel_layers.backends, "default", layer)
+    return layer
+
+
+class TestOtherProcesses:
+    def test_news_reach_them(self, distant):
+        news._deliver("vm", "7", "power")
+        assert distant.taken.get(timeout=5) == (GROUP, {"type": "news", "kind": "vm", "id": "7", "change": "power"})
+
+    def test_nobody_waits_for_a_layer_that_hangs(self, distant):
+        async def hang():
+            await asyncio.sleep(60)
+
+        distant.hinders = hang
+        began = time.monotonic()
+        for number in range(100):
+            news._deliver("vm", str(number), "power")
+        assert time.monotonic() - began < 1
+        assert distant.asked.wait(5)
+        assert distant.taken.empty()
+
+    def test_a_layer_that_is_away_is_complained_of_once_and_used_again(self, distant, caplog):
+        async def refuse():
+            raise ConnectionRefusedError("redis is away")
+
+        distant.hinders = refuse
+        for number in range(5):
+            distant.asked.clear()
+            news._deliver("vm", str(number), "power")
+            assert distant.asked.wait(5)
+        distant.hinders = None
+        news._deliver("vm", "7", "power")
+        assert distant.taken.get(timeout=5)[1]["id"] == "7"
+        assert caplog.text.count("redis is away") == 1
 
 
 async def _listen(layer, count: int, sender) -> list[dict]:

@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from broker.core.errors import BerthError
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.jobs.context import Context
@@ -88,17 +87,7 @@ def make_ready(ctx: Context) -> None:
 
 def start(ctx: Context) -> None:
     """Started if asked for. A start that fails is told, and leaves a machine that can be started later."""
-    if not ctx.args.get("start"):
-        return
-    vm = work.machine(ctx)
-    try:
-        work.line(ctx, vm).start(str(vm.pk))
-        work.observe(ctx, vm)
-    except BerthError as error:
-        message = N_("%(name)s was created, but did not start: %(cause)s")
-        work.tell(ctx, vm, "vm.not-started", message, severity="warning", cause=error)
-        return
-    work.tell(ctx, vm, "vm.started", N_("%(name)s was started on %(host)s"), host=vm.host)
+    work.start_if_asked(ctx, N_("%(name)s was created, but did not start: %(cause)s"))
 
 
 register(

@@ -7,7 +7,6 @@ doing a step again names the same files; `version`, on whose image the new overl
 from functools import partial
 from typing import Any
 
-from broker.core.errors import BerthError
 from broker.core.text import gettext_noop as N_
 from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
@@ -98,17 +97,7 @@ def remove_old(ctx: Context) -> None:
 
 def start(ctx: Context) -> None:
     """Started if asked for; failing that is told, for the disks are fresh all the same."""
-    vm = work.machine(ctx)
-    if not ctx.args.get("start"):
-        return
-    try:
-        work.line(ctx, vm).start(str(vm.pk))
-        work.observe(ctx, vm)
-    except BerthError as error:
-        message = N_("%(name)s got fresh disks, but did not start: %(cause)s")
-        work.tell(ctx, vm, "vm.not-started", message, severity="warning", cause=error)
-        return
-    work.tell(ctx, vm, "vm.started", N_("%(name)s was started on %(host)s"), host=vm.host)
+    work.start_if_asked(ctx, N_("%(name)s got fresh disks, but did not start: %(cause)s"))
 
 
 def _swaps(ctx: Context) -> list[tuple[dict[str, Any], StorageDomain]]:

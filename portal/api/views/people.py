@@ -53,9 +53,8 @@ class Me(Door):
     @extend_schema(responses={200: MeSerializer, 401: ProblemSerializer})
     def get(self, request: Request) -> Response:
         """Who one is, and what one may do to the whole system."""
-        user = (
-            User.objects.select_related("directory").prefetch_related("directory_groups").get(pk=self.request.user.pk)
-        )
+        assert self.actor.user_id is not None, "the door is closed to who is not signed in"
+        user = User.objects.select_related("directory").prefetch_related("directory_groups").get(pk=self.actor.user_id)
         held = (grant.verbs for grant in self.actor.grants() if grant.object_kind == "system")
         user.verbs = sorted({verb for verbs in held for verb in verbs})  # type: ignore[attr-defined]
         return Response(MeSerializer(user).data)

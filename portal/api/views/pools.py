@@ -39,7 +39,7 @@ from portal.api.serializers.pools import AllocationSerializer, DesktopSerializer
 class PoolShape(Input):
     title = TextField(required=False, allow_blank=True)
     description = LongTextField(required=False, allow_blank=True)
-    kind = serializers.ChoiceField(choices=Pool.Kind.values, required=False)
+    kind = serializers.ChoiceField(choices=Pool.Kind.choices, required=False)
     stateful = Switch(required=False)
     size = WholeNumber(required=False, min_value=0, max_value=5000)
     prestarted = WholeNumber(required=False, min_value=0, max_value=5000)

@@ -160,7 +160,7 @@ class StorageDomains(Listed, Read, Resource):
 class NewNetwork(Input):
     cluster = Id()
     name = NameField()
-    kind = serializers.ChoiceField(choices=Network.Kind.values, required=False)
+    kind = serializers.ChoiceField(choices=Network.Kind.choices, required=False)
     subnet = TextField(max_length=43, required=False, allow_blank=True)
     bridge = TextField(max_length=15, required=False, allow_blank=True)
 

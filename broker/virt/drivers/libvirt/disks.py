@@ -7,10 +7,9 @@ libvirt cannot rename a volume. A copy under way is therefore marked by an empty
 it; as long as the mark is there, the volume does not count.
 """
 
-import secrets
+import hashlib
 import threading
 from collections.abc import Callable
-from functools import partial
 from pathlib import PurePosixPath
 
 import libvirt
@@ -24,7 +23,7 @@ from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
 from broker.virt.drivers.libvirt.errors import family
 
 PART = ".part"
-_PASSING = "berth-import-"  # pools for files outside every storage, for the time of a copy
+_PASSING = "berth-import-"  # pools for directories outside every storage, to copy from
 _POLL = 0.2  # seconds between two looks at a copy
 
 
@@ -102,11 +101,7 @@ class Storing(Link):
                 half.delete(0)  # Locked while libvirtd still writes it for somebody
             if _look_up(pool, name + PART) is None:
                 pool.createXML(volume_xml(name + PART, capacity=0, image_format="raw"))
-            origin, release = self._origin(source)
-            try:
-                _copy(pool, volume_xml(name, capacity=source.capacity), origin, progress)
-            finally:
-                release()
+            _copy(pool, volume_xml(name, capacity=source.capacity), self._origin(source), progress)
             if (mark := _look_up(pool, name + PART)) is not None:
                 mark.delete(0)
             progress(1.0)
@@ -151,31 +146,40 @@ class Storing(Link):
             )
         return pool
 
-    def _origin(self, source: VolumeInfo) -> tuple[libvirt.virStorageVol, Callable[[], object]]:
-        """The volume to copy from and what to call afterwards. A file outside every pool gets one for the time."""
+    def _origin(self, source: VolumeInfo) -> libvirt.virStorageVol:
+        """The volume to copy from. A directory outside every storage gets a transient pool, gone with libvirtd."""
         names.check_path(source.path)
         try:
-            return self.connection.storageVolLookupByPath(source.path), lambda: None
+            return self.connection.storageVolLookupByPath(source.path)
         except libvirt.libvirtError as error:
             if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_VOL:
                 raise
         path = PurePosixPath(source.path)
         pool = self._pool_of(str(path.parent))
-        release = partial(_release, pool) if pool.name().startswith(_PASSING) else lambda: None
-        try:
-            _refresh(pool)
-            return pool.storageVolLookupByName(path.name), release
-        except libvirt.libvirtError:
-            release()
-            raise
+        _refresh(pool)
+        return pool.storageVolLookupByName(path.name)
 
     def _pool_of(self, directory: str) -> libvirt.virStoragePool:
-        """The running pool of a directory, a passing one when it has none."""
-        for pool in self.connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE):
-            if _directory(pool) == directory:
+        """The running pool of a directory, made when it has none; several may ask for the same at once."""
+        if (pool := self._running_pool(directory)) is not None:
+            return pool
+        digest = hashlib.sha256(directory.encode()).hexdigest()[:12]
+        passing = StorageSpec(name=_PASSING + digest, kind="dir", path=directory)
+        try:
+            return self.connection.storagePoolCreateXML(pool_xml(passing))
+        except libvirt.libvirtError:
+            if (pool := self._running_pool(directory)) is not None:
                 return pool
-        passing = StorageSpec(name=_PASSING + secrets.token_hex(6), kind="dir", path=directory)
-        return self.connection.storagePoolCreateXML(pool_xml(passing))
+            raise
+
+    def _running_pool(self, directory: str) -> libvirt.virStoragePool | None:
+        for pool in self.connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE):
+            try:
+                if _directory(pool) == directory:
+                    return pool
+            except libvirt.libvirtError:
+                continue  # it went while we looked
+        return None
 
 
 def pool_xml(spec: StorageSpec) -> str:
@@ -210,15 +214,6 @@ def _refresh(pool: libvirt.virStoragePool) -> None:
         pool.refresh(0)
     except libvirt.libvirtError as error:
         if family(error) is not Locked:
-            raise
-
-
-def _release(pool: libvirt.virStoragePool) -> None:
-    """Forget a passing pool, unless somebody else still copies from it: then it is theirs to forget."""
-    try:
-        pool.destroy()
-    except libvirt.libvirtError as error:
-        if family(error) not in (Locked, NotFound):
             raise
 
 

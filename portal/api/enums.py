@@ -1,0 +1,17 @@
+"""The states to which the API's description gives names, as their columns have them: without labels."""
+
+from enum import StrEnum
+
+from broker.connections.states import SessionState
+from broker.jobs.states import JobState
+from broker.virt.states import HostState, VersionState, VmState
+from pools.states import DesktopState, PoolState
+
+
+def _choices(states: type[StrEnum]) -> list[str]:
+    return [state.value for state in states]
+
+
+JOB, SESSION = _choices(JobState), _choices(SessionState)
+VM, VERSION, HOST = _choices(VmState), _choices(VersionState), _choices(HostState)
+POOL, DESKTOP = _choices(PoolState), _choices(DesktopState)
