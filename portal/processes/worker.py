@@ -5,14 +5,14 @@ import threading
 from typing import Any
 
 from celery import Celery
-from celery.worker import WorkController
+from celery.worker import WorkController, state
 from django.conf import settings
 
 from broker.celery import TASK_PACKAGES, app
 from broker.settings import env
 
 log = logging.getLogger(__name__)
-STOP_SECONDS = 5.0
+STOP_SECONDS, PAUSE_SECONDS = 5.0, 1.0
 SHARED = (
     "broker_url", "broker_transport_options", "broker_connection_retry_on_startup", "task_ignore_result",
     "task_serializer", "accept_content", "worker_prefetch_multiplier", "worker_hijack_root_logger",
@@ -44,36 +44,46 @@ def _app_for(queue: str) -> Celery:
 
 
 class Worker:
-    """Consumes one queue with some threads until stopped."""
+    """Consumes one queue with some threads until stopped; a consumer that breaks is replaced."""
 
     def __init__(self, queue: str, threads: int):
-        self.queue, self.ready = queue, threading.Event()
-        self.controller = _Controller(
-            app=_app_for(queue),
-            consuming=self.ready,
-            pool_cls="threads",
-            concurrency=threads,
-            queues=[queue],
-            hostname=f"{queue}@berth",
-            without_gossip=True,
-            without_mingle=True,
-            without_heartbeat=True,
-            logfile=None,
-        )
-        self.thread = threading.Thread(target=self._run, name=f"worker-{queue}", daemon=True)
+        self.queue, self.threads, self.ready = queue, threads, threading.Event()
+        self._app, self._stopping = _app_for(queue), threading.Event()
+        self._controller: _Controller | None = None
+        self.thread = threading.Thread(target=self._keep, name=f"worker-{queue}", daemon=True)
 
-    def _run(self) -> None:
-        try:
-            self.controller.start()
-        except SystemExit:
-            log.info("The worker for %s stopped", self.queue)
+    def _keep(self) -> None:
+        while not self._stopping.is_set():
+            self._controller = _Controller(
+                app=self._app,
+                consuming=self.ready,
+                pool_cls="threads",
+                concurrency=self.threads,
+                queues=[self.queue],
+                hostname=f"{self.queue}@berth",
+                without_gossip=True,
+                without_mingle=True,
+                without_heartbeat=True,
+                logfile=None,
+            )
+            try:
+                self._controller.start()
+            except SystemExit:
+                log.debug("The consumer of %s was told to go", self.queue)
+            if not self._stopping.is_set():
+                log.error("The consumer of %s broke; another takes its place", self.queue)
+                # Celery tells all its consumers of a process to go by these two flags.
+                state.should_stop = state.should_terminate = None
+                self._stopping.wait(PAUSE_SECONDS)
 
     def start(self) -> None:
         self.thread.start()
 
     def stop(self) -> None:
         """Take nothing more; what is under way is resumed by whoever comes next, so waiting is brief."""
-        self.controller.stop(exitcode=0)
+        self._stopping.set()
+        if self._controller:
+            self._controller.stop(exitcode=0)
         self.thread.join(STOP_SECONDS)
 
     @property

@@ -38,9 +38,10 @@ def clear(uri: str) -> None:
             domain.destroy()
         domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE)
     for thing in (*connection.listAllStoragePools(), *connection.listAllNetworks()):
+        persistent = thing.isPersistent()  # a transient one is gone once it is stopped
         if thing.isActive():
             thing.destroy()
-        if thing.isPersistent():
+        if persistent:
             thing.undefine()
     connection.close()
 
