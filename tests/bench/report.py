@@ -21,7 +21,7 @@ Measured {when}: {machine}. {load}
 
 {table}
 
-{failures}## How it is measured
+{failures}{why}## How it is measured
 
 - Rounds of both sides alternate, and the best ones are compared: what else the machine does only ever slows them down.
   Delays are given as p95 and p50 of all rounds.
@@ -44,6 +44,25 @@ Measured {when}: {machine}. {load}
   therefore compared by what a second of the relay's core carries.
 """
 
+# Shown beside a miss: what a profile of that bench said.
+WHY = {
+    "linked clones": "One machine is a job of five steps, each resumable after a crash: some 95 SQL statements and "
+    "19 ms of one core, most of it Django's ORM under one interpreter lock; SQLite takes one writer at a time, and more "
+    "threads change nothing. The loop keeps no record of what it did and pays two small processes, 13 to 16 ms.",
+    "Allocations": "One allocation is 10 statements and a commit (session, user, rights, lock, the desktop, its "
+    "holding, the event) where the bare view does 3: 5.5 ms of a core against 1.2 ms. Nearly all of it is building the "
+    "statements in Python; the database takes a tenth.",
+    "TLS: KiB per idle": "OpenSSL's state of a connection is some 20 KiB, the TLS transport's buffers 10 to 15 KiB, "
+    "the console itself 30 KiB.",
+}
+
+
+def why(lines: list[Line]) -> str:
+    """What is known about the bars that were missed, as a section; empty without any."""
+    missed = [line["what"] for line in lines if not line["met"]]
+    told = [f"- **{part}**: {text}\n" for part, text in WHY.items() if any(part in what for what in missed)]
+    return "## What the misses come from\n\n" + "".join(told) + "\n" if told else ""
+
 
 def table(lines: list[Line]) -> str:
     """The lines as one Markdown table."""
@@ -62,6 +81,7 @@ def page(lines: list[Line], failures: list[str], *, when: datetime, load: float)
     missed = sum(not line["met"] for line in lines)
     busy = "The machine was shared" if load > cores else "The machine was otherwise quiet"
     return PAGE.format(
+        why=why(lines),
         when=f"{when:%d %B %Y}",
         machine=f"{cores} virtual cores, {memory:.0f} GiB, Debian 12, guests emulated by QEMU (no KVM)",
         load=f"{busy} (load average up to {load:.1f}). {len(lines) - missed} of {len(lines)} bars met.",
