@@ -47,11 +47,11 @@ Measured {when}: {machine}. {load}
 # Shown beside a miss: what a profile of that bench said.
 WHY = {
     "linked clones": "One machine is a job of five steps, each resumable after a crash: some 95 SQL statements and "
-    "19 ms of one core, most of it Django's ORM under one interpreter lock; SQLite takes one writer at a time, and more "
-    "threads change nothing. The loop keeps no record of what it did and pays two small processes, 13 to 16 ms.",
+    "19 ms of one core, most of it Django's ORM under one interpreter lock; SQLite takes one writer at a time, and "
+    "more threads change nothing. The loop keeps no record of what it did and pays two small processes, 13 to 16 ms.",
     "Allocations": "One allocation is 10 statements and a commit (session, user, rights, lock, the desktop, its "
     "holding, the event) where the bare view does 3: 5.5 ms of a core against 1.2 ms. Nearly all of it is building the "
-    "statements in Python; the database takes a tenth.",
+    "statements in Python; waiting for the database is a sixth.",
     "TLS: KiB per idle": "OpenSSL's state of a connection is some 20 KiB, the TLS transport's buffers 10 to 15 KiB, "
     "the console itself 30 KiB.",
 }
