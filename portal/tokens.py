@@ -1,14 +1,18 @@
 """Make and revoke API tokens. The token itself is returned once and never stored."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
+from django.dispatch import receiver
 
 from broker.access.actor import Actor
 from broker.access.require import require
 from broker.core.errors import Denied, OverQuota
 from broker.core.text import gettext_noop as N_
+from broker.directories.models import User
 from broker.directories.rules import checked_text
+from broker.directories.signals import password_set
 from broker.events.record import record
 from portal.models import ApiToken
 
@@ -44,3 +48,14 @@ def revoke_token(*, actor: Actor, token: ApiToken) -> None:
         name=token.name, user=token.user,
     )  # fmt: skip
     token.delete()
+
+
+@receiver(password_set, sender=User)
+def end_tokens(*, user: User, actor: Actor, **signal: Any) -> None:
+    """A new password ends the user's tokens with it: whoever knew the old one may have made some."""
+    count, _ = ApiToken.objects.filter(user=user).delete()
+    if count:
+        record(
+            "token.revoked", actor=actor, subject=user,
+            message=N_("The new password of %(user)s revoked API tokens: %(count)s"), user=user, count=count,
+        )  # fmt: skip

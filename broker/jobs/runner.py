@@ -181,7 +181,9 @@ class Attempt:
         publish("job", self.job.pk, self.job.state)
 
     def _begin(self, name: str, title: str, position: int) -> None:
-        Step.objects.get_or_create(job=self.job, index=position, defaults={"name": name, "title": title})
+        """Note that the step is at work; it is noted already when it is begun again."""
+        step = Step(job=self.job, index=position, name=name, title=title)
+        Step.objects.bulk_create([step], ignore_conflicts=True)
 
     def _done(self, state: StepState, position: int) -> None:
         with self.context.write():

@@ -8,9 +8,9 @@ from .schema import Docs, Schema
 from .views.jobs import Events, Jobs
 from .views.people import Grants, Groups, Me, Roles, Tokens, Users
 from .views.pools import Desktops, Entitlements, Pools
-from .views.screens import Screen
+from .views.screens import Screen, ViewerFile
 from .views.sessions import Sessions
-from .views.virt import Clusters, Hosts, Networks, StorageDomains, Templates, TemplateVersions
+from .views.virt import Clusters, ForeignMachines, Hosts, Networks, StorageDomains, Templates, TemplateVersions
 from .views.vms import Samples, Vms
 
 router = SimpleRouter(use_regex_path=False)
@@ -23,6 +23,7 @@ for prefix, viewset in {
     "templates": Templates,
     "template-versions": TemplateVersions,
     "hosts": Hosts,
+    "hosts/<uuid:host_pk>/foreign-machines": ForeignMachines,
     "storage-domains": StorageDomains,
     "networks": Networks,
     "clusters": Clusters,
@@ -42,6 +43,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("docs/", Docs.as_view(url_name="api-schema"), name="api-docs"),
     path("me/", Me.as_view(), name="api-me"),
     path("vms/<uuid:pk>/screen/", Screen.as_view(), name="api-screen"),
+    path("vms/<uuid:pk>/viewer-file/", ViewerFile.as_view(), name="api-viewer-file"),
     *router.urls,
     re_path(r"^.*$", NotFound.as_view(), name="api-none"),
 ]

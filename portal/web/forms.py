@@ -90,7 +90,7 @@ class PoolForm(StyledForm):
             "network": visible_to(actor, Network),
         }
         for name, queryset in choices.items():
-            _offer(self, name, queryset)
+            offer(self, name, queryset)
         if not pool:
             del self.fields["revision"]
             return
@@ -143,12 +143,12 @@ class NewMachineForm(MachineForm):
     def __init__(self, *args: Any, actor: Actor, **kwargs: Any):
         super().__init__(*args, **kwargs)
         versions = visible_to(actor, TemplateVersion).filter(state="ready").select_related("template")
-        _offer(self, "version", versions)
-        _offer(self, "storage", visible_to(actor, StorageDomain))
-        _offer(self, "network", visible_to(actor, Network))
+        offer(self, "version", versions)
+        offer(self, "storage", visible_to(actor, StorageDomain))
+        offer(self, "network", visible_to(actor, Network))
 
 
-def _offer(form: forms.Form, name: str, rows: Any) -> None:
+def offer(form: forms.Form, name: str, rows: Any) -> None:
     """Let a field choose from `rows`; when it must be chosen and there is one, it is chosen already."""
     field = form.fields[name]
     assert isinstance(field, forms.ModelChoiceField)

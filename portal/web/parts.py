@@ -99,14 +99,18 @@ class Cell:
 @dataclass(frozen=True, slots=True)
 class Row:
     cells: Sequence[Cell]
+    actions: Sequence[Action] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Related:
+    """A table beside the details. `acting`: its rows may have actions."""
+
     title: Text
     heads: Sequence[Text]
     rows: Sequence[Row]
     empty: Text = ""
+    acting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,11 @@ VERSION = {
     "ready": Mark(_("Ready"), "good"),
     "deleting": Mark(_("Being deleted"), "busy"),
 }
+NETWORK = {
+    "nat": _("Behind the host (NAT)"),
+    "isolated": _("Isolated"),
+    "bridge": _("Bridge"),
+}
 SEVERITY = {
     "info": Mark(_("Information"), "idle"),
     "warning": Mark(_("Warning"), "warn"),

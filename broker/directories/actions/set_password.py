@@ -1,4 +1,4 @@
-"""Give a local user a new password; sessions made with the old one end."""
+"""Give a local user a new password; sessions and API tokens made with the old one end."""
 
 from django.db import transaction
 
@@ -6,6 +6,7 @@ from broker.access.actor import Actor
 from broker.core.text import gettext_noop as N_
 from broker.directories.models import User
 from broker.directories.rules import checked_password, ensure_local, require_over
+from broker.directories.signals import password_set
 from broker.events.news import publish
 from broker.events.record import record
 
@@ -19,5 +20,6 @@ def set_password(*, actor: Actor, user: User, password: str) -> User:
     user.set_password(checked_password(password, user))
     user.save(update_fields=["password"])
     record("user.password", actor=actor, subject=user, message=N_("The password of %(name)s was set"), name=user)
+    password_set.send(sender=User, user=user, actor=actor)
     publish("user", user.pk)
     return user

@@ -9,6 +9,7 @@ from broker.access.require import may
 from broker.virt.models import (
     Cluster,
     Disk,
+    ForeignMachine,
     Host,
     Network,
     Nic,
@@ -56,6 +57,14 @@ class HostSerializer(serializers.ModelSerializer):
             "graphics",
             "vms_running",
         )
+
+
+class ForeignMachineSerializer(serializers.ModelSerializer):
+    id = serializers.UUIDField(source="uuid", help_text="The one the hypervisor knows it by.")
+
+    class Meta:
+        model = ForeignMachine
+        fields = ("id", "name", "power_state", "vcpus", "memory_bytes", "observed_at")
 
 
 class StorageDomainSerializer(serializers.ModelSerializer):

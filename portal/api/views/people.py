@@ -119,7 +119,7 @@ class Users(Listed, Read, Resource):
 
     @verb("set-password", takes=NewPassword, gives=UserDetailSerializer)
     def set_password(self, request: Request, pk: Any) -> Response:
-        """Give a local user a new password; sessions made with the old one end."""
+        """Give a local user a new password; sessions and API tokens made with the old one end."""
         return self.shown(set_password(actor=self.actor, user=self.find(), **self.input(NewPassword)))
 
     @verb("disable", gives=UserDetailSerializer)

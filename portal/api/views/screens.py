@@ -1,42 +1,43 @@
-"""The picture of a machine's screen, for thumbnails."""
+"""What leads to a machine's screen and is a file: its picture, and the file for remote-viewer."""
 
 import hashlib
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
-from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from broker.access.require import find
+from broker.connections.vv import MEDIA_TYPE, viewer_file
 from broker.core.errors import Missing
 from broker.core.text import gettext_noop as N_
 from broker.virt import screens
 from broker.virt.models import VirtualMachine
 from portal.api.base import Door
+from portal.api.fields import Empty
+from portal.api.files import FileRenderer
 
 
-class WebP(BaseRenderer):
+class WebP(FileRenderer):
     media_type = "image/webp"
     format = "webp"
-    charset = None
-    render_style = "binary"
 
-    def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> Any:
-        """Bytes as they are; a problem document, which has its own content type, as JSON."""
-        return data if isinstance(data, bytes) else JSONRenderer().render(data)
+
+class Viewer(FileRenderer):
+    media_type = MEDIA_TYPE
+    format = "vv"
 
 
 class Screen(Door):
     """What is on the screen now; asking for it is what makes pictures be taken."""
 
-    renderer_classes = (WebP, JSONRenderer)
+    renderer_classes = (WebP,)
 
     @extend_schema(responses={(200, "image/webp"): OpenApiTypes.BINARY})
     def get(self, request: Request, pk: Any) -> Response:
         """A WebP at most 640 wide. 404 until the first one has been taken."""
-        vm = find(self.actor, VirtualMachine, pk)
+        vm = find(self.actor, VirtualMachine, pk, "vm.use")
         screens.want([vm.pk])
         latest = screens.latest(vm.pk)
         if latest is None:
@@ -48,3 +49,18 @@ class Screen(Door):
             "ETag": f'"{hashlib.sha256(picture).hexdigest()[:32]}"',
         }
         return Response(picture, content_type="image/webp", headers=headers)
+
+
+class ViewerFile(Door):
+    """The file with which remote-viewer opens the screen directly."""
+
+    renderer_classes = (Viewer,)
+
+    @extend_schema(request=None, responses={(200, MEDIA_TYPE): OpenApiTypes.STR})
+    def post(self, request: Request, pk: Any) -> Response:
+        """The .vv file. 409 when the screen can be reached only through the browser."""
+        if request.data not in ({}, None, ""):
+            Empty(data=request.data).is_valid(raise_exception=True)
+        vm = find(self.actor, VirtualMachine, pk)
+        headers = {"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{vm.pk}.vv"'}
+        return Response(viewer_file(self.actor, vm), content_type=MEDIA_TYPE, headers=headers)

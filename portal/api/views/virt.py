@@ -26,7 +26,7 @@ from broker.virt.actions.edit_template import edit_template
 from broker.virt.actions.import_template_version import import_template_version
 from broker.virt.actions.maintain_host import maintain_host
 from broker.virt.driver import PowerState
-from broker.virt.models import Cluster, Host, Network, StorageDomain, TemplateVersion, VmTemplate
+from broker.virt.models import Cluster, ForeignMachine, Host, Network, StorageDomain, TemplateVersion, VmTemplate
 from broker.virt.states import HostState, VersionState
 from portal.api.base import Listed, Read, Resource, job_verb, verb
 from portal.api.fields import Id, Input, LongTextField, NameField, TextField, WholeNumber
@@ -34,6 +34,7 @@ from portal.api.queries import Search, choices
 from portal.api.serializers.jobs import JobSerializer
 from portal.api.serializers.virt import (
     ClusterSerializer,
+    ForeignMachineSerializer,
     HostSerializer,
     NetworkSerializer,
     StorageDomainSerializer,
@@ -120,6 +121,28 @@ class Hosts(Listed, Read, Resource):
         """Let machines be started on it again."""
         self.nothing()
         return self.shown(activate_host(actor=self.actor, host=self.find()))
+
+
+class ForeignFilter(filters.FilterSet):
+    power_state = choices(PowerState)
+    search = Search("name")
+
+
+class ForeignMachines(Listed, Resource):
+    """Machines on a host that Berth did not make: seen, never touched."""
+
+    serializer_class = ForeignMachineSerializer
+    filterset_class = ForeignFilter
+    ordering_fields = ("name", "power_state", "observed_at")
+
+    def rows(self) -> QuerySet[ForeignMachine]:
+        return ForeignMachine.objects.all()
+
+    def visible(self, rows: QuerySet[ForeignMachine]) -> QuerySet[ForeignMachine]:
+        return rows.filter(host=find(self.actor, Host, self.kwargs["host_pk"]))
+
+    def list(self, request: Request, host_pk: Any) -> Response:  # type: ignore[override]
+        return super().list(request)
 
 
 class NewStorage(Input):

@@ -14,6 +14,7 @@ from broker.core.text import gettext_noop as N_
 from broker.virt.actions.activate_host import activate_host
 from broker.virt.actions.maintain_host import maintain_host
 from broker.virt.models import ForeignMachine, Host, VirtualMachine
+from portal.context import holds
 from portal.templatetags.berth import bytesize, share
 from portal.web import words
 from portal.web.base import Deed, Page, done
@@ -22,6 +23,7 @@ from portal.web.parts import Action, Cell, Notice, Pair, Related, Row, recent_ev
 from portal.web.words import Mark
 
 from .inventory import MOST_RELATED, machines_on
+from .removals import host_removal
 
 
 class Hosts(Page):
@@ -50,6 +52,8 @@ class Hosts(Page):
             "title": _("Hosts"),
             "empty": _("A host is a machine with KVM that runs the desktops."),
             "live_kinds": "host vm",
+            "new_url": reverse("portal:host-new") if holds(self.actor, "host.manage") else "",
+            "new_label": _("New host"),
             "notices": [_emulation(", ".join(emulated))] if emulated else [],
             "listing": listing,
             "rows": [
@@ -125,7 +129,7 @@ def _actions(host: Host) -> list[Action]:
     if host.state == "active":
         text = _("No machine is started on it any more; those that run go on.")
         return [Action(_("Maintenance"), _deed(host, "maintain"), "settings", confirm=text)]
-    return [Action(_("Back into use"), _deed(host, "activate"), "player-play")]
+    return [Action(_("Back into use"), _deed(host, "activate"), "player-play"), host_removal(host)]
 
 
 def _deed(host: Host, verb: str) -> str:

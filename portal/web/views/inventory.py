@@ -5,15 +5,17 @@ from typing import Any
 from django.db.models import Count
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
-from broker.access.require import find, visible_to
+from broker.access.require import find, may, visible_to
 from broker.virt.models import Network, StorageDomain, TemplateVersion, VirtualMachine, VmTemplate
+from portal.context import holds
 from portal.templatetags.berth import bytesize, mib, share
 from portal.web import words
 from portal.web.base import Page
 from portal.web.listing import Column, Listing
-from portal.web.parts import Cell, Pair, Related, Row, recent_events
+from portal.web.parts import Action, Cell, Pair, Related, Row, jobs_of, recent_events
+
+from .removals import network_removal, storage_removal, template_removal, version_removal
 
 MOST_RELATED = 100
 
@@ -34,6 +36,8 @@ class Templates(Page):
             "title": _("Templates"),
             "empty": _("A template is what machines and pools are made from. Import an image to make one."),
             "live_kinds": "template template-version",
+            "new_url": reverse("portal:template-new") if holds(self.actor, "template.manage") else "",
+            "new_label": _("New template"),
             "listing": listing,
             "rows": [
                 Row([
@@ -50,34 +54,50 @@ class Template(Page):
 
     def content(self, pk: Any) -> dict[str, Any]:
         row = find(self.actor, VmTemplate, pk)
-        versions = TemplateVersion.objects.filter(template=row).select_related("storage").annotate(used=Count("vms"))
+        versions = (
+            TemplateVersion.objects.filter(template=row)
+            .select_related("template", "storage")
+            .annotate(used=Count("vms"))
+        )
+        manageable = may(self.actor, "template.manage", row)
+        under_way = jobs_of("template-version", [version.pk for version in versions])
         return {
             "title": row.name,
             "under": row.description,
             "back_url": reverse("portal:templates"),
             "back_label": _("Templates"),
             "live_kinds": f"template:{row.pk} template-version job",
+            "actions": _template_actions(row) if manageable else [],
             "details": [Pair(_("System"), row.os_name or "–"), Pair(_("Cluster"), row.cluster.name)],
             "relateds": [
                 Related(
                     _("Versions"),
-                    [_("Number"), _("State"), _("Image"), _("Hardware"), _("Machines"), _("Made")],
+                    [_("Version"), _("State"), _("Image and hardware"), _("Machines"), _("Made")],
                     [
                         Row([
                             Cell(version.number),
                             Cell(mark=words.VERSION.get(version.state, words.UNKNOWN)),
-                            Cell(f"{bytesize(version.size_bytes)} · {version.storage.name}"),
-                            Cell(f"{version.vcpus} vCPU · {mib(version.memory_mib)}"),
+                            Cell(
+                                f"{bytesize(version.size_bytes)} · {version.storage.name} · "
+                                f"{version.vcpus} vCPU · {mib(version.memory_mib)}",
+                                under=version.notes.partition("\n")[0],
+                            ),
                             Cell(version.used),
                             Cell(moment=version.created_at),
-                        ])
+                        ], [version_removal(version)] if manageable and version.pk not in under_way else [])
                         for version in versions
                     ],
                     _("No version yet."),
+                    acting=manageable,
                 )
             ],
             "events": recent_events("template", row.pk),
         }  # fmt: skip
+
+
+def _template_actions(row: VmTemplate) -> list[Action]:
+    address = reverse("portal:version-new", args=[row.pk])
+    return [Action(_("Import a version"), address, "plus", link=True), template_removal(row)]
 
 
 class Storage(Page):
@@ -94,6 +114,8 @@ class Storage(Page):
             "title": _("Storage"),
             "empty": _("Disks and images live here. Add storage before the first machine."),
             "live_kinds": "storage",
+            "new_url": reverse("portal:storage-new") if holds(self.actor, "storage.manage") else "",
+            "new_label": _("New storage"),
             "listing": listing,
             "rows": [
                 Row([
@@ -121,6 +143,7 @@ class StorageOne(Page):
             "back_url": reverse("portal:storage"),
             "back_label": _("Storage"),
             "live_kinds": f"storage:{row.pk}",
+            "actions": [storage_removal(row)] if may(self.actor, "storage.manage", row) else [],
             "details": [
                 Pair(_("Kind"), row.get_kind_display()),
                 Pair(_("Cluster"), row.cluster.name),
@@ -153,11 +176,13 @@ class Networks(Page):
             "title": _("Networks"),
             "empty": _("Machines without a network cannot be reached, but their screens can."),
             "live_kinds": "network",
+            "new_url": reverse("portal:network-new") if holds(self.actor, "network.manage") else "",
+            "new_label": _("New network"),
             "listing": listing,
             "rows": [
                 Row([
                     Cell(row.name, reverse("portal:network", args=[row.pk])),
-                    Cell(KINDS.get(row.kind, row.kind)),
+                    Cell(words.NETWORK.get(row.kind, row.kind)),
                     Cell(row.subnet or row.bridge or "–"),
                     Cell(row.cluster.name),
                     Cell(row.card_count),
@@ -165,13 +190,6 @@ class Networks(Page):
                 for row in listing.page
             ],
         }  # fmt: skip
-
-
-KINDS = {
-    "nat": gettext_lazy("Behind the host (NAT)"),
-    "isolated": gettext_lazy("Isolated"),
-    "bridge": gettext_lazy("Bridge"),
-}
 
 
 class NetworkOne(Page):
@@ -182,10 +200,11 @@ class NetworkOne(Page):
         machines = visible_to(self.actor, VirtualMachine).filter(nics__network=row).distinct()[:MOST_RELATED]
         return {
             "title": row.name,
-            "under": KINDS.get(row.kind, row.kind),
+            "under": words.NETWORK.get(row.kind, row.kind),
             "back_url": reverse("portal:networks"),
             "back_label": _("Networks"),
             "live_kinds": f"network:{row.pk}",
+            "actions": [network_removal(row)] if may(self.actor, "network.manage", row) else [],
             "details": [
                 Pair(_("Cluster"), row.cluster.name),
                 Pair(_("Subnet"), row.subnet or "–"),

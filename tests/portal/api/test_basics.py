@@ -284,7 +284,36 @@ class TestTokens:
     def test_the_token_of_a_disabled_user_stops(self, caller, world):
         alice = caller("alice")
         caller("root").post(f"users/{world.alice.pk}/disable/")
-        assert alice.get("me/").status_code == 401
+        problem(alice.get("me/"), 401, "unauthenticated")
+        problem(alice.post("tokens/", {"name": "another"}), 401, "unauthenticated")
+        assert ApiToken.objects.filter(user=world.alice).count() == 1
+
+    @pytest.mark.parametrize("who", ["alice", "root"])
+    def test_a_new_password_ends_the_tokens(self, caller, world, who):
+        alice, bob, by = caller("alice"), caller("bob"), caller(who)
+        path = f"users/{world.alice.pk}/set-password/"
+        problem(by.post(path, {"password": "short"}), 400, "invalid")
+        assert alice.get("me/").status_code == 200
+        assert by.post(path, {"password": "a quite new battery staple"}).status_code == 200
+        problem(alice.get("me/"), 401, "unauthenticated")
+        assert not ApiToken.objects.filter(user=world.alice).exists()
+        assert bob.get("me/").status_code == 200
+        event = Event.objects.get(kind="token.revoked")
+        assert (event.actor_name, event.subject_id) == (who, world.alice.pk)
+
+    def test_a_new_password_that_is_taken_back_leaves_the_tokens(self, caller, world, monkeypatch):
+        from broker.directories.actions import set_password as action
+
+        def broken(*args):
+            raise RuntimeError
+
+        alice = caller("alice")
+        monkeypatch.setattr(action, "publish", broken)
+        problem(
+            caller("root").post(f"users/{world.alice.pk}/set-password/", {"password": "a quite new battery staple"}),
+            500, "error",
+        )  # fmt: skip
+        assert alice.get("me/").status_code == 200
 
     def test_a_session_works_too(self, world):
         client = Client()

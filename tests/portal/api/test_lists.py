@@ -1,5 +1,7 @@
 """Lists cost the same number of statements at 10 rows as at 200."""
 
+from uuid import uuid4
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -17,7 +19,7 @@ pytestmark = pytest.mark.urls("tests.portal.api.urls")
 LISTS = [
     "vms", "pools", "desktops", "templates", "template-versions", "hosts", "storage-domains", "networks", "clusters",
     "jobs", "events", "users", "groups", "roles", "grants", "tokens", "sessions", "vms/{vm}/samples",
-    "pools/{pool}/entitlements",
+    "pools/{pool}/entitlements", "hosts/{host}/foreign-machines",
 ]  # fmt: skip
 
 
@@ -56,7 +58,8 @@ def fill(world, make_vm, make_pool, make_desktop):
             Event.objects.create(at=clock.now(), kind="x", actor_name="x", template="x")
             Session.objects.create(user=user, vm=desktop.vm, gateway="g")
             desktop.vm.samples.create(at=clock.now())
-        return {"vm": desktop.vm_id, "pool": first.pk}
+            world.host.foreign_machines.create(uuid=uuid4(), name=f"f{number}", observed_at=clock.now())
+        return {"vm": desktop.vm_id, "pool": first.pk, "host": world.host.pk}
 
     return add
 

@@ -57,6 +57,7 @@ def tenant(world, make_vm, make_pool, make_desktop):
         "/api/v1/pools/{id}/": pool.pk, "/api/v1/pools/{pool_pk}/": pool.pk, "/api/v1/desktops/{id}/": desktop.pk,
         "/api/v1/vms/{id}/": vm.pk, "/api/v1/vms/{vm_pk}/": vm.pk, "/api/v1/templates/{id}/": world.template.pk,
         "/api/v1/template-versions/{id}/": world.version.pk, "/api/v1/hosts/{id}/": world.host.pk,
+        "/api/v1/hosts/{host_pk}/": world.host.pk,
         "/api/v1/storage-domains/{id}/": world.storage.pk, "/api/v1/networks/{id}/": world.network.pk,
         "/api/v1/clusters/{id}/": world.cluster.pk, "/api/v1/jobs/{id}/": job.pk, "/api/v1/events/{id}/": event.pk,
         "/api/v1/users/{id}/": world.bob.pk, "/api/v1/groups/{id}/": world.staff.pk,

@@ -8,7 +8,7 @@ from broker.events.models import Event
 from broker.jobs.models import Job
 
 LISTS = ("home", "dashboard", "vms", "pools", "templates", "hosts", "storage", "networks", "jobs", "events")
-FORMS = ("vm-new", "pool-new")
+FORMS = ("vm-new", "pool-new", "template-new", "host-new", "storage-new", "network-new")
 
 
 def pages_of(site) -> dict[str, object]:
@@ -18,6 +18,7 @@ def pages_of(site) -> dict[str, object]:
         "vm": site.server.pk, "vm-edit": site.server.pk, "console": site.server.pk, "pool": site.pool.pk,
         "pool-edit": site.pool.pk, "template": world.template.pk, "host": world.host.pk,
         "storage-one": world.storage.pk, "network": world.network.pk, "job": site.job.pk,
+        "version-new": world.template.pk,
     }  # fmt: skip
 
 

@@ -40,9 +40,12 @@ export async function refresh() {
   }
 }
 
+/* Counted from the first news, not the last: where something changes all the time the page still moves. */
 function soon() {
-  clearTimeout(pending);
-  pending = setTimeout(refresh, settle);
+  pending ||= setTimeout(() => {
+    pending = 0;
+    refresh();
+  }, settle);
 }
 
 function concerns({ kind, id }) {

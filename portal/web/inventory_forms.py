@@ -1,0 +1,137 @@
+"""The forms of what machines are made of and run on: templates, their versions, hosts, storage and networks."""
+
+from pathlib import Path
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext as _now
+from django.utils.translation import gettext_lazy as _
+
+from broker.access.actor import Actor
+from broker.access.require import visible_to
+from broker.virt import drivers
+from broker.virt.actions.import_template_version import MACHINES
+from broker.virt.images import import_directory
+from broker.virt.models import Cluster, Host, StorageDomain, VmTemplate
+
+from . import words
+from .forms import StyledForm, offer
+
+MOST_IMAGES = 500
+
+
+class ClusterForm(StyledForm):
+    """Something new in a cluster, offered where the actor holds `verb`."""
+
+    verb = ""
+
+    name = forms.CharField(
+        label=_("Name"), max_length=64, help_text=_("Letters, digits, dots, hyphens and underscores.")
+    )
+    cluster = forms.ModelChoiceField(label=_("Cluster"), queryset=Cluster.objects.none())
+
+    def __init__(self, *args: Any, actor: Actor, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        offer(self, "cluster", visible_to(actor, Cluster, self.verb))
+
+
+class TemplateForm(ClusterForm):
+    verb = "template.manage"
+
+    os_name = forms.CharField(
+        label=_("System"), max_length=64, required=False, help_text=_("What users read and see as an icon: Debian 12.")
+    )
+    description = forms.CharField(
+        label=_("Description"), max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 2})
+    )
+
+
+class VersionForm(StyledForm):
+    """An image from the import directory, and the hardware of the machines made from it."""
+
+    source = forms.ChoiceField(label=_("Image"))
+    storage = forms.ModelChoiceField(
+        label=_("Storage"), queryset=StorageDomain.objects.none(), help_text=_("Where the image is kept.")
+    )
+    vcpus = forms.IntegerField(label=_("Processors"), min_value=1, initial=2)
+    memory_mib = forms.IntegerField(label=_("Memory in MiB"), min_value=64, initial=2048)
+    machine = forms.ChoiceField(
+        label=_("Machine type"), choices=[(one, one) for one in MACHINES], initial="q35",
+        help_text=_("q35 for all present systems, pc for those that do not know it."),
+    )  # fmt: skip
+    notes = forms.CharField(
+        label=_("Notes"), max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 2}),
+        help_text=_("What is new in this version."),
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, actor: Actor, template: VmTemplate, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        offer(self, "storage", visible_to(actor, StorageDomain).filter(cluster=template.cluster_id))
+        source = self.fields["source"]
+        assert isinstance(source, forms.ChoiceField)
+        folder, names = import_directory(), offered_images()
+        source.choices = [("", _now("Choose an image") if names else _now("There is no image")), *names.items()]
+        source.help_text = _now("A qcow2 file in %(folder)s on the server.") % {"folder": folder}
+
+
+class HostForm(ClusterForm):
+    verb = "host.manage"
+
+    driver = forms.ChoiceField(label=_("Driver"), initial="libvirt")
+    uri = forms.CharField(
+        label=_("Address"), max_length=255, initial="qemu:///system",
+        help_text=_("qemu:///system is this server; another one: qemu+tls://host.example.org/system."),
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        driver = self.fields["driver"]
+        assert isinstance(driver, forms.ChoiceField)
+        driver.choices = [(name, name) for name in drivers.known()]
+
+
+class StorageForm(ClusterForm):
+    verb = "storage.manage"
+
+    path = forms.CharField(
+        label=_("Directory"), max_length=255, help_text=_("On the hosts, of its own, e.g. /srv/berth.")
+    )
+    host = forms.ModelChoiceField(
+        label=_("Host"), queryset=Host.objects.none(), required=False,
+        empty_label=_("shared: all hosts see the same files"),
+        help_text=_("Choose the host if it alone has the directory; its machines then stay there."),
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, actor: Actor, **kwargs: Any):
+        super().__init__(*args, actor=actor, **kwargs)
+        offer(self, "host", visible_to(actor, Host))
+
+
+class NetworkForm(ClusterForm):
+    verb = "network.manage"
+
+    kind = forms.ChoiceField(label=_("Kind"), choices=list(words.NETWORK.items()))
+    subnet = forms.CharField(
+        label=_("Subnet"), max_length=43, required=False,
+        help_text=_("For NAT and isolated networks, e.g. 192.168.120.0/24; hosts hand out its addresses."),
+    )  # fmt: skip
+    bridge = forms.CharField(
+        label=_("Bridge"), max_length=15, required=False,
+        help_text=_("For a bridge: the interface that the hosts have, e.g. br0."),
+    )  # fmt: skip
+
+
+def offered_images() -> dict[str, str]:
+    """The names of the files in the import directory; whether they are usable images is the action's to say."""
+    try:
+        found = [entry.name for entry in _files(import_directory())]
+    except OSError:
+        # It is made when the first image is put there; a folder that cannot be read offers nothing.
+        return {}
+    return {name: name for name in sorted(found)[:MOST_IMAGES]}
+
+
+def _files(folder: Path) -> list[Path]:
+    return [
+        path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file() and not path.is_symlink()
+    ]

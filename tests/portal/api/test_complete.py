@@ -1,0 +1,148 @@
+"""The API can do all that Berth can do: every action has its call, and the pages use nothing else.
+
+A new action fails here until it has an operation, or is listed among what only Berth's own processes do.
+"""
+
+import importlib
+import pkgutil
+import sys
+
+import pytest
+from drf_spectacular.generators import SchemaGenerator
+
+import broker
+import pools
+
+INTERNAL = {
+    "broker.connections.actions.close_session": "a gateway or a duty says that a console is over",
+    "broker.connections.actions.redeem_ticket": "a gateway asks for the ticket a browser shows it",
+}
+DOORS = {
+    "broker.access.actions": {
+        "cancel_job": "POST jobs/{id}/cancel/",
+        "create_role": "POST roles/",
+        "delete_role": "DELETE roles/{id}/",
+        "edit_role": "PATCH roles/{id}/",
+        "grant": "POST grants/",
+        "revoke": "DELETE grants/{id}/",
+    },
+    "broker.connections.actions": {
+        "end_session": "POST sessions/{id}/end/",
+        "issue_ticket": "POST vms/{id}/console-ticket/",
+    },
+    "broker.directories.actions": {
+        "create_group": "POST groups/",
+        "create_user": "POST users/",
+        "delete_group": "DELETE groups/{id}/",
+        "disable_user": "POST users/{id}/disable/",
+        "edit_user": "PATCH users/{id}/",
+        "enable_user": "POST users/{id}/enable/",
+        "set_members": "POST groups/{id}/members/",
+        "set_password": "POST users/{id}/set-password/",
+    },
+    "broker.virt.actions": {
+        "activate_host": "POST hosts/{id}/activate/",
+        "create_cluster": "POST clusters/",
+        "create_host": "POST hosts/",
+        "create_network": "POST networks/",
+        "create_storage": "POST storage-domains/",
+        "create_template": "POST templates/",
+        "create_vm": "POST vms/",
+        "delete_cluster": "DELETE clusters/{id}/",
+        "delete_host": "DELETE hosts/{id}/",
+        "delete_network": "DELETE networks/{id}/",
+        "delete_storage": "DELETE storage-domains/{id}/",
+        "delete_template": "DELETE templates/{id}/",
+        "delete_template_version": "DELETE template-versions/{id}/",
+        "delete_vm": "DELETE vms/{id}/",
+        "edit_template": "PATCH templates/{id}/",
+        "edit_vm": "PATCH vms/{id}/",
+        "import_template_version": "POST templates/{id}/import-version/",
+        "maintain_host": "POST hosts/{id}/maintain/",
+        "pause_vm": "POST vms/{id}/pause/",
+        "power_off_vm": "POST vms/{id}/power-off/",
+        "reboot_vm": "POST vms/{id}/reboot/",
+        "reset_disks": "POST vms/{id}/reset-disks/",
+        "reset_vm": "POST vms/{id}/reset/",
+        "resume_vm": "POST vms/{id}/resume/",
+        "shutdown_vm": "POST vms/{id}/shutdown/",
+        "start_vm": "POST vms/{id}/start/",
+        "suspend_vm": "POST vms/{id}/suspend/",
+    },
+    "pools.actions": {
+        "allocate": "POST pools/{id}/take/",
+        "assign": "POST desktops/{id}/assign/",
+        "create_pool": "POST pools/",
+        "delete_pool": "POST pools/{id}/delete/",
+        "disentitle": "DELETE pools/{pool_pk}/entitlements/{id}/",
+        "edit_pool": "PATCH pools/{id}/",
+        "entitle": "POST pools/{pool_pk}/entitlements/",
+        "mend_desktop": "POST desktops/{id}/mend/",
+        "release": "POST desktops/{id}/release/",
+        "reset_desktop": "POST desktops/{id}/reset/",
+        "retire_desktop": "POST desktops/{id}/retire/",
+    },
+}
+CALLS = {f"{package}.{name}": door for package, names in DOORS.items() for name, door in names.items()}
+
+
+def action_modules() -> set[str]:
+    """Every module in a package called "actions"."""
+    found = [
+        m.name for p in (broker, pools) for m in pkgutil.walk_packages(p.__path__, f"{p.__name__}.") if not m.ispkg
+    ]
+    return {name for name in found if name.split(".")[-2] == "actions"}
+
+
+def operations() -> set[str]:
+    """Every operation in the description, as "POST vms/"."""
+    schema = SchemaGenerator(urlconf="tests.portal.api.urls").get_schema(request=None, public=True)
+    return {
+        f"{verb.upper()} {path.removeprefix('/api/v1/')}" for path, verbs in schema["paths"].items() for verb in verbs
+    }
+
+
+def used_by(package: str) -> set[str]:
+    """The actions whose functions the modules of a package have by name."""
+    functions = {getattr(importlib.import_module(name), name.rpartition(".")[2]): name for name in action_modules()}
+    for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
+        importlib.import_module(module.name)
+    held = [vars(module).values() for name, module in list(sys.modules.items()) if name.startswith(f"{package}.")]
+    return {functions[value] for values in held for value in values if callable(value) and value in functions}
+
+
+def test_every_action_is_either_called_or_internal():
+    assert action_modules() == CALLS.keys() | INTERNAL.keys()
+    assert not CALLS.keys() & INTERNAL.keys()
+
+
+def test_every_call_is_described():
+    assert set(CALLS.values()) <= operations()
+
+
+def test_no_two_actions_share_a_call():
+    assert len(set(CALLS.values())) == len(CALLS)
+
+
+def test_the_views_call_the_actions_themselves():
+    assert used_by("portal.api") == CALLS.keys()
+
+
+@pytest.mark.parametrize("package", ["portal.web", "portal.admin"])
+def test_the_pages_call_nothing_that_the_api_does_not(package):
+    used = used_by(package)
+    assert used
+    assert used <= used_by("portal.api")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "GET vms/{id}/screen/",
+        "POST vms/{id}/viewer-file/",
+        "GET vms/{vm_pk}/samples/",
+        "GET hosts/{host_pk}/foreign-machines/",
+    ],
+)
+def test_what_the_pages_show_without_an_action_can_be_read(call):
+    assert call in operations()
