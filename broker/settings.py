@@ -233,7 +233,8 @@ CHANNEL_LAYERS: dict[str, Any] = (
     {
         "default": {
             "BACKEND": "channels_redis.core.RedisChannelLayer",
-            "CONFIG": {"hosts": [env.redis_url.get_secret_value()]},
+            # Readers wait 5 s at a time for the next message; the client's own limit must be longer than that.
+            "CONFIG": {"hosts": [{"address": env.redis_url.get_secret_value(), "socket_timeout": 20}]},
         }
     }
     if env.redis_url.get_secret_value()

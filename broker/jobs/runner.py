@@ -186,13 +186,15 @@ class Attempt:
         Step.objects.bulk_create([step], ignore_conflicts=True)
 
     def _done(self, state: StepState, position: int) -> None:
-        with self.context.write():
+        share = int(position * 100 / len(self.plan.steps))
+        with transaction.atomic():
+            # First, for it decides whether the job is still ours.
+            if not self.lease.rows().update(position=position, retries=0, progress=share):
+                raise LeaseLost(self.job.pk)
             self.job.steps.filter(index=self.job.position).update(state=state, finished_at=clock.now())
-            share = int(position * 100 / len(self.plan.steps))
             if state is StepState.DONE and position < len(self.plan.steps):
                 # Begun in the same transaction as the end of the one before: one commit a step.
                 self._begin(self.plan.steps[position].name, self.plan.steps[position].title, position)
-            self.lease.rows().update(position=position, retries=0, progress=share)
         self.job.position, self.job.retries = position, 0
         publish("job", self.job.pk, "progress")
 

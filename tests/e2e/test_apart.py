@@ -57,7 +57,10 @@ def test_five_processes(tmp_path):
 def wait_ready(url: str) -> bool:
     deadline = time.monotonic() + 40
     while time.monotonic() < deadline:
-        with contextlib.suppress(urllib.error.URLError, ConnectionError), urllib.request.urlopen(url, timeout=5) as answer:
+        with (
+            contextlib.suppress(urllib.error.URLError, ConnectionError),
+            urllib.request.urlopen(url, timeout=5) as answer,
+        ):
             if answer.status == 200:
                 return True
         time.sleep(0.3)
@@ -67,7 +70,9 @@ def wait_ready(url: str) -> bool:
 @pytest.mark.parametrize("name", ["web", "worker", "scheduler", "monitor"])
 def test_alone_without_a_broker_each_refuses(name, tmp_path):
     environment = {key: value for key, value in os.environ.items() if not key.startswith("BERTH_")}
-    process = manage(environment | {"BERTH_DATA_DIR": str(tmp_path)}, name, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = manage(
+        environment | {"BERTH_DATA_DIR": str(tmp_path)}, name, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     _, said = process.communicate(timeout=60)
     assert process.returncode != 0
     assert b"BERTH_BROKER_URL" in said

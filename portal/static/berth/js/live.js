@@ -9,6 +9,7 @@ import { pageData } from "./texts.js";
 const region = () => document.getElementById("live");
 const settle = 120; // ms in which further news joins the same fetch
 const retry = { first: 500, most: 15000 };
+const repair = 20000; // ms after which a page that is looked at asks by itself: news may get lost
 
 let socket;
 let failures = 0;
@@ -65,7 +66,7 @@ function connect() {
   socket.addEventListener("open", () => {
     offline(false);
     document.documentElement.dataset.liveSocket = "open";
-    if (failures) soon(); // what happened meanwhile was not told
+    soon(); // what happened since the page was made, or the line was lost, was not told
     failures = 0;
   });
   socket.addEventListener("message", (event) => {
@@ -100,4 +101,7 @@ document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible" && socket?.readyState !== WebSocket.OPEN) soon();
 });
 
-if (region() || document.body.dataset.live !== undefined) connect();
+if (region() || document.body.dataset.live !== undefined) {
+  connect();
+  setInterval(() => document.visibilityState === "visible" && soon(), repair);
+}
