@@ -42,6 +42,7 @@ async function askTicket() {
     method: "POST",
     credentials: "same-origin",
     redirect: "manual",
+    signal: AbortSignal.timeout(15000),
     headers: { "X-CSRFToken": data.csrf, Accept: "application/json", "Content-Type": "application/json" },
     body: JSON.stringify({ kind: "vnc", view_only: data.viewOnly }),
   });

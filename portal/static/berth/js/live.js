@@ -9,6 +9,7 @@ import { pageData } from "./texts.js";
 const region = () => document.getElementById("live");
 const settle = 120; // ms in which further news joins the same fetch
 const retry = { first: 500, most: 15000 };
+const patience = 10000; // ms to wait for the fragment
 const repair = 20000; // ms after which a page that is looked at asks by itself: news may get lost
 
 let socket;
@@ -26,11 +27,13 @@ export async function refresh() {
   }
   running = true;
   try {
-    await window.htmx.ajax("GET", location.pathname + location.search, {
+    const asked = window.htmx.ajax("GET", location.pathname + location.search, {
       target: "#live",
       swap: "outerMorph",
       live: true,
     });
+    // An answer that never comes must not keep the next question from being asked.
+    await Promise.race([asked, new Promise((resolve) => setTimeout(resolve, patience))]);
     document.dispatchEvent(new CustomEvent("berth:refreshed"));
   } finally {
     running = false;

@@ -5,6 +5,8 @@ import RFB from "../../../vendor/novnc/core/rfb.js";
 /** How the picture meets the window: shrink to fit, ask the guest for the window's size, or one to one. */
 export const fits = ["scale", "resize", "actual"];
 
+const patience = 20000; // ms from the click to the first picture
+
 export class Screen extends RFB {
   /** By position (false) the guest's own layout decides; by character (true) the typed letter is sent. */
   byCharacter = false;
@@ -36,6 +38,13 @@ export function openScreen(element, { path, ticket }, onclose) {
   address.protocol = address.protocol.replace("http", "ws");
   const socket = new WebSocket(address, ["binary", `berth.ticket.${ticket}`]);
   socket.binaryType = "arraybuffer";
-  socket.addEventListener("close", (event) => onclose(event.code, event.reason));
-  return new Screen(element, socket, { shared: true });
+  // Nothing of the browser ends a handshake that hangs; closing it leads to the next attempt.
+  const limit = setTimeout(() => socket.close(), patience);
+  socket.addEventListener("close", (event) => {
+    clearTimeout(limit);
+    onclose(event.code, event.reason);
+  });
+  const screen = new Screen(element, socket, { shared: true });
+  screen.addEventListener("connect", () => clearTimeout(limit));
+  return screen;
 }
