@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
@@ -88,8 +87,7 @@ class HostForm(ClusterForm):
         super().__init__(*args, **kwargs)
         driver = self.fields["driver"]
         assert isinstance(driver, forms.ChoiceField)
-        # The simulated one is for development.
-        driver.choices = [(name, name) for name in drivers.known() if settings.DEBUG or name != "simulated"]
+        driver.choices = [(name, name) for name in drivers.known()]
 
 
 class StorageForm(ClusterForm):
