@@ -46,9 +46,9 @@ def _app_for(queue: str) -> Celery:
 class Worker:
     """Consumes one queue with some threads until stopped; a consumer that breaks is replaced."""
 
-    def __init__(self, queue: str, threads: int):
+    def __init__(self, queue: str, threads: int, stopping: threading.Event):
         self.queue, self.threads, self.ready = queue, threads, threading.Event()
-        self._app, self._stopping = _app_for(queue), threading.Event()
+        self._app, self._stopping = _app_for(queue), stopping
         self._controller: _Controller | None = None
         self.thread = threading.Thread(target=self._keep, name=f"worker-{queue}", daemon=True)
 
@@ -82,8 +82,9 @@ class Worker:
     def stop(self) -> None:
         """Take nothing more; what is under way is resumed by whoever comes next, so waiting is brief."""
         self._stopping.set()
-        if self._controller:
-            self._controller.stop(exitcode=0)
+        if controller := self._controller:
+            # In a thread: a consumer whose line to Redis broke may never answer.
+            threading.Thread(target=controller.stop, kwargs={"exitcode": 0}, daemon=True).start()
         self.thread.join(STOP_SECONDS)
 
     @property
@@ -93,7 +94,9 @@ class Worker:
 
 def workers() -> list[Worker]:
     """One consumer for jobs and a small one for duties, so that long jobs never hold up a duty."""
-    return [Worker("jobs", env.worker_threads), Worker("duties", 2)]
+    # One event for both: the end of one closes lines that the other uses, which must not look like a breakdown.
+    stopping = threading.Event()
+    return [Worker("jobs", env.worker_threads, stopping), Worker("duties", 2, stopping)]
 
 
 def refuse_embedded(process: str) -> str | None:
