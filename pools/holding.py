@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from broker.access.actor import Actor
 from broker.connections.actions import end_sessions_of
@@ -28,7 +28,9 @@ BRINGING_UP = ("vm.create", "vm.start")
 def jobs_on_desktops(*, bringing_up: bool) -> QuerySet[Job]:
     """For Exists(): active jobs on the desktop of the outer query, those of BRINGING_UP or all others."""
     jobs = Job.objects.filter(subject_kind="vm", subject_id=OuterRef("pk"), state__in=sorted(ACTIVE))
-    return jobs.filter(plan__in=BRINGING_UP) if bringing_up else jobs.exclude(plan__in=BRINGING_UP)
+    # A creation that does not start its machine, caught at its end, would leave the user with one that is off.
+    coming = Q(plan="vm.start") | Q(plan="vm.create", args__start=True)
+    return jobs.filter(coming) if bringing_up else jobs.filter(~coming)
 
 
 def hand_over(actor: Actor, desktop: Desktop, user: User, *, how: str) -> bool:
