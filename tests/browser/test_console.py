@@ -33,6 +33,24 @@ def test_it_opens_with_a_ticket_that_is_in_no_address(site, visit, gateway, addr
     assert violations(page) == []
 
 
+def test_a_script_lost_on_the_way_is_fetched_again(visit, address):
+    """As when the browser's network changes while it loads the page: one module is missing, and nothing runs."""
+    page = visit("alice", "/")
+    lost = []
+
+    def lose(route):
+        lost.append(route.request.url)
+        if len(lost) <= 2:
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/novnc/core/rfb.js*", lose)
+    page.goto(address)
+    page.wait_for_selector(OPEN)
+    assert len(lost) == 3
+
+
 def test_keys_combinations_and_typed_text(site, visit, gateway, address):
     page = visit("alice", address)
     page.wait_for_selector(OPEN)

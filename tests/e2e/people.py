@@ -6,6 +6,7 @@ import re
 import time
 
 from PIL import Image, ImageChops
+from playwright.sync_api import Error, TimeoutError
 
 _SHIFTED = dict(zip('!@#$%^&*()_+{}|:"<>?~', "1234567890-=[]\\;',./`", strict=True))
 _CODES = {
@@ -23,10 +24,23 @@ class Person:
         self.context = browser.new_context(viewport={"width": 1280, "height": 800})
         self.page = self.context.new_page()
         self.errors: list[str] = []
+        self.said: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("requestfailed", lambda request: self.said.append(f"{request.url}: {request.failure}"))
+
+    def go(self, path: str) -> None:
+        """Load a page, again when the network changed meanwhile: each machine that starts adds a network card here."""
+        for attempt in range(5):
+            try:
+                self.page.goto(self.berth.url + path)
+                return
+            except Error as error:
+                if "ERR_NETWORK_CHANGED" not in error.message or attempt == 4:
+                    raise
 
     def sign_in(self) -> None:
-        self.page.goto(self.berth.url + "/")
+        self.go("/")
         self.page.fill("input[name=username]", self.name)
         self.page.fill("input[name=password]", self.berth.passwords[self.name])
         self.page.keyboard.press("Enter")
@@ -39,8 +53,17 @@ class Person:
 
     def wait_for_screen(self, *, seconds: float = 90) -> None:
         """Until the console is connected."""
-        self.page.wait_for_selector("body[data-phase=open]", timeout=seconds * 1000)
+        try:
+            self.page.wait_for_selector("body[data-phase=open]", timeout=seconds * 1000)
+        except TimeoutError as error:
+            raise AssertionError(self.evidence()) from error
         self.page.wait_for_selector(_SCREEN, timeout=seconds * 1000)
+
+    def evidence(self) -> str:
+        """What the page shows and said, and what the server wrote: for whoever reads a run that failed."""
+        body = self.page.evaluate("({...document.body.dataset})")
+        shown = self.page.inner_text("body")[:1500]
+        return "\n".join([self.page.url, str(body), shown, *self.said[-40:], *self.errors, self.berth.text()[-6000:]])
 
     def picture(self) -> Image.Image:
         data = self.page.evaluate(f"document.querySelector('{_SCREEN}').toDataURL('image/png')")

@@ -93,7 +93,7 @@ def test_the_console_comes_back_after_the_gateway_died(alice, berth):
 
 def test_a_machine_destroyed_behind_our_back_shows_at_once(alice, admin, outside):
     uuid = alice.machine
-    admin.page.goto(f"{admin.berth.url}/vms/{uuid}/")
+    admin.go(f"/vms/{uuid}/")
     admin.page.wait_for_selector("h1 .pill:text-is('Running')")
     began = time.monotonic()
     outside.connection.lookupByUUIDString(uuid).destroy()

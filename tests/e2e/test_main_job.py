@@ -77,7 +77,7 @@ def test_the_main_job(alice, bob, outside, berth, tmp_path):
     again.close()
 
     # She gives it back; it is reset, and what she left is gone.
-    alice.page.goto(berth.url + f"/vms/{hers}/")
+    alice.go(f"/vms/{hers}/")
     alice.page.on("dialog", lambda dialog: dialog.accept())
     token = alice.page.evaluate("document.cookie.match(/csrftoken=([^;]+)/)?.[1]")
     alice.page.request.post(
@@ -95,7 +95,7 @@ def test_the_main_job(alice, bob, outside, berth, tmp_path):
     admin.close()
     assert alice.errors == bob.errors == []
 
-    alice.page.goto(berth.url + "/")
+    alice.go("/")
     start = outside.connection.lookupByUUIDString(hers)
     if not start.isActive():
         start.create()
