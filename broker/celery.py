@@ -18,8 +18,13 @@ DUTIES: dict[str, tuple[float, str]] = {
     "events.seal": (15.0, "broker.events.seal.seal"),
     "virt.reconcile": (10.0, "broker.virt.reconcile.reconcile"),
     "pools.reconcile": (10.0, "pools.reconcile.reconcile_all"),
+    "pools.forecast": (300.0, "pools.aiming.make_forecasts"),
+    "pools.sessions": (5.0, "pools.session_duty.run"),
     "connections.tidy": (15.0, "broker.connections.reconcile.tidy"),
+    "connections.timing": (15.0, "broker.connections.timing_duty.tidy"),
+    "directories.follow": (15.0, "broker.directories.reconcile.follow_all"),
     "api.keys": (3600.0, "portal.api.idempotency.forget_old_keys"),
+    "directories.tries": (600.0, "broker.directories.throttle.tidy"),
     "virt.purge": (300.0, "broker.virt.reconcile.purge"),
 }
 
@@ -37,7 +42,11 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     worker_hijack_root_logger=False,
     task_default_queue="jobs",
-    task_routes={"run_duty": {"queue": "duties"}, "reconcile_pool": {"queue": "duties"}},
+    task_routes={
+        "run_duty": {"queue": "duties"},
+        "reconcile_pool": {"queue": "duties"},
+        "look_at_desktop": {"queue": "duties"},
+    },
     beat_schedule={
         name: {"task": "run_duty", "schedule": every, "args": (name,), "options": {"expires": max(every, 5.0)}}
         for name, (every, _) in DUTIES.items()

@@ -41,7 +41,18 @@ class Environment(BaseSettings):
         default_factory=list, description='Public addresses, e.g. ["https://vdi.example.org"]; empty: http on `listen`'
     )
     allowed_hosts: list[str] = Field(default_factory=list, description="Host names beside those of `origins`")
-    behind_proxy: bool = Field(default=False, description="Trust X-Forwarded-Proto and -For of the proxy in front")
+    behind_proxy: bool = Field(
+        default=False, description="Trust X-Forwarded-Proto and -For of the proxies in `trusted_proxies`"
+    )
+    trusted_proxies: list[str] = Field(
+        default_factory=lambda: ["127.0.0.1", "::1"],
+        description="Addresses and networks of the proxies in front; what others claim to forward is ignored",
+    )
+    sign_in_tries: int = Field(
+        default=60,
+        ge=5,
+        description="Failed sign-ins from one address before it must wait; they come back, ten a minute",
+    )
     console_engine: Literal["picows", "websockify"] = Field(
         default="picows", description="Which relay carries consoles"
     )
@@ -50,7 +61,15 @@ class Environment(BaseSettings):
     )
     job_lease: float = Field(default=30.0, gt=0, description="Seconds after which a silent worker's job is taken over")
     worker_threads: int = Field(default=8, ge=1, le=64, description="Jobs at the same time in one worker")
+    starts_per_cpu: float = Field(
+        default=2.0, gt=0, description="Machines a pool starts at once, for each processor of a host"
+    )
+    starts_per_host: int = Field(default=0, ge=0, description="The same for each host; 0: by its processors")
+    starts_per_cluster: int = Field(default=0, ge=0, description="The same for a cluster; 0: what its hosts bear")
     observe_every: float = Field(default=10.0, gt=0, description="Seconds between full passes over a host")
+    metrics_token: SecretStr = Field(
+        default=SecretStr(""), description="Bearer token that /metrics asks for; empty: only this computer may read it"
+    )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
 
 
@@ -174,6 +193,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 EMBEDDED = not env.broker_url.get_secret_value()
 CELERY_BROKER_URL = env.broker_url.get_secret_value() or "memory://"
 JOB_LEASE = env.job_lease
+METRICS_TOKEN = env.metrics_token.get_secret_value()
+STARTS_PER_CPU, STARTS_PER_HOST, STARTS_PER_CLUSTER = env.starts_per_cpu, env.starts_per_host, env.starts_per_cluster
 
 AUTH_USER_MODEL = "directories.User"
 AUTHENTICATION_BACKENDS = ["broker.directories.backend.DirectoryBackend"]
@@ -183,13 +204,14 @@ PASSWORD_HASHERS = [
 ]
 LOGIN_URL = "portal:sign-in"
 LOGIN_REDIRECT_URL = "/"
+SIGN_IN_TRIES = env.sign_in_tries
+SESSION_ENGINE = "portal.sessions"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.behind_proxy else None
 X_FRAME_OPTIONS = "DENY"
 # Subdomains and preload lists are for the owner of the domain to decide; http is turned away by the proxy with the TLS.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
@@ -270,6 +292,10 @@ SPECTACULAR_SETTINGS = {
         "PoolState": "portal.api.enums.POOL",
         "DesktopState": "portal.api.enums.DESKTOP",
         "SessionState": "portal.api.enums.SESSION",
+        "HelpState": "portal.api.enums.HELP",
+        "SessionAct": "pools.models.session_rules.DO",
+        "HelpLevel": "broker.connections.models.Help.Level",
+        "ShareLevel": "broker.connections.models.Share.Level",
         "StepState": "broker.jobs.models.StepState",
         "PoolKind": "pools.models.Pool.Kind",
         "NetworkKind": "broker.virt.models.Network.Kind",

@@ -28,7 +28,8 @@ stage "real hypervisors" "${cage[@]}" "${pytest[@]}" -m "(lab or slow) and not b
 stage "pages in the browser" "${cage[@]}" "${pytest[@]}" -m "browser and not lab" "$@"
 stage "PostgreSQL and Redis" "${cage[@]}" "$python" -m tests.servers.postgres -- "${pytest[@]}" \
     -m "not lab and not browser and not slow" tests/pools tests/jobs tests/events tests/access tests/connections \
-    tests/virt/actions tests/portal/api "$@"
+    tests/virt/actions tests/portal/api tests/directories/test_throttle.py tests/directories/test_ldap_sign_in.py \
+    tests/directories/test_ldap_sync.py tests/directories/test_directory_actions.py "$@"
 stage "the main job, end to end" "${cage[@]}" "${pytest[@]}" -m "lab and browser" "$@"
 
 if [ ${#failed[@]} -gt 0 ]; then

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import transaction
 
 from broker.core import clock
-from broker.core.errors import BerthError, Busy, Conflict
+from broker.core.errors import BerthError, Busy, Conflict, NoCapacity
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.virt.actions.create_vm import create_vm
@@ -18,14 +18,17 @@ from broker.virt.actions.power_off_vm import power_off_vm
 from broker.virt.actions.reset_disks import reset_disks
 from broker.virt.actions.shutdown_vm import shutdown_vm
 from broker.virt.actions.start_vm import start_vm
+from broker.virt.actions.suspend_vm import suspend_vm
+from broker.virt.driver import PowerState
 from broker.virt.models import ForeignMachine, TemplateVersion, VirtualMachine
-from broker.virt.states import VersionState
 
 from .models import Desktop, Pool
 from .naming import free_names, prefix_of
 from .sizing import Plan
 from .states import DESKTOP
+from .storage import Chooser
 from .trouble import builder
+from .versions import versions_of
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +36,7 @@ log = logging.getLogger(__name__)
 def carry_out(pool: Pool, plan: Plan, desktops: Iterable[Desktop]) -> dict[str, Any] | None:
     """Write and enqueue; returns the first refusal as BerthError.as_dict(), or None. Call inside a transaction."""
     rows = {row.pk: row for row in desktops}
-    actor, version = builder(pool), wanted_version(pool)
+    actor, versions = builder(pool), versions_of(pool)
     refused: list[BerthError] = []
 
     def each(ids: Iterable[UUID], act: Callable[[Desktop], Any]) -> None:
@@ -43,32 +46,26 @@ def carry_out(pool: Pool, plan: Plan, desktops: Iterable[Desktop]) -> dict[str, 
     def stop(row: Desktop) -> None:
         # Nobody works in it. A stateless one loses nothing; a stateful one is asked.
         _untouched(row)
-        (shutdown_vm if pool.stateful else power_off_vm)(actor=actor, vm=row.vm)
+        asked = pool.stateful and row.vm.power_state != PowerState.SUSPENDED
+        (shutdown_vm if asked else power_off_vm)(actor=actor, vm=row.vm)
+
+    def suspend(row: Desktop) -> None:
+        _untouched(row)
+        suspend_vm(actor=actor, vm=row.vm)
 
     def reset(row: Desktop, start: bool) -> None:
-        reset_disks(actor=actor, vm=row.vm, version=version, start=start)
+        reset_disks(actor=actor, vm=row.vm, version=versions.for_reset(row), start=start, refit=True)
 
     each(plan.retire, lambda row: _retire(pool, row))
     each(plan.delete, lambda row: delete_vm(actor=actor, vm=row.vm))
     each(plan.reset_running, lambda row: reset(row, start=True))
     each(plan.reset, lambda row: reset(row, start=False))
     each(plan.start, lambda row: start_vm(actor=actor, vm=row.vm))
+    each(plan.suspend, suspend)
     each(plan.stop, stop)
     if plan.build:
-        _try(lambda: build(pool, plan.build, plan.build_running, version), refused)
+        _try(lambda: build(pool, plan.build, plan.build_running, versions.for_build()), refused)
     return refused[0].as_dict() if refused else None
-
-
-def wanted_version(pool: Pool) -> TemplateVersion | None:
-    """The version the pool's desktops are to be of: the pinned one, else the template's newest ready one."""
-    if pool.version_id:
-        return pool.version
-    return (
-        TemplateVersion.objects.filter(template_id=pool.template_id, state=VersionState.READY)
-        .select_related("template__cluster", "storage")
-        .order_by("-number")
-        .first()
-    )
 
 
 def build(pool: Pool, count: int, running: int, version: TemplateVersion | None) -> None:
@@ -76,6 +73,7 @@ def build(pool: Pool, count: int, running: int, version: TemplateVersion | None)
     if version is None:
         raise Conflict(
             N_("The template %(template)s has no version that is ready."),
+            rule="version.ready",
             fix=N_("Import an image for it, or wait until that is done."),
             template=str(pool.template),
         )
@@ -84,16 +82,25 @@ def build(pool: Pool, count: int, running: int, version: TemplateVersion | None)
     taken = set(VirtualMachine.objects.filter(name__startswith=prefix).values_list("name", flat=True))
     taken |= set(ForeignMachine.objects.filter(name__startswith=prefix).values_list("name", flat=True))
     free = free_names(pool.name, pool.name_pattern, numbers=numbers, names=taken)
+    chooser = None if pool.storage else Chooser(pool.cluster, version)
     for index in range(count):
         number, name = next(free, (0, ""))
         if not number:
             raise Conflict(
                 N_("All names of the pool %(pool)s are taken."),
+                rule="pool.names",
                 fix=N_("Give it another pattern for names."),
                 pool=str(pool),
             )
+        try:
+            storage = chooser.next() if chooser else pool.storage
+        except NoCapacity:
+            if index:
+                return  # what there is room for is made; the next pass says why there is no more
+            raise
         job = create_vm(
-            actor=builder(pool), name=name, version=version, storage=pool.storage, network=pool.network,
+            actor=builder(pool), name=name, version=version, storage=storage,
+            network=pool.network,
             title=f"{pool.title} {number}"[:128], start=index < running,
         )  # fmt: skip
         Desktop.objects.create(vm_id=job.subject_id, pool=pool, number=number)

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from broker import sql
 from broker.access.actor import Actor
 from broker.connections.actions import end_sessions_of
 from broker.core import clock
@@ -14,6 +15,8 @@ from broker.events.news import publish
 from broker.events.record import record
 from broker.jobs.models import Job
 from broker.jobs.states import ACTIVE
+from broker.sql import Given, Statement, time, written
+from broker.virt import quotas
 from broker.virt.driver import PowerState
 
 from .models import Assignment, Desktop, Pool
@@ -29,19 +32,31 @@ def jobs_on_desktops(*, bringing_up: bool) -> QuerySet[Job]:
     """For Exists(): active jobs on the desktop of the outer query, those of BRINGING_UP or all others."""
     jobs = Job.objects.filter(subject_kind="vm", subject_id=OuterRef("pk"), state__in=sorted(ACTIVE))
     # A creation that does not start its machine, caught at its end, would leave the user with one that is off.
-    coming = Q(plan="vm.start") | Q(plan="vm.create", args__start=True)
-    return jobs.filter(coming) if bringing_up else jobs.filter(~coming)
+    if bringing_up:
+        return jobs.filter(Q(plan="vm.start") | Q(plan="vm.create", args__start=True))
+    # Not the negation of the former: in SQL, what is not said is neither true nor false.
+    unstarted = Q(args__start=False) | Q(args__start__isnull=True)
+    return jobs.filter(~Q(plan__in=BRINGING_UP) | Q(unstarted, plan="vm.create"))
+
+
+# Decides who has it, and looks afresh whether a job is taking the machine away.
+_ASSIGN = Statement(
+    lambda: DESKTOP.attempt(
+        written(Desktop).filter(~Exists(jobs_on_desktops(bringing_up=False)), pk=Given("desktop")),
+        "assign", holder=Given("user"), held_since=time("now"), changed_at=time("now"), failures=0,
+    )
+)  # fmt: skip
 
 
 def hand_over(actor: Actor, desktop: Desktop, user: User, *, how: str) -> bool:
     """Give the free `desktop` to `user` unless somebody was faster; returns whether it is the user's now.
 
-    Decided by one UPDATE that also looks, afresh, whether a job is taking the machine away.
+    Raises OverQuota.
     """
     now = clock.now()
-    rows = Desktop.objects.filter(~Exists(jobs_on_desktops(bringing_up=False)), pk=desktop.pk)
-    if not DESKTOP.attempt(rows, "assign", holder=user, held_since=now, changed_at=now, failures=0):
+    if not _ASSIGN.run(desktop=desktop.pk, user=user.pk, now=now):
         return False
+    quotas.claim_holding(actor, desktop.vm, user.pk)  # after the write: who was faster has paid for nothing else
     desktop.holder, desktop.held_since, desktop.changed_at = user, now, now
     note(desktop, "assign")
     _write_down(actor, desktop, user, now, how)
@@ -49,9 +64,12 @@ def hand_over(actor: Actor, desktop: Desktop, user: User, *, how: str) -> bool:
 
 
 def _write_down(actor: Actor, desktop: Desktop, user: User, now: datetime, how: str) -> None:
-    Assignment.objects.create(
-        desktop=desktop, desktop_name=desktop.vm.name, pool_id=desktop.pool_id, user=user, since=now
-    )
+    sql.add(
+        Assignment(
+            desktop=desktop, desktop_name=desktop.vm.name, pool_id=desktop.pool_id, user=user,
+            asked_at=actor.asked_at, since=now,
+        )
+    )  # fmt: skip
     record(
         f"desktop.{how}",
         actor=actor,
@@ -74,6 +92,7 @@ def take_back(actor: Actor, desktop: Desktop, pool: Pool, *, reason: str, discar
     if user is None or not DESKTOP.attempt(rows, event, holder=None, held_since=None, changed_at=now, failures=0):
         raise Conflict(
             N_("%(name)s is not held by the user you saw any more."),
+            rule="desktop.holder",
             fix=N_("Look again: it was given back, or somebody else has it."),
             name=desktop.vm.name,
         )

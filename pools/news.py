@@ -1,8 +1,10 @@
-"""News from machines and their jobs: have the pool of the machine looked at."""
+"""News from machines, their jobs and the people there: have the pool, or the desktop, looked at."""
 
 from uuid import UUID
 
+from broker.connections.models import Session
 from broker.events.news import subscribe
+from broker.sql import Given, Statement
 from pools.models import Desktop, Pool
 from pools.states import PoolState
 
@@ -10,6 +12,7 @@ from .wake import WAKER
 
 # What may change a pool's needs; thumbnails, guest information and progress do not.
 RELEVANT = frozenset({"power", "job-ended", "vm.created", "kept"})
+_POOL_OF = Statement(lambda: Desktop.objects.filter(vm=Given("vm")).order_by().values_list("pool_id"))
 
 
 @subscribe("vm")
@@ -19,6 +22,34 @@ def machine_changed(id: str, change: str) -> None:
         for going in Pool.objects.filter(state=PoolState.DELETING).values_list("pk", flat=True):
             WAKER.wake(going)
     elif change in RELEVANT:
-        pool_id = Desktop.objects.filter(vm_id=UUID(id)).values_list("pool_id", flat=True).first()
-        if pool_id is not None:
+        for (pool_id,) in _POOL_OF.rows(vm=UUID(id)):
             WAKER.wake(pool_id)
+
+
+@subscribe("template")
+def template_changed(id: str, change: str) -> None:
+    """A version of it became ready, maybe: pools that follow the newest look what it means for them."""
+    if change == "changed":
+        for pool_id in Pool.objects.filter(template=UUID(id), state=PoolState.ACTIVE).values_list("pk", flat=True):
+            WAKER.wake(pool_id)
+
+
+@subscribe("session")
+def session_changed(id: str, change: str) -> None:
+    """Somebody came or left: what the pool's session rules say is looked up by a worker."""
+    from .tasks import look_at_desktop
+
+    if change not in ("opened", "closed"):
+        return
+    sessions = Session.objects.filter(pk=UUID(id)).values("vm_id")
+    row = Desktop.objects.filter(vm__in=sessions, pool__session_rules__isnull=False).values_list("pk", flat=True)
+    if (desktop := row.first()) is not None:
+        look_at_desktop.apply_async(args=(str(desktop),), ignore_result=True)
+
+
+@subscribe("message")
+def message_sent(id: str, change: str) -> None:
+    """Show it in the guest as well, if its agent can."""
+    from .tasks import tell_guest
+
+    tell_guest.apply_async(args=(id,), ignore_result=True)

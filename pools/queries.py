@@ -108,6 +108,7 @@ def mine(actor: Actor) -> Mine:
 
 
 def history(actor: Actor, pool: Pool) -> QuerySet[Assignment]:
-    """Who had which desktop of `pool`, the newest first: all for who manages it, else one's own."""
+    """Who had which desktop of `pool`, the newest first: all for who manages it or reads all, else one's own."""
     rows = Assignment.objects.filter(pool=pool).select_related("user")
-    return rows if may(actor, "pool.manage", pool) else rows.filter(user=actor.user)
+    reads_all = may(actor, "system.view") or may(actor, "pool.manage", pool)
+    return rows if reads_all else rows.filter(user=actor.user)

@@ -15,13 +15,15 @@ from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
 from broker.virt.driver import PowerState
+from broker.virt.models import Cluster
 from broker.virt.states import VM, VmState
 
-from . import seats, sizing, trouble
+from . import aiming, rollout, seats, sizing, trouble
 from .carry_out import carry_out
 from .holding import take_back
 from .models import Desktop, Pool
 from .seats import Look
+from .serving import serve
 from .states import DESKTOP, POOL, DesktopState
 
 log = logging.getLogger(__name__)
@@ -58,23 +60,35 @@ def reconcile_pool(pool_id: UUID) -> sizing.Plan:
         return sizing.Plan()
     found = trouble.streak(pool)
     look = _settle(pool, seats.look(pool), found)
-    wanted = _wanted(pool, found)
+    if serve(pool):
+        look = seats.look(pool)
+    wanted = _wanted(pool, found, look)
     if not POOL.is_(pool.state, "open") and not look.desktops:
         _remove(pool)
         return sizing.Plan()
-    plan = sizing.plan(wanted, look.seats(), seats.limits(pool.cluster))
+    if rollout.keep_up(pool, look, found):
+        look = seats.look(pool)
+    plan = sizing.plan(wanted, look.seats(), seats.limits(pool.cluster, look))
+    if plan.starts:
+        # What other pools of the cluster start counts as well: one pass at a time decides about starts.
+        list(Cluster.objects.select_for_update(no_key=True).filter(pk=pool.cluster_id).values_list("pk").order_by())
+        plan = sizing.plan(wanted, look.seats(), seats.limits(pool.cluster, look))
     refused = carry_out(pool, plan, look.desktops)
     healed = not found.tries or sizing.satisfied(wanted, look.seats())
-    trouble.write_down(pool, found, refused or (None if healed else found.error))
+    cause = refused or (None if healed else found.error) or trouble.of_suspending(look)
+    trouble.write_down(pool, found, cause)
     return plan
 
 
-def _wanted(pool: Pool, found: trouble.Streak) -> sizing.Wanted:
+def _wanted(pool: Pool, found: trouble.Streak, look: Look) -> sizing.Wanted:
     if not POOL.is_(pool.state, "open"):
         return sizing.Wanted(size=0)
+    sizes = aiming.aim_at(pool, in_use=sum(row.state == DesktopState.ASSIGNED for row in look.desktops))
     return sizing.Wanted(
-        size=pool.size,
-        prestarted=min(pool.prestarted, pool.size),
+        size=sizes.size,
+        prestarted=sizes.prestarted,
+        suspended=sizes.suspended,
+        keep_saved=pool.stateful,
         held_back=found.held_back,
         doubtful=bool(found.tries),
     )
@@ -110,7 +124,10 @@ def _event(desktop: Desktop, look: Look, found: trouble.Streak) -> str:
     """What has become of a desktop that is not in anybody's hands; empty when nothing has."""
     busy, failed = desktop.pk in look.busy, look.failed(desktop.pk)
     whole = VM.is_(desktop.vm.state, "usable")
-    its_fault = failed.count >= MOST_FAILURES and failed.error.get("code") not in _NOT_ITS_FAULT
+    # What could not be suspended is as good as before, only not as cheap.
+    its_fault = (
+        failed.count >= MOST_FAILURES and failed.plan != "vm.suspend" and failed.error.get("code") not in _NOT_ITS_FAULT
+    )
     if desktop.state == DesktopState.BUILDING:
         return "built" if whole else "" if busy else "break"
     if desktop.state == DesktopState.RETIRING:
@@ -142,6 +159,7 @@ def _move(pool: Pool, desktop: Desktop, event: str, look: Look) -> bool:
             message=N_("%(name)s is broken and not handed out: %(cause)s"),
             name=desktop.vm.name,
             cause=cause % error["params"] if error.get("params") else cause,
+            explanation=error or None,
         )
     return True
 

@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Sum
+from django.conf import settings
+from django.db.models import Count, OuterRef, Q, Subquery
 
 from broker.core import clock
 from broker.jobs.models import Job
 from broker.jobs.states import ACTIVE, JobState
-from broker.virt.models import Cluster, Host
+from broker.virt.driver import PowerState
+from broker.virt.models import Cluster, Host, VirtualMachine
 from broker.virt.states import HostState
 
 from .holding import UP
@@ -21,10 +23,11 @@ from .sizing import Limits, Seat
 from .states import DesktopState
 
 REMEMBERED = timedelta(hours=1)  # older failures of a desktop do not count
-STARTS_PER_CPU = 2
+BOOTED_BY = timedelta(seconds=120)  # a guest without an agent is taken to be up by then
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 _FAILED = (JobState.FAILED, JobState.ERRORED)
-_COUNTED_PLANS = ("vm.start", "vm.shutdown", "vm.power-off", "vm.reset-disks", "vm.delete")
+_COUNTED_PLANS = ("vm.start", "vm.suspend", "vm.shutdown", "vm.power-off", "vm.reset-disks", "vm.delete")
+_STARTING = ("vm.create", "vm.reset-disks")
 
 
 def pause(failures: int) -> timedelta:
@@ -63,28 +66,50 @@ class Look:
                 number=row.number,
                 state=DesktopState(row.state),
                 running=row.vm.power_state in UP,
+                suspended=row.vm.power_state == PowerState.SUSPENDED,
                 busy=row.pk in self.busy,
                 coming=self.coming(row.pk),
+                sleeping=self.busy.get(row.pk, ("",))[0] == "vm.suspend",
+                ripe=_booted(row, now),
+                host=row.vm.host_id,
                 idle=(now - row.changed_at).total_seconds(),
                 waiting=self.failed(row.pk).waiting,
+                protected=row.vm.protected,
             )
             for row in self.desktops
         ]
 
     def coming(self, desktop_id: UUID) -> bool:
         plan, args = self.busy.get(desktop_id, ("", {}))
-        return plan == "vm.start" or (plan in ("vm.create", "vm.reset-disks") and bool(args.get("start")))
+        return plan == "vm.start" or (plan in _STARTING and bool(args.get("start")))
 
     def failed(self, desktop_id: UUID) -> Failures:
         return self.failures.get(desktop_id, Failures())
 
 
+def _booted(row: Desktop, now: datetime) -> bool:
+    """Whether the guest has come up, as its agent or its age says."""
+    vm = row.vm
+    if vm.power_state != PowerState.RUNNING or vm.booted_at is None:
+        return False
+    return bool(vm.guest.get("agent")) or now - vm.booted_at >= BOOTED_BY
+
+
 def look(pool: Pool) -> Look:
-    """Read it now: four queries, and one more after failures and resets each."""
-    rows = tuple(Desktop.objects.filter(pool=pool).select_related("vm", "holder").order_by("number"))
+    """Read it now: two queries, and one more after failures and resets each.
+
+    Machines and the jobs on them are read by one statement: of a job that ends in between, another would see the
+    machine as it was before and the job as it is after, and take for broken what has just been made.
+    """
+    active = Job.objects.filter(subject_kind="vm", subject_id=OuterRef("pk"), state__in=sorted(ACTIVE))
+    rows = tuple(
+        Desktop.objects.filter(pool=pool)
+        .select_related("vm", "holder")
+        .annotate(job_plan=Subquery(active.values("plan")[:1]), job_args=Subquery(active.values("args")[:1]))
+        .order_by("number")
+    )
+    busy = {row.pk: (row.job_plan, row.job_args) for row in rows if row.job_plan}
     of_pool = Desktop.objects.filter(pool=pool).values("pk")
-    active = Job.objects.filter(subject_kind="vm", subject_id__in=of_pool, state__in=sorted(ACTIVE))
-    busy = {subject: (plan, args) for subject, plan, args in active.values_list("subject_id", "plan", "args")}
     return Look(rows, busy, _failures(rows, of_pool), _resets_done(rows))
 
 
@@ -124,8 +149,26 @@ def _resets_done(rows: Iterable[Desktop]) -> frozenset[UUID]:
     return frozenset(subject for subject, at in done if at >= since[subject])
 
 
-def limits(cluster: Cluster) -> Limits:
-    """What the cluster's hosts can start at once."""
-    hosts = Host.objects.filter(cluster=cluster, state=HostState.ACTIVE, error="")
-    cpus = hosts.aggregate(cpus=Sum("cpus"))["cpus"] or 0
-    return Limits(starts=max(STARTS_PER_CPU * cpus, 1))
+def limits(cluster: Cluster, look: Look) -> Limits:
+    """What the cluster's hosts can start at once, and how much of that is under way: for this pool, two queries."""
+    hosts = dict(Host.objects.filter(cluster=cluster, state=HostState.ACTIVE, error="").values_list("pk", "cpus"))
+    under_way = _starting(cluster)
+    bearing = {pk: _most_starts(cpus) for pk, cpus in hosts.items()}
+    return Limits(
+        starts=settings.STARTS_PER_CLUSTER or max(sum(bearing.values()), 1),
+        starting_elsewhere=max(sum(under_way.values()) - sum(look.coming(row.pk) for row in look.desktops), 0),
+        rooms={pk: most - under_way.get(pk, 0) for pk, most in bearing.items()},
+    )
+
+
+def _most_starts(cpus: int) -> int:
+    return settings.STARTS_PER_HOST or max(int(settings.STARTS_PER_CPU * cpus), 1)
+
+
+def _starting(cluster: Cluster) -> dict[UUID | None, int]:
+    """How many machines of the cluster are on their way up, by host; None where the host is yet to be chosen."""
+    jobs = Job.objects.filter(subject_kind="vm", state__in=sorted(ACTIVE)).filter(
+        Q(plan="vm.start") | Q(plan__in=_STARTING, args__start=True)
+    )
+    rows = VirtualMachine.objects.filter(cluster=cluster, pk__in=jobs.values("subject_id")).order_by()
+    return dict(rows.values_list("host_id").annotate(count=Count("pk")))

@@ -73,6 +73,37 @@ POOL = Machine(
 )
 
 
+class RolloutState(StrEnum):
+    RUNNING = "running"
+    PAUSED = "paused"
+    DONE = "done"
+    ENDED = "ended"
+
+
+ROLLOUT = Machine(
+    name="rollout",
+    states=RolloutState,
+    initial=RolloutState.RUNNING,
+    transitions={
+        "stop": transition("running", RolloutState.PAUSED),
+        "resume": transition("paused", RolloutState.RUNNING),
+        "finish": transition("running paused", RolloutState.DONE),
+        "end": transition("running paused", RolloutState.ENDED),
+    },
+    meanings={
+        RolloutState.RUNNING: N_("Free desktops are rebuilt, the others when they are given back."),
+        RolloutState.PAUSED: N_("No further desktop is rebuilt until somebody lets it go on."),
+        RolloutState.DONE: N_("All desktops are of the version."),
+        RolloutState.ENDED: N_("Another version came before it was done, or it was rolled back."),
+    },
+    unstable={
+        RolloutState.RUNNING: "pools.reconcile: done when no desktop is of another version any more.",
+        RolloutState.PAUSED: "Somebody resumes it or rolls back; done by pools.reconcile when nothing is left to do.",
+    },
+    sets={"open": frozenset({RolloutState.RUNNING, RolloutState.PAUSED})},
+)
+
+
 def note(desktop: Any, event: str) -> None:
     """Let an instance say what an `attempt` on its row has written."""
     desktop.state = DESKTOP.transitions[event].target

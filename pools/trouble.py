@@ -17,10 +17,12 @@ from broker.jobs.models import Job
 from broker.jobs.states import JobState
 
 from .models import Pool
-from .seats import pause
+from .seats import Look, pause
 
 BUILDER = "pools"
 _LOOKED_AT = 60
+MOST_SUSPENDS = 3
+_KEPT = ("code", "message", "fix", "params", "rule", "reasons", "counts", "helps")
 _ENDED = (JobState.SUCCEEDED, JobState.FAILED, JobState.ERRORED)
 
 
@@ -65,6 +67,13 @@ def streak(pool: Pool) -> Streak:
     return Streak(tries, last.finished_at + pause(tries) if last.finished_at else None, last.error or {})
 
 
+def of_suspending(look: Look) -> dict[str, Any] | None:
+    """Why desktops cannot be suspended to disk, when one could not be several times in a row."""
+    failed = [failures for failures in look.failures.values() if failures.plan == "vm.suspend"]
+    worst = max(failed, key=lambda failures: failures.count, default=None)
+    return worst.error if worst and worst.count >= MOST_SUSPENDS else None
+
+
 def write_down(pool: Pool, found: Streak, cause: dict[str, Any] | None) -> None:
     """Bring the pool's `failures`, `retry_at` and `alert` up to date; an outage is told when it begins and ends.
 
@@ -73,7 +82,7 @@ def write_down(pool: Pool, found: Streak, cause: dict[str, Any] | None) -> None:
     alert = None
     if cause:
         since = (pool.alert or {}).get("since") or clock.now().isoformat()
-        alert = {**{key: cause.get(key) for key in ("code", "message", "fix", "params", "reasons")}, "since": since}
+        alert = {**{key: cause.get(key) for key in _KEPT}, "since": since}
     wanted = {"failures": found.tries, "retry_at": found.until if cause else None, "alert": alert}
     if all(getattr(pool, name) == value for name, value in wanted.items()):
         return
@@ -105,4 +114,5 @@ def _tell(pool: Pool, alert: dict[str, Any] | None) -> None:
         message=N_("Desktops of %(pool)s cannot be made ready: %(cause)s"),
         pool=pool,
         cause=cause % params if params else cause,
+        explanation={key: alert.get(key) for key in _KEPT},
     )

@@ -8,9 +8,9 @@ warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume sy
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "broker.settings")
 
-from django.core.asgi import get_asgi_application  # noqa: E402 - the settings module must be named first
+from portal.http import application as django_application  # noqa: E402 - the settings module must be named first
 
-http = get_asgi_application()
+http = django_application()
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402 - apps must be loaded first
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402

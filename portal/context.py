@@ -41,6 +41,7 @@ _SECTIONS = (
             (gettext_lazy("Overview"), "dashboard", "layout-dashboard", ""),
             (gettext_lazy("Machines"), "vms", "server-2", "vm.view"),
             (gettext_lazy("Pools"), "pools", "stack-2", "pool.view"),
+            (gettext_lazy("Sessions"), "sessions", "plug-connected", "vm.edit"),
             (gettext_lazy("Templates"), "templates", "template", "template.view"),
         ),
     ),
@@ -50,6 +51,17 @@ _SECTIONS = (
             (gettext_lazy("Hosts"), "hosts", "server", "host.view"),
             (gettext_lazy("Storage"), "storage", "database", "storage.view"),
             (gettext_lazy("Networks"), "networks", "network", "network.view"),
+        ),
+    ),
+    (
+        gettext_lazy("People"),
+        (
+            (gettext_lazy("Users"), "users", "user", "user.view"),
+            (gettext_lazy("Groups"), "groups", "users", "group.view"),
+            (gettext_lazy("Roles"), "roles", "key", "system.view"),
+            (gettext_lazy("Permissions"), "permissions-system", "lock", "system.view"),
+            (gettext_lazy("Quotas"), "quotas", "activity", "quota.view"),
+            (gettext_lazy("Directories"), "directories", "world", "directory.view"),
         ),
     ),
     (
@@ -63,6 +75,7 @@ _SECTIONS = (
 MANAGING = (
     "vm.edit", "vm.create", "pool.manage", "host.view", "template.view", "storage.view", "network.view", "job.view",
     "event.view", "system.view",
+    "user.view", "group.view", "quota.view", "vm.manage",
 )  # fmt: skip
 
 
@@ -126,6 +139,7 @@ def _item(request: HttpRequest, label: Promise, name: str, icon: str) -> Item:
 def _texts() -> dict[str, Any]:
     return {
         "close": _("Close"),
+        "why": _("Why?"),
         "unreachable": _("Berth did not answer."),
         "unreachableFix": _("Check your connection and try again."),
         "signedOutCode": SIGNED_OUT,

@@ -6,11 +6,11 @@ from broker.jobs.plans import PLANS
 from broker.jobs.states import JOB
 from broker.settings import Environment
 from broker.virt.states import HOST, VERSION, VM
-from pools.states import DESKTOP, POOL
+from pools.states import DESKTOP, POOL, ROLLOUT
 
 
 def machines() -> list[Machine]:
-    return [JOB, VM, VERSION, HOST, SESSION, DESKTOP, POOL]
+    return [JOB, VM, VERSION, HOST, SESSION, DESKTOP, POOL, ROLLOUT]
 
 
 def states_page() -> str:

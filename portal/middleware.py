@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext
 
 from broker.access.actor import Actor
+from broker.core import clock
 from broker.core.errors import BerthError
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -23,6 +24,7 @@ class CorrelationMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-Request-ID", "")
+        request.began_at = clock.now()  # type: ignore[attr-defined]
         request.correlation = given if _SAFE_ID.fullmatch(given) else secrets.token_hex(12)  # type: ignore[attr-defined]
         response = self.get_response(request)
         response["X-Request-ID"] = request.correlation  # type: ignore[attr-defined]
@@ -54,9 +56,19 @@ class BerthErrorMiddleware:
             return None
         message, fix = sentence(error.template, error.params), sentence(error.fix_template, error.params)
         if request.headers.get("Accept", "").startswith("application/json"):
-            return JsonResponse({"code": error.code, "message": message, "fix": fix}, status=error.status)
-        context = {"message": message, "fix": fix, "status": error.status, "error": error}
+            told = {"code": error.code, "message": message, "fix": fix, "rule": error.rule}
+            return JsonResponse(told, status=error.status, headers=retry_after(error))
+        from .why import why_of  # it speaks with this module's sentence()
+
+        actor = getattr(request, "actor", None) or Actor.of(request)
+        context = {"message": message, "fix": fix, "status": error.status, "why": why_of(actor, error)}
         return render(request, "errors/refused.html", context, status=error.status)
+
+
+def retry_after(error: BerthError) -> dict[str, str]:
+    """The header that says when to come again, for an error that knows."""
+    seconds = getattr(error, "retry_after", None)
+    return {} if seconds is None else {"Retry-After": str(seconds)}
 
 
 def sentence(template: str, params: dict[str, object]) -> str:

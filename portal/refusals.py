@@ -1,6 +1,7 @@
 """One audit event for each refused attempt of a signed-in user to change something, whatever the door."""
 
 import logging
+from typing import Any
 
 from django.db import DatabaseError
 from django.http import HttpRequest
@@ -14,7 +15,16 @@ log = logging.getLogger(__name__)
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def note_refusal(request: HttpRequest, actor: Actor, *, kind: str, status: int, code: str, cause: str) -> None:
+def note_refusal(
+    request: HttpRequest,
+    actor: Actor,
+    *,
+    kind: str,
+    status: int,
+    code: str,
+    cause: str,
+    explanation: dict[str, Any] | None = None,
+) -> None:
     """Record the refusal. The body of the call is not written down: it may hold secrets.
 
     Call it outside of the refused action's transaction, or the event goes with it.
@@ -32,6 +42,7 @@ def note_refusal(request: HttpRequest, actor: Actor, *, kind: str, status: int, 
             status=status,
             code=code,
             cause=cause[:300],
+            explanation=explanation,
         )
     except DatabaseError:
         log.exception("A refusal could not be recorded: %s %s", request.method, request.path)

@@ -26,10 +26,15 @@ def create_token(*, actor: Actor, name: str, days: int) -> tuple[ApiToken, str]:
     Raises Denied when nobody is signed in, Invalid for the name, OverQuota beyond 50 tokens.
     """
     if actor.user is None:
-        raise Denied(N_("Tokens belong to users."), fix=N_("Sign in first."))
+        raise Denied(N_("Tokens belong to users."), rule="access.user", fix=N_("Sign in first."))
     name = checked_text(name, "name", 64)
     if ApiToken.objects.filter(user=actor.user).count() >= MOST:
-        raise OverQuota(N_("You have %(most)s tokens already."), fix=N_("Revoke those you no longer use."), most=MOST)
+        raise OverQuota(
+            N_("You have %(most)s tokens already."),
+            rule="token.most",
+            fix=N_("Revoke those you no longer use."),
+            most=MOST,
+        )
     token, secret = ApiToken.objects.create(user=actor.user, expiry=timedelta(days=days), name=name)
     record(
         "token.created", actor=actor, subject=actor.user, message=N_("API token %(name)s was made, for %(days)s days"),

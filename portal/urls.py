@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from portal import health
+from portal import health, metrics
 from portal.admin import site
 
 handler500 = "portal.web.views.doors.server_error"
@@ -10,6 +10,7 @@ handler500 = "portal.web.views.doors.server_error"
 urlpatterns = [
     path("healthz", health.alive),
     path("readyz", health.ready),
+    path("metrics", metrics.metrics),
     path("favicon.ico", health.favicon),
     path("api/v1/", include("portal.api.urls")),
     path("admin/", site.urls),

@@ -4,7 +4,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from django.db.models import Q
+
+from broker.sql import Given, Statement
+
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from django.db.models import QuerySet
     from django.http import HttpRequest
 
     from broker.directories.models import User
@@ -21,7 +28,10 @@ class Held:
 
 @dataclass(frozen=True)
 class Actor:
-    """Passed as the first argument of every action. Its grants are read once, on the first question."""
+    """Passed as the first argument of every action. Its grants are read once, on the first question.
+
+    `asked_at`: when the request arrived that it acts in; None for parts of Berth itself.
+    """
 
     user: "User | None"
     name: str
@@ -29,6 +39,7 @@ class Actor:
     correlation: str = ""
     is_system: bool = False
     session_key: str = ""
+    asked_at: "datetime | None" = None
     _cache: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
@@ -42,6 +53,7 @@ class Actor:
             address=request.META.get("REMOTE_ADDR") or None,
             correlation=getattr(request, "correlation", ""),
             session_key=(session.session_key or "") if session is not None else "",
+            asked_at=getattr(request, "began_at", None),
         )
 
     @classmethod
@@ -57,6 +69,10 @@ class Actor:
     def user_id(self) -> UUID | None:
         return self.user.pk if self.user else None
 
+    def forget(self) -> None:
+        """Read the grants again at the next question: they were just changed."""
+        self._cache.pop("grants", None)
+
     def grants(self) -> tuple[Held, ...]:
         """What was granted to the user and the user's groups: one query, then remembered."""
         if "grants" not in self._cache:
@@ -66,11 +82,15 @@ class Actor:
 
 
 def _read_grants(user: "User") -> tuple[Held, ...]:
-    from django.db.models import Q
+    rows = _GRANTS.rows(user=user.pk)
+    return tuple(Held(tuple(verbs), kind, object_id) for verbs, kind, object_id in rows)
 
+
+def _grants() -> "QuerySet[Any, Any]":
     from .models import Grant
 
-    rows = Grant.objects.filter(Q(user=user) | Q(group__members=user)).values_list(
-        "role__verbs", "object_kind", "object_id"
-    )
-    return tuple(Held(tuple(verbs), kind, object_id) for verbs, kind, object_id in rows)
+    held = Grant.objects.filter(Q(user=Given("user")) | Q(group__members=Given("user")))
+    return held.values_list("role__verbs", "object_kind", "object_id")
+
+
+_GRANTS = Statement(_grants)

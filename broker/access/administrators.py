@@ -26,5 +26,7 @@ def ensure_one_is_left() -> None:
     """For the end of an action that takes rights away, in its transaction. Raises Conflict when it took the last."""
     if not administrators().exists():
         raise Conflict(
-            N_("Nobody could administer Berth after that."), fix=N_("Make somebody else an administrator first.")
+            N_("Nobody could administer Berth after that."),
+            rule="access.last-administrator",
+            fix=N_("Make somebody else an administrator first."),
         )

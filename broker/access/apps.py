@@ -14,6 +14,7 @@ class AccessConfig(AppConfig):
 
         register("job", "jobs.Job", owner="actor_id", owner_verbs=("job.view", "job.cancel"))
         register("event", "events.Event", owner="actor_id", owner_verbs=("event.view",))
+        register("quota", "access.Quota", {"cluster": "cluster_id"}, owner="user_id", owner_verbs=("quota.view",))
         post_migrate.connect(_sync_roles, sender=self)
 
 

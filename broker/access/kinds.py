@@ -10,8 +10,12 @@ from typing import Any
 
 from django.apps import apps
 from django.db import models
+from django.db.models.signals import post_delete
 
 from broker.core.registry import Registry
+
+GRANTABLE = ("cluster", "host", "storage", "network", "template", "pool", "vm")
+"""The kinds that roles are given on, beside the system as a whole."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ def register(
     owner: str = "",
     owner_verbs: tuple[str, ...] = (),
 ) -> Kind:
+    if name in GRANTABLE:
+        post_delete.connect(_forget_grants, sender=model_label, dispatch_uid=f"access.forget.{name}")
     return KINDS.add(name, Kind(name, model_label, parents or {}, owner, owner_verbs))
 
 
@@ -51,3 +57,10 @@ def kind_of(target: Any) -> Kind:
         if kind.model_label == label:
             return kind
     raise LookupError(f"{label} is not an object that rights are about")
+
+
+def _forget_grants(instance: models.Model, **kwargs: Any) -> None:
+    """What was granted on an object goes with it: the reference is by kind and id, which no database follows."""
+    from .models import Grant
+
+    Grant.objects.filter(object_kind=kind_of(instance).name, object_id=instance.pk).delete()

@@ -1,4 +1,4 @@
-"""Role: a set of verbs. Grant: a user or group has a role on an object, or on everything."""
+"""Role: a set of verbs. Grant: a user or group has a role on an object, or on everything. Quota: how much of it."""
 
 import uuid
 
@@ -67,3 +67,65 @@ class Grant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role} → {self.user or self.group}"
+
+
+class Quota(models.Model):
+    """The most that a user, a group or a cluster may use; with a cluster, a user's or group's limit counts there.
+
+    A limit that is None is none. `each`: a group's limits are for every member by themselves, not for all together.
+    From `threshold_percent` of a limit on it is warned; `grace_percent` over it is still let through, with a warning.
+    """
+
+    access_kind = "quota"
+
+    class Mode(models.TextChoices):
+        OFF = "off", _("off")
+        AUDIT = "audit", _("only watched")
+        ENFORCED = "enforced", _("enforced")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey("directories.User", null=True, blank=True, on_delete=models.CASCADE, related_name="quotas")
+    group = models.ForeignKey(
+        "directories.Group", null=True, blank=True, on_delete=models.CASCADE, related_name="quotas"
+    )
+    cluster = models.ForeignKey("virt.Cluster", null=True, blank=True, on_delete=models.CASCADE, related_name="quotas")
+    each = models.BooleanField(default=False)
+    mode = models.CharField(max_length=8, choices=Mode, default=Mode.ENFORCED)
+    vcpus = models.PositiveIntegerField(null=True, blank=True)
+    memory_mib = models.PositiveBigIntegerField(null=True, blank=True)
+    disk_gib = models.PositiveBigIntegerField(null=True, blank=True)
+    machines = models.PositiveIntegerField(null=True, blank=True)
+    running = models.PositiveIntegerField(null=True, blank=True)
+    threshold_percent = models.PositiveSmallIntegerField(default=80)
+    grace_percent = models.PositiveSmallIntegerField(default=0)
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        ordering = ("created_at", "pk")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(user__isnull=True) | Q(group__isnull=True), name="quota_of_user_or_group"
+            ),
+            models.CheckConstraint(
+                condition=Q(user__isnull=False) | Q(group__isnull=False) | Q(cluster__isnull=False),
+                name="quota_of_somebody",
+            ),
+            models.CheckConstraint(condition=Q(each=False) | Q(group__isnull=False), name="quota_each_of_group"),
+            *(
+                # NULLs are distinct to a plain constraint; see Grant.
+                models.UniqueConstraint(
+                    fields=(*((who, "each") if who else ()), *(("cluster",) if in_cluster else ())),
+                    condition=Q(
+                        user__isnull=who != "user", group__isnull=who != "group", cluster__isnull=not in_cluster
+                    ),
+                    name=f"quota_once_{who or 'all'}_{'cluster' if in_cluster else 'everywhere'}",
+                )
+                for who, in_cluster in (
+                    ("user", True), ("user", False), ("group", True), ("group", False), ("", True)
+                )
+            ),
+        )  # fmt: skip
+
+    def __str__(self) -> str:
+        whose = self.user or self.group
+        return " · ".join(str(one) for one in (whose, self.cluster) if one is not None)

@@ -8,9 +8,7 @@ from django.db import models
 from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
 
-from .kinds import KINDS
-
-GRANTABLE = ("cluster", "host", "storage", "network", "template", "pool", "vm")
+from .kinds import GRANTABLE, KINDS
 
 
 def granted_object(kind: str, pk: Any) -> models.Model | None:
@@ -36,3 +34,10 @@ def granted_object(kind: str, pk: Any) -> models.Model | None:
             N_("There is no such %(kind)s."), field="object_id", fix=N_("Choose one from the list."), kind=kind
         )
     return found
+
+
+def existing_object(kind: str, pk: Any) -> models.Model | None:
+    """The object that a grant names, or None for the system and for what was removed meanwhile."""
+    if kind == "system" or kind not in KINDS:
+        return None
+    return KINDS.get(kind).model._default_manager.filter(pk=pk).first()

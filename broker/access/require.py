@@ -6,6 +6,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 
+from broker import sql
 from broker.core.errors import Denied, Missing
 from broker.core.text import gettext_noop as N_
 
@@ -43,6 +44,7 @@ def require(actor: Actor, verb: str, obj: models.Model | None = None) -> None:
         )
     raise Denied(
         N_("You may not do this (%(verb)s)."),
+        rule="access.right",
         fix=N_("Ask an administrator for a role that includes it."),
         verb=verb,
     )
@@ -73,7 +75,7 @@ def visible_to(actor: Actor, rows: "type[M] | models.QuerySet[M]", verb: str = "
 def find(actor: Actor, model: type[M], pk: Any, verb: str = "view") -> M:
     """The object, if the actor may see it; raises Missing, or Denied when only `verb` is lacking."""
     try:
-        obj = model._default_manager.get(pk=pk)
+        obj = sql.get(model, pk)
     except (model.DoesNotExist, ValueError, TypeError, ValidationError) as error:  # type: ignore[attr-defined]
         raise Missing(
             N_("There is no such object."), fix=N_("Go back to the list; it may have been removed, or is not yours.")

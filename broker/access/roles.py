@@ -9,17 +9,56 @@ from broker.core.text import gettext_noop as N_
 if TYPE_CHECKING:
     from .models import Role
 
+# name → (title, verbs). Each is meant for the object it is granted on: a storage administrator of one storage, or of
+# all storage of a cluster. Whoever only makes things sees those they made, and not everybody's.
 BUILTIN: dict[str, tuple[str, list[str]]] = {
-    "admin": (N_("Administrator"), ["*"]),
-    "auditor": (N_("Auditor (reads everything)"), ["*.view"]),
+    "admin": (N_("Administrator (may do everything)"), ["*"]),
+    "auditor": (N_("Auditor (reads everything, changes nothing)"), ["*.view"]),
+    "cluster-admin": (
+        N_("Cluster administrator (everything of a cluster)"),
+        ["cluster.*", "host.*", "network.*", "pool.*", "quota.view", "storage.*", "template.*", "vm.*"],
+    ),
     "operator": (
         N_("Operator (machines and pools)"),
         ["vm.*", "pool.view", "pool.use", "pool.manage", "host.view", "template.view", "template.use", "cluster.view",
          "storage.view", "network.view", "job.view", "job.cancel", "event.view"],
     ),
+    "host-admin": (N_("Host administrator"), ["cluster.view", "host.*"]),
+    "storage-admin": (N_("Storage administrator"), ["cluster.view", "storage.*"]),
+    "storage-user": (N_("Storage user (puts disks on it)"), ["storage.view"]),
+    "network-admin": (N_("Network administrator"), ["cluster.view", "network.*"]),
+    "network-user": (N_("Network user (plugs machines into it)"), ["network.view"]),
+    "template-admin": (N_("Template administrator"), ["cluster.view", "storage.view", "template.*"]),
+    "template-creator": (
+        N_("Template creator (makes templates and owns them)"), ["cluster.view", "storage.view", "template.create"]
+    ),
+    "template-owner": (N_("Template owner"), ["template.view", "template.use", "template.manage"]),
+    "template-user": (N_("Template user (makes machines from it)"), ["template.view", "template.use"]),
+    "pool-admin": (
+        N_("Pool administrator"),
+        ["pool.view", "pool.use", "pool.manage", "vm.view", "vm.use", "vm.power", "vm.edit", "vm.delete"],
+    ),
     "pool-user": (N_("Pool user (takes desktops)"), ["pool.view", "pool.use"]),
+    "power-user": (
+        N_("Power user (makes machines and owns them)"),
+        ["cluster.view", "network.view", "storage.view", "template.create", "template.use", "template.view",
+         "vm.create"],
+    ),
+    "vm-creator": (
+        N_("Machine creator (makes machines and owns them)"),
+        ["cluster.view", "network.view", "storage.view", "vm.create"],
+    ),
+    "vm-manager": (
+        N_("Machine owner"), ["vm.view", "vm.use", "vm.power", "vm.edit", "vm.delete", "vm.manage"]
+    ),
     "vm-user": (N_("Machine user (console and power)"), ["vm.view", "vm.use", "vm.power"]),
+    "user": (
+        N_("User (takes desktops and uses machines)"), ["pool.view", "pool.use", "vm.view", "vm.use", "vm.power"]
+    ),
     "viewer": (N_("Viewer (looks on)"), ["vm.view"]),
+    "user-admin": (N_("User administrator"), ["group.view", "user.view", "user.manage"]),
+    "quota-admin": (N_("Quota administrator"), ["cluster.view", "group.view", "quota.*", "user.view"]),
+    "event-reader": (N_("Reader of events and jobs"), ["event.view", "job.view"]),
 }  # fmt: skip
 
 
@@ -41,6 +80,7 @@ def ensure_own(role: "Role") -> None:
     if role.builtin:
         raise Conflict(
             N_("The role %(name)s comes with Berth and cannot be changed."),
+            rule="role.own",
             fix=N_("Make a role of your own with the rights you want."),
             name=role.name,
         )

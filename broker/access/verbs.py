@@ -1,32 +1,56 @@
 """The verbs there are, so that a role with a typing error is refused instead of granting nothing."""
 
+import re
+
 from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
 
 from .roles import covers
 
-VERBS = frozenset(
-    {
-        "vm.view", "vm.use", "vm.power", "vm.edit", "vm.create", "vm.delete",
-        "pool.view", "pool.use", "pool.manage",
-        "host.view", "host.manage",
-        "template.view", "template.use", "template.manage",
-        "storage.view", "storage.manage",
-        "network.view", "network.manage",
-        "cluster.view", "cluster.manage",
-        "job.view", "job.cancel",
-        "event.view",
-        "user.view", "user.manage",
-        "group.view",
-        "system.view", "system.manage",
-    }
-)  # fmt: skip
+# verb → what it lets one do, as the pages say it
+VERBS: dict[str, str] = {
+    "vm.view": N_("See the machine"),
+    "vm.use": N_("Open its console"),
+    "vm.power": N_("Start and stop it"),
+    "vm.edit": N_("Change it and reset its disks"),
+    "vm.create": N_("Make machines"),
+    "vm.delete": N_("Delete the machine"),
+    "vm.manage": N_("Give others rights on the machine"),
+    "pool.view": N_("See the pool"),
+    "pool.use": N_("Take a desktop of it"),
+    "pool.manage": N_("Make, change and delete pools, and entitle people"),
+    "host.view": N_("See the host"),
+    "host.manage": N_("Add, change and remove hosts"),
+    "template.view": N_("See the template"),
+    "template.use": N_("Make machines and pools from it"),
+    "template.create": N_("Make templates"),
+    "template.manage": N_("Change and delete the template, and make versions"),
+    "storage.view": N_("See the storage, and put disks on it"),
+    "storage.manage": N_("Add, change and remove storage"),
+    "network.view": N_("See the network, and plug into it"),
+    "network.manage": N_("Make, change and remove networks"),
+    "cluster.view": N_("See the cluster"),
+    "cluster.manage": N_("Make, change and remove clusters"),
+    "quota.view": N_("See quotas and what is used"),
+    "quota.manage": N_("Set quotas"),
+    "job.view": N_("See all jobs"),
+    "job.cancel": N_("Cancel jobs"),
+    "event.view": N_("Read all events"),
+    "user.view": N_("See people"),
+    "user.manage": N_("Make, change and disable people"),
+    "group.view": N_("See groups"),
+    "directory.view": N_("See where people come from"),
+    "system.view": N_("See roles, grants and settings"),
+    "system.manage": N_("Change roles, grants and settings"),
+}
+_PATTERN = re.compile(r"[a-z*][a-z*-]*(\.[a-z*][a-z*-]*)?")
 
 
 def checked_verbs(patterns: list[str]) -> list[str]:
     """The patterns, sorted and without doubles. Raises Invalid for one that stands for no verb at all."""
     for pattern in patterns:
-        if not any(covers([pattern], verb) for verb in VERBS):
+        # "*" is the only wild card: whether one pattern lies within another could not be told with "?" and "[…]".
+        if not _PATTERN.fullmatch(pattern) or not any(covers([pattern], verb) for verb in VERBS):
             raise Invalid(
                 N_("There is no right called %(verb)s."),
                 field="verbs",

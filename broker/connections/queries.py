@@ -1,6 +1,6 @@
 """Reading sessions: who is at which screen, and which consoles must end."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from django.db import models
@@ -8,22 +8,29 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from broker.access.actor import Actor
-from broker.access.require import visible_to
+from broker.access.require import may, visible_to
+from broker.core import clock
 from broker.virt.driver import PowerState
 from broker.virt.models import VirtualMachine
 from broker.virt.states import VM
 
+from .consent import holders
 from .models import Session
 from .rights import entitled
 from .sign_in import good_sign_ins
-from .states import EndReason, SessionState
+from .states import EndReason, HelpState, SessionState
 
 
 def visible_sessions(actor: Actor) -> "models.QuerySet[Session]":
-    """One's own sessions, and those at machines one may edit; with user and machine loaded."""
+    """One's own sessions, and those at machines one may edit; all for who may look at the whole system.
+
+    With user and machine loaded.
+    """
+    rows = Session.objects.select_related("user", "vm")
+    if may(actor, "system.view"):
+        return rows
     others = Q(vm__in=visible_to(actor, VirtualMachine, "vm.edit"))
-    mine = Q(user=actor.user) if actor.user else Q()
-    return Session.objects.filter(mine | others if actor.user else others).select_related("user", "vm")
+    return rows.filter(Q(user=actor.user) | others if actor.user else others)
 
 
 def live_at(vm: VirtualMachine) -> "models.QuerySet[Session]":
@@ -31,36 +38,55 @@ def live_at(vm: VirtualMachine) -> "models.QuerySet[Session]":
     return Session.objects.live().filter(vm=vm).select_related("user")
 
 
-def must_end(running: Mapping[UUID, str]) -> dict[UUID, EndReason]:
+def must_end(running: Mapping[UUID, str], fresh: Collection[UUID] = ()) -> dict[UUID, EndReason]:
     """Of sessions that a gateway carries (id → session cookie), those that must end, and why.
 
-    Also writes down that they were seen. Six queries, however many sessions there are.
+    Also writes down that they were seen, and that somebody types in those of `fresh`. A constant number of queries,
+    however many sessions there are.
     """
     Session.objects.live().filter(pk__in=running.keys()).update(last_seen_at=Now())
-    rows = list(Session.objects.filter(pk__in=running.keys()).select_related("user", "vm"))
+    if fresh:
+        Session.objects.live().filter(pk__in=list(fresh), view_only=False).update(last_input_at=Now())
+    rows = list(Session.objects.filter(pk__in=running.keys()).select_related("user", "vm", "help", "share__owner"))
     signed_in = good_sign_ins((running[row.pk], row.user) for row in rows)
-    may_use = entitled((row.user, row.vm_id) for row in rows)
+    may_use = entitled((row.share.owner if row.share else row.user, row.vm_id) for row in rows)
+    held_by = holders({row.vm_id for row in rows})
     # A session without a row: its machine or its user was deleted.
     endings = dict.fromkeys(running.keys() - {row.pk for row in rows}, EndReason.STOPPED)
     for row in rows:
-        if reason := _reason(
-            row, (running[row.pk], str(row.user_id)) in signed_in, (row.user_id, row.vm_id) in may_use
+        if reason := (
+            _person_gone(row, (running[row.pk], str(row.user_id)) in signed_in)
+            or _right_gone(row, may_use, held_by.get(row.vm_id))
+            or _machine_gone(row)
         ):
             endings[row.pk] = reason
     return endings
 
 
-def _reason(session: Session, signed_in: bool, may_use: bool) -> EndReason | None:
+def _person_gone(session: Session, signed_in: bool) -> EndReason | None:
     if session.state != SessionState.OPEN:
         return EndReason(session.close_reason) if session.close_reason in set(EndReason) else EndReason.ENDED
     if not session.user.is_active:
         return EndReason.DISABLED
-    if not signed_in:
-        return EndReason.SIGNED_OUT
-    if not may_use:
+    return None if signed_in else EndReason.SIGNED_OUT
+
+
+def _right_gone(session: Session, may_use: set[tuple[UUID, UUID]], holder: UUID | None) -> EndReason | None:
+    """Whether the right or the consent on which the session rests is no more."""
+    if session.purpose == Session.Purpose.SHARE:
+        share = session.share
+        good = share and share.ended_at is None and share.expires_at > clock.now()
+        return None if good and share and (share.owner_id, session.vm_id) in may_use else EndReason.CONSENT_ENDED
+    if (session.user_id, session.vm_id) not in may_use:
         return EndReason.RIGHT_LOST
+    if session.purpose == Session.Purpose.OWN:
+        # It was opened while nobody held the machine, and has been somebody's since.
+        return EndReason.RIGHT_LOST if holder is not None and holder != session.user_id else None
+    allowed = session.help is not None and session.help.state == HelpState.ALLOWED
+    return None if allowed else EndReason.CONSENT_ENDED
+
+
+def _machine_gone(session: Session) -> EndReason | None:
     if not VM.is_(session.vm.state, "usable") or session.vm.power_state == PowerState.OFF:
         return EndReason.STOPPED
-    if session.vm.boot_id != session.boot_id:
-        return EndReason.REBOOTED
-    return None
+    return EndReason.REBOOTED if session.vm.boot_id != session.boot_id else None

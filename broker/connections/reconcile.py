@@ -1,14 +1,17 @@
-"""Duty: end the sessions nobody carries any more, and forget tickets that opened or can open nothing."""
+"""Duty: end the sessions nobody carries any more, the consents nobody stands behind, and forget what is used up."""
 
-from django.db.models import DateTimeField, ExpressionWrapper, Q, Value
+from django.db.models import DateTimeField, Exists, ExpressionWrapper, OuterRef, Q, Value
 from django.db.models.functions import Now
 
 from broker.access.actor import Actor
+from broker.core import clock
+from broker.events.news import publish
 
 from .actions.close_session import close_session
-from .models import ConsoleTicket, Session
-from .rules import GATEWAY_SILENT, USED_TICKETS_KEPT
-from .states import EndReason
+from .models import ConsoleTicket, Help, Message, Session
+from .rules import GATEWAY_SILENT, HELP_ANSWER, MESSAGES_KEPT, USED_TICKETS_KEPT
+from .states import HELP, EndReason, HelpState
+from .viewer import VIA, settle_viewers
 
 BATCH = 500
 
@@ -23,9 +26,27 @@ def tidy() -> int:
     Times are the database's own. A gateway that was only frozen finds its sessions closed and ends the consoles.
     """
     actor = Actor.system("connections.tidy")
-    silent = Session.objects.live().filter(last_seen_at__lt=_ago(GATEWAY_SILENT)).values_list("pk", flat=True)[:BATCH]
-    closed = sum(close_session(actor=actor, session=pk, reason=EndReason.GONE) for pk in list(silent))
+    carried = Session.objects.live().exclude(via=VIA)
+    silent = carried.filter(last_seen_at__lt=_ago(GATEWAY_SILENT)).values_list("pk", flat=True)[:BATCH]
+    closed = settle_viewers(actor) + sum(
+        close_session(actor=actor, session=pk, reason=EndReason.GONE) for pk in list(silent)
+    )
+    _settle_helps()
+    Message.objects.filter(sent_at__lt=_ago(MESSAGES_KEPT)).delete()
     ConsoleTicket.objects.filter(
         Q(used_at__isnull=True, expires_at__lt=Now()) | Q(used_at__lt=_ago(USED_TICKETS_KEPT))
     ).delete()
     return closed
+
+
+def _settle_helps() -> None:
+    """Let questions lapse that nobody answered, and end what was allowed by somebody who has left."""
+    now = clock.now()
+    present = Session.objects.live().own().filter(vm=OuterRef("vm"), user=OuterRef("asked_of"))
+    asked = Help.objects.filter(state=HelpState.ASKED, asked_at__lt=now - HELP_ANSWER)
+    # A reload or a dropped line is not leaving: the person may be back in a moment.
+    left = Help.objects.filter(~Exists(present), state=HelpState.ALLOWED, answered_at__lt=now - HELP_ANSWER)
+    for rows, event in ((asked, "lapse"), (left, "end")):
+        for pk, vm in list(rows.values_list("pk", "vm_id")[:BATCH]):
+            if HELP.attempt(Help.objects.filter(pk=pk), event, ended_at=now):
+                publish("vm", vm, "console")

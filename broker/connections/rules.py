@@ -9,4 +9,15 @@ SESSIONS_PER_USER = 10
 SESSIONS_PER_VM = 8
 GATEWAY_SILENT = timedelta(seconds=45)
 """A gateway vouches for its sessions every ten seconds; after this long without, it is gone."""
+VOUCHED = timedelta(seconds=20)
+"""A session last vouched for longer ago than two rounds is on no device any more, closed or not."""
 USED_TICKETS_KEPT = timedelta(hours=1)
+HELP_ANSWER = timedelta(minutes=2)
+"""How long a question for help stands; after that it counts as not answered."""
+SHARE_MOST = timedelta(days=1)
+SHARES_PER_VM = 20
+MESSAGES_KEPT = timedelta(days=7)
+INPUT_FRESH = timedelta(seconds=15)
+"""Input within this time before a gateway's report counts as input now: a little more than it takes to come round."""
+VIEWER_ASSUMED = timedelta(hours=12)
+"""How long somebody who got a file for remote-viewer is taken to be at the screen."""

@@ -30,6 +30,39 @@ SESSION = Machine(
 )
 
 
+class HelpState(StrEnum):
+    ASKED = "asked"
+    ALLOWED = "allowed"
+    REFUSED = "refused"
+    LAPSED = "lapsed"
+    ENDED = "ended"
+
+
+HELP = Machine(
+    name="help",
+    states=HelpState,
+    initial=HelpState.ASKED,
+    transitions={
+        "allow": transition("asked", HelpState.ALLOWED),
+        "refuse": transition("asked", HelpState.REFUSED),
+        "lapse": transition("asked", HelpState.LAPSED),
+        "end": transition("asked allowed", HelpState.ENDED),
+    },
+    meanings={
+        HelpState.ASKED: N_("The question stands in the page of the person at the screen."),
+        HelpState.ALLOWED: N_("The person allowed it; the helper may open the screen."),
+        HelpState.REFUSED: N_("The person refused."),
+        HelpState.LAPSED: N_("Nobody answered in time."),
+        HelpState.ENDED: N_("One of the two ended it, or the person left."),
+    },
+    unstable={
+        HelpState.ASKED: "connections.reconcile lets it lapse after two minutes.",
+        HelpState.ALLOWED: "connections.reconcile ends it when the person who allowed it has left.",
+    },
+    sets={"standing": frozenset({HelpState.ASKED, HelpState.ALLOWED})},
+)
+
+
 class EndReason(StrEnum):
     """Why a session ended or a ticket opened nothing. The words are those of the gateway's close frames."""
 
@@ -44,6 +77,8 @@ class EndReason(StrEnum):
     STOPPED = "stopped"
     REBOOTED = "rebooted"
     ENDED = "ended"
+    IDLE = "idle"
+    CONSENT_ENDED = "consent-ended"
     TOO_MANY = "too-many"
     UNREACHABLE = "unreachable"
     GONE = "gone"

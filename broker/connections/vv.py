@@ -14,23 +14,33 @@ from broker.core.text import gettext_noop as N_
 from broker.virt.driver import PowerState
 from broker.virt.models import VirtualMachine
 
+from .consent import require_own_screen
 from .endpoints import Endpoint, direct
+from .viewer import note_viewer
 
 MEDIA_TYPE = "application/x-virt-viewer"
 
 
 def viewer_file(actor: Actor, vm: VirtualMachine) -> str:
-    """The text of the file. Raises Missing or Denied; Conflict when no screen can be reached from outside."""
+    """The text of the file; that it was handed out counts as a session. Raises Missing or Denied; Conflict when no
+
+    screen can be reached from outside.
+    """
     require(actor, "vm.use", vm)
+    require_own_screen(actor, vm)
     if vm.power_state not in (PowerState.RUNNING, PowerState.PAUSED):
-        raise Conflict(N_("%(name)s is not running."), fix=N_("Start it, then connect."), name=vm.name)
+        raise Conflict(
+            N_("%(name)s is not running."), rule="power.running", fix=N_("Start it, then connect."), name=vm.name
+        )
     endpoint = direct(vm, "spice") or direct(vm, "vnc")
     if endpoint is None:
         raise Conflict(
             N_("The screen of %(name)s can be reached only through the browser."),
+            rule="console.direct",
             fix=N_("Open its console in the browser."),
             name=vm.name,
         )
+    note_viewer(actor, vm, endpoint)
     return _render(vm, endpoint)
 
 

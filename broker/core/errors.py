@@ -4,7 +4,15 @@ Every refusal and failure in Berth is a BerthError. The message is a template pl
 pages and the API can translate it; `fix` says what would help. No Django here: drivers raise these too.
 """
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
+
+from .reasons import Count, Reason, counted, named
+
+__all__ = [
+    "BerthError", "Busy", "Conflict", "Denied", "Invalid", "Missing", "NoCapacity", "OverQuota", "Reason",
+    "Unavailable",
+]  # fmt: skip
 
 
 class BerthError(Exception):
@@ -13,15 +21,32 @@ class BerthError(Exception):
     `message` and `fix` are %-templates over `params` ("%(name)s is running").
     `code` is stable and machine-readable; `status` is the HTTP status of a door that reports it;
     `retry` says whether the same call may succeed later without anybody changing anything.
+    `rule` names what refused ("pool.max-per-user"), by default the class's `usual_rule`; `reasons` is what was
+    looked at, `counts` how often each rule refused when they are more than are named; `helps` are further sentences
+    beside `fix` of what would help.
     """
 
     code: ClassVar[str] = "error"
     status: ClassVar[int] = 500
     retry: ClassVar[bool] = False
+    usual_rule: ClassVar[str] = ""
 
-    def __init__(self, message: str, *, fix: str = "", reasons: tuple["Reason", ...] = (), **params: Any):
+    def __init__(
+        self,
+        message: str,
+        *,
+        fix: str = "",
+        rule: str = "",
+        reasons: Sequence[Reason] = (),
+        counts: Sequence[Count] = (),
+        helps: Sequence[str] = (),
+        **params: Any,
+    ):
         super().__init__(message)
-        self.template, self.fix_template, self.params, self.reasons = message, fix, params, reasons
+        self.template, self.fix_template, self.params = message, fix, params
+        self.rule = rule or self.usual_rule or self.code
+        self.reasons, self.helps = tuple(reasons), tuple(helps)
+        self._counts = tuple(counts)
 
     @property
     def message(self) -> str:
@@ -31,32 +56,24 @@ class BerthError(Exception):
     def fix(self) -> str:
         return self.fix_template % self.params if self.params else self.fix_template
 
+    @property
+    def counts(self) -> tuple[Count, ...]:
+        return self._counts or counted(self.reasons)
+
     def __str__(self) -> str:
         return f"{self.message} {self.fix}".strip()
 
     def as_dict(self) -> dict[str, Any]:
-        """The error as plain data for a Job row, an Event or an API answer."""
+        """The error as plain data for a Job row, an Event or an API answer; the reasons in a bounded number."""
         return {
             "code": self.code,
             "message": self.template,
             "fix": self.fix_template,
             "params": {key: str(value) for key, value in self.params.items()},
-            "reasons": [reason.as_dict() for reason in self.reasons],
-        }
-
-
-class Reason:
-    """One thing that was looked at and the rule it failed: "host-2: too little memory (2 GiB free, 4 needed)"."""
-
-    def __init__(self, subject: str, rule: str, message: str, **params: Any):
-        self.subject, self.rule, self.template, self.params = subject, rule, message, params
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "subject": self.subject,
             "rule": self.rule,
-            "message": self.template,
-            "params": {key: str(value) for key, value in self.params.items()},
+            "reasons": [reason.as_dict() for reason in named(self.reasons)],
+            "counts": [count.as_dict() for count in self.counts],
+            "helps": list(self.helps),
         }
 
 
@@ -65,21 +82,21 @@ class Invalid(BerthError):
 
     code, status = "invalid", 400
 
-    def __init__(self, message: str, *, field: str = "", fix: str = "", **params: Any):
-        super().__init__(message, fix=fix, **params)
+    def __init__(self, message: str, *, field: str = "", fix: str = "", rule: str = "", **params: Any):
+        super().__init__(message, fix=fix, rule=rule or f"input.{field or 'value'}", **params)
         self.field = field
 
 
 class Denied(BerthError):
     """The actor may see the object but not do this to it."""
 
-    code, status = "denied", 403
+    code, status, usual_rule = "denied", 403, "access.right"
 
 
 class Missing(BerthError):
     """No such object, or none that the actor may see: the two are told alike."""
 
-    code, status = "missing", 404
+    code, status, usual_rule = "missing", 404, "access.visible"
 
 
 class Conflict(BerthError):
@@ -91,7 +108,7 @@ class Conflict(BerthError):
 class Busy(Conflict):
     """Another job works on the object; the same call may succeed when it is done."""
 
-    code, retry = "busy", True
+    code, retry, usual_rule = "busy", True, "job.active"
 
 
 class OverQuota(BerthError):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from .errors import Conflict
+from .errors import Conflict, Reason
 from .text import gettext_noop as N_
 
 
@@ -62,14 +62,25 @@ class Machine:
             row.refresh_from_db(fields=[self.column])
             raise Conflict(
                 N_("%(name)s is %(state)s; that cannot be done now."),
+                rule=f"state.{self.name}",
                 fix=N_("Wait until it is %(wanted)s, or look at what is under way."),
                 name=str(row),
                 state=getattr(row, self.column),
                 wanted=", ".join(sorted(self.transitions[event].sources)),
+                reasons=(self._looked(row),),
             )
         setattr(row, self.column, self.transitions[event].target)
         for name, value in updates.items():
             setattr(row, name, value)
+
+    def _looked(self, row: Any) -> Reason:
+        state, kind = getattr(row, self.column), getattr(row, "access_kind", "")
+        words = N_("not in the state that is needed")
+        # A desktop is the seat of a machine and has its key; who may see it is decided for the machine.
+        kind = "vm" if kind == "desktop" else kind
+        return Reason(
+            str(row), f"state.{self.name}", N_("it is %(state)s"), kind=kind, id=row.pk, words=words, state=state
+        )
 
     def mermaid(self) -> str:
         """The machine as a Mermaid state diagram, for docs/states.md."""

@@ -13,4 +13,5 @@ class DirectoriesConfig(AppConfig):
 
         register("user", "directories.User", owner="pk", owner_verbs=("user.view",))
         register("group", "directories.Group")
+        register("directory", "directories.Directory")
         kinds.discover()

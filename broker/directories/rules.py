@@ -9,8 +9,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from broker.access.actor import Actor
-from broker.access.administrators import administrators
-from broker.access.require import may, require
+from broker.access.handing_out import ensure_over_person
+from broker.access.require import require
 from broker.core.errors import Conflict, Invalid
 from broker.core.text import gettext_noop as N_
 
@@ -84,20 +84,22 @@ def ensure_local(directory: Directory) -> None:
     if directory.kind != "local":
         raise Conflict(
             N_("The users of %(directory)s are kept there, not here."),
+            rule="directory.local",
             fix=N_("Change them in that directory."),
             directory=directory.name,
         )
 
 
 def require_over(actor: Actor, user: Any) -> None:
-    """Raise unless `actor` may manage `user`: who manages users may not thereby become an administrator."""
+    """Raise unless `actor` may manage `user`: who manages users may not thereby get rights beyond their own."""
     require(actor, "user.manage", user)
-    if not may(actor, "system.manage") and administrators().filter(pk=user.pk).exists():
-        require(actor, "system.manage")
+    if user.pk != actor.user_id:
+        ensure_over_person(actor, user=user)
 
 
 def require_over_group(actor: Actor, group: Group) -> None:
-    """Raise unless `actor` may manage `group`: a group that holds rights is the business of who hands out rights."""
+    """Raise unless `actor` may manage `group`: a group that holds rights is the business of who may hand those out."""
     require(actor, "user.manage", group)
-    if group.grants.exists() and not may(actor, "system.manage"):
+    if group.grants.exists():
         require(actor, "system.manage")
+        ensure_over_person(actor, group=group)

@@ -1,5 +1,6 @@
 """Event: one thing that happened, who did it and to what. Rows are only ever added.
 
+`explanation` says of a refusal what was looked at, as BerthError.as_dict() has it: whole, to be cut for the reader.
 `position` and `digest` chain the rows; `seal.py` fills them shortly after the commit, so that writers
 never wait for each other.
 """
@@ -29,6 +30,7 @@ class Event(models.Model):
     subject_name = models.CharField(max_length=255, blank=True)
     template = models.TextField()
     params = models.JSONField(default=dict)
+    explanation = models.JSONField(null=True, editable=False)
     correlation = models.CharField(max_length=64, blank=True, db_index=True)
     position = models.BigIntegerField(null=True, unique=True)
     digest = models.CharField(max_length=64, blank=True)
@@ -48,8 +50,9 @@ class Event(models.Model):
 
     def sealed_content(self) -> list[Any]:
         """What the digest covers: everything but the chain itself."""
-        return [
+        content = [
             self.pk, self.at.isoformat(), self.kind, self.severity, self.actor_name, self.address or "",
             self.subject_kind, str(self.subject_id or ""), self.subject_name, self.template, self.params,
             self.correlation,
         ]  # fmt: skip
+        return content if self.explanation is None else [*content, self.explanation]

@@ -4,6 +4,7 @@ from typing import Any, Protocol
 
 from django.db import models
 
+from broker import sql
 from broker.core import clock
 
 from .models import Event, Severity
@@ -28,10 +29,14 @@ def record(
     subject: models.Model | None = None,
     severity: str = Severity.INFO,
     correlation: str = "",
+    explanation: dict[str, Any] | None = None,
     **params: Any,
 ) -> Event:
-    """Add an event. `message` is an untranslated %-template over `params`; `subject` is named by its str()."""
-    return Event.objects.create(
+    """Add an event. `message` is an untranslated %-template over `params`; `subject` is named by its str().
+
+    `explanation`: for a refusal, the error's as_dict().
+    """
+    event = Event(
         at=clock.now(),
         kind=kind,
         severity=severity,
@@ -44,7 +49,9 @@ def record(
         template=message,
         params={key: str(value) for key, value in params.items()},
         correlation=correlation or actor.correlation,
+        explanation=explanation,
     )
+    return sql.add(event)
 
 
 def subject_kind(row: models.Model) -> str:

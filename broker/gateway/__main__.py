@@ -63,7 +63,11 @@ def _serve(options: argparse.Namespace) -> None:
     host, _, port = options.listen.rpartition(":")
     floor = Floor(
         desk=DjangoDesk(f"{socket.gethostname()[:40]}-{secrets.token_hex(4)}"),
-        policy=Policy.of(settings.ORIGINS, cookie=settings.SESSION_COOKIE_NAME, behind_proxy=env.behind_proxy),
+        policy=Policy.of(
+            settings.ORIGINS,
+            cookie=settings.SESSION_COOKIE_NAME,
+            proxies=env.trusted_proxies if env.behind_proxy else (),
+        ),
         hypervisor_tls=hypervisor_context(env.console_ca_dir) if env.console_ca_dir else None,
     )
     run(

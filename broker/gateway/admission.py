@@ -4,6 +4,7 @@ The ticket travels in Sec-WebSocket-Protocol (`berth.ticket.<base64url>` beside 
 can set that header and nothing logs it; a URL would be kept by proxies, histories and logs.
 """
 
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ TICKET_PREFIX = "berth.ticket."
 SUBPROTOCOL = "binary"
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Rejected(Exception):
@@ -43,18 +45,23 @@ def normal_origin(origin: str) -> tuple[str, str, int] | None:
 
 @dataclass(frozen=True)
 class Policy:
-    """Which upgrades are looked at. Origins come from the settings alone: nothing is learnt from requests."""
+    """Which upgrades are looked at. Origins come from the settings alone: nothing is learnt from requests.
+
+    `proxies` are the networks whose X-Forwarded-For is believed; with none it never is.
+    """
 
     origins: frozenset[tuple[str, str, int]]
     cookie: str = "sessionid"
-    behind_proxy: bool = False
+    proxies: tuple[Network, ...] = ()
 
     @classmethod
-    def of(cls, origins: Iterable[str], *, cookie: str = "sessionid", behind_proxy: bool = False) -> "Policy":
+    def of(cls, origins: Iterable[str], *, cookie: str = "sessionid", proxies: Iterable[str] = ()) -> "Policy":
+        """Raises ValueError for what is no origin, address or network."""
         normal = {origin: normal_origin(origin) for origin in origins}
         if bad := [origin for origin, parts in normal.items() if parts is None]:
             raise ValueError(f"not an origin (scheme://host[:port]): {', '.join(bad)}")
-        return cls(frozenset(parts for parts in normal.values() if parts), cookie, behind_proxy)
+        known = frozenset(parts for parts in normal.values() if parts)
+        return cls(known, cookie, tuple(ipaddress.ip_network(proxy) for proxy in proxies))
 
     def admit(self, method: str, path: str, headers: Mapping[str, list[str]], peer: str) -> Presented:
         """Check an upgrade request. `headers` has lower-case names; `peer` is the socket's address.
@@ -99,7 +106,16 @@ class Policy:
         return morsel.value
 
     def _address(self, headers: Mapping[str, list[str]], peer: str) -> str:
-        if self.behind_proxy and (forwarded := headers.get("x-forwarded-for")):
-            # Only the last entry was written by the proxy in front; those before it are the client's own claim.
-            return forwarded[-1].split(",")[-1].strip()[:64]
-        return peer
+        """Who asks: the last address that no proxy of ours wrote about itself; those before it are mere claims."""
+        if not self._is_proxy(peer):
+            return peer
+        forwarded = [part.strip() for value in headers.get("x-forwarded-for", []) for part in value.split(",")]
+        named = [part for part in forwarded if part]
+        return next((part for part in reversed(named) if not self._is_proxy(part)), named[0] if named else peer)[:64]
+
+    def _is_proxy(self, address: str) -> bool:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self.proxies)

@@ -39,7 +39,7 @@ FOREIGN = Closing(
     4406, "foreign", N_("The ticket for this console belongs to another sign-in. Open the console again.")
 )
 TIME_LIMIT = Closing(4408, "time-limit", N_("The time limit of this session was reached."))
-REPLACED = Closing(4409, "replaced", N_("You opened this console in another window."))
+REPLACED = Closing(4409, "replaced", N_("This desktop was opened on another device."))
 TAKEN_BACK = Closing(4410, "taken-back", N_("The desktop was taken back."))
 STOPPED = Closing(4411, "stopped", N_("The machine was stopped. Start it to go on."))
 REBOOTED = Closing(4412, "rebooted", N_("The machine was started anew. The console comes back by itself."), again=True)
@@ -49,6 +49,8 @@ LOST = Closing(4415, "lost", N_("The machine closed its screen: it was stopped, 
 GONE = Closing(
     4416, "gone", N_("The console gateway stopped unexpectedly. The console comes back by itself."), again=True
 )
+IDLE = Closing(4417, "idle", N_("Nothing was typed for a long time; the connection was closed."))
+CONSENT_ENDED = Closing(4418, "consent-ended", N_("The person whose desktop this is ended your access to the screen."))
 TOO_MANY = Closing(4429, "too-many", N_("You have too many consoles open. Close one and try again."))
 UNREACHABLE = Closing(
     4502, "unreachable", N_("The machine's screen cannot be reached. Its host may be down."), again=True
@@ -79,6 +81,8 @@ ALL: tuple[Closing, ...] = (
     NO_ANSWER,
     LOST,
     GONE,
+    IDLE,
+    CONSENT_ENDED,
     TOO_MANY,
     UNREACHABLE,
     NONSENSE,

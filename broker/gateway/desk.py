@@ -47,12 +47,18 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """A console that runs now, as told to `revalidate`. Byte counts are since its start."""
+    """A console that runs now, as told to `revalidate`. Byte counts are since its start.
+
+    `idle`: seconds since the last key or pointer, None before the first. `picture`: seconds from the knock at the door
+    to the first picture, None before it.
+    """
 
     session: str
     web_session: str = field(repr=False)
     bytes_up: int = 0
     bytes_down: int = 0
+    idle: float | None = None
+    picture: float | None = None
 
 
 class TicketDesk(Protocol):

@@ -8,11 +8,13 @@ from functools import wraps
 from typing import Any
 from uuid import UUID
 
-from django.db import close_old_connections
+from django.db import DatabaseError, close_old_connections
 
 from broker.access.actor import Actor
 from broker.connections.actions import TicketRefused, close_session, redeem_ticket
 from broker.connections.queries import must_end
+from broker.connections.rules import INPUT_FRESH
+from broker.connections.timing import Picture, note_pictures
 from broker.core.text import gettext_noop as N_
 from broker.events.models import Severity
 from broker.events.record import record
@@ -23,6 +25,7 @@ from .desk import Admitted, Alive, Presented, Refused, Target
 
 log = logging.getLogger(__name__)
 _UNKNOWN_EVERY = 10.0
+_FRESH = INPUT_FRESH.total_seconds()
 
 
 def _on_fresh_connection(function: Any) -> Any:
@@ -46,6 +49,7 @@ class DjangoDesk:
         self._gateway = gateway
         self._actor = Actor.system(f"gateway {gateway}")
         self._told_unknown = -_UNKNOWN_EVERY
+        self._noted: set[str] = set()
 
     @_on_fresh_connection
     def redeem(self, presented: Presented) -> Admitted:
@@ -80,11 +84,15 @@ class DjangoDesk:
 
     @_on_fresh_connection
     def revalidate(self, alive: Sequence[Alive]) -> Mapping[str, Closing]:
-        endings = must_end({UUID(console.session): console.web_session for console in alive})
+        fresh = {UUID(console.session) for console in alive if console.idle is not None and console.idle < _FRESH}
+        self._note_pictures(alive)
+        endings = must_end({UUID(console.session): console.web_session for console in alive}, fresh)
         return {str(session): why.BY_NAME[reason] for session, reason in endings.items()}
 
     @_on_fresh_connection
     def closed(self, console: Alive, closing: Closing) -> None:
+        self._note_pictures([console])
+        self._noted.discard(console.session)
         close_session(
             actor=self._actor,
             session=UUID(console.session),
@@ -92,6 +100,17 @@ class DjangoDesk:
             bytes_up=console.bytes_up,
             bytes_down=console.bytes_down,
         )
+
+    def _note_pictures(self, consoles: Sequence[Alive]) -> None:
+        """Those whose first picture went out since it was last looked. Losing one costs a measurement only."""
+        fresh = [one for one in consoles if one.picture is not None and one.session not in self._noted]
+        if not fresh:
+            return
+        self._noted.update(one.session for one in fresh)
+        try:
+            note_pictures({UUID(one.session): Picture(one.web_session, one.picture or 0.0) for one in fresh})
+        except DatabaseError:
+            log.exception("how long %d people waited could not be written down", len(fresh))
 
 
 def _address(text: str) -> str | None:

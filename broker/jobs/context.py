@@ -25,6 +25,8 @@ class Context:
     def __init__(self, job: Job, lease: Lease, *, undoing: bool = False):
         self.job, self.lease, self.undoing = job, lease, undoing
         self._told = 0.0
+        # What the steps of one attempt pass on; whoever takes over begins without it.
+        self.kept: dict[str, Any] = {}
 
     @property
     def args(self) -> dict[str, Any]:
@@ -39,14 +41,14 @@ class Context:
     def write(self) -> Iterator[None]:
         """A transaction in which everything is written or, if the job is no longer ours, nothing."""
         with transaction.atomic():
-            if not self.lease.rows().update(epoch=self.lease.epoch):
+            if not self.lease.write(epoch=self.lease.epoch):
                 raise LeaseLost(self.job.pk)
             yield
 
     def save(self, **args: Any) -> None:
         """Remember something for later steps and for whoever resumes the job."""
         merged = {**self.job.args, **args}
-        if not self.lease.rows().update(args=merged):
+        if not self.lease.write(args=merged):
             raise LeaseLost(self.job.pk)
         self.job.args = merged
 
@@ -61,7 +63,7 @@ class Context:
         updates: dict[str, Any] = {"progress": int(step_share * 100)}
         if message:
             updates |= {"message": message, "message_params": {key: str(value) for key, value in params.items()}}
-        if not self.lease.rows().update(**updates):
+        if not self.lease.write(**updates):
             raise LeaseLost(self.job.pk)
         publish("job", self.job.pk, "progress")
         if not self.undoing and Job.objects.filter(pk=self.job.pk, cancel_requested=True).exists():

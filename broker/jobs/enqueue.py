@@ -6,7 +6,8 @@ from uuid import UUID
 
 from django.db import IntegrityError, models, transaction
 
-from broker.core.errors import Busy
+from broker import sql
+from broker.core.errors import Busy, Reason
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import ActorLike, subject_kind
@@ -25,7 +26,7 @@ def enqueue(plan_name: str, *, actor: ActorLike, subject: models.Model, args: di
     assert kind == plan.subject_kind, f"{plan_name} works on a {plan.subject_kind}, not on a {kind}"
     try:
         with transaction.atomic():
-            job = Job.objects.create(
+            job = Job(
                 plan=plan.name,
                 title=plan.title,
                 args=args or {},
@@ -36,17 +37,27 @@ def enqueue(plan_name: str, *, actor: ActorLike, subject: models.Model, args: di
                 actor_name=actor.name[:255],
                 correlation=actor.correlation,
             )
+            sql.add(job)
     except IntegrityError:
         other = Job.objects.filter(subject_kind=kind, subject_id=subject.pk, state__in=ACTIVE).first()
         raise Busy(
             N_("%(name)s is busy: %(job)s."),
+            rule="job.active",
             fix=N_("Wait until that is done, or cancel it."),
+            reasons=(_at_work(other),) if other else (),
             name=str(subject),
             job=other.title if other else "?",
         ) from None
     publish("job", job.pk, "queued")
     transaction.on_commit(lambda: wake(job.pk), robust=True)
     return job
+
+
+def _at_work(job: Job) -> Reason:
+    return Reason(
+        str(job), "job.active", N_("it is %(state)s, asked for by %(actor)s"), kind="job", id=job.pk,
+        words=N_("another job is at work"), state=job.state, actor=job.actor_name,
+    )  # fmt: skip
 
 
 def wake(job_id: UUID, *, countdown: float = 0.0) -> None:

@@ -9,6 +9,8 @@ import os
 import socket
 import threading
 from datetime import timedelta
+from functools import cache
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -17,9 +19,10 @@ from django.db.models import Case, F, Value, When
 from django.db.utils import DatabaseError
 
 from broker.core import clock
+from broker.sql import Given, Statement, given, time, written
 
 from .models import Job
-from .states import ACTIVE, JobState
+from .states import ACTIVE, JOB, JobState
 
 log = logging.getLogger(__name__)
 
@@ -43,17 +46,38 @@ class Lease:
         if not self.held and not self.renew():
             raise LeaseLost(self.job_id)
 
-    def rows(self):  # type: ignore[no-untyped-def]
-        """The job row, if this lease still owns it: the start of every write a worker does."""
-        return Job.objects.filter(pk=self.job_id, epoch=self.epoch, state__in=ACTIVE)
+    def write(self, **columns: Any) -> bool:
+        """Write these columns of the job row if this lease still owns it: the start of every write a worker does."""
+        return bool(_written(None, tuple(columns)).run(**self._owned(), **columns))
+
+    def move(self, event: str, **columns: Any) -> bool:
+        """As `write`, with the job's state moved by `event` if it may."""
+        return bool(_written(event, tuple(columns)).run(**self._owned(), **columns))
+
+    def _owned(self) -> dict[str, Any]:
+        return {"job": self.job_id, "held_epoch": self.epoch}
 
     def renew(self) -> bool:
         began = clock.steady()
-        if not self.rows().update(lease_until=clock.now() + timedelta(seconds=_seconds())):
+        if not self.write(lease_until=clock.now() + timedelta(seconds=_seconds())):
             self.deadline = float("-inf")
             return False
         self.deadline = began + _seconds()
         return True
+
+
+def _owned_rows() -> Any:
+    return written(Job).filter(
+        pk=Given("job"), epoch=Given("held_epoch", Job._meta.get_field("epoch")), state__in=sorted(ACTIVE)
+    )
+
+
+@cache
+def _written(event: str | None, columns: tuple[str, ...]) -> Statement:
+    values = given(Job, *columns)
+    if event is None:
+        return Statement(lambda: _owned_rows().update(**values))
+    return Statement(lambda: JOB.attempt(_owned_rows(), event, **values))
 
 
 def _seconds() -> float:
@@ -67,21 +91,30 @@ def worker_name() -> str:
 def claim(job_id: UUID) -> Lease | None:
     """Take a job that is due and that nobody holds; None when there is nothing to take."""
     began, now = clock.steady(), clock.now()
-    taken = Job.objects.filter(pk=job_id, state__in=ACTIVE, lease_until__lte=now, next_run_at__lte=now).update(
-        epoch=F("epoch") + 1,
-        # A lease that ran out under a running job means its worker died.
-        takeovers=Case(
-            When(state__in=(JobState.RUNNING, JobState.UNDOING), worker__gt="", then=F("takeovers") + 1),
-            default=Value(0),
-        ),
-        lease_until=now + timedelta(seconds=_seconds()),
-        worker=worker_name(),
-    )
-    if not taken:
+    until = now + timedelta(seconds=_seconds())
+    if not _CLAIM.run(job=job_id, now=now, lease_until=until, worker=worker_name()):
         return None
     # Reading the epoch back is safe: nobody else can claim before the lease just taken runs out.
-    epoch = Job.objects.values_list("epoch", flat=True).get(pk=job_id)
+    ((epoch,),) = _EPOCH.rows(job=job_id)
     return Lease(job_id, epoch, began + _seconds())
+
+
+_CLAIM = Statement(
+    lambda: (
+        written(Job)
+        .filter(pk=Given("job"), state__in=sorted(ACTIVE), lease_until__lte=time("now"), next_run_at__lte=time("now"))
+        .update(
+            epoch=F("epoch") + 1,
+            # A lease that ran out under a running job means its worker died.
+            takeovers=Case(
+                When(state__in=(JobState.RUNNING, JobState.UNDOING), worker__gt="", then=F("takeovers") + 1),
+                default=Value(0),
+            ),
+            **given(Job, "lease_until", "worker"),
+        )
+    )
+)
+_EPOCH = Statement(lambda: Job.objects.filter(pk=Given("job")).order_by().values_list("epoch"))
 
 
 class Renewer:

@@ -12,11 +12,13 @@ from uuid import UUID
 
 from django.db import transaction
 
+from broker import sql
 from broker.core import clock
 from broker.core.errors import BerthError
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
+from broker.sql import Given, Statement, given, written
 
 from .context import CancelRequested, Context
 from .enqueue import wake
@@ -34,16 +36,28 @@ BUG = {
     "message": N_("A defect in Berth stopped this job."),
     "fix": N_("Try again; if it fails again, report it with the correlation id. The log has the details."),
     "params": {},
-    "reasons": [],
+    "rule": "bug",
 }
 GAVE_UP = {
     "code": "worker-lost",
     "message": N_("The workers that tried this job died or froze, several times in the same step."),
     "fix": N_("Look at the workers' log and memory, then try again."),
     "params": {},
-    "reasons": [],
+    "rule": "worker-lost",
 }
 Boundary = Callable[[str, str, str], None]
+
+
+_CANCEL_ASKED = Statement(
+    lambda: Job.objects.filter(pk=Given("job"), cancel_requested=True).order_by().values_list("pk")
+)
+_END_STEP = Statement(
+    lambda: (
+        written(Step)
+        .filter(job=Given("job"), index=Given("index", Step._meta.get_field("index")))
+        .update(**given(Step, "state", "finished_at"))
+    )
+)
 
 
 class Stopped(Exception):
@@ -62,7 +76,7 @@ class Runner:
             return
         RENEWER.add(lease)
         try:
-            job = Job.objects.get(pk=job_id)
+            job = sql.get(Job, job_id)
             Attempt(job, lease, PLANS.get(job.plan), self.boundary).go()
         except (LeaseLost, Stopped):
             log.debug("Leaving job %s", job_id)
@@ -125,7 +139,7 @@ class Attempt:
     def _cancel_asked(self) -> bool:
         if not self.plan.cancellable or any(step.last_exit for step in self.plan.steps[: self.job.position]):
             return False
-        return Job.objects.filter(pk=self.job.pk, cancel_requested=True).exists()
+        return bool(_CANCEL_ASKED.rows(job=self.job.pk))
 
     def _patient(self) -> bool:
         started = self.job.steps.get(index=self.job.position).started_at
@@ -165,7 +179,7 @@ class Attempt:
                 self._wait(min(2.0**self.job.retries, 30.0), known.template, known.params, retries=self.job.retries + 1)
             log.exception("Job %s (%s): undoing %s did not work", self.job.pk, self.plan.name, name)
             left = known.as_dict() if known else BUG
-            if not self.lease.rows().update(outcome=JobState.ERRORED, error=left, retries=0):
+            if not self.lease.write(outcome=JobState.ERRORED, error=left, retries=0):
                 raise LeaseLost(self.job.pk) from None
             self.job.outcome, self.job.error = JobState.ERRORED, left
         self.boundary(self.plan.name, name, "undid")
@@ -173,7 +187,7 @@ class Attempt:
     # -- the row ---------------------------------------------------------------------------------------------
 
     def _move(self, event: str, **updates: Any) -> None:
-        if not JOB.attempt(self.lease.rows(), event, **updates):
+        if not self.lease.move(event, **updates):
             raise LeaseLost(self.job.pk)
         self.job.state = JOB.transitions[event].target
         for name, value in updates.items():
@@ -182,16 +196,15 @@ class Attempt:
 
     def _begin(self, name: str, title: str, position: int) -> None:
         """Note that the step is at work; it is noted already when it is begun again."""
-        step = Step(job=self.job, index=position, name=name, title=title)
-        Step.objects.bulk_create([step], ignore_conflicts=True)
+        sql.add_unless_there(Step(job=self.job, index=position, name=name, title=title))
 
     def _done(self, state: StepState, position: int) -> None:
         share = int(position * 100 / len(self.plan.steps))
         with transaction.atomic():
             # First, for it decides whether the job is still ours.
-            if not self.lease.rows().update(position=position, retries=0, progress=share):
+            if not self.lease.write(position=position, retries=0, progress=share):
                 raise LeaseLost(self.job.pk)
-            self.job.steps.filter(index=self.job.position).update(state=state, finished_at=clock.now())
+            _END_STEP.run(job=self.job.pk, index=self.job.position, state=state, finished_at=clock.now())
             if state is StepState.DONE and position < len(self.plan.steps):
                 # Begun in the same transaction as the end of the one before: one commit a step.
                 self._begin(self.plan.steps[position].name, self.plan.steps[position].title, position)
@@ -205,7 +218,7 @@ class Attempt:
         if message:
             updates |= {"message": message, "message_params": {key: str(value) for key, value in params.items()}}
         if self.job.state == JobState.UNDOING:
-            if not self.lease.rows().update(**updates):
+            if not self.lease.write(**updates):
                 raise LeaseLost(self.job.pk)
         else:
             self._move("wait", **updates)
@@ -236,6 +249,7 @@ class Attempt:
             job=self.job.title,
             subject_name=self.job.subject_name,
             cause=self.job.cause,
+            explanation=self.job.error,
         )
 
 

@@ -8,8 +8,10 @@ class VirtConfig(AppConfig):
 
     def ready(self) -> None:
         from broker.access.kinds import register
+        from broker.access.quota import register_meter
 
         from . import plans
+        from .quotas import Machines
 
         register("cluster", "virt.Cluster")
         register("host", "virt.Host", {"cluster": "cluster_id"})
@@ -26,4 +28,5 @@ class VirtConfig(AppConfig):
             owner="desktop__holder_id",
             owner_verbs=("vm.view", "vm.use", "vm.power"),
         )
+        register_meter(Machines())
         plans.load()

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from broker.access.actor import Actor
-from broker.core.errors import Conflict
+from broker.core.errors import Conflict, Reason
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
@@ -40,9 +40,24 @@ def require_usable(vm: VirtualMachine) -> None:
     """Raise Conflict unless the machine is there and whole."""
     if not VM.is_(vm.state, "usable"):
         raise Conflict(
-            N_("%(name)s is %(state)s."), fix=N_("Wait until it is ready, or look at its page for what is wrong."),
-            name=vm.name, state=vm.state,
-        )  # fmt: skip
+            N_("%(name)s is %(state)s."),
+            rule="machine.usable",
+            fix=N_("Wait until it is ready, or look at its page for what is wrong."),
+            reasons=(_looked(vm, "machine.usable", N_("it is %(state)s"), state=vm.state),),
+            name=vm.name,
+            state=vm.state,
+        )
+
+
+def require_unprotected(vm: VirtualMachine) -> None:
+    """Raise Conflict for a machine that somebody protected against being deleted."""
+    if vm.protected:
+        raise Conflict(
+            N_("%(name)s is protected against being deleted."),
+            rule="vm.protected",
+            fix=N_("Take the protection away on its page first."),
+            name=vm.name,
+        )
 
 
 def require_power(vm: VirtualMachine, when: Collection[str]) -> None:
@@ -59,7 +74,13 @@ def require_power(vm: VirtualMachine, when: Collection[str]) -> None:
     }
     raise Conflict(
         N_("%(name)s is %(power)s; that cannot be done now."),
+        rule="power.state",
         fix=fixes[PowerState(vm.power_state)],
+        reasons=(_looked(vm, "power.state", N_("it is %(power)s"), power=vm.power_state),),
         name=vm.name,
         power=vm.power_state,
     )
+
+
+def _looked(vm: VirtualMachine, rule: str, message: str, **params: str) -> Reason:
+    return Reason(vm.name, rule, message, kind="vm", id=vm.pk, words=N_("not in the state that is needed"), **params)

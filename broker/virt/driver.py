@@ -13,51 +13,30 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
-from broker.core.errors import BerthError
-
-
-class DriverError(BerthError):
-    """The hypervisor refused or failed; trying again will not help by itself."""
-
-    code, status = "hypervisor", 502
-
-
-class HostUnreachable(DriverError):
-    """The host does not answer. Whether the call had an effect is unknown: observe before acting."""
-
-    code, status, retry = "host-unreachable", 503, True
-
-
-class NotFound(DriverError):
-    """No such machine, volume or network on this host."""
-
-    code, status = "not-found-on-host", 404
-
-
-class Refused(DriverError):
-    """The host understood and said no (wrong state, unsupported, invalid definition)."""
-
-    code, status = "refused-by-host", 409
-
-
-class Unsupported(Refused):
-    """This host or driver cannot do this at all."""
-
-    code = "unsupported"
-
-
-class Locked(Refused):
-    """Somebody else holds the machine, the image or the monitor; may pass."""
-
-    code, retry = "locked", True
-
-
-class NoSpace(DriverError):
-    """The storage is full."""
-
-    code, status = "no-space", 507
+from broker.virt.driver_errors import (
+    DriverError as DriverError,
+)
+from broker.virt.driver_errors import (
+    HostUnreachable as HostUnreachable,
+)
+from broker.virt.driver_errors import (
+    Locked as Locked,
+)
+from broker.virt.driver_errors import (
+    NoSpace as NoSpace,
+)
+from broker.virt.driver_errors import (
+    NotFound as NotFound,
+)
+from broker.virt.driver_errors import (
+    Refused as Refused,
+)
+from broker.virt.driver_errors import (
+    Unsupported as Unsupported,
+)
 
 
 class PowerState(StrEnum):
@@ -163,6 +142,14 @@ class GuestInfo:
     os_version: str = ""
     addresses: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GuestRun:
+    """How a command in a guest ended: its exit code, and the beginning of what it said."""
+
+    code: int
+    output: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +313,35 @@ class Volumes(Protocol):
     def delete_volume(self, storage: StorageSpec, name: str) -> None: ...
 
 
+class Transfers(Protocol):
+    """Volumes to and from files of this machine. `progress` hears shares of 0..1 and may raise to end it."""
+
+    def fetch_volume(
+        self, storage: StorageSpec, name: str, target: Path, *, progress: Callable[[float], None] = lambda share: None
+    ) -> None:
+        """Write the volume's bytes, container and all, to the file `target`. May raise Unsupported."""
+        ...
+
+    def store_volume(
+        self, storage: StorageSpec, name: str, source: Path, *, progress: Callable[[float], None] = lambda share: None
+    ) -> VolumeInfo:
+        """Make a volume of the qcow2 file `source`; as with a copy, `<name>.part` marks one that is not whole."""
+        ...
+
+
+class GuestCommands(Protocol):
+    def begin_in_guest(self, uuid: str, script: str) -> str:
+        """Have the guest agent run a shell script as root; returns what to ask `ended_in_guest` with.
+
+        Raises Refused without an agent that does this.
+        """
+        ...
+
+    def ended_in_guest(self, uuid: str, run: str) -> GuestRun | None:
+        """How the script ended, None while it runs. An end is told once."""
+        ...
+
+
 class Networks(Protocol):
     def ensure_network(self, spec: NetworkSpec) -> None: ...
     def remove_network(self, name: str) -> None: ...
@@ -351,7 +367,7 @@ class SerialStream(Protocol):
 
 
 @runtime_checkable
-class HostConnection(Inventory, Definitions, Power, Volumes, Networks, Consoles, Protocol):
+class HostConnection(Inventory, Definitions, Power, Volumes, Transfers, GuestCommands, Networks, Consoles, Protocol):
     """A live connection to one host; safe to use from many threads, never across a fork."""
 
     def subscribe(self, callback: Callable[[HostEvent], None]) -> Callable[[], None]:

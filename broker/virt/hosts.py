@@ -78,6 +78,7 @@ def _same_host(host: "Host", connection: HostConnection) -> None:
         connection.close()
         raise Conflict(
             N_("Another hypervisor answers at the address of %(name)s."),
+            rule="host.identity",
             fix=N_("Correct the address, or remove the host and add it again."),
             name=host.name,
         )

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
@@ -160,7 +161,10 @@ def _ask_qemu(file: int) -> None:
         done = subprocess.run(asked, pass_fds=(file,), capture_output=True, timeout=QEMU_IMG_SECONDS, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unavailable(
-            N_("qemu-img could not be asked about the image (%(reason)s)."), fix=N_("Install qemu-utils."), reason=error
+            N_("qemu-img could not be asked about the image (%(reason)s)."),
+            rule="image.readable",
+            fix=N_("Install qemu-utils."),
+            reason=error,
         ) from error
     try:
         told = json.loads(done.stdout) if done.returncode == 0 else {}
@@ -171,5 +175,5 @@ def _ask_qemu(file: int) -> None:
         raise _bad(N_("qemu-img does not accept this image."), N_("Check it: qemu-img check -f qcow2 IMAGE."))
 
 
-def _bad(message: str, fix: str, **params: object) -> Invalid:
+def _bad(message: str, fix: str, **params: Any) -> Invalid:
     return Invalid(message, field="source", fix=fix, **params)

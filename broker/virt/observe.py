@@ -12,6 +12,7 @@ at again under the lock, and written in one transaction. While nothing changed n
 from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from broker.core import clock
 from broker.events.news import publish
 from broker.jobs.models import Job
 from broker.jobs.states import ACTIVE
+from broker.sql import Given, Statement, given, time, written
 
 from .driver import GuestInfo, Observation, PowerState
 from .models import ForeignMachine, Host, VirtualMachine
@@ -33,7 +35,7 @@ BATCH = 500
 _UP = (PowerState.RUNNING, PowerState.PAUSED)
 _WRITTEN = (
     "power_state", "power_reason", "observed_at", "boot_id", "booted_at", "definition", "observed_definition",
-    "consoles", "guest", "cpu_percent", "memory_used_bytes", "shutdown_asked_at",
+    "consoles", "guest", "agent_at", "online_at", "cpu_percent", "memory_used_bytes", "shutdown_asked_at",
 )  # fmt: skip
 _FOREIGN = ("name", "power_state", "vcpus", "memory_bytes", "observed_at")
 _CONDITION = ("power_state", "power_reason", "boot_id", "observed_definition", "consoles")
@@ -86,7 +88,7 @@ def write_guest(vm_id: UUID, boot_id: str, info: GuestInfo | None) -> bool:
 
     An answer that comes after the run has ended is dropped.
     """
-    row = VirtualMachine.objects.filter(pk=vm_id, boot_id=boot_id).only("guest").first()
+    row = VirtualMachine.objects.filter(pk=vm_id, boot_id=boot_id).only("guest", "agent_at", "online_at").first()
     if row is None:
         return False
     if info is None:
@@ -97,10 +99,21 @@ def write_guest(vm_id: UUID, boot_id: str, info: GuestInfo | None) -> bool:
         return False
     with transaction.atomic():
         rows = VirtualMachine.objects.filter(pk=vm_id, boot_id=boot_id)
-        if not rows.update(guest=told, guest_at=clock.now()):
+        now = clock.now()
+        if not rows.update(guest=told, guest_at=now, **_firsts(row, info, now)):
             return False
         publish("vm", vm_id, "guest")
     return True
+
+
+def _firsts(row: VirtualMachine, info: GuestInfo | None, now: datetime) -> dict[str, datetime]:
+    """When the agent of this run first answered, and first told an address, if that is now."""
+    firsts = {}
+    if info is not None and row.agent_at is None:
+        firsts["agent_at"] = now
+    if info is not None and info.addresses and row.online_at is None:
+        firsts["online_at"] = now
+    return firsts
 
 
 def forget_future(host: Host) -> None:
@@ -158,7 +171,7 @@ def _columns(row: VirtualMachine, one: Observation) -> dict[str, Any]:
 @transaction.atomic
 def _write(host: Host, seen: dict[UUID, Observation]) -> set[UUID]:
     """Lock, look again, write; returns what changed."""
-    floor = Host.objects.values_list("observed_at", flat=True).get(pk=host.pk)
+    ((floor,),) = _FLOOR.rows(host=host.pk)
     busy = _busy(seen)
     rows, changed = [], set()
     locked = VirtualMachine.objects.select_for_update().order_by("pk")
@@ -178,8 +191,16 @@ def _write(host: Host, seen: dict[UUID, Observation]) -> set[UUID]:
     # One statement a row: Django's bulk_update of this many columns takes several times as long (measured).
     for row in rows:
         names = _WRITTEN if row.pk in changed else ("observed_at",)
-        VirtualMachine.objects.filter(pk=row.pk).update(**{name: getattr(row, name) for name in names})
+        _writing(names).run(pk=row.pk, **{name: getattr(row, name) for name in names})
     return changed
+
+
+_FLOOR = Statement(lambda: Host.objects.filter(pk=Given("host")).order_by().values_list("observed_at"))
+
+
+@cache
+def _writing(names: tuple[str, ...]) -> Statement:
+    return Statement(lambda: written(VirtualMachine).filter(pk=Given("pk")).update(**given(VirtualMachine, *names)))
 
 
 def _take(row: VirtualMachine, one: Observation, *, ours: bool) -> bool:
@@ -196,6 +217,7 @@ def _take(row: VirtualMachine, one: Observation, *, ours: bool) -> bool:
     if row.boot_id != before["boot_id"]:
         row.booted_at = one.at if row.boot_id else None
         row.guest = _without_agent(row.guest)
+        row.agent_at = row.online_at = None
     if one.power not in _UP:
         row.cpu_percent = row.memory_used_bytes = None
     if one.power is not PowerState.RUNNING or row.boot_id != before["boot_id"]:
@@ -217,8 +239,16 @@ def _without_agent(guest: dict[str, Any]) -> dict[str, Any]:
 def _busy(keys: Iterable[UUID]) -> set[UUID]:
     """Those on which a job works or has worked just now."""
     since = clock.now() - timedelta(seconds=OURS_FOR_SECONDS)
-    jobs = Job.objects.filter(Q(state__in=ACTIVE) | Q(finished_at__gte=since))
-    return set(jobs.values_list("subject_id", flat=True)) & set(keys)
+    return {subject for (subject,) in _AT_WORK.rows(since=since)} & set(keys)
+
+
+_AT_WORK = Statement(
+    lambda: (
+        Job.objects.filter(Q(state__in=sorted(ACTIVE)) | Q(finished_at__gte=time("since")))
+        .order_by()
+        .values_list("subject_id")
+    )
+)
 
 
 def _missing(pk: UUID, at: datetime) -> Observation:

@@ -24,7 +24,7 @@ from broker.jobs.states import ACTIVE
 from . import history, screens
 from .driver import PowerState
 from .models import Host, MonitorProcess, TemplateVersion, VirtualMachine
-from .states import VM, VmState
+from .states import VERSION, VM, VmState
 
 log = logging.getLogger(__name__)
 RECONCILER = Actor.system("virt.reconcile")
@@ -81,7 +81,21 @@ def end_versions() -> int:
         last = Job.objects.filter(subject_kind="template-version", subject_id=row.pk).order_by("-created_at").first()
         if last and _tries("template-version", row.pk, last.plan) < TRIES:
             moved += _again(last.plan, row, "template-version")
+        elif last is None and row.made_from and row.created_at < clock.now() - GRACE:
+            moved += _remove_unmade(row)
     return moved
+
+
+def _remove_unmade(row: TemplateVersion) -> int:
+    """A version that was to be made from a machine, whose job (on that machine) broke off without tidying up."""
+    if Job.objects.filter(plan="template.make", state__in=ACTIVE, args__version=str(row.pk)).exists():
+        return 0
+    with transaction.atomic():
+        if not VERSION.attempt(TemplateVersion.objects.filter(pk=row.pk, state=row.state), "delete"):
+            return 0
+        enqueue("template.delete-version", actor=RECONCILER, subject=row, args={"was": row.state})
+    log.info("%s was not made; what there is of it is removed", row)
+    return 1
 
 
 def break_missing() -> int:

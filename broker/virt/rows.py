@@ -16,6 +16,7 @@ def insert(row: models.Model) -> None:
     except IntegrityError as error:
         raise Conflict(
             N_("There is a %(kind)s called %(name)s already."),
+            rule="name.unique",
             fix=N_("Choose another name."),
             kind=str(row._meta.verbose_name),
             name=str(row),

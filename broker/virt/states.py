@@ -63,7 +63,7 @@ VERSION = Machine(
         VersionState.DELETING: N_("Its image is being removed."),
     },
     unstable={
-        VersionState.BUILDING: "Its template.import job ends it: built, or removed by the undo.",
+        VersionState.BUILDING: "Its template.import or template.make job ends it: built, or removed by the undo.",
         VersionState.DELETING: "Its template.delete-version job ends it, or leaves it to be deleted again.",
     },
     ends=frozenset({VersionState.BUILDING, VersionState.DELETING}),

@@ -28,11 +28,22 @@ def machine(ctx: Context) -> VirtualMachine:
     return queries.whole_machines().get(pk=ctx.job.subject_id)
 
 
+def kept_machine(ctx: Context) -> VirtualMachine:
+    """The machine as this attempt read it first, for plans whose steps write what they change into it, too."""
+    if "machine" not in ctx.kept:
+        ctx.kept["machine"] = machine(ctx)
+    vm: VirtualMachine = ctx.kept["machine"]
+    return vm
+
+
 def host_of(vm: VirtualMachine) -> Host:
     """The machine's host; raises Conflict when it never had one."""
     if vm.host is None:
         raise Conflict(
-            N_("%(name)s is on no host yet."), fix=N_("Start it: a host is then chosen for it."), name=vm.name
+            N_("%(name)s is on no host yet."),
+            rule="power.host",
+            fix=N_("Start it: a host is then chosen for it."),
+            name=vm.name,
         )
     return vm.host
 
@@ -126,7 +137,7 @@ def start_if_asked(ctx: Context, failure: str) -> None:
         line(ctx, vm).start(str(vm.pk))
         observe(ctx, vm)
     except BerthError as error:
-        tell(ctx, vm, "vm.not-started", failure, severity="warning", cause=error)
+        tell(ctx, vm, "vm.not-started", failure, severity="warning", cause=error, explanation=error.as_dict())
         return
     tell(ctx, vm, "vm.started", N_("%(name)s was started on %(host)s"), host=vm.host)
 

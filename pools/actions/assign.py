@@ -26,13 +26,18 @@ def assign(*, actor: Actor, desktop: Desktop, user: User) -> Desktop:
     require(actor, "pool.manage", pool)
     require_usable(desktop.vm)
     if not POOL.is_(pool.state, "open"):
-        raise Conflict(N_("The pool %(pool)s is being deleted."), fix=N_("Choose another one."), pool=str(pool))
+        raise Conflict(
+            N_("The pool %(pool)s is being deleted."), rule="pool.open", fix=N_("Choose another one."), pool=str(pool)
+        )
     owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if not owner.is_active:
-        raise Conflict(N_("%(user)s is disabled."), fix=N_("Enable the user first."), user=owner.username)
+        raise Conflict(
+            N_("%(user)s is disabled."), rule="user.active", fix=N_("Enable the user first."), user=owner.username
+        )
     if Desktop.objects.filter(pool=pool, holder=owner).count() >= pool.max_per_user:
         raise OverQuota(
             N_("%(user)s has %(most)s of %(pool)s already; more are not allowed."),
+            rule="pool.most-per-user",
             fix=N_("Take one back first, or raise the pool's limit."),
             user=owner.username,
             most=pool.max_per_user,
@@ -41,6 +46,7 @@ def assign(*, actor: Actor, desktop: Desktop, user: User) -> Desktop:
     if not hand_over(actor, desktop, owner, how="assigned"):
         raise Conflict(
             N_("%(name)s is not free."),
+            rule="desktop.free",
             fix=N_("Choose another desktop, or wait until it is given back."),
             name=desktop.vm.name,
         )

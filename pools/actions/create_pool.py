@@ -12,7 +12,7 @@ from broker.events.news import publish
 from broker.events.record import record
 from broker.virt.models import Network, StorageDomain, TemplateVersion, VmTemplate
 from pools.models import Pool
-from pools.values import check_together, checked
+from pools.values import check_together, checked, known
 from pools.wake import wake
 
 
@@ -22,7 +22,7 @@ def create_pool(
     actor: Actor,
     name: str,
     template: VmTemplate,
-    storage: StorageDomain,
+    storage: StorageDomain | None = None,
     network: Network | None = None,
     version: TemplateVersion | None = None,
     title: str = "",
@@ -33,23 +33,33 @@ def create_pool(
     prestarted: int = 0,
     max_per_user: int = 1,
     name_pattern: str = "",
+    **more: Any,
 ) -> Pool:
     """Write the pool down; its desktops are made afterwards, some at a time. Returns the pool.
 
-    `name` is its short name, for names of desktops and addresses; `version` None is always the newest ready one.
+    `name` is its short name, for names of desktops and addresses; `version` None is always the newest ready one,
+    `storage` None for each desktop the one with the most free space. `more`: `suspended`, `zone`, `schedule`,
+    `hours`, `after_hours`, `forecast`, `protected`, as the model has them.
     Raises Missing, Denied, Invalid, or Conflict when there is a pool of that name.
     """
     require(actor, "pool.manage", template.cluster)
     require(actor, "template.use", template)
-    require(actor, "storage.view", storage)
+    if storage is not None:
+        require(actor, "storage.view", storage)
     if network is not None:
         require(actor, "network.view", network)
     values: dict[str, Any] = checked(
         name=name, title=title or name, description=description, kind=kind, stateful=stateful, size=size,
-        prestarted=prestarted, max_per_user=max_per_user, name_pattern=name_pattern,
+        prestarted=prestarted, max_per_user=max_per_user, name_pattern=name_pattern, **known(more),
     )  # fmt: skip
     check_together(
-        template=template, version=version, storage=storage, network=network, size=size, prestarted=prestarted
+        template=template,
+        version=version,
+        storage=storage,
+        network=network,
+        size=size,
+        prestarted=prestarted,
+        suspended=values.get("suspended", 0),
     )
     try:
         with transaction.atomic():
@@ -58,7 +68,10 @@ def create_pool(
             )
     except IntegrityError:
         raise Conflict(
-            N_("There is a pool called %(name)s already."), fix=N_("Choose another name."), name=name
+            N_("There is a pool called %(name)s already."),
+            rule="name.unique",
+            fix=N_("Choose another name."),
+            name=name,
         ) from None
     record(
         "pool.created",

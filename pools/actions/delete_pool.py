@@ -20,19 +20,36 @@ MOST_NAMED = 20
 def delete_pool(*, actor: Actor, pool: Pool, force: bool = False) -> Pool:
     """Hand out nothing more and remove the desktops; the pool goes with the last of them. Returns the pool.
 
-    Refused with the names of the holders while desktops are in use; `force` takes those away from their users.
+    Refused while it is protected. Refused with the names of the holders while desktops are in use; `force` takes
+    those away from their users.
     Raises Missing, Denied or Conflict.
     """
     require(actor, "pool.manage", pool)
+    if pool.protected:
+        raise Conflict(
+            N_("%(pool)s is protected against being deleted."),
+            rule="pool.protected",
+            fix=N_("Take the protection away in its settings first."),
+            pool=str(pool),
+        )
     POOL.move(pool, "delete")
     held = list(Desktop.objects.filter(pool=pool, holder__isnull=False).select_related("vm", "holder"))
     if held and not force:
         raise Conflict(
             N_("%(count)s desktops of %(pool)s are in use, by %(holders)s."),
+            rule="desktop.in-use",
             fix=N_("Ask them to give their desktops back, or delete the pool with force: what they have open is lost."),
             reasons=tuple(
-                Reason(desktop.vm.name, "in-use", N_("%(user)s has it"), user=desktop.holder)
-                for desktop in held[:MOST_NAMED]
+                Reason(
+                    desktop.vm.name,
+                    "desktop.in-use",
+                    N_("%(user)s has it"),
+                    kind="vm",
+                    id=desktop.pk,
+                    words=N_("in use"),
+                    user=desktop.holder,
+                )
+                for desktop in held
             ),
             count=len(held),
             pool=str(pool),

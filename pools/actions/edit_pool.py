@@ -13,12 +13,12 @@ from broker.events.news import publish
 from broker.events.record import record
 from pools.models import Pool
 from pools.states import POOL
-from pools.values import check_together, checked
+from pools.values import READINESS, check_together, checked
 from pools.wake import wake
 
-EDITABLE = frozenset(
-    {"title", "description", "kind", "stateful", "size", "prestarted", "max_per_user", "name_pattern", "version"}
-)
+EDITABLE = READINESS | {
+    "title", "description", "kind", "stateful", "size", "prestarted", "max_per_user", "name_pattern", "version",
+}  # fmt: skip
 
 
 @transaction.atomic
@@ -48,6 +48,7 @@ def edit_pool(*, actor: Actor, pool: Pool, revision: int | None = None, **change
         network=present.network,
         size=values.get("size", present.size),
         prestarted=values.get("prestarted", present.prestarted),
+        suspended=values.get("suspended", present.suspended),
     )
     before = {field: getattr(present, field) for field in values}
     if changed := {field: value for field, value in values.items() if value != before[field]}:
@@ -68,10 +69,13 @@ def edit_pool(*, actor: Actor, pool: Pool, revision: int | None = None, **change
 
 def _check_state(pool: Pool, revision: int | None) -> None:
     if not POOL.is_(pool.state, "open"):
-        raise Conflict(N_("The pool %(pool)s is being deleted."), fix=N_("Make another pool."), pool=str(pool))
+        raise Conflict(
+            N_("The pool %(pool)s is being deleted."), rule="pool.open", fix=N_("Make another pool."), pool=str(pool)
+        )
     if revision is not None and revision != pool.revision:
         raise Conflict(
             N_("Somebody else changed %(pool)s while you were editing it."),
+            rule="revision",
             fix=N_("Look at what it says now, then make your change again."),
             pool=str(pool),
         )

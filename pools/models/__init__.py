@@ -1,7 +1,23 @@
-"""Pool, Desktop, Assignment."""
+"""Pool, Desktop, Assignment, PoolWaiter, PoolForecast, SessionRules, Sitting."""
 
 from .assignment import Assignment
 from .desktop import Desktop
+from .forecast import PoolForecast
+from .goal import PoolGoal
 from .pool import Pool
+from .rollout import Rollout
+from .session_rules import SessionRules
+from .sitting import Sitting
+from .waiter import PoolWaiter
 
-__all__ = ["Assignment", "Desktop", "Pool"]
+__all__ = [
+    "Assignment",
+    "Desktop",
+    "Pool",
+    "PoolForecast",
+    "PoolGoal",
+    "PoolWaiter",
+    "Rollout",
+    "SessionRules",
+    "Sitting",
+]

@@ -11,10 +11,13 @@ from .pool import Pool
 
 
 class Assignment(models.Model):
+    """`asked_at`: when the user's request for a desktop arrived; empty for one that was given without being asked."""
+
     desktop = models.ForeignKey(Desktop, null=True, on_delete=models.SET_NULL, related_name="assignments")
     desktop_name = models.CharField(max_length=64)
     pool = models.ForeignKey(Pool, null=True, on_delete=models.SET_NULL, related_name="assignments")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="assignments")
+    asked_at = models.DateTimeField(null=True)
     since = models.DateTimeField(default=clock.now)
     until = models.DateTimeField(null=True)
     reason = models.CharField(max_length=64, blank=True)

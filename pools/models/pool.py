@@ -17,6 +17,10 @@ LARGEST = 5000
 class Pool(models.Model):
     """`version` empty means the template's newest ready version.
 
+    `storage` empty means the one with the most free space, chosen anew for each desktop. `suspended` free desktops
+    lie suspended to disk besides the `prestarted` running ones. `schedule` and `hours` are short lists edited with
+    the pool, as pools.calendar reads them: other numbers at certain times, and when desktops are handed out (empty:
+    always). `target` is what reconcile last aimed at when that is not what the pool's own numbers say.
     `failures` and `retry_at` hold back a pool whose desktops fail; `alert` is the cause, shown until it heals.
     `revision` counts edits: whoever edits says which one they saw.
     """
@@ -27,6 +31,10 @@ class Pool(models.Model):
         AUTOMATIC = "automatic", _("Automatic: the desktop goes back after use")
         MANUAL = "manual", _("Manual: the user keeps the desktop")
 
+    class AfterHours(models.TextChoices):
+        KEEP = "keep", _("Keep: who has a desktop goes on undisturbed")
+        WARN = "warn", _("Warn: who has a desktop is told before and after closing time")
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.SlugField(max_length=40, unique=True)
     title = models.CharField(max_length=128)
@@ -34,12 +42,20 @@ class Pool(models.Model):
     cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="pools")
     template = models.ForeignKey(VmTemplate, on_delete=models.PROTECT, related_name="pools")
     version = models.ForeignKey(TemplateVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="pools")
-    storage = models.ForeignKey(StorageDomain, on_delete=models.PROTECT, related_name="pools")
+    storage = models.ForeignKey(StorageDomain, null=True, blank=True, on_delete=models.PROTECT, related_name="pools")
     network = models.ForeignKey(Network, null=True, blank=True, on_delete=models.PROTECT, related_name="pools")
     kind = models.CharField(max_length=12, choices=Kind, default=Kind.AUTOMATIC)
     stateful = models.BooleanField(default=False)
     size = models.PositiveIntegerField(default=1, validators=[MinValueValidator(0), MaxValueValidator(LARGEST)])
     prestarted = models.PositiveIntegerField(default=0, validators=[MaxValueValidator(LARGEST)])
+    suspended = models.PositiveIntegerField(default=0, validators=[MaxValueValidator(LARGEST)])
+    zone = models.CharField(max_length=64, default="UTC")
+    schedule = models.JSONField(default=list, blank=True)
+    hours = models.JSONField(default=list, blank=True)
+    after_hours = models.CharField(max_length=8, choices=AfterHours, default=AfterHours.KEEP)
+    forecast = models.BooleanField(default=False)
+    protected = models.BooleanField(default=False)
+    target = models.JSONField(null=True, editable=False)
     max_per_user = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1), MaxValueValidator(100)])
     name_pattern = models.CharField(max_length=48, default="", blank=True)
     state = models.CharField(max_length=12, default=PoolState.ACTIVE, choices=[(s, s) for s in PoolState])

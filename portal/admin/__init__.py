@@ -3,7 +3,7 @@
 Django imports this package when it looks for admin modules; the imports below register the models.
 """
 
-from . import infrastructure, machines, people, pools, records
+from . import infrastructure, machines, people, pools, quotas, records, rollouts
 from .site import site
 
-__all__ = ["infrastructure", "machines", "people", "pools", "records", "site"]
+__all__ = ["infrastructure", "machines", "people", "pools", "quotas", "records", "rollouts", "site"]

@@ -21,12 +21,14 @@ from broker.virt.actions.delete_storage import delete_storage
 from broker.virt.actions.delete_template import delete_template
 from broker.virt.actions.delete_template_version import delete_template_version
 from broker.virt.actions.edit_template import edit_template
+from broker.virt.actions.edit_template_version import edit_template_version
 from broker.virt.actions.maintain_host import maintain_host
 from broker.virt.models import Cluster, Host, MonitorProcess, Network, StorageDomain, TemplateVersion, VmTemplate
+from portal.sealing import left_unsealed
 from portal.templatetags.berth import bytesize, mib, share
 
 from .deeds import Deed, with_deeds
-from .rows import AMBER, BLUE, GREEN, RED, Inline, Rows, bar, link
+from .rows import AMBER, BLUE, GREEN, GREY, RED, Inline, Rows, bar, link
 from .site import site
 
 GONE = _("It is removed from Berth. This is refused while something uses it.")
@@ -204,10 +206,30 @@ class TemplateAdmin(Rows):
     )
 )
 class VersionAdmin(Rows):
-    list_display = ("template_link", "number", "life", "storage", "size", "vcpus", "memory", "created_at")
+    """Only the notes can be written."""
+
+    editable = True
+    list_display = ("template_link", "number", "life", "sealed", "storage", "size", "vcpus", "memory", "created_at")
+    fields = (("template_link", "number"), "notes", ("life", "sealed"), "unsealed", ("made_from", "created_at"),
+              ("storage", "size"), ("vcpus", "memory"), ("machine", "volume"))  # fmt: skip
     list_filter = (("state", ChoicesDropdownFilter), ("template", RelatedDropdownFilter))
     search_fields = ("template__name", "notes")
     list_select_related = ("template", "storage")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        names = [name for line in self.fields for name in ((line,) if isinstance(line, str) else line)]
+        return [name for name in names if name != "notes"]
+
+    def change_by(self, request: HttpRequest, obj: TemplateVersion, values: dict[str, Any]) -> None:
+        edit_template_version(actor=self.actor(request), version=obj, **values)
+
+    @display(description=_("Sealed"), label={"sealed": GREEN, "partly": AMBER, "unsealed": AMBER, "–": GREY})
+    def sealed(self, version: TemplateVersion) -> str:
+        return version.sealing.get("outcome") or "–"
+
+    @display(description=_("Not sealed"))
+    def unsealed(self, version: TemplateVersion) -> str:
+        return "; ".join(left_unsealed(version)) or "–"
 
     @display(description=_("Template"), ordering="template")
     def template_link(self, version: TemplateVersion) -> Any:

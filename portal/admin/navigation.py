@@ -28,14 +28,17 @@ def groups(request: HttpRequest) -> list[dict[str, Any]]:
             _("Desktops"),
             _item(_("Pools"), "layers", "pools_pool_changelist"),
             _item(_("Desktops"), "desktop_windows", "pools_desktop_changelist"),
+            _item(_("Rollouts"), "update", "pools_rollout_changelist"),
             _item(_("Sessions"), "cast", "connections_session_changelist"),
         ),
         _group(
             _("People"),
             _item(_("Users"), "person", "directories_user_changelist"),
             _item(_("Groups"), "group", "directories_group_changelist"),
+            _item(_("Directories"), "contacts", "directories_directory_changelist"),
             _item(_("Roles"), "badge", "access_role_changelist"),
             _item(_("Grants"), "key", "access_grant_changelist"),
+            _item(_("Quotas"), "speed", "access_quota_changelist"),
             _item(_("API tokens"), "token", "portal_apitoken_changelist"),
         ),
         _group(

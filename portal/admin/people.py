@@ -4,7 +4,10 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.widgets import AutocompleteSelectMultiple
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.decorators import display
@@ -20,33 +23,67 @@ from broker.access.actions.delete_role import delete_role
 from broker.access.actions.edit_role import edit_role
 from broker.access.actions.grant import grant
 from broker.access.actions.revoke import revoke
-from broker.access.kinds import KINDS
+from broker.access.kinds import GRANTABLE, KINDS
 from broker.access.models import Grant, Role
-from broker.access.objects import GRANTABLE, granted_object
+from broker.access.objects import granted_object
 from broker.core.errors import Invalid
 from broker.directories.actions.create_group import create_group
 from broker.directories.actions.create_user import create_user
+from broker.directories.actions.delete_directory import delete_directory
 from broker.directories.actions.delete_group import delete_group
 from broker.directories.actions.disable_user import disable_user
+from broker.directories.actions.edit_directory import edit_directory
 from broker.directories.actions.edit_user import edit_user
 from broker.directories.actions.enable_user import enable_user
 from broker.directories.actions.set_members import set_members
 from broker.directories.actions.set_password import set_password
+from broker.directories.actions.sync_directory import sync_directory
 from broker.directories.models import Directory, Group, User
 from portal.models import ApiToken
 from portal.tokens import revoke_token
+from portal.web.parts import stored_sentences
 
 from .deeds import Deed, with_deeds
-from .rows import GREEN, GREY, Rows, link
+from .rows import GREEN, GREY, RED, Rows, link
 from .site import site
 
 
 @admin.register(Directory, site=site)
+@with_deeds(
+    Deed("sync", _("Read it now"), sync_directory, "directory", _("Users and groups are read anew."), "sync"),
+)
 class DirectoryAdmin(Rows):
-    """Where users come from; `config` may hold secrets and is not shown."""
+    """Where users come from. Settings are changed on the portal's page, which can try them out first."""
 
-    list_display = ("name", "kind", "enabled", "order")
-    exclude = ("config",)
+    editable = removable = True
+    list_display = ("name", "kind", "status", "order", "synced_at")
+    list_filter = ("kind", "enabled")
+    search_fields = ("name",)
+    fields = ("name", "order", "enabled", "kind", "synced_at", "trouble", "settings_page")
+    readonly_fields = ("kind", "synced_at", "trouble", "settings_page")
+
+    def change_by(self, request: HttpRequest, obj: Directory, values: dict[str, Any]) -> None:
+        edit_directory(actor=self.actor(request), directory=obj, **values)
+
+    def remove_by(self, request: HttpRequest, obj: Directory) -> None:
+        delete_directory(actor=self.actor(request), directory=obj)
+
+    @display(
+        description=_("Status"),
+        ordering="enabled",
+        label={_("in use"): GREEN, _("trouble"): RED, _("off"): GREY},
+    )
+    def status(self, row: Directory) -> Any:
+        return (_("trouble") if row.sync_error else _("in use")) if row.enabled else _("off")
+
+    @display(description=_("Trouble"))
+    def trouble(self, row: Directory) -> str:
+        return " ".join(stored_sentences(row.sync_error)) or "–"
+
+    @display(description=_("Settings"))
+    def settings_page(self, row: Directory) -> Any:
+        address = reverse("portal:directory-edit", args=[row.pk])
+        return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', address, _("Change"))
 
 
 class UserForm(forms.ModelForm):
@@ -113,25 +150,45 @@ class UserAdmin(Rows):
         return _("active") if user.is_active else _("disabled")
 
 
+class GroupForm(forms.ModelForm):
+    """`people`: the members by hand. Django offers no field of its own where a row says who put them there."""
+
+    people = forms.ModelMultipleChoiceField(
+        label=_("Members by hand"),
+        queryset=User.objects.all(),
+        required=False,
+        widget=AutocompleteSelectMultiple(Group._meta.get_field("members"), site),
+    )
+
+    class Meta:
+        model = Group
+        fields = ("name",)
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        if self.instance.pk and not self.instance._state.adding:
+            self.initial["people"] = User.objects.filter(memberships__group=self.instance, memberships__by_hand=True)
+
+
 @admin.register(Group, site=site)
 class GroupAdmin(Rows):
     addable = editable = removable = True
+    form = GroupForm
     list_display = ("name", "directory")
     list_filter = (("directory", RelatedDropdownFilter),)
     search_fields = ("name",)
-    autocomplete_fields = ("members",)
-    fields = ("name", "members")
+    fields = ("name", "people")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return ("name",) if obj else ()
 
     def add_by(self, request: HttpRequest, values: dict[str, Any]) -> Group:
         group = create_group(actor=self.actor(request), name=values["name"])
-        return set_members(actor=self.actor(request), group=group, members=values["members"])
+        return set_members(actor=self.actor(request), group=group, members=values["people"])
 
     def change_by(self, request: HttpRequest, obj: Group, values: dict[str, Any]) -> None:
-        if "members" in values:
-            set_members(actor=self.actor(request), group=obj, members=values["members"])
+        if "people" in values:
+            set_members(actor=self.actor(request), group=obj, members=values["people"])
 
     def remove_by(self, request: HttpRequest, obj: Group) -> None:
         delete_group(actor=self.actor(request), group=obj)

@@ -16,7 +16,7 @@ from pools.actions.mend_desktop import mend_desktop
 from pools.actions.release import release
 from pools.actions.reset_desktop import reset_desktop
 from pools.actions.retire_desktop import retire_desktop
-from pools.models import Assignment, Desktop, Pool
+from pools.models import Assignment, Desktop, Pool, PoolWaiter
 from pools.states import DesktopState
 from portal.api.serializers.common import cause
 
@@ -58,7 +58,8 @@ class PoolAdmin(Rows):
             _("Desktops"),
             {"fields": (("template", "version"), ("storage", "network"), ("kind", "stateful"), "name_pattern")},
         ),
-        (_("How many"), {"fields": (("size", "prestarted", "max_per_user"),)}),
+        (_("How many"), {"fields": (("size", "prestarted", "suspended", "max_per_user"),)}),
+        (_("When"), {"fields": (("forecast", "zone"), ("after_hours", "protected"))}),
     )
     add_fieldsets = (
         (None, {"fields": (("name", "title"), "description")}),
@@ -66,7 +67,8 @@ class PoolAdmin(Rows):
             _("Desktops"),
             {"fields": (("template", "version"), ("storage", "network"), ("kind", "stateful"), "name_pattern")},
         ),
-        (_("How many"), {"fields": (("size", "prestarted", "max_per_user"),)}),
+        (_("How many"), {"fields": (("size", "prestarted", "suspended", "max_per_user"),)}),
+        (_("When"), {"fields": (("forecast", "zone"), ("after_hours", "protected"))}),
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -182,3 +184,13 @@ class AssignmentAdmin(Rows):
     list_filter = (("pool", RelatedDropdownFilter),)
     search_fields = ("user__username", "desktop_name")
     list_select_related = ("user", "pool")
+
+
+@admin.register(PoolWaiter, site=site)
+class PoolWaiterAdmin(Rows):
+    """Who waits for a desktop, in the order of the queue."""
+
+    list_display = ("user", "pool", "joined_at", "seen_at", "desktop")
+    list_filter = (("pool", RelatedDropdownFilter),)
+    search_fields = ("user__username", "pool__name")
+    list_select_related = ("user", "pool", "desktop__vm")

@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import PasswordChangeView, redirect_to_login
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -17,6 +17,7 @@ from unfold.sites import UnfoldAdminSite
 from broker.access.actor import Actor
 from broker.core.errors import BerthError
 from broker.directories.actions.set_password import set_password
+from broker.directories.throttle import begin
 from portal.middleware import sentence
 from portal.refusals import READING, note_refusal
 
@@ -27,7 +28,17 @@ View = Callable[..., HttpResponse]
 
 
 class OwnPassword(AdminOwnPasswordChangeForm):
-    """One's own password, set by the action."""
+    """One's own password, set by the action. Guessing the old one at somebody's open browser is throttled too."""
+
+    def clean_old_password(self) -> Any:
+        attempt = begin(self.user.get_username(), None, f"signed in as {self.user.pk}")
+        try:
+            given = super().clean_old_password()
+        except ValidationError:
+            attempt.failed()
+            raise
+        attempt.succeeded()
+        return given
 
     def save(self, commit: bool = True) -> Any:
         return set_password(

@@ -10,6 +10,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from broker.access.actor import Actor
+from broker.directories.throttle import guessed_token
 
 
 class BearerToken(TokenAuthentication):
@@ -19,6 +20,14 @@ class BearerToken(TokenAuthentication):
         if not token.isascii():
             raise AuthenticationFailed(_("Invalid token."))
         return super().authenticate_credentials(token)
+
+    def authenticate(self, request: Request) -> Any:
+        """Raises TooManyTries where bad tokens come one after the other; good ones are never held up."""
+        try:
+            return super().authenticate(request)
+        except AuthenticationFailed:
+            guessed_token(request._request.META.get("REMOTE_ADDR"))
+            raise
 
 
 class BearerTokenScheme(OpenApiAuthenticationExtension):
@@ -41,4 +50,5 @@ def actor_of(request: Request) -> Actor:
         address=django_request.META.get("REMOTE_ADDR") or None,
         correlation=getattr(django_request, "correlation", ""),
         session_key=(session.session_key or "") if by_session and session is not None else "",
+        asked_at=getattr(django_request, "began_at", None),
     )

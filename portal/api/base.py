@@ -21,7 +21,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from broker.access.actor import Actor
 from broker.access.require import visible_to
-from broker.core.errors import Missing
+from broker.core.errors import BerthError, Missing
 from broker.core.text import gettext_noop as N_
 from portal.refusals import READING, note_refusal
 
@@ -85,6 +85,7 @@ class Door(APIView):
             note_refusal(
                 request._request, who, kind="api.refused", status=response.status_code,
                 code=response.data.get("code", ""), cause=response.data.get("detail", ""),
+                explanation=exc.as_dict() if isinstance(exc, BerthError) else None,
             )  # fmt: skip
         return response
 

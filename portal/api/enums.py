@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from broker.connections.states import SessionState
+from broker.connections.states import HelpState, SessionState
 from broker.jobs.states import JobState
 from broker.virt.states import HostState, VersionState, VmState
 from pools.states import DesktopState, PoolState
@@ -12,6 +12,6 @@ def _choices(states: type[StrEnum]) -> list[str]:
     return [state.value for state in states]
 
 
-JOB, SESSION = _choices(JobState), _choices(SessionState)
+JOB, SESSION, HELP = _choices(JobState), _choices(SessionState), _choices(HelpState)
 VM, VERSION, HOST = _choices(VmState), _choices(VersionState), _choices(HostState)
 POOL, DESKTOP = _choices(PoolState), _choices(DesktopState)

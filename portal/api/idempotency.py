@@ -103,6 +103,7 @@ def _repeat(row: IdempotencyKey, digest: str) -> Response:
     if row.secret:
         raise Conflict(
             N_("This was done already; its secret answer is shown only once."),
+            rule="secret.once",
             fix=N_("Make a new one, with a new Idempotency-Key."),
         )
     headers = {"Idempotency-Replayed": "true"}

@@ -10,10 +10,15 @@ from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions, serializers
 from rest_framework.response import Response
 
+from broker.access.actor import Actor
 from broker.core.errors import BerthError, Invalid
-from portal.middleware import sentence
+from portal.middleware import retry_after, sentence
+from portal.why import Why, why_of
+
+from .serializers.why import WhySerializer
 
 log = logging.getLogger(__name__)
+NOBODY = Actor(user=None, name="anonymous")
 CONTENT_TYPE = "application/problem+json"
 
 # code → (what kind of problem it is, what usually helps)
@@ -71,7 +76,7 @@ def handler(error: Exception, context: dict[str, Any]) -> Response:
     request = context.get("request")
     correlation = getattr(getattr(request, "_request", request), "correlation", "")
     if isinstance(error, BerthError):
-        return _of_berth(error, correlation)
+        return _of_berth(error, getattr(context.get("view"), "actor", None) or NOBODY, correlation)
     if isinstance(error, Http404):
         error = exceptions.NotFound()
     elif isinstance(error, PermissionDenied):
@@ -93,12 +98,12 @@ def problem(
     cause: str = "",
     fix: str = "",
     errors: dict[str, list[str]] | None = None,
-    reasons: list[dict[str, str]] | None = None,
+    why: Why | None = None,
     retry: bool = False,
     correlation: str = "",
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """A problem document as an answer. `errors`: field → what is wrong with it; `reasons`: what was looked at."""
+    """A problem document as an answer. `errors`: field → what is wrong with it; `why`: rule, what it looked at."""
     title, usual_fix = KINDS.get(code, KINDS["error"])
     body: dict[str, Any] = {
         "type": f"urn:berth:problem:{code}",
@@ -112,18 +117,14 @@ def problem(
     }
     if errors:
         body["errors"] = errors
-    if reasons:
-        body["reasons"] = reasons
+    if why:
+        body |= why.as_dict()
     return Response(body, status=status, content_type=CONTENT_TYPE, headers=headers)
 
 
-def _of_berth(error: BerthError, correlation: str) -> Response:
+def _of_berth(error: BerthError, actor: Actor, correlation: str) -> Response:
     cause = sentence(error.template, error.params)
     field = error.field if isinstance(error, Invalid) else ""
-    reasons = [
-        {"subject": reason.subject, "rule": reason.rule, "message": sentence(reason.template, reason.params)}
-        for reason in error.reasons
-    ]
     if error.status >= 500 and not error.retry:
         log.error("API call failed (correlation %s)", correlation, exc_info=error)
     return problem(
@@ -132,9 +133,10 @@ def _of_berth(error: BerthError, correlation: str) -> Response:
         cause=cause,
         fix=sentence(error.fix_template, error.params),
         errors={field: [cause]} if field else None,
-        reasons=reasons,
+        why=why_of(actor, error),
         retry=error.retry,
         correlation=correlation,
+        headers=retry_after(error),
     )
 
 
@@ -172,13 +174,7 @@ def _flatten(detail: Any, prefix: str = "") -> dict[str, list[str]]:
     return {prefix: [str(detail)]}
 
 
-class ReasonSerializer(serializers.Serializer):
-    subject = serializers.CharField()
-    rule = serializers.CharField()
-    message = serializers.CharField()
-
-
-class ProblemSerializer(serializers.Serializer):
+class ProblemSerializer(WhySerializer):
     """For the API's description only."""
 
     type = serializers.CharField()
@@ -192,4 +188,3 @@ class ProblemSerializer(serializers.Serializer):
     errors = serializers.DictField(  # type: ignore[assignment]  # only described, never validated
         child=serializers.ListField(child=serializers.CharField()), required=False
     )
-    reasons = ReasonSerializer(many=True, required=False)

@@ -5,11 +5,16 @@ from rest_framework.routers import SimpleRouter
 
 from .base import NotFound
 from .schema import Docs, Schema
+from .views.access import Quotas, Rights
+from .views.directories import Directories, DirectoryPreview
+from .views.explain import ExplainAllocation, ExplainStart
 from .views.jobs import Events, Jobs
 from .views.people import Grants, Groups, Me, Roles, Tokens, Users
 from .views.pools import Desktops, Entitlements, Pools
 from .views.screens import Screen, ViewerFile
-from .views.sessions import Sessions
+from .views.session_rules import Bulk, Rules
+from .views.sessions import Helps, Messages, Sessions, Shares
+from .views.timing import SetGoal, TimeToDesktop
 from .views.virt import Clusters, ForeignMachines, Hosts, Networks, StorageDomains, Templates, TemplateVersions
 from .views.vms import Samples, Vms
 
@@ -28,12 +33,17 @@ for prefix, viewset in {
     "networks": Networks,
     "clusters": Clusters,
     "sessions": Sessions,
+    "helps": Helps,
+    "shares": Shares,
+    "messages": Messages,
     "jobs": Jobs,
     "events": Events,
+    "directories": Directories,
     "users": Users,
     "groups": Groups,
     "roles": Roles,
     "grants": Grants,
+    "quotas": Quotas,
     "tokens": Tokens,
 }.items():
     router.register(prefix, viewset, basename=f"api-{prefix.rpartition('/')[2].removesuffix('s')}")
@@ -42,8 +52,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("schema/", Schema.as_view(), name="api-schema"),
     path("docs/", Docs.as_view(url_name="api-schema"), name="api-docs"),
     path("me/", Me.as_view(), name="api-me"),
+    path("directories/preview/", DirectoryPreview.as_view(), name="api-directory-preview"),
+    path("users/<uuid:pk>/rights/", Rights.as_view(), name="api-rights"),
     path("vms/<uuid:pk>/screen/", Screen.as_view(), name="api-screen"),
     path("vms/<uuid:pk>/viewer-file/", ViewerFile.as_view(), name="api-viewer-file"),
+    path("pools/<uuid:pk>/explain/", ExplainAllocation.as_view(), name="api-pool-explain"),
+    path("pools/<uuid:pk>/time-to-desktop/", TimeToDesktop.as_view(), name="api-pool-time"),
+    path("pools/<uuid:pk>/set-goal/", SetGoal.as_view(), name="api-pool-goal"),
+    path("vms/<uuid:pk>/explain-start/", ExplainStart.as_view(), name="api-vm-explain-start"),
+    path("pools/<uuid:pool_pk>/session-rules/", Rules.as_view(), name="api-session-rules"),
+    path("desktops/bulk/", Bulk.as_view(), name="api-desktops-bulk"),
     *router.urls,
     re_path(r"^.*$", NotFound.as_view(), name="api-none"),
 ]

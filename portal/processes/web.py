@@ -24,6 +24,7 @@ class Web:
             log_config=None,
             access_log=False,
             proxy_headers=env.behind_proxy,
+            forwarded_allow_ips=",".join(env.trusted_proxies),
             server_header=False,
             timeout_graceful_shutdown=3,
             ws_per_message_deflate=False,

@@ -7,11 +7,13 @@ from typing import Any
 from celery import Celery
 from celery.worker import WorkController, state
 from django.conf import settings
+from kombu.asynchronous import set_event_loop
 
 from broker.celery import TASK_PACKAGES, app
 from broker.settings import env
 
 log = logging.getLogger(__name__)
+_MAKING = threading.Lock()
 STOP_SECONDS, PAUSE_SECONDS = 5.0, 1.0
 SHARED = (
     "broker_url", "broker_transport_options", "broker_connection_retry_on_startup", "task_ignore_result",
@@ -54,7 +56,23 @@ class Worker:
 
     def _keep(self) -> None:
         while not self._stopping.is_set():
-            self._controller = _Controller(
+            self._controller = self._made()
+            try:
+                self._controller.start()
+            except SystemExit:
+                log.debug("The consumer of %s was told to go", self.queue)
+            if not self._stopping.is_set():
+                log.error("The consumer of %s broke; another takes its place", self.queue)
+                # Celery tells all its consumers of a process to go by these two flags.
+                state.should_stop = state.should_terminate = None
+                self._stopping.wait(PAUSE_SECONDS)
+
+    def _made(self) -> _Controller:
+        # Celery keeps one event loop a process, and a second consumer would take the first one's: two threads would
+        # then read the same lines to Redis, and lose what the other is waiting for.
+        with _MAKING:
+            set_event_loop(None)
+            return _Controller(
                 app=self._app,
                 consuming=self.ready,
                 pool_cls="threads",
@@ -66,15 +84,6 @@ class Worker:
                 without_heartbeat=True,
                 logfile=None,
             )
-            try:
-                self._controller.start()
-            except SystemExit:
-                log.debug("The consumer of %s was told to go", self.queue)
-            if not self._stopping.is_set():
-                log.error("The consumer of %s broke; another takes its place", self.queue)
-                # Celery tells all its consumers of a process to go by these two flags.
-                state.should_stop = state.should_terminate = None
-                self._stopping.wait(PAUSE_SECONDS)
 
     def start(self) -> None:
         self.thread.start()

@@ -1,5 +1,6 @@
 """What the templates need beside Django's own: icons, sizes, durations, and links that keep a list's filters."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
+
+from broker.core.errors import BerthError
+from portal.why import told
 
 register = template.Library()
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
@@ -86,6 +90,7 @@ def plural(count: int, kind: str) -> str:
         "host": ngettext("%d host", "%d hosts", count),
         "job": ngettext("%d job", "%d jobs", count),
         "event": ngettext("%d event", "%d events", count),
+        "session": ngettext("%d session", "%d sessions", count),
     }
     return forms[kind] % count
 
@@ -108,3 +113,18 @@ def sorted_by(context: dict[str, Any], column: str) -> str:
     """ "ascending", "descending" or "": how the list is sorted by `column` at present."""
     order = context.get("order", "")
     return {column: "ascending", f"-{column}": "descending"}.get(order, "")
+
+
+@register.inclusion_tag("portal/partials/why.html", takes_context=True)
+def why(context: Any, refusal: BerthError | Mapping[str, Any] | None) -> dict[str, Any]:
+    """The block that unfolds to why something was refused; nothing when there is no more to say."""
+    stored = refusal.as_dict() if isinstance(refusal, BerthError) else refusal
+    return {"why": told(context["request"].actor, stored)[2] if stored else None}
+
+
+@register.filter
+def session_rules(pool: Any) -> str:
+    """What happens by itself to the pool's desktops, as one sentence."""
+    from pools.session_sentence import sentence
+
+    return sentence(pool)

@@ -1,7 +1,7 @@
 """What all pages share: who acts, which layout answers, and how an action's outcome is told."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.contrib import messages
@@ -15,9 +15,12 @@ from django.views import View
 from broker.access.actor import Actor
 from broker.core.errors import BerthError
 from portal.refusals import note_refusal
+from portal.why import why_of
 
 from .parts import error_sentences
 from .words import Text
+
+MOST_LINES = 6  # of an explanation in a message; it travels in a header, and proxies bound those
 
 
 class SignedIn(AccessMixin, View):
@@ -104,23 +107,19 @@ def refused(request: HttpRequest, error: BerthError) -> HttpResponse:
     """An action was refused: its cause and fix, with the status of the error."""
     cause, fix = error_sentences(error)
     actor: Actor = request.actor  # type: ignore[attr-defined]
-    note_refusal(request, actor, kind="portal.refused", status=error.status, code=error.code, cause=error.message)
+    note_refusal(
+        request, actor, kind="portal.refused", status=error.status, code=error.code, cause=error.message,
+        explanation=error.as_dict(),
+    )  # fmt: skip
+    why = why_of(actor, error)
     if is_htmx(request):
-        return HttpResponse(status=error.status, headers=_trigger("bad", cause, fix))
-    context = {"message": cause, "fix": fix, "status": error.status, "reasons": reasons_of(error)}
+        return HttpResponse(status=error.status, headers=_trigger("bad", cause, fix, why.lines(MOST_LINES)))
+    context = {"message": cause, "fix": fix, "status": error.status, "why": why}
     return render(request, "errors/refused.html", context, status=error.status)
 
 
-def reasons_of(error: BerthError) -> list[str]:
-    """What was looked at and failed, a sentence each."""
-    return [
-        f"{reason.subject}: {reason.template % reason.params if reason.params else reason.template}"
-        for reason in error.reasons
-    ]
-
-
-def _trigger(level: str, text: str, fix: str = "") -> dict[str, str]:
-    told = {"berth:toast": {"level": level, "text": text, "fix": fix}, "berth:refresh": {}}
+def _trigger(level: str, text: str, fix: str = "", why: Sequence[str] = ()) -> dict[str, str]:
+    told = {"berth:toast": {"level": level, "text": text, "fix": fix, "why": list(why)}, "berth:refresh": {}}
     return {"HX-Trigger": json.dumps(told)}
 
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -20,6 +20,9 @@ from broker.core import clock
 from broker.jobs.models import Job
 from broker.virt.models import Sample, TemplateVersion, VirtualMachine
 from pools.models import Desktop, Pool
+from pools.queue import places_of
+from pools.session_sentence import rules_of, sentence
+from pools.updates import waiting as updates_waiting
 
 from . import words
 from .machines import (
@@ -33,6 +36,8 @@ from .machines import (
     thumbnail_of,
 )
 from .parts import Action, Connect, Fact, Progress, jobs_of
+from .updates import Update, update_of
+from .waiting import Waiting, closes, opens, waiting_of
 from .words import Mark
 
 SPARK = timedelta(minutes=10)
@@ -61,6 +66,8 @@ class Card:
     progress: Progress | None = None
     connect: Connect | None = None
     cancel: Action | None = None
+    beat: str = ""
+    update: Update | None = None
     actions: Sequence[Action] = ()
 
 
@@ -85,9 +92,14 @@ def _machine_cards(actor: Actor, machines: list[VirtualMachine]) -> list[Card]:
     jobs = jobs_of("vm", ids)
     powered = set(visible_to(actor, VirtualMachine.objects.filter(pk__in=ids), "vm.power").values_list("pk", flat=True))
     sparks = _sparks(ids)
+    held = [vm.desktop for vm in machines if _is_own(actor, vm)]
+    updates = updates_waiting(held)
     watched = set(Session.objects.live().filter(vm_id__in=ids).values_list("vm_id", flat=True))
     return [
-        _machine_card(actor, vm, jobs.get(vm.pk), vm.pk in powered, sparks.get(vm.pk, ""), vm.pk in watched)
+        replace(
+            _machine_card(actor, vm, jobs.get(vm.pk), vm.pk in powered, sparks.get(vm.pk, ""), vm.pk in watched),
+            update=update_of(vm.desktop, updates[vm.pk]) if vm.pk in updates and vm.pk not in jobs else None,
+        )
         for vm in machines
     ]
 
@@ -115,13 +127,23 @@ def _machine_card(actor: Actor, vm: VirtualMachine, job: Job | None, powered: bo
         dim=vm.power_state == "paused",
         note=_("Screen open") if watched else "",
         facts=_facts(system, vm.vcpus, vm.memory_mib),
-        sentence="" if running else _last_seen(vm),
+        sentence=(closes(desktop.pool) if desktop else "") or _rules(desktop) if running else _last_seen(vm),
         spark=spark if running else "",
         cpu_percent=vm.cpu_percent if running else None,
         progress=progress_on(job),
         connect=connect_to(vm, job),
         actions=actions,
     )
+
+
+def _is_own(actor: Actor, vm: VirtualMachine) -> bool:
+    desktop = getattr(vm, "desktop", None)
+    return desktop is not None and desktop.holder_id == actor.user_id
+
+
+def _rules(desktop: Any) -> str:
+    """What happens to it by itself, where its pool has rules."""
+    return sentence(desktop.pool) if desktop and rules_of(desktop.pool).steps else ""
 
 
 def _last_seen(vm: VirtualMachine) -> str:
@@ -172,7 +194,13 @@ def _pool_cards(actor: Actor, machines: list[VirtualMachine]) -> list[Card]:
         )
     }  # fmt: skip
     versions = _versions(pools)
-    return [_pool_card(pool, counts.get(pool.pk, {}), versions.get(pool.template_id), held[pool.pk]) for pool in pools]
+    places = places_of(actor.user, [pool.pk for pool in pools]) if actor.user else {}
+    return [
+        _waiting_card(waiting_of(places[pool.pk]), versions.get(pool.template_id))
+        if pool.pk in places
+        else _pool_card(pool, counts.get(pool.pk, {}), versions.get(pool.template_id), held[pool.pk])
+        for pool in pools
+    ]
 
 
 def _versions(pools: Sequence[Pool]) -> dict[UUID, TemplateVersion]:
@@ -184,9 +212,31 @@ def _versions(pools: Sequence[Pool]) -> dict[UUID, TemplateVersion]:
     return newest
 
 
+def _waiting_card(waiting: Waiting, version: TemplateVersion | None) -> Card:
+    """The card of a pool in whose queue the user stands."""
+    pool = waiting.pool
+    return Card(
+        id=f"pool-{pool.pk}",
+        kind="pool",
+        key=pool.pk,
+        title=str(pool),
+        subtitle=pool.description.strip().partition("\n")[0] or _("A desktop of your own, while you need it"),
+        mark=Mark(_("You wait"), "warn"),
+        running=False,
+        icon="clock",
+        facts=_facts(pool.template.os_name, version.vcpus, version.memory_mib) if version else (),
+        sentence=f"{waiting.sentence}. {waiting.estimate}",
+        connect=Connect(_("Show my place"), reverse("portal:pool-wait", args=[pool.pk]), icon="clock", primary=False),
+        beat=waiting.beat_url,
+        actions=(waiting.leave,),
+    )
+
+
 def _pool_card(pool: Pool, counts: Mapping[str, Any], version: TemplateVersion | None, held: int) -> Card:
     free, ready = counts.get("free", 0), counts.get("ready", 0)
-    if ready:
+    if closed := opens(pool):
+        mark, sentence = Mark(_("Closed"), "idle"), closed
+    elif ready:
         mark, sentence = Mark(_("Ready"), "good"), _("A desktop is running and waiting for you.")
     elif free:
         mark, sentence = Mark(_("Available"), "idle"), _("A desktop starts when you connect; that takes a moment.")
@@ -196,7 +246,10 @@ def _pool_card(pool: Pool, counts: Mapping[str, Any], version: TemplateVersion |
             _("No desktop can be made at present. Your administrator sees why."),
         )
     else:
-        mark, sentence = Mark(_("All in use"), "warn"), _("All desktops are in use. You can try; one may be free soon.")
+        mark, sentence = (
+            Mark(_("All in use"), "warn"),
+            _("All desktops are in use. Connect, and you get the next one that is free."),
+        )
     if held:
         sentence = ngettext(
             "You have %(count)d desktop of it already.", "You have %(count)d desktops of it already.", held

@@ -4,17 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.http import HttpRequest
+from django.middleware.csrf import get_token
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from broker.access.actor import Actor
 from broker.access.require import may
+from broker.connections.models import Help, Share
 from broker.gateway.closing import for_page
 from broker.virt.models import VirtualMachine
+from pools.updates import waiting
+from portal.why import Why, told
 
 from . import words
 from .machines import power_actions
-from .parts import Action, Progress, jobs_of, progress_of, stored_sentences
+from .parts import Action, Progress, jobs_of, progress_of
+from .updates import Update, update_of
 from .words import Mark
 
 COMBINATIONS = (
@@ -32,7 +38,10 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class ConsolePage:
-    """`ready`: the machine runs, so the script may ask for a ticket; until then a panel tells how far it is."""
+    """`ready`: the machine runs, so the script may ask for a ticket; until then a panel tells how far it is.
+
+    `own`: it is the person's own screen, with its rules, guests and links.
+    """
 
     id: Any
     title: str
@@ -40,25 +49,31 @@ class ConsolePage:
     ready: bool
     sentence: str
     fix: str
+    why: Why | None
     progress: Progress | None
     start: Action | None
     back_url: str
     back_label: str
     combinations: Sequence[Keys]
     modifiers: Sequence[str]
+    own: bool
     data: dict[str, Any]
+    update: Update | None = None
 
 
-def console_page(actor: Actor, vm: VirtualMachine, *, view_only: bool, csrf: str) -> ConsolePage:
-    """`vm` comes from `for_lists`, already checked for "vm.use"."""
+def console_page(
+    actor: Actor, vm: VirtualMachine, *, view_only: bool, csrf: str, help: Help | None = None
+) -> ConsolePage:
+    """`vm` comes from `for_lists`, already checked for "vm.use"; `help` is the consent to see another's screen."""
     job = jobs_of("vm", [vm.pk]).get(vm.pk)
     ready = vm.state == "ready" and vm.power_state in ("running", "paused")
     desktop = getattr(vm, "desktop", None)
     # One's own desktop may be about to start by itself, without a job that could be shown yet.
     starts = power_actions(vm, job, ("start", "resume")) if may(actor, "vm.power", vm) else []
     sentence, fix = _sentence(vm, bool(job), bool(starts))
+    why: Why | None = None
     if not job and not ready:
-        cause, hint = _last_failure(vm)
+        cause, hint, why = _last_failure(actor, vm)
         sentence, fix = (cause, hint) if cause else (sentence, fix)
     return ConsolePage(
         id=vm.pk,
@@ -67,20 +82,63 @@ def console_page(actor: Actor, vm: VirtualMachine, *, view_only: bool, csrf: str
         ready=ready,
         sentence=sentence,
         fix=fix,
+        why=why,
         progress=progress_of(job) if job else None,
         start=starts[0] if starts else None,
+        back_url=reverse("portal:sessions" if help else "portal:home"),
+        back_label=_("Sessions") if help else _("My desktops"),
+        combinations=[Keys(keys, keys.replace("+", " + ")) for keys in COMBINATIONS],
+        modifiers=MODIFIERS,
+        own=help is None,
+        update=_update(actor, desktop) if help is None and not job else None,
+        data={
+            "ticketUrl": reverse("portal:console-ticket", args=[vm.pk]),
+            "stateUrl": reverse("portal:console-state", args=[vm.pk]) + (f"?help={help.pk}" if help else ""),
+            "shareUrl": "" if help else reverse("portal:console-shares", args=[vm.pk]),
+            "help": str(help.pk) if help else "",
+            "viewOnly": view_only or bool(help and help.level == Help.Level.LOOK),
+            **_common(csrf),
+        },
+    )
+
+
+def _update(actor: Actor, desktop: Any) -> Update | None:
+    if desktop is None or desktop.holder_id != actor.user_id:
+        return None
+    return update_of(desktop, waiting([desktop]).get(desktop.pk))
+
+
+def shared_page(request: HttpRequest, share: Share) -> ConsolePage:
+    """The page of who came by a shared link: the screen and nothing of the machine's own."""
+    return ConsolePage(
+        id=share.vm_id,
+        title=_("Screen of %(owner)s") % {"owner": share.owner},
+        mark=words.machine_mark(share.vm),
+        ready=share.vm.state == "ready" and share.vm.power_state in ("running", "paused"),
+        sentence=_("The desktop is not running at present."),
+        fix=_("Ask who gave you the link."),
+        why=None,
+        progress=None,
+        start=None,
         back_url=reverse("portal:home"),
         back_label=_("My desktops"),
         combinations=[Keys(keys, keys.replace("+", " + ")) for keys in COMBINATIONS],
         modifiers=MODIFIERS,
+        own=False,
         data={
-            "ticketUrl": reverse("portal:console-ticket", args=[vm.pk]),
-            "csrf": csrf,
-            "viewOnly": view_only,
-            "closing": {str(row["code"]): {"text": _(str(row["text"])), "again": row["again"]} for row in for_page()},
-            "texts": _texts(),
+            "ticketUrl": reverse("portal:shared-ticket", args=[share.pk]),
+            "stateUrl": "",
+            "shareUrl": "",
+            "help": "",
+            "viewOnly": share.level == Share.Level.VIEW,
+            **_common(get_token(request)),
         },
     )
+
+
+def _common(csrf: str) -> dict[str, Any]:
+    closing = {str(row["code"]): {"text": _(str(row["text"])), "again": row["again"]} for row in for_page()}
+    return {"csrf": csrf, "closing": closing, "texts": _texts()}
 
 
 def _sentence(vm: VirtualMachine, working: bool, startable: bool) -> tuple[str, str]:
@@ -93,14 +151,14 @@ def _sentence(vm: VirtualMachine, working: bool, startable: bool) -> tuple[str, 
     return _("It is not running, and you may not start it."), _("Ask whoever manages it to start it.")
 
 
-def _last_failure(vm: VirtualMachine) -> tuple[str, str]:
+def _last_failure(actor: Actor, vm: VirtualMachine) -> tuple[str, str, Why | None]:
     """Why the last attempt to start it did not succeed, if that was the last thing that happened to it."""
     from broker.jobs.models import Job
 
     job = Job.objects.filter(subject_kind="vm", subject_id=vm.pk).first()
     if job is None or job.state not in ("failed", "errored"):
-        return "", ""
-    return stored_sentences(job.error)
+        return "", "", None
+    return told(actor, job.error)
 
 
 def _texts() -> dict[str, str]:
@@ -113,4 +171,18 @@ def _texts() -> dict[str, str]:
         "lost": _("The connection was lost."),
         "againIn": _("Next attempt in {seconds} s."),
         "againNow": _("Trying again …"),
+        "elsewhere": _("This desktop is open on another device since {since}."),
+        "elsewhereFix": _("Take it over? It closes there; what runs in it goes on."),
+        "takeOver": _("Take it over"),
+        "takeBack": _("Take it back"),
+        "connectNow": _("Connect now"),
+        "allow": _("Allow"),
+        "refuse": _("Refuse"),
+        "stop": _("End it"),
+        "extend": _("Stay longer"),
+        "read": _("Got it"),
+        "from": _("{by} writes: {text}"),
+        "until": _("until {time}"),
+        "copied": _("The link was copied. Who has it, and can sign in here, {what}."),
+        "noShares": _("There is no link."),
     }

@@ -21,6 +21,7 @@ class FormPage(SignedIn):
     """
 
     verb = ""
+    template = "portal/manage/form.html"
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if self.verb and request.user.is_authenticated and not holds(self.actor, self.verb):
@@ -52,4 +53,4 @@ class FormPage(SignedIn):
         raise NotImplementedError
 
     def _show(self, form: StyledForm, status: int = 200, **kwargs: Any) -> HttpResponse:
-        return render(self.request, "portal/manage/form.html", {"form": form, **self.words(**kwargs)}, status=status)
+        return render(self.request, self.template, {"form": form, **self.words(**kwargs)}, status=status)

@@ -31,6 +31,7 @@ class StyledForm(forms.Form):
 
     def refuse(self, error: BerthError) -> None:
         """Show an action's refusal at the field it names, or above the form."""
+        self.refusal = error
         cause, fix = error_sentences(error)
         field = error.field if isinstance(error, Invalid) and error.field in self.fields else None
         self.add_error(field, f"{cause} {fix}".strip())
@@ -50,7 +51,10 @@ class PoolForm(StyledForm):
     version = forms.ModelChoiceField(
         label=_("Version"), queryset=TemplateVersion.objects.none(), required=False, empty_label=_("always the newest")
     )
-    storage = forms.ModelChoiceField(label=_("Storage"), queryset=StorageDomain.objects.none())
+    storage = forms.ModelChoiceField(
+        label=_("Storage"), queryset=StorageDomain.objects.none(), required=False,
+        empty_label=_("for each the one with the most free space"),
+    )  # fmt: skip
     network = forms.ModelChoiceField(
         label=_("Network"), queryset=Network.objects.none(), required=False, empty_label=_("none")
     )
@@ -67,6 +71,25 @@ class PoolForm(StyledForm):
         label=_("Kept running"), min_value=0, max_value=LARGEST, initial=1,
         help_text=_("How many free desktops run and wait, so that connecting is instant."),
     )  # fmt: skip
+    suspended = forms.IntegerField(
+        label=_("Kept suspended"), min_value=0, max_value=LARGEST, initial=0, required=False,
+        help_text=_("How many more free ones lie suspended on disk, awake in seconds."),
+    )  # fmt: skip
+    forecast = forms.BooleanField(
+        label=_("Go by the forecast"), required=False,
+        help_text=_("Keep as many running as the last weeks let expect, by weekday and hour."),
+    )  # fmt: skip
+    zone = forms.CharField(
+        label=_("Time zone"), max_length=64, initial="UTC", required=False,
+        help_text=_("Whose hours the forecast goes by, like Europe/Berlin."),
+    )  # fmt: skip
+    after_hours = forms.ChoiceField(
+        label=_("When the pool closes"), choices=Pool.AfterHours.choices, required=False,
+        help_text=_("Its hours are set on the pool's page, under Times."),
+    )  # fmt: skip
+    protected = forms.BooleanField(
+        label=_("Protect against deletion"), required=False, help_text=_("Until this is taken away again.")
+    )
     max_per_user = forms.IntegerField(label=_("Most for one user"), min_value=1, max_value=100, initial=1)
     name_pattern = forms.CharField(
         label=_("Names of desktops"), max_length=48, required=False,
@@ -97,6 +120,14 @@ class PoolForm(StyledForm):
         for name in self.FIXED:
             del self.fields[name]
 
+    def clean(self) -> dict[str, Any]:
+        """What was not sent stays as it is, or as a new pool has it."""
+        values = super().clean() or self.cleaned_data
+        for name in ("suspended", "zone", "after_hours"):
+            if values.get(name) in (None, ""):
+                values.pop(name, None)
+        return values
+
 
 class MachineForm(StyledForm):
     """What can be changed of a machine."""
@@ -109,6 +140,9 @@ class MachineForm(StyledForm):
     )
     vcpus = forms.IntegerField(label=_("Processors"), min_value=1)
     memory_mib = forms.IntegerField(label=_("Memory in MiB"), min_value=64)
+    protected = forms.BooleanField(
+        label=_("Protect against deletion"), required=False, help_text=_("Until this is taken away again.")
+    )
 
     def __init__(self, *args: Any, vm: VirtualMachine | None = None, **kwargs: Any):
         if vm:
@@ -119,6 +153,7 @@ class MachineForm(StyledForm):
 class NewMachineForm(MachineForm):
     """A machine from a template's version; what is left empty comes from the version."""
 
+    protected = None  # type: ignore[assignment] # Django's way of leaving out an inherited field
     name = forms.CharField(label=_("Name"), max_length=64, help_text=_("Letters, digits, dots and hyphens."))
     version = forms.ModelChoiceField(label=_("Template"), queryset=TemplateVersion.objects.none())
     storage = forms.ModelChoiceField(

@@ -36,7 +36,7 @@ class ClusterForm(StyledForm):
 
 
 class TemplateForm(ClusterForm):
-    verb = "template.manage"
+    verb = "template.create"
 
     os_name = forms.CharField(
         label=_("System"), max_length=64, required=False, help_text=_("What users read and see as an icon: Debian 12.")

@@ -9,13 +9,18 @@ from django.utils.translation import gettext as _
 
 from broker.access.actor import Actor
 from broker.access.require import may
+from broker.connections.consent import hidden_from
 from broker.connections.queries import live_at
 from broker.core import clock
 from broker.jobs.models import Job
 from broker.virt.models import Sample, VirtualMachine
 from pools.models import Desktop
+from pools.updates import waiting
+from portal.context import holds
+from portal.why import Sight, Why
 
 from . import words
+from .access_page import permission_actions
 from .machines import (
     connect_to,
     delete_action,
@@ -28,6 +33,7 @@ from .machines import (
     thumbnail_of,
 )
 from .parts import RECENT, Action, Connect, Happening, Notice, Pair, Progress, jobs_of, recent_events
+from .updates import update_of
 from .words import Mark
 
 WINDOW = timedelta(hours=1)
@@ -41,6 +47,7 @@ class PastJob:
     cause: str
     at: Any
     url: str
+    why: Why | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +104,19 @@ def machine_page(actor: Actor, vm: VirtualMachine, *, managing: bool) -> Machine
     powers = power_actions(vm, job) if may(actor, "vm.power", vm) else []
     quick = [action for action in powers if action.url.rsplit("/", 1)[-1] in QUICK]
     others = [action for action in powers if action not in quick]
+    others += permission_actions(actor, "vm", vm)
     if desktop and desktop.holder_id and not job and _may_release(actor, desktop):
         others.append(release_action(vm, stateful=desktop.pool.stateful))
+    if desktop and desktop.holder_id == actor.user_id and not job:
+        update = update_of(desktop, waiting([desktop]).get(desktop.pk))
+        others += [update.now] if update else []
     if not job and vm.state == "ready" and may(actor, "vm.edit", vm):
         others.append(Action(_("Edit"), reverse("portal:vm-edit", args=[vm.pk]), "edit", link=True))
+        if holds(actor, "template.manage"):
+            makes = reverse("portal:version-make", args=[vm.pk])
+            others.append(Action(_("Make a template version"), makes, "template", link=True))
+        asks = reverse("portal:vm-explain", args=[vm.pk])
+        others.append(Action(_("Would it start?"), asks, "help-circle", link=True))
     if not desktop and not job and vm.state in ("ready", "broken") and may(actor, "vm.delete", vm):
         others.append(delete_action(vm))
     connect = connect_to(vm, job) if usable else None
@@ -122,14 +138,14 @@ def machine_page(actor: Actor, vm: VirtualMachine, *, managing: bool) -> Machine
         cpu_percent=vm.cpu_percent if running else None,
         memory_used=vm.memory_used_bytes if running else None,
         memory_mib=vm.memory_mib,
-        thumbnail=thumbnail_of(vm) if usable else "",
+        thumbnail=thumbnail_of(vm) if usable and not hidden_from(actor, vm) else "",
         dim=vm.power_state == "paused",
         icon=placeholder(mark, vm.power_state),
         details=_details(actor, vm, managing),
         parts=_parts(vm),
-        events=recent_events("vm", vm.pk),
+        events=recent_events("vm", vm.pk, actor),
         events_url=f"{reverse('portal:events')}?q={vm.name}" if managing else "",
-        jobs=_jobs(vm, managing),
+        jobs=_jobs(actor, vm, managing),
     )
 
 
@@ -195,9 +211,8 @@ def _notices(vm: VirtualMachine, job: Job | None) -> list[Notice]:
 def _details(actor: Actor, vm: VirtualMachine, managing: bool) -> list[Pair]:
     guest: dict[str, Any] = vm.guest if isinstance(vm.guest, dict) else {}
     pairs = []
-    if vm.host:
-        visible = managing and may(actor, "host.view", vm.host)
-        pairs.append(Pair(_("Host"), vm.host.name, url=reverse("portal:host", args=[vm.host_id]) if visible else ""))
+    if vm.host and may(actor, "host.view", vm.host):
+        pairs.append(Pair(_("Host"), vm.host.name, url=reverse("portal:host", args=[vm.host_id]) if managing else ""))
     pairs += [Pair(_("Address"), address, copy=True) for address in guest.get("addresses") or []]
     if guest.get("hostname"):
         pairs.append(Pair(_("Name in the network"), str(guest["hostname"])))
@@ -234,15 +249,17 @@ def _parts(vm: VirtualMachine) -> list[Part]:
     return [*disks, *(Part("network", nic.network.name, nic.mac) for nic in vm.nics.select_related("network"))]
 
 
-def _jobs(vm: VirtualMachine, managing: bool) -> list[PastJob]:
-    rows = Job.objects.filter(subject_kind="vm", subject_id=vm.pk)[: RECENT // 2]
+def _jobs(actor: Actor, vm: VirtualMachine, managing: bool) -> list[PastJob]:
+    rows = list(Job.objects.filter(subject_kind="vm", subject_id=vm.pk)[: RECENT // 2])
+    sight = Sight(actor, [job.error for job in rows])
     return [
         PastJob(
             _(job.title),
             words.JOB[job.state],
-            job.cause,
+            sight.sentences(job.error)[0],
             job.created_at,
             reverse("portal:job", args=[job.pk]) if managing else "",
+            sight.why(job.error),
         )
         for job in rows
     ]

@@ -119,7 +119,7 @@ class MachineRow:
 
 def for_lists(rows: QuerySet[VirtualMachine]) -> QuerySet[VirtualMachine]:
     """With all that a row shows, in one query."""
-    return rows.select_related("host", "desktop__pool", "desktop__holder", "template_version__template")
+    return rows.select_related("host", "desktop__pool__session_rules", "desktop__holder", "template_version__template")
 
 
 def machine_rows(actor: Actor, machines: Sequence[VirtualMachine]) -> list[MachineRow]:

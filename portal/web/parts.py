@@ -6,12 +6,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
 from django.utils.translation import gettext
 
+from broker.access.actor import Actor
 from broker.core.errors import BerthError
 from broker.events.models import Event
 from broker.jobs.models import Job
 from broker.jobs.states import ACTIVE
+from portal.context import holds
+from portal.why import Sight, Why
 
 from . import words
 from .words import Mark, Text
@@ -121,6 +125,7 @@ class Notice:
     fix: Text = ""
     tone: str = "warn"
     icon: str = "alert-triangle"
+    why: Why | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +148,14 @@ class Happening:
     mark: Mark
 
 
-def happening(event: Event, *, named: bool = False) -> Happening:
-    """`named`: say what it happened to; on the page of that very object it goes without saying."""
+def happening(event: Event, *, named: bool = False, sight: Sight | None = None) -> Happening:
+    """`named`: say what it happened to; on the page of that very object it goes without saying.
+
+    `sight`: as that reader may know it.
+    """
     who = f"{event.actor_name} · {event.address}" if event.address else event.actor_name
     return Happening(
-        text=event.message,
+        text=sight.text_of(event) if sight else event.message,
         who=who,
         subject=event.subject_name if named else "",
         at=event.at,
@@ -156,10 +164,16 @@ def happening(event: Event, *, named: bool = False) -> Happening:
     )
 
 
-def recent_events(kind: str, subject: UUID) -> list[Happening]:
-    """The last few events about one object: one query."""
-    rows = Event.objects.filter(subject_kind=kind, subject_id=subject)[:RECENT]
-    return [happening(event) for event in rows]
+def recent_events(kind: str, subject: UUID, reader: Actor | None = None) -> list[Happening]:
+    """The last few events about one object: one query.
+
+    With `reader`, as somebody who may not read all events is told them: their own and those of Berth itself.
+    """
+    rows = Event.objects.filter(subject_kind=kind, subject_id=subject)
+    if reader is not None and not holds(reader, "event.view"):
+        rows = rows.filter(Q(actor=None) | Q(actor=reader.user_id))
+    sight = Sight(reader, ()) if reader else None
+    return [happening(event, sight=sight) for event in rows[:RECENT]]
 
 
 def jobs_of(kind: str, subjects: Iterable[UUID]) -> dict[UUID, Job]:

@@ -7,10 +7,11 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 
 from broker.access.actor import Actor
+from broker.connections.timing import SIGNED_IN
+from broker.core import clock
 from broker.core.text import gettext_noop as N_
+from broker.directories.throttle import shown_name
 from broker.events.record import record
-
-LONGEST_NAME = 150
 
 
 def _actor(request: HttpRequest | None, user: Any = None) -> Actor:
@@ -21,6 +22,8 @@ def _actor(request: HttpRequest | None, user: Any = None) -> Actor:
 
 @receiver(user_logged_in)
 def signed_in(sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:
+    if began_at := getattr(request, "began_at", None):
+        request.session[SIGNED_IN] = [began_at.isoformat(), (clock.now() - began_at).total_seconds()]
     record("user.signed-in", actor=_actor(request, user), subject=user, message=N_("%(name)s signed in"), name=user)
 
 
@@ -34,12 +37,11 @@ def signed_out(sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> N
 
 @receiver(user_login_failed)
 def refused(sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **kwargs: Any) -> None:
-    """The name as typed, without what a database cannot take; never the password."""
-    name = str(credentials.get("username") or "").replace("\0", "")[:LONGEST_NAME]
+    """The name as typed, as far as it can be shown; never the password."""
     record(
         "user.sign-in-refused",
         actor=_actor(request),
         severity="warning",
         message=N_("Somebody tried to sign in as “%(name)s” and was refused"),
-        name=name,
+        name=shown_name(str(credentials.get("username") or "")),
     )

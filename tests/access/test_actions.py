@@ -50,7 +50,8 @@ class TestGrant:
         pool = make_pool("seats")
         world.grant(world.bob, "operator")
         grant(actor=world.actor("bob"), role=pool_user, group=world.staff, obj=pool)
-        for role in ("admin", "operator", "auditor"):
+        grant(actor=world.actor("bob"), role=Role.objects.get(name="operator"), group=world.staff, obj=pool)
+        for role in ("admin", "cluster-admin", "auditor", "template-admin"):
             with pytest.raises(Denied):
                 grant(actor=world.actor("bob"), role=Role.objects.get(name=role), user=world.bob, obj=pool)
         with pytest.raises(Denied):

@@ -214,7 +214,7 @@ def test_the_last_place_is_given_once(setting):
 def test_consoles_of_a_machine_are_limited(setting):
     secret = setting.ticket()
     for _ in range(SESSIONS_PER_VM):
-        Session.objects.create(user=setting.world.bob, vm=setting.vm, gateway="g1")
+        Session.objects.create(user=setting.world.bob, vm=setting.vm, gateway="g1", purpose="look")
     with pytest.raises(TicketRefused) as info:
         setting.redeem(secret)
     assert info.value.reason == "too-many"

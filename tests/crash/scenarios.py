@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from django.conf import settings
+
 from broker.access.actor import Actor
 from broker.jobs.models import Job
 from broker.virt import specs
@@ -172,6 +174,37 @@ def _not_imported(stage: Stage, job: Job, volume) -> None:
     assert not list(stage.disks.glob(f"{volume}*"))
 
 
+def _make_version(stage: Stage):
+    from broker.virt.actions.make_template_version import make_template_version
+
+    vm = stage.machine()
+    job = make_template_version(actor=ACTOR, vm=vm)
+    return job, TemplateVersion.objects.get(pk=job.args["version"])
+
+
+def _version_made(stage: Stage, job: Job, version) -> None:
+    _machine_as_it_was(stage, job)
+    version.refresh_from_db()
+    assert version.state == "ready"
+    assert version.sealing["outcome"] == "unsealed"  # the guest of 512 bytes has no file system
+    made = stage.host.volume(specs.storage_spec(stage.world.storage), version.volume)
+    assert (made.format, made.backing, made.capacity) == ("qcow2", "", 1 << 20)
+    assert [path.name for path in stage.disks.glob(f"*{version.volume}*")] == [version.volume]
+    assert not (Path(settings.DATA_DIR) / "sealing" / str(job.pk)).exists()
+
+
+def _version_not_made(stage: Stage, job: Job, version) -> None:
+    _machine_as_it_was(stage, job)
+    assert not TemplateVersion.objects.filter(pk=version.pk).exists()
+    assert not list(stage.disks.glob(f"*{version.volume}*"))
+
+
+def _machine_as_it_was(stage: Stage, job: Job) -> None:
+    vm = VirtualMachine.objects.get(pk=job.subject_id)
+    assert (vm.state, stage.power(vm.pk)) == (VmState.READY, PowerState.OFF)
+    assert stage.files_of(vm) == [disk.volume for disk in vm.disks.all()]
+
+
 def _delete_version(stage: Stage):
     from broker.virt.actions.delete_template_version import delete_template_version
 
@@ -195,5 +228,6 @@ SCENARIOS: dict[str, Scenario] = {
     "vm.suspend": Scenario(_power(suspend_vm, running=True), _ends(PowerState.SUSPENDED)),
     "vm.reset-disks": Scenario(_reset, _was_reset, _not_reset),
     "template.import": Scenario(_import, _imported, _not_imported),
+    "template.make": Scenario(_make_version, _version_made, _version_not_made),
     "template.delete-version": Scenario(_delete_version, _not_imported),
 }

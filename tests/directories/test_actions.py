@@ -11,7 +11,7 @@ from broker.directories.actions.edit_user import edit_user
 from broker.directories.actions.enable_user import enable_user
 from broker.directories.actions.set_members import set_members
 from broker.directories.actions.set_password import set_password
-from broker.directories.models import Directory, Group, User
+from broker.directories.models import Directory, Group, Membership, User
 from broker.events.models import Event
 from tests.world import PASSWORD
 
@@ -113,12 +113,27 @@ def test_users_of_another_directory_are_changed_there(world):
         lambda: edit_user(actor=root, user=user, email="a@example.org"),
         lambda: set_password(actor=root, user=user, password=GOOD),
         lambda: create_user(actor=root, username="x", directory=elsewhere),
-        lambda: set_members(actor=root, group=group, members=[world.alice]),
         lambda: delete_group(actor=root, group=group),
     ):
         with pytest.raises(Conflict):
             deed()
     disable_user(actor=root, user=user)
+
+
+def test_what_is_set_by_hand_and_what_the_directory_says_are_kept_apart(world):
+    elsewhere = Directory.objects.create(name="AD", kind="ldap")
+    group = Group.objects.create(directory=elsewhere, name="AD staff", external_id="1")
+    for user in (world.alice, world.bob):
+        Membership.objects.create(group=group, user=user, by_hand=False, from_directory=True)
+    root = world.actor("root")
+    set_members(actor=root, group=group, members=[world.bob, world.charlie])
+    assert _sources(group) == {"alice": (False, True), "bob": (True, True), "charlie": (True, False)}
+    set_members(actor=root, group=group, members=[])
+    assert _sources(group) == {"alice": (False, True), "bob": (False, True)}
+
+
+def _sources(group):
+    return {row.user.username: (row.by_hand, row.from_directory) for row in group.memberships.select_related("user")}
 
 
 def test_a_group_comes_and_goes_with_its_grants(world):

@@ -52,8 +52,12 @@ class Person:
         return re.search(r"/vms/([0-9a-f-]{36})/", self.page.url).group(1)
 
     def wait_for_screen(self, *, seconds: float = 90) -> None:
-        """Until the console is connected."""
+        """Until the console is connected; where it is still open on a device that is gone, it is taken over."""
+        asked = self.page.get_by_role("button", name="Take it over")
         try:
+            asked.or_(self.page.locator("body[data-phase=open]")).first.wait_for(timeout=seconds * 1000)
+            if asked.is_visible():
+                asked.click()
             self.page.wait_for_selector("body[data-phase=open]", timeout=seconds * 1000)
         except TimeoutError as error:
             raise AssertionError(self.evidence()) from error

@@ -92,6 +92,18 @@ def test_the_main_job(alice, bob, outside, berth, tmp_path):
         return states.get(hers) == "free"
 
     wait_until(back, seconds=60, what="her desktop is free again")
+
+    # How long both waited was measured on the way, the first picture by the gateway.
+    def measured() -> dict[str, dict[str, float]]:
+        (pool,) = admin.page.request.get(berth.url + "/api/v1/pools/").json()["results"]
+        told = admin.page.request.get(berth.url + f"/api/v1/pools/{pool['id']}/time-to-desktop/").json()
+        return {phase["phase"]: phase for phase in told["phases"]} if told["count"] >= 2 else {}
+
+    phases = wait_until(measured, seconds=90, what="two waits were measured")
+    for name in ("sign_in", "allocation", "picture", "total"):
+        assert phases[name]["count"] >= 2, phases
+        assert 0 < phases[name]["p95"] < 180, phases
+    assert phases["total"]["p99"] >= phases["picture"]["p99"]
     admin.close()
     assert alice.errors == bob.errors == []
 

@@ -6,6 +6,7 @@ import pytest
 
 from broker.access.actor import Actor
 from broker.core import clock
+from broker.core.errors import Conflict, Reason
 from broker.events.models import Event
 from broker.events.record import record
 from broker.events.seal import seal, verify
@@ -34,3 +35,13 @@ def test_a_removed_row_is_found(sealed):
     ids = list(Event.objects.order_by("id").values_list("pk", flat=True))
     Event.objects.filter(pk=ids[1]).delete()
     assert verify().pk == ids[2]
+
+
+def test_what_was_looked_at_is_sealed_with_the_event(world):
+    refusal = Conflict("no", fix="wait", rule="pool.open", reasons=[Reason("desk-1", "in-use", "%(who)s", who="alice")])
+    event = record("test.refused", actor=Actor.system("test"), message="x", explanation=refusal.as_dict())
+    Event.objects.update(at=clock.now() - timedelta(minutes=1))
+    seal()
+    assert verify() is None
+    Event.objects.filter(pk=event.pk).update(explanation={**refusal.as_dict(), "reasons": []})
+    assert verify() == event

@@ -55,8 +55,11 @@ def test_the_origin_is_compared_by_scheme_host_and_port():
 def test_the_address_is_taken_from_the_proxy_only_where_one_is_configured():
     headers = {**GOOD, "x-forwarded-for": ["6.6.6.6, 192.0.2.9"]}
     assert POLICY.admit("GET", "/console/ws", headers, "10.0.0.1").address == "10.0.0.1"
-    behind = Policy.of(["https://vdi.example"], behind_proxy=True)
+    behind = Policy.of(["https://vdi.example"], proxies=["10.0.0.0/24"])
     assert behind.admit("GET", "/console/ws", headers, "10.0.0.1").address == "192.0.2.9"
+    assert behind.admit("GET", "/console/ws", headers, "198.51.100.1").address == "198.51.100.1"
+    chained = {**GOOD, "x-forwarded-for": ["6.6.6.6, 192.0.2.9", "10.0.0.2"]}
+    assert behind.admit("GET", "/console/ws", chained, "10.0.0.1").address == "192.0.2.9"
 
 
 @given(st.text(max_size=60))

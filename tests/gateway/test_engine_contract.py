@@ -152,6 +152,17 @@ async def test_view_only_lets_no_input_through(gateway, machine):
         assert await browser.read(8) == KEY_A
 
 
+async def test_a_key_is_input_and_a_request_for_pictures_is_not(gateway, machine):
+    async with gateway.shaken(machine.target) as browser:
+        await browser.ws.send(REQUEST)
+        assert await browser.read(len(REQUEST)) == REQUEST
+        (console,) = gateway.floor.consoles.all()
+        assert console.alive().idle is None
+        await browser.ws.send(KEY_A)
+        assert await browser.read(len(KEY_A)) == KEY_A
+        assert 0 <= console.alive().idle < 10
+
+
 async def test_view_only_ends_at_a_message_it_does_not_know(gateway, machine):
     async with gateway.shaken(machine.target, view_only=True) as browser:
         await browser.ws.send(b"\x63" * 10)

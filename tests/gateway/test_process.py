@@ -131,17 +131,22 @@ def test_from_ticket_to_the_closed_row_and_no_secret_in_the_log(setting, process
 
 @pytest.mark.slow
 def test_sign_out_and_take_back_end_consoles_in_time(setting, process, tmp_path):
+    def second_machine():
+        vm = make_vm(setting.world, "desk-2", consoles=setting.vm.consoles)
+        setting.world.grant(setting.world.alice, "vm-user", vm)
+        return vm
+
     async def run():
         machine = await FakeMachine(tmp_path / "vnc").start()
         key_two = await asyncio.to_thread(sign_in, setting.world.alice)
-        other = Setting(setting.world, setting.vm, key_two)
+        other = Setting(setting.world, await asyncio.to_thread(second_machine), key_two)
         signed_out = await shaken(process, await asyncio.to_thread(setting.ticket), setting.key)
         taken = await shaken(process, await asyncio.to_thread(other.ticket), key_two)
         started = time.monotonic()
         await asyncio.to_thread(WebSession.objects.filter(session_key=setting.key).delete)
         assert await reason_of(signed_out) == "signed-out"
         assert not taken.ws.close_code, "the other sign-in goes on"
-        await asyncio.to_thread(lambda: end_sessions_of(actor=GATEWAY, vm=setting.vm.pk))
+        await asyncio.to_thread(lambda: end_sessions_of(actor=GATEWAY, vm=other.vm.pk))
         assert await reason_of(taken) == "taken-back"
         assert time.monotonic() - started < 30
         await machine.stop()

@@ -65,6 +65,9 @@ async def see_the_screen(gateway, target: Target, *, view_only: bool = False) ->
                 assert encoding == 0
                 pixels += await browser.read(w * h * 4)
         assert (width, height) >= (640, 400)
+        (console,) = gateway.floor.consoles.all()
+        took = console.alive().picture
+        assert took is not None and 0 < took < 60, "the gateway saw the first picture go out"
         return bytes(pixels)
 
 

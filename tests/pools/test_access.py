@@ -26,12 +26,22 @@ CASES = {
     "disentitle": lambda world, pool, desktop: {"pool": pool, "user": world.alice},
     "edit_pool": lambda world, pool, desktop: {"pool": pool, "title": "x"},
     "entitle": lambda world, pool, desktop: {"pool": pool, "user": world.charlie},
+    "extend_session": lambda world, pool, desktop: {"desktop": desktop},
+    "join_queue": lambda world, pool, desktop: {"pool": pool},
+    "leave_queue": lambda world, pool, desktop: {"pool": pool},
     "mend_desktop": lambda world, pool, desktop: {"desktop": desktop},
+    "pace_rollout": lambda world, pool, desktop: {"pool": pool, "at_once": 3},
     "release": lambda world, pool, desktop: {"desktop": desktop},
     "reset_desktop": lambda world, pool, desktop: {"desktop": desktop},
+    "resume_rollout": lambda world, pool, desktop: {"pool": pool},
     "retire_desktop": lambda world, pool, desktop: {"desktop": desktop},
+    "set_goal": lambda world, pool, desktop: {"pool": pool, "seconds": 30},
+    "set_session_rules": lambda world, pool, desktop: {"pool": pool, "leave": "lock"},
+    "roll_back": lambda world, pool, desktop: {"pool": pool},
+    "stop_rollout": lambda world, pool, desktop: {"pool": pool},
+    "update_desktop": lambda world, pool, desktop: {"desktop": desktop},
 }
-USING = {"allocate"}
+USING = {"allocate", "join_queue", "leave_queue"}
 
 
 def test_every_action_has_a_case():

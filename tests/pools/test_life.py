@@ -64,7 +64,8 @@ def test_two_users_get_two_desktops_and_a_third_is_told_why(world, make_pool):
     with pytest.raises(NoCapacity) as refusal:
         allocate(actor=world.actor("charlie"), pool=pool)
     assert "2" in refusal.value.message
-    assert [reason.rule for reason in refusal.value.reasons] == ["desktop.assigned"]
+    assert [reason.message for reason in refusal.value.reasons] == ["alice has it", "bob has it"]
+    assert [(one.rule, one.count) for one in refusal.value.counts] == [("desktop.assigned", 2)]
     assert refusal.value.fix
     assert Event.objects.filter(kind="pool.exhausted", actor=world.charlie).count() == 1
 

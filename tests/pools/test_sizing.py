@@ -1,5 +1,6 @@
 """Sizing: for any pool whatsoever it stays within its bounds, touches nobody's desktop, and comes to rest."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from hypothesis import given, settings
@@ -8,22 +9,31 @@ from hypothesis import strategies as st
 from pools.sizing import IDLE_BEFORE_STOP, Limits, Plan, Seat, Wanted, plan, satisfied
 from pools.states import DesktopState as S
 
+HOSTS = [UUID(int=900), UUID(int=901)]
+
 
 @st.composite
 def seats(draw):
     found = []
     for number in range(1, draw(st.integers(0, 25)) + 1):
         busy = draw(st.booleans())
+        power = draw(st.sampled_from(["off", "running", "suspended"]))
+        work = draw(st.sampled_from(["other", "coming", "sleeping"])) if busy else ""
         found.append(
             Seat(
                 id=UUID(int=number),
                 number=number,
                 state=draw(st.sampled_from(list(S))),
-                running=draw(st.booleans()),
+                running=power == "running",
+                suspended=power == "suspended",
                 busy=busy,
-                coming=busy and draw(st.booleans()),
+                coming=work == "coming",
+                sleeping=work == "sleeping" and power == "running",
+                ripe=draw(st.booleans()),
+                host=draw(st.sampled_from([None, *HOSTS])),
                 idle=draw(st.sampled_from([0.0, IDLE_BEFORE_STOP + 1])),
                 waiting=draw(st.booleans()),
+                protected=draw(st.booleans()),
             )
         )
     return found
@@ -32,17 +42,33 @@ def seats(draw):
 @st.composite
 def wishes(draw):
     size = draw(st.integers(0, 30))
-    return Wanted(size, draw(st.integers(0, size)), held_back=draw(st.booleans()), doubtful=draw(st.booleans()))
+    prestarted = draw(st.integers(0, size))
+    return Wanted(
+        size,
+        prestarted,
+        draw(st.integers(0, size - prestarted)),
+        keep_saved=draw(st.booleans()),
+        held_back=draw(st.booleans()),
+        doubtful=draw(st.booleans()),
+    )
 
 
 limits = st.builds(
-    Limits, builds=st.integers(1, 12), starts=st.integers(1, 12), removals=st.integers(1, 12), resets=st.integers(1, 12)
+    Limits,
+    builds=st.integers(1, 12),
+    starts=st.integers(1, 12),
+    removals=st.integers(1, 12),
+    resets=st.integers(1, 12),
+    suspends=st.integers(1, 12),
+    starting_elsewhere=st.integers(0, 6),
+    rooms=st.dictionaries(st.sampled_from(HOSTS), st.integers(-2, 6)),
 )
 
 
 def named(result: Plan) -> list[UUID]:
     return [
-        *result.start, *result.stop, *result.retire, *result.delete, *result.reset, *result.reset_running,
+        *result.start, *result.suspend, *result.stop, *result.retire, *result.delete, *result.reset,
+        *result.reset_running,
     ]  # fmt: skip
 
 
@@ -58,12 +84,21 @@ def test_a_pass_is_bounded_and_touches_nobody(wanted, rows, most):
         assert not by_id[pk].busy
     counted = sum(row.state is not S.RETIRING for row in rows)
     assert counted + result.build <= max(wanted.size, counted), "never more than wanted"
+    assert not any(by_id[pk].protected for pk in result.retire)
     assert counted - len(result.retire) >= min(wanted.size, counted), "never fewer than wanted"
     assert not (result.build and result.retire)
     assert not (result.start and result.stop)
     starting = sum(row.coming for row in rows)
-    begun = len(result.start) + result.build_running + len(result.reset_running)
-    assert begun == 0 or starting + begun <= most.starts
+    begun = result.starts
+    assert begun == len(result.start) + result.build_running + len(result.reset_running)
+    assert begun == 0 or starting + begun + most.starting_elsewhere <= most.starts
+    for host, room in most.rooms.items():
+        there = sum(by_id[pk].host == host for pk in (*result.start, *result.reset_running))
+        assert there <= max(room, 0), "no host is asked to start more than it bears"
+    assert all(by_id[pk].running and by_id[pk].ripe for pk in result.suspend), "nothing is suspended while it boots"
+    assert not result.suspend or len(result.suspend) + sum(row.sleeping for row in rows) <= most.suspends
+    if wanted.keep_saved:
+        assert not any(by_id[pk].suspended for pk in result.stop), "saved memory that counts is not thrown away"
     assert result.build == 0 or result.build + sum(row.state is S.BUILDING for row in rows) <= most.builds
     assert len(result.retire) + len(result.delete) <= most.removals
     assert result.build_running <= result.build
@@ -78,7 +113,8 @@ def test_a_pass_is_bounded_and_touches_nobody(wanted, rows, most):
 @settings(max_examples=150, deadline=None)
 @given(wishes(), seats(), limits)
 def test_doing_what_it_says_comes_to_rest(wanted, rows, most):
-    wanted = Wanted(wanted.size, wanted.prestarted)
+    wanted = Wanted(wanted.size, wanted.prestarted, wanted.suspended)
+    most = replace(most, starting_elsewhere=0, rooms={})
     present = {row.id: done(row) for row in rows}
     fresh = 1000
     for _ in range(200):
@@ -92,6 +128,8 @@ def test_doing_what_it_says_comes_to_rest(wanted, rows, most):
             del present[pk]
         for pk in (*result.start, *result.reset_running):
             present[pk] = seat(present[pk].number, S.FREE, running=True)
+        for pk in result.suspend:
+            present[pk] = seat(present[pk].number, S.FREE, running=False, suspended=True)
         for pk in (*result.stop, *result.reset):
             present[pk] = seat(present[pk].number, S.FREE, running=False)
     else:
@@ -101,6 +139,7 @@ def test_doing_what_it_says_comes_to_rest(wanted, rows, most):
     assert len(end) == max(wanted.size, assigned)
     free = [row for row in end if row.state is S.FREE]
     assert sum(row.running for row in free) == min(wanted.prestarted, len(free))
+    assert sum(row.suspended for row in free) == min(wanted.suspended, max(len(free) - wanted.prestarted, 0))
     assert satisfied(wanted, end)
 
 
@@ -108,11 +147,25 @@ def done(row: Seat) -> Seat:
     """The row after its job, if it has one, has ended well."""
     states = {S.BUILDING: S.FREE}
     state = states.get(row.state, row.state)
-    return seat(row.number, state, running=row.coming or row.running)
+    asleep = not row.coming and (row.suspended or row.sleeping)
+    return seat(row.number, state, running=not asleep and (row.coming or row.running), suspended=asleep)
 
 
-def seat(number: int, state: S, *, running: bool) -> Seat:
-    return Seat(UUID(int=number), number, state, running=running, idle=IDLE_BEFORE_STOP + 1)
+def seat(number: int, state: S, *, running: bool, suspended: bool = False) -> Seat:
+    return Seat(
+        UUID(int=number), number, state, running=running, suspended=suspended, ripe=True, idle=IDLE_BEFORE_STOP + 1
+    )
+
+
+def test_suspended_ones_are_woken_first_and_made_up_for():
+    asleep = [seat(number, S.FREE, running=False, suspended=True) for number in (3, 4)]
+    rows = [seat(1, S.FREE, running=False), seat(2, S.FREE, running=False), *asleep]
+    first = plan(Wanted(4, prestarted=1, suspended=2), rows, Limits(starts=8))
+    assert first.start == (UUID(int=3), UUID(int=1)), "3 is awake in seconds, 1 is to take its place on disk"
+    assert not first.suspend
+    rows[0], asleep[0] = seat(1, S.FREE, running=True), seat(3, S.FREE, running=True)
+    then = plan(Wanted(4, prestarted=1, suspended=2), [*rows[:2], *asleep], Limits(starts=8))
+    assert (then.suspend, then.start, then.stop) == ((UUID(int=1),), (), ())
 
 
 def test_broken_and_unfinished_desktops_go_first():

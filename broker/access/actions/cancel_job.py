@@ -26,14 +26,21 @@ def cancel_job(*, actor: Actor, job: Job) -> Job:
     require(actor, "job.cancel", job)
     if job.plan in PLANS and not PLANS.get(job.plan).cancellable:
         raise Conflict(
-            N_("“%(job)s” cannot be taken back once begun."), fix=N_("Wait until it has ended."), job=str(job)
+            N_("“%(job)s” cannot be taken back once begun."),
+            rule="job.cancellable",
+            fix=N_("Wait until it has ended."),
+            job=str(job),
         )
     if job.state == JobState.UNDOING or job.cancel_requested:
         return job
     if not Job.objects.filter(pk=job.pk, state__in=ACTIVE).update(cancel_requested=True):
         job.refresh_from_db()
         raise Conflict(
-            N_("“%(job)s” has ended (%(state)s)."), fix=N_("Nothing needs to be done."), job=str(job), state=job.state
+            N_("“%(job)s” has ended (%(state)s)."),
+            rule="job.active",
+            fix=N_("Nothing needs to be done."),
+            job=str(job),
+            state=job.state,
         )
     # A job that waits for something is looked at now, not when its time comes.
     Job.objects.filter(pk=job.pk, state=JobState.WAITING).update(next_run_at=clock.now())

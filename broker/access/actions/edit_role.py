@@ -4,6 +4,7 @@ from django.db import transaction
 
 from broker.access.actor import Actor
 from broker.access.administrators import ensure_one_is_left
+from broker.access.handing_out import ensure_within_own
 from broker.access.models import Role
 from broker.access.require import require
 from broker.access.roles import ensure_own
@@ -14,9 +15,14 @@ from broker.events.record import record
 
 @transaction.atomic
 def edit_role(*, actor: Actor, role: Role, title: str | None = None, verbs: list[str] | None = None) -> Role:
-    """Returns the role. Raises Denied, Invalid, or Conflict: a builtin role, or no administrator would be left."""
+    """Returns the role; it changes at once for everybody who holds it.
+
+    Raises Denied (also when it holds, or is to hold, rights that the actor does not have), Invalid, or Conflict: a
+    builtin role, or no administrator would be left.
+    """
     require(actor, "system.manage")
     ensure_own(role)
+    ensure_within_own(actor, [*role.verbs, *(checked_verbs(verbs) if verbs is not None else ())], None, role=role.name)
     if title is not None:
         role.title = title
     if verbs is not None:

@@ -36,6 +36,7 @@ def grant(*, actor: Actor, role: Role, user: Any = None, group: Any = None, obj:
     except IntegrityError:
         raise Conflict(
             N_("%(who)s has this role there already."),
+            rule="grant.once",
             fix=N_("Nothing needs to be done."),
             who=str(user or group),
         ) from None

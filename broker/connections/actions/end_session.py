@@ -7,6 +7,7 @@ from django.db import transaction
 from broker.access.actor import Actor
 from broker.access.require import require
 from broker.connections.models import Session
+from broker.connections.standing import withdraw
 from broker.connections.states import SESSION, EndReason
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
@@ -51,6 +52,8 @@ def end_sessions_of(
     with transaction.atomic():
         rows = Session.objects.filter(**narrow)
         ended = SESSION.attempt(rows, "end", close_reason=reason)
+        if vm is not None and user is None:
+            withdraw(vm)
         if ended:
             record(
                 "session.ending",

@@ -9,10 +9,12 @@ from django.db.models.functions import Now
 
 from broker.access.actor import Actor
 from broker.access.require import require
+from broker.connections.consent import require_one_device, require_own_screen
 from broker.connections.endpoints import through_gateway
-from broker.connections.models import ConsoleTicket, Session
+from broker.connections.models import ConsoleTicket, Help, Session, Share
 from broker.connections.rules import SESSIONS_PER_USER, TICKET_LIFE, TICKETS_WAITING
 from broker.connections.secrets import computer, fingerprint, new_secret, uptime
+from broker.connections.states import HelpState
 from broker.core.errors import Conflict, Denied, Invalid, OverQuota
 from broker.core.text import gettext_noop as N_
 from broker.virt.driver import PowerState
@@ -36,24 +38,45 @@ class IssuedTicket:
         return ["binary", f"berth.ticket.{self.secret}"]
 
 
-def issue_ticket(*, actor: Actor, vm: VirtualMachine, kind: str = "vnc", view_only: bool = False) -> IssuedTicket:
+def issue_ticket(
+    *,
+    actor: Actor,
+    vm: VirtualMachine,
+    kind: str = "vnc",
+    view_only: bool = False,
+    take_over: bool = False,
+    help: Help | None = None,
+    share: Share | None = None,
+) -> IssuedTicket:
     """Make a ticket bound to the actor's sign-in (`actor.session_key`), the machine and its present run.
 
-    Raises Missing or Denied without the right "vm.use"; Denied without a sign-in in a browser; Invalid for an
-    unknown kind; Conflict when the machine is not running or has no such screen; OverQuota with too many
-    consoles open or tickets unused.
+    `help` or `share` is the consent of the person whose screen it is; what they allow bounds `view_only`.
+    `take_over`: when the screen opens here, it closes on the person's other devices.
+    Raises Missing or Denied without the right "vm.use", or when the screen is another person's; Denied without a
+    sign-in in a browser; Invalid for an unknown kind; OpenElsewhere without `take_over`; Conflict when the machine
+    is not running or has no such screen; OverQuota with too many consoles open or tickets unused.
     """
-    require(actor, "vm.use", vm)
+    if share is not None:
+        view_only = _check_share(actor, vm, share) or view_only
+    else:
+        require(actor, "vm.use", vm)
     if actor.user is None or not actor.session_key:
         raise Denied(
             N_("A console in the browser needs a sign-in in that browser."),
+            rule="console.sign-in",
             fix=N_("Sign in on the portal; API tokens cannot open browser consoles."),
         )
+    if help is not None:
+        view_only = _check_help(actor, vm, help) or view_only
+    elif share is None:
+        require_own_screen(actor, vm)
     if kind != "vnc":
         raise Invalid(
             N_("There is no console of kind %(kind)s in the browser."), field="kind", kind=kind, fix=N_("Use vnc.")
         )
     _check_state(vm, kind)
+    if help is None and share is None and not take_over:
+        require_one_device(actor, vm, fingerprint(actor.session_key))
     with transaction.atomic():
         _check_quota(actor)
         secret = new_secret()
@@ -65,6 +88,9 @@ def issue_ticket(*, actor: Actor, vm: VirtualMachine, kind: str = "vnc", view_on
             boot_id=vm.boot_id,
             kind=kind,
             view_only=view_only,
+            take_over=take_over and help is None and share is None,
+            help=help,
+            share=share,
             address=actor.address if getattr(settings, "CONSOLE_BIND_ADDRESS", False) else None,
             expires_at=ExpressionWrapper(Now() + Value(TICKET_LIFE), output_field=DateTimeField()),
             tick=uptime(),
@@ -73,14 +99,48 @@ def issue_ticket(*, actor: Actor, vm: VirtualMachine, kind: str = "vnc", view_on
     return IssuedTicket(str(ticket.pk), secret, int(TICKET_LIFE.total_seconds()), kind, view_only)
 
 
+def _check_share(actor: Actor, vm: VirtualMachine, share: Share) -> bool:
+    """Whether the link lets the actor only look; raises Denied when it opens nothing (any more)."""
+    good = Share.objects.good().filter(pk=share.pk, vm=vm, guests=actor.user_id).exists()
+    if actor.user is None or not good:
+        raise Denied(
+            N_("This link does not open the screen (any more)."),
+            rule="console.share",
+            fix=N_("Ask who gave it to you for a new one."),
+        )
+    return share.level == Share.Level.VIEW
+
+
+def _check_help(actor: Actor, vm: VirtualMachine, help: Help) -> bool:
+    """Whether the consent is only to look; raises Denied when there is none."""
+    present = Help.objects.filter(pk=help.pk, vm=vm, helper=actor.user_id, state=HelpState.ALLOWED).first()
+    if present is None:
+        raise Denied(
+            N_("The person at %(name)s has not allowed you to see the screen."),
+            rule="console.consent",
+            fix=N_("Ask them; they answer in their page."),
+            name=vm.name,
+        )
+    return present.level == Help.Level.LOOK
+
+
 def _check_state(vm: VirtualMachine, kind: str) -> None:
     if not VM.is_(vm.state, "usable"):
-        raise Conflict(N_("%(name)s is %(state)s."), fix=N_("Wait until it is ready."), name=vm.name, state=vm.state)
+        raise Conflict(
+            N_("%(name)s is %(state)s."),
+            rule="machine.usable",
+            fix=N_("Wait until it is ready."),
+            name=vm.name,
+            state=vm.state,
+        )
     if vm.power_state not in (PowerState.RUNNING, PowerState.PAUSED):
-        raise Conflict(N_("%(name)s is not running."), fix=N_("Start it, then connect."), name=vm.name)
+        raise Conflict(
+            N_("%(name)s is not running."), rule="power.running", fix=N_("Start it, then connect."), name=vm.name
+        )
     if through_gateway(vm, kind) is None:
         raise Conflict(
             N_("%(name)s has no screen that the gateway can reach safely."),
+            rule="console.reachable",
             fix=N_(
                 "Wait some seconds if it was just started; else give it a VNC display on a unix socket or with TLS."
             ),
@@ -93,6 +153,7 @@ def _check_quota(actor: Actor) -> None:
     if Session.objects.live().filter(user=actor.user).count() >= SESSIONS_PER_USER:
         raise OverQuota(
             N_("You have %(limit)s consoles open; more are not allowed."),
+            rule="console.most-open",
             fix=N_("Close one of them."),
             limit=SESSIONS_PER_USER,
         )
@@ -100,6 +161,7 @@ def _check_quota(actor: Actor) -> None:
     if waiting.count() >= TICKETS_WAITING:
         raise OverQuota(
             N_("You asked for %(limit)s consoles without opening one."),
+            rule="console.most-tickets",
             fix=N_("Wait half a minute."),
             limit=TICKETS_WAITING,
         )

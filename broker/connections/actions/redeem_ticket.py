@@ -9,13 +9,14 @@ from django.utils.crypto import constant_time_compare
 
 from broker.access.actor import Actor
 from broker.access.require import require
+from broker.connections.consent import hidden_from
 from broker.connections.endpoints import Endpoint, through_gateway
-from broker.connections.models import ConsoleTicket, Session
+from broker.connections.models import ConsoleTicket, Session, Share
 from broker.connections.rights import entitled
 from broker.connections.rules import SESSIONS_PER_USER, SESSIONS_PER_VM, TICKET_LIFE
 from broker.connections.secrets import computer, fingerprint, uptime
 from broker.connections.sign_in import good_sign_ins
-from broker.connections.states import EndReason
+from broker.connections.states import SESSION, EndReason, HelpState
 from broker.core.text import gettext_noop as N_
 from broker.directories.models import User
 from broker.events.models import Severity
@@ -45,7 +46,8 @@ def redeem_ticket(
     require(actor, "system.manage")
     with transaction.atomic():
         used = _usable().filter(secret_hash=fingerprint(secret)).update(used_at=Now())
-        ticket = ConsoleTicket.objects.select_related("user", "vm").filter(secret_hash=fingerprint(secret)).first()
+        rows = ConsoleTicket.objects.select_related("user", "vm", "help", "share__owner")
+        ticket = rows.filter(secret_hash=fingerprint(secret)).first()
         if ticket is None:
             raise TicketRefused(EndReason.TICKET, known=False)
         reason, _endpoint = EndReason.TICKET, None
@@ -77,8 +79,8 @@ def _judge(ticket: ConsoleTicket, web_session: str, address: str | None) -> Endp
         return EndReason.DISABLED
     if not good_sign_ins([(web_session, user)]):
         return EndReason.SIGNED_OUT
-    if not entitled([(user, vm.pk)]):
-        return EndReason.RIGHT_LOST
+    if refusal := _without_consent(ticket):
+        return refusal
     if not VM.is_(vm.state, "usable") or vm.power_state not in (PowerState.RUNNING, PowerState.PAUSED):
         return EndReason.STOPPED
     if ticket.boot_id != vm.boot_id:
@@ -91,8 +93,44 @@ def _judge(ticket: ConsoleTicket, web_session: str, address: str | None) -> Endp
     return through_gateway(vm, ticket.kind) or EndReason.UNREACHABLE
 
 
+def _without_consent(ticket: ConsoleTicket) -> EndReason | None:
+    """Why the ticket's user may not see this screen now; None when they may."""
+    user, vm = ticket.user, ticket.vm
+    if ticket.share:
+        good = Share.objects.good().filter(pk=ticket.share.pk, guests=user)
+        # Who shares passes on a right of their own, and no longer than they have it.
+        shared = good.exists() and entitled([(ticket.share.owner, vm.pk)])
+        return None if shared else EndReason.CONSENT_ENDED
+    if not entitled([(user, vm.pk)]):
+        return EndReason.RIGHT_LOST
+    if ticket.help:
+        return None if ticket.help.state == HelpState.ALLOWED else EndReason.CONSENT_ENDED
+    return EndReason.RIGHT_LOST if hidden_from(Actor.for_user(user), vm) else None
+
+
+def _purpose(ticket: ConsoleTicket) -> str:
+    if ticket.share:
+        return Session.Purpose.SHARE
+    return Session.Purpose(ticket.help.level) if ticket.help else Session.Purpose.OWN
+
+
+def _replace(ticket: ConsoleTicket) -> None:
+    """The screen opens here: end it on the person's other devices."""
+    mine = Session.objects.own().filter(vm=ticket.vm, user=ticket.user, via="browser")
+    others = mine.exclude(web_session=ticket.web_session)
+    if SESSION.attempt(others, "end", close_reason=EndReason.REPLACED):
+        for pk in others.live().values_list("pk", flat=True):
+            publish("session", pk, "ending")
+
+
 def _open(ticket: ConsoleTicket, address: str | None, gateway: str) -> Session:
+    if ticket.take_over:
+        _replace(ticket)
     session = Session.objects.create(
+        purpose=_purpose(ticket),
+        help=ticket.help,
+        share=ticket.share,
+        web_session=ticket.web_session,
         user=ticket.user,
         vm=ticket.vm,
         kind=ticket.kind,
@@ -111,6 +149,7 @@ def _open(ticket: ConsoleTicket, address: str | None, gateway: str) -> Session:
         vm=ticket.vm,
         session=session.pk,
         view_only=ticket.view_only,
+        purpose=session.purpose,
     )
     publish("session", session.pk, "opened")
     publish("vm", ticket.vm_id, "console")

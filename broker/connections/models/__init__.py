@@ -1,6 +1,18 @@
-"""Session (somebody at a machine's screen) and ConsoleTicket (the one-use key to it)."""
+"""Session (somebody at a screen), ConsoleTicket (the one-use key to it), Help, Share, Message."""
 
+from .help import Help
+from .message import Message
 from .session import Session
+from .share import Share
 from .ticket import ConsoleTicket
+from .timing import SessionTiming, TimingTotal
 
-__all__ = ["ConsoleTicket", "Session"]
+__all__ = [
+    "ConsoleTicket",
+    "Help",
+    "Message",
+    "Session",
+    "SessionTiming",
+    "Share",
+    "TimingTotal",
+]

@@ -5,6 +5,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from broker.connections.states import SESSION, SessionState
 
@@ -13,9 +14,16 @@ class SessionQuerySet(models.QuerySet["Session"]):
     def live(self) -> "SessionQuerySet":
         return self.filter(state__in=SESSION.sets["live"])
 
+    def own(self) -> "SessionQuerySet":
+        """Of people at screens of their own, not of those who look on or help."""
+        return self.filter(purpose=Session.Purpose.OWN)
+
 
 class Session(models.Model):
     """`gateway` is the process that carries it and vouches for it by `last_seen_at`.
+
+    `purpose` says by which right it is there; `help` or `share` is then the consent behind it. `web_session` is a hash
+    of the sign-in it was opened with: another one is another device. `last_input_at` is the last key or pointer.
 
     `close_reason` is set when it is told to end, and kept as the reason when it has ended. `bytes_up` are
     those the user sent. Both counts are written at the end.
@@ -23,12 +31,23 @@ class Session(models.Model):
 
     access_kind = "session"
 
+    class Purpose(models.TextChoices):
+        OWN = "own", _("own screen")
+        LOOK = "look", _("looks on")
+        HELP = "help", _("helps")
+        SHARE = "share", _("by a shared link")
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="console_sessions")
     vm = models.ForeignKey("virt.VirtualMachine", on_delete=models.CASCADE, related_name="console_sessions")
     kind = models.CharField(max_length=8, default="vnc")
     via = models.CharField(max_length=8, default="browser")
     view_only = models.BooleanField(default=False)
+    purpose = models.CharField(max_length=8, choices=Purpose, default=Purpose.OWN)
+    help = models.ForeignKey("connections.Help", null=True, on_delete=models.SET_NULL, related_name="sessions")
+    share = models.ForeignKey("connections.Share", null=True, on_delete=models.SET_NULL, related_name="sessions")
+    web_session = models.CharField(max_length=64, blank=True, editable=False)
+    last_input_at = models.DateTimeField(null=True)
     state = models.CharField(max_length=8, default=SessionState.OPEN, choices=[(s, s) for s in SessionState])
     opened_at = models.DateTimeField(db_default=Now())
     last_seen_at = models.DateTimeField(db_default=Now(), db_index=True)

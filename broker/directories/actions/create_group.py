@@ -19,7 +19,9 @@ def create_group(*, actor: Actor, name: str, directory: Directory | None = None)
     directory = directory or Directory.objects.filter(kind="local").first()
     if directory is None:
         raise Conflict(
-            N_("There is no directory for local groups."), fix=N_("Make one of the kind “local” in the administration.")
+            N_("There is no directory for local groups."),
+            rule="directory.local",
+            fix=N_("Make one of the kind “local” in the administration."),
         )
     ensure_local(directory)
     name = checked_text(name, "name")
@@ -27,7 +29,12 @@ def create_group(*, actor: Actor, name: str, directory: Directory | None = None)
         raise Invalid(N_("A group needs a name."), field="name", fix=N_("Type one."))
     group, created = Group.objects.get_or_create(directory=directory, name=name)
     if not created:
-        raise Conflict(N_("There is a group called %(name)s already."), fix=N_("Choose another name."), name=name)
+        raise Conflict(
+            N_("There is a group called %(name)s already."),
+            rule="name.unique",
+            fix=N_("Choose another name."),
+            name=name,
+        )
     record("group.created", actor=actor, subject=group, message=N_("Group %(name)s was made"), name=name)
     publish("group", group.pk, "created")
     return group

@@ -40,7 +40,10 @@ def create_user(
     else:
         user.set_unusable_password()
     taken = Conflict(
-        N_("There is a user called %(name)s already."), fix=N_("Choose another user name."), name=user.username
+        N_("There is a user called %(name)s already."),
+        rule="name.unique",
+        fix=N_("Choose another user name."),
+        name=user.username,
     )
     if User.objects.filter(username__iexact=user.username).exists():
         raise taken
@@ -58,6 +61,8 @@ def _local() -> Directory:
     directory = Directory.objects.filter(kind="local").first()
     if directory is None:
         raise Conflict(
-            N_("There is no directory for local users."), fix=N_("Make one of the kind “local” in the administration.")
+            N_("There is no directory for local users."),
+            rule="directory.local",
+            fix=N_("Make one of the kind “local” in the administration."),
         )
     return directory

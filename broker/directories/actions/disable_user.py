@@ -16,6 +16,8 @@ def disable_user(*, actor: Actor, user: User) -> User:
     """Returns the user; twice has one effect. Raises Denied, or Conflict for the last administrator."""
     require_over(actor, user)
     if not User.objects.filter(pk=user.pk, is_active=True).update(is_active=False):
+        # Kept out by the directory: from now on by us, whatever the directory says later.
+        User.objects.filter(pk=user.pk, is_active=False).update(disabled_in_directory=False)
         return user
     user.is_active = False
     ensure_one_is_left()

@@ -2,7 +2,8 @@
 
 import importlib
 import pkgutil
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from broker.core.registry import Registry
 
@@ -15,10 +16,29 @@ class DirectoryKind(Protocol):
 
     name: str
 
-    def authenticate(self, directory: "Directory", username: str, password: str) -> "User | None":
+    def authenticate(self, directory: "Directory", username: str, password: str, *, seconds: float) -> "User | None":
         """The user, made or updated from the directory, or None when the credentials do not fit.
 
-        Raises Unavailable when the directory does not answer.
+        Raises Unavailable, within `seconds`, when the directory does not answer.
+        """
+        ...
+
+    def cleaned(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The row's `config` as it is to be kept. Raises Invalid with the field that cannot be right."""
+        ...
+
+    def sealed(self, password: str) -> str:
+        """The row's `secret` for the password Berth itself uses there. Raises Invalid when the kind has none."""
+        ...
+
+    def trusts(self, config: Mapping[str, Any]) -> Any:
+        """What decides to whom that password is told: when it changes, the password has to be typed again."""
+        ...
+
+    def follow(self, directory: "Directory") -> None:
+        """Bring users and groups up to date; called every few seconds, so do only what is due.
+
+        Raises Unavailable when the directory does not answer: nothing is changed then.
         """
         ...
 

@@ -5,13 +5,37 @@ import uuid
 from django.db import models
 
 
+class SyncAsked(models.TextChoices):
+    """What an administrator asked of the next look: everything anew, or everything and whatever goes may go."""
+
+    NOTHING = "", "nothing"
+    FULL = "full", "full"
+    ACCEPT = "accept", "accept"
+
+
 class Directory(models.Model):
+    """`config` is the kind's own and holds no secret: that is in `secret`, sealed.
+
+    `sync_state` is what the kind remembers between looks (where it got to); `sync_error` why the last look failed, or
+    what it refused to take over (a BerthError as data); `sync_held` how many users or memberships wait for an
+    administrator's word.
+    """
+
+    access_kind = "directory"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=64, unique=True)
     kind = models.CharField(max_length=32)
     enabled = models.BooleanField(default=True)
     order = models.PositiveSmallIntegerField(default=100)
-    config = models.JSONField(default=dict)
+    config = models.JSONField(default=dict, blank=True)
+    secret = models.TextField(blank=True, editable=False)
+    looked_at = models.DateTimeField(null=True, editable=False)
+    synced_at = models.DateTimeField(null=True, editable=False)
+    sync_error = models.JSONField(default=dict, blank=True, editable=False)
+    sync_held = models.PositiveIntegerField(default=0, editable=False)
+    sync_asked = models.CharField(max_length=8, blank=True, choices=SyncAsked.choices, editable=False)
+    sync_state = models.JSONField(default=dict, blank=True, editable=False)
 
     class Meta:
         ordering = ("order", "name")

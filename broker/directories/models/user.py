@@ -18,7 +18,11 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser):  # type: ignore[django-manager-missing]  # of the API tokens, whose base has no types
-    """`external_id` is entryUUID or objectGUID for LDAP; a local user's is empty."""
+    """`external_id` is entryUUID or objectGUID for LDAP; a local user's is empty.
+
+    `disabled_in_directory` says that it was the directory which took `is_active` away, and may give it back; what an
+    administrator disabled here stays disabled whatever the directory says.
+    """
 
     access_kind = "user"
     USERNAME_FIELD = "username"
@@ -31,6 +35,7 @@ class User(AbstractBaseUser):  # type: ignore[django-manager-missing]  # of the 
     display_name = models.CharField(max_length=255, blank=True)
     email = models.EmailField(blank=True)
     is_active = models.BooleanField(default=True)
+    disabled_in_directory = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(default=clock.now)
     preferences = models.JSONField(default=dict, blank=True)
 

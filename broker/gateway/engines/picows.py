@@ -23,7 +23,7 @@ from broker.gateway.closing import Closing
 from broker.gateway.desk import Admitted, Alive, Presented, Refused
 from broker.gateway.dial import Machine, dial
 from broker.gateway.floor import Floor
-from broker.gateway.rfb import RfbError
+from broker.gateway.rfb import INPUT, FirstPicture, RfbError
 from broker.gateway.rfb.browser import BrowserHandshake
 from broker.gateway.rfb.viewonly import ViewOnlyFilter
 
@@ -61,11 +61,13 @@ class PicowsConsole(picows.WSListener):  # type: ignore[misc]
         self._early = 0
         self._control_frames, self._control_window = 0, 0.0
         self._up = self._down = 0
+        self._input, self._sight = 0.0, FirstPicture()
         self._closing: Closing | None = None
 
     def alive(self) -> Alive:
         assert self._admitted is not None
-        return Alive(self._admitted.session, self._presented.web_session, self._up, self._down)
+        idle = self._loop.time() - self._input if self._input else None
+        return Alive(self._admitted.session, self._presented.web_session, self._up, self._down, idle, self._sight.after)
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         self._ws = transport
@@ -135,6 +137,8 @@ class PicowsConsole(picows.WSListener):  # type: ignore[misc]
         try:
             if self._relaying:
                 assert self._machine is not None
+                if data and data[0] in INPUT:
+                    self._input = self._loop.time()
                 if self._filter:
                     data = self._filter.feed(data)
                 if data:
@@ -167,7 +171,7 @@ class PicowsConsole(picows.WSListener):  # type: ignore[misc]
     def from_machine(self, data: bytes) -> None:
         if self._closing is not None:
             return
-        self._down += len(data)
+        self._down += self._sight.saw(data)
         self._ws.send(_BINARY, data)  # type: ignore[union-attr]
 
     def machine_lost(self) -> None:

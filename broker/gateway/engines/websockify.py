@@ -27,7 +27,7 @@ from broker.gateway.closing import Closing
 from broker.gateway.desk import Admitted, Alive, Presented, Refused
 from broker.gateway.dial_blocking import dial_blocking
 from broker.gateway.floor import Floor
-from broker.gateway.rfb import RfbError
+from broker.gateway.rfb import INPUT, FirstPicture, RfbError
 from broker.gateway.rfb.browser import BrowserHandshake
 from broker.gateway.rfb.viewonly import ViewOnlyFilter
 
@@ -131,7 +131,7 @@ class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
         self._admitted: Admitted | None = None
         self._filter: ViewOnlyFilter | None = None
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._up = self._down = 0
+        self._up, self._down, self._input, self._sight = 0, 0, 0.0, FirstPicture()
         self._raw = connection
         try:
             super().__init__(connection, address, server)
@@ -150,7 +150,8 @@ class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
 
     def alive(self) -> Alive:
         assert self._admitted is not None and self._presented is not None
-        return Alive(self._admitted.session, self._presented.web_session, self._up, self._down)
+        idle = time.monotonic() - self._input if self._input else None
+        return Alive(self._admitted.session, self._presented.web_session, self._up, self._down, idle, self._sight.after)
 
     def end(self, closing: Closing) -> None:
         self.ending = self.ending or closing
@@ -285,6 +286,7 @@ class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
             if browser in ready:
                 heard, asked = time.monotonic(), 0.0
                 for data in self._from_browser():
+                    self._input = heard if data and data[0] in INPUT else self._input
                     if wanted := self._filter.feed(data) if self._filter else data:
                         target.sendall(wanted)
             if target.fileno() in ready:
@@ -304,7 +306,7 @@ class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
                 raise Broken(self.floor.why_lost(self.alive())) from error
             if not data:
                 raise Broken(self.floor.why_lost(self.alive()))
-            self._down += len(data)
+            self._down += self._sight.saw(data)
             self._to_browser(data)
             if not (isinstance(target, ssl.SSLSocket) and target.pending()):
                 return
@@ -321,8 +323,7 @@ def _shut(connection: socket.socket, how: int) -> None:
 class WebsockifyEngine:
     """Accepts on the event loop, serves on threads. Also the `server` object websockify's handler looks at."""
 
-    only_upgrade, logger, ws_connection, handler_id = True, _wire_log, False, 0
-    auth_plugin = None
+    only_upgrade, logger, ws_connection, handler_id, auth_plugin = True, _wire_log, False, 0, None
 
     def __init__(self, floor: Floor):
         self.floor = floor

@@ -44,7 +44,8 @@ def _free_subnet(cluster: Cluster, subnet: str) -> str:
     for other in Network.objects.filter(cluster=cluster).exclude(subnet=""):
         if wanted.overlaps(ipaddress.IPv4Network(other.subnet)):
             raise Conflict(
-                N_("The subnet overlaps that of the network %(name)s (%(subnet)s)."), fix=N_("Choose another subnet."),
+                N_("The subnet overlaps that of the network %(name)s (%(subnet)s)."), rule="network.subnet",
+                fix=N_("Choose another subnet."),
                 name=other.name, subnet=other.subnet,
             )  # fmt: skip
     return str(wanted)

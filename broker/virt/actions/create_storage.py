@@ -37,5 +37,5 @@ def _refuse_overlap(storage: StorageDomain) -> None:
         if not apart and (names.within(storage.path, other.path) or names.within(other.path, storage.path)):
             raise Conflict(
                 N_("The directory overlaps that of the storage %(name)s (%(path)s)."),
-                fix=N_("Choose another directory."), name=other.name, path=other.path,
+                rule="storage.path", fix=N_("Choose another directory."), name=other.name, path=other.path,
             )  # fmt: skip

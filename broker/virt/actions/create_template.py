@@ -3,6 +3,7 @@
 from django.db import transaction
 
 from broker.access.actor import Actor
+from broker.access.making import give_to_maker
 from broker.access.require import require
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
@@ -15,8 +16,8 @@ from broker.virt.models import Cluster, VmTemplate
 def create_template(
     *, actor: Actor, cluster: Cluster, name: str, description: str = "", os_name: str = ""
 ) -> VmTemplate:
-    """Raises Missing, Denied, Invalid or Conflict (the name is taken)."""
-    require(actor, "template.manage", cluster)
+    """Returns the template; who makes it owns it. Raises Missing, Denied, Invalid or Conflict (the name is taken)."""
+    require(actor, "template.create", cluster)
     template = VmTemplate(
         cluster=cluster,
         name=names.name(name),
@@ -24,6 +25,7 @@ def create_template(
         os_name=names.title(os_name, field="os_name", longest=64),
     )
     rows.insert(template)
+    give_to_maker(actor, "template-owner", template)
     record(
         "template.created", actor=actor, subject=template, message=N_("Template %(name)s was made"), name=template.name
     )

@@ -6,6 +6,7 @@ from uuid import uuid4
 from django.db import IntegrityError, transaction
 
 from broker.access.actor import Actor
+from broker.access.making import give_to_maker
 from broker.access.require import require
 from broker.core.errors import Conflict, Invalid
 from broker.core.text import gettext_noop as N_
@@ -13,7 +14,7 @@ from broker.events.news import publish
 from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
-from broker.virt import names, specs
+from broker.virt import names, quotas, specs
 from broker.virt.driver import PowerState
 from broker.virt.models import Disk, Network, Nic, StorageDomain, TemplateVersion, VirtualMachine
 from broker.virt.states import VERSION
@@ -40,8 +41,9 @@ def create_vm(
     """Write the machine's row and enqueue the rest; returns the job, whose `subject_id` is the machine's id.
 
     `storage`: where its disk goes, by default where the template's image is; `network`: what its one card
-    plugs into, by default none. `vcpus` and `memory_mib` default to the version's.
-    Raises Missing, Denied, Invalid, Conflict.
+    plugs into, by default none. `vcpus` and `memory_mib` default to the version's. Who makes it owns it: gets the
+    rights of an owner on it, and pays for it by their quota.
+    Raises Missing, Denied, Invalid, Conflict, OverQuota.
     """
     template = version.template
     storage = storage or version.storage
@@ -53,6 +55,7 @@ def create_vm(
     vm = VirtualMachine(
         cluster=template.cluster,
         template_version=version,
+        owner=actor.user,
         linked=bool(linked),
         name=names.name(name),
         title=names.title(title),
@@ -74,11 +77,14 @@ def create_vm(
     if not VERSION.is_(version.state, "usable"):
         raise Conflict(
             N_("%(version)s is %(state)s."),
+            rule="version.usable",
             fix=N_("Wait until it is ready, or choose another version."),
             version=str(version),
             state=version.state,
         )
+    quotas.claim_creation(actor, vm, disk_bytes=version.size_bytes, start=start)
     _insert(vm, storage, network, version)
+    give_to_maker(actor, "vm-manager", vm)
     record("vm.create.asked", actor=actor, subject=vm, message=N_("Creation of %(name)s was asked for"), name=vm.name)
     publish("vm", vm.pk, "created")
     return enqueue("vm.create", actor=actor, subject=vm, args={"start": bool(start)})
@@ -109,7 +115,10 @@ def _insert(vm: VirtualMachine, storage: StorageDomain, network: Network | None,
             vm.save(force_insert=True)
     except IntegrityError:
         raise Conflict(
-            N_("There is a machine called %(name)s already."), fix=N_("Choose another name."), name=vm.name
+            N_("There is a machine called %(name)s already."),
+            rule="name.unique",
+            fix=N_("Choose another name."),
+            name=vm.name,
         ) from None
     disk = Disk(id=uuid4(), vm=vm, storage=storage, size_bytes=version.size_bytes)
     disk.volume = disk.volume_name(0)

@@ -18,7 +18,12 @@ def delete_host(*, actor: Actor, host: Host) -> None:
     """Only from maintenance. Raises Missing, Denied, or Conflict naming the machines and storage still on it."""
     require(actor, "host.manage", host)
     if HOST.is_(host.state, "schedulable"):
-        raise Conflict(N_("%(name)s is in service."), fix=N_("Put it into maintenance first."), name=host.name)
+        raise Conflict(
+            N_("%(name)s is in service."),
+            rule="host.maintenance",
+            fix=N_("Put it into maintenance first."),
+            name=host.name,
+        )
     pk = host.pk
     rows.remove(host)
     record("host.deleted", actor=actor, subject=host, message=N_("Host %(name)s was removed"), name=host.name)

@@ -8,7 +8,7 @@ from broker.core.errors import Busy
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
-from broker.virt import names
+from broker.virt import names, quotas
 from broker.virt.asking import require_power, require_usable
 from broker.virt.driver import PowerState
 from broker.virt.models import VirtualMachine
@@ -28,10 +28,12 @@ def edit_vm(
     description: str | None = None,
     vcpus: int | None = None,
     memory_mib: int | None = None,
+    protected: bool | None = None,
 ) -> VirtualMachine:
     """Write what is given (None: leave); its host learns of it at the next start. The size changes only while off.
 
-    Raises Missing, Denied, Invalid, Conflict or Busy; returns the machine as it is now.
+    Raises Missing, Denied, Invalid, Conflict, Busy, or OverQuota (it could never be started); returns the machine as
+    it is now.
     """
     require(actor, "vm.edit", vm)
     wanted: dict[str, str | int] = {}
@@ -45,6 +47,8 @@ def edit_vm(
         wanted["memory_mib"] = names.number(
             memory_mib, field="memory_mib", least=LEAST_MEMORY_MIB, most=MOST_MEMORY_MIB
         )
+    if protected is not None:
+        wanted["protected"] = bool(protected)
     vm = VirtualMachine.objects.select_for_update().get(pk=vm.pk)
     changed = {field: value for field, value in wanted.items() if getattr(vm, field) != value}
     if not changed:
@@ -59,6 +63,9 @@ def edit_vm(
                 name=vm.name,
                 job=job.title,
             )
+    if sizes := {field: int(changed[field]) for field in ("vcpus", "memory_mib") if field in changed}:
+        grown = {field: size for field, size in sizes.items() if size > getattr(vm, field)}
+        quotas.ensure_size(vm, **{"vcpus": 0, "memory_mib": 0, **grown})
     VirtualMachine.objects.filter(pk=vm.pk).update(**changed)
     for field, value in changed.items():
         setattr(vm, field, value)

@@ -6,7 +6,8 @@ from broker.access.actor import Actor
 from broker.access.require import require
 from broker.core.text import gettext_noop as N_
 from broker.jobs.models import Job
-from broker.virt.asking import power_job
+from broker.virt import quotas
+from broker.virt.asking import power_job, require_power, require_usable
 from broker.virt.driver import PowerState
 from broker.virt.models import VirtualMachine
 
@@ -15,6 +16,9 @@ WHEN = (PowerState.OFF, PowerState.SUSPENDED, PowerState.CRASHED, PowerState.MIS
 
 @transaction.atomic
 def start_vm(*, actor: Actor, vm: VirtualMachine) -> Job:
-    """Ask for it; returns the job. Raises Missing, Denied, Conflict (its power state) or Busy."""
+    """Ask for it; returns the job. Raises Missing, Denied, Conflict (its power state), OverQuota or Busy."""
     require(actor, "vm.power", vm)
+    require_usable(vm)
+    require_power(vm, WHEN)
+    quotas.claim_start(actor, vm)
     return power_job(actor=actor, vm=vm, plan="vm.start", when=WHEN, message=N_("Start of %(name)s was asked for"))

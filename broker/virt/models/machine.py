@@ -16,7 +16,10 @@ from .template import TemplateVersion
 class VirtualMachine(models.Model):
     """`state` is our lifecycle; `power_state` what the host said at `observed_at`; what is under way is a Job.
 
+    `owner` made it and pays for it by their quota; a pool's desktops have none.
+    A `protected` machine is not deleted, whoever asks, until somebody takes the protection away.
     The columns from `power_state` on are written by the monitor alone, never older over newer.
+    `agent_at` is when the agent of the present run first answered, `online_at` when it first told an address.
     `boot_id` names the present run; `definition` is the digest of the definition we last wrote or accepted,
     `observed_definition` of the one on the host: they differ when somebody edited it behind our back.
     """
@@ -29,6 +32,9 @@ class VirtualMachine(models.Model):
     template_version = models.ForeignKey(
         TemplateVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="vms"
     )
+    owner = models.ForeignKey(
+        "directories.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="machines"
+    )
     linked = models.BooleanField(default=True)
     name = models.CharField(max_length=64, unique=True)
     title = models.CharField(max_length=128, blank=True)
@@ -38,6 +44,7 @@ class VirtualMachine(models.Model):
     machine = models.CharField(max_length=16, default="q35")
     graphics = models.JSONField(default=list)
     state = models.CharField(max_length=12, default=VmState.CREATING, choices=[(s, s) for s in VmState])
+    protected = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=clock.now)
     shutdown_asked_at = models.DateTimeField(null=True, blank=True)
 
@@ -51,6 +58,8 @@ class VirtualMachine(models.Model):
     consoles = models.JSONField(default=list, editable=False)
     guest = models.JSONField(default=dict, editable=False)
     guest_at = models.DateTimeField(null=True, editable=False)
+    agent_at = models.DateTimeField(null=True, editable=False)
+    online_at = models.DateTimeField(null=True, editable=False)
     cpu_percent = models.PositiveSmallIntegerField(null=True, editable=False)
     memory_used_bytes = models.PositiveBigIntegerField(null=True, editable=False)
 

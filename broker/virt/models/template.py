@@ -28,7 +28,11 @@ class VmTemplate(models.Model):
 
 
 class TemplateVersion(models.Model):
-    """`volume` is the image's name on `storage`; machines made as linked clones keep it as their backing file."""
+    """`volume` is the image's name on `storage`; machines made as linked clones keep it as their backing file.
+
+    `made_from` names the machine it was made from, empty for an imported one. `sealing` says how that went, as
+    sealing.seal.Report gives it: `outcome` (sealed, partly, unsealed; empty: nobody asked) and sentences in `left`.
+    """
 
     access_kind = "template-version"
 
@@ -44,6 +48,8 @@ class TemplateVersion(models.Model):
     memory_mib = models.PositiveIntegerField(default=1024)
     machine = models.CharField(max_length=16, default="q35", choices=[("q35", "q35"), ("pc", "pc")])
     graphics = models.JSONField(default=list)
+    made_from = models.CharField(max_length=64, blank=True, editable=False)
+    sealing = models.JSONField(default=dict, blank=True, editable=False)
     created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
@@ -52,3 +58,8 @@ class TemplateVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.template} v{self.number}"
+
+    @property
+    def unsealed_volume(self) -> str:
+        """The name of the copy that is not sealed yet, while the version is being made."""
+        return f"unsealed-{self.volume}"

@@ -24,6 +24,7 @@ def identify(host: Host, facts: HostFacts) -> None:
     if host.observed_uuid and host.observed_uuid != facts.uuid:
         raise Conflict(
             N_("Another hypervisor answers at the address of %(name)s: %(found)s instead of %(expected)s."),
+            rule="host.identity",
             fix=N_("Correct the address, or remove the host and add it again."),
             name=host.name,
             found=facts.uuid,
@@ -32,6 +33,7 @@ def identify(host: Host, facts: HostFacts) -> None:
     if twin := Host.objects.filter(observed_uuid=facts.uuid).exclude(pk=host.pk).first():
         raise Conflict(
             N_("%(name)s and %(twin)s are the same hypervisor (%(found)s)."),
+            rule="host.identity",
             fix=N_("Remove one of the two, or give each hypervisor a host UUID of its own."),
             name=host.name,
             twin=twin.name,
@@ -85,6 +87,7 @@ def unreachable(host: Host, error: BerthError) -> None:
                 message=N_("%(name)s cannot be looked after: %(cause)s"),
                 name=row.name,
                 cause=error.message,
+                explanation=error.as_dict(),
             )
         Host.objects.filter(pk=host.pk).update(error=text)
         publish("host", host.pk, "changed")

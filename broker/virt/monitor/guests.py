@@ -14,6 +14,8 @@ from .chores import Chores
 FIRST_ASK = 3.0
 SLOWEST_ASK = 60.0
 ANSWERED_ASK = 45.0
+PEOPLE_ASK = 10.0
+"""While somebody is logged in: that they log out is to be noticed soon."""
 PER_TICK = 20
 
 
@@ -66,5 +68,6 @@ class Guests:
     def _ask(self, connection: HostConnection, vm_id: UUID, ask: _Ask) -> None:
         info = connection.guest(str(vm_id))
         ask.misses = 0 if info else ask.misses + 1
-        ask.at = clock.steady() + (ANSWERED_ASK if info else min(FIRST_ASK * 1.4**ask.misses, SLOWEST_ASK))
+        answered = PEOPLE_ASK if info and info.users else ANSWERED_ASK
+        ask.at = clock.steady() + (answered if info else min(FIRST_ASK * 1.4**ask.misses, SLOWEST_ASK))
         observe.write_guest(vm_id, ask.boot_id, info)

@@ -3,7 +3,7 @@
 `choose` is pure; `gather.py` reads the rows it works on.
 """
 
-from .choose import Decision, Verdict, choose
+from .choose import Decision, Verdict, choose, judge
 from .facts import HostFacts, Request
 
-__all__ = ["Decision", "HostFacts", "Request", "Verdict", "choose"]
+__all__ = ["Decision", "HostFacts", "Request", "Verdict", "choose", "judge"]

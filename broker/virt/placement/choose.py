@@ -42,23 +42,46 @@ def choose(
 
     Raises NoCapacity, whose reasons say for each host which rule refused it.
     """
+    verdicts = judge(request, hosts, filters=filters, weights=weights)
+    if not verdicts or verdicts[0].refusals:
+        raise no_host(verdicts, filters=filters)
+    return Decision(verdicts[0].host, verdicts)
+
+
+def judge(
+    request: Request,
+    hosts: Iterable[HostFacts],
+    *,
+    filters: Sequence[Filter] | None = None,
+    weights: Sequence[Weight] | None = None,
+) -> tuple[Verdict, ...]:
+    """What each rule says of each host: those that fit first, the best at the top, then those refused by name."""
     rules = all_filters() if filters is None else filters
     refused, fit = [], []
     for host in sorted(hosts, key=lambda host: (host.name, host.id)):
-        refusals = tuple(reason for rule in rules if (reason := rule.check(request, host)) is not None)
+        refusals = tuple(reason for rule in rules if (reason := rule.refusal(request, host)) is not None)
         if refusals:
             refused.append(Verdict(host, refusals))
         else:
             fit.append(host)
-    if not fit:
-        raise NoCapacity(
-            N_("No host can take this machine now."),
-            fix=N_("Stop machines that are not needed, add a host, or remedy what is said of each host."),
-            reasons=tuple(reason for verdict in refused for reason in verdict.refusals),
-        )
-    scored = _weigh(request, fit, all_weights() if weights is None else weights)
+    scored = _weigh(request, fit, all_weights() if weights is None else weights) if fit else []
     scored.sort(key=lambda verdict: -verdict.total)  # stable: equals stay in order of name
-    return Decision(scored[0].host, (*scored, *refused))
+    return (*scored, *refused)
+
+
+def no_host(verdicts: Sequence[Verdict], *, filters: Sequence[Filter] | None = None) -> NoCapacity:
+    """The refusal when every host was refused; what would help comes from the rules that refused, in their order."""
+    refusing = {reason.rule for verdict in verdicts for reason in verdict.refusals}
+    rules = all_filters() if filters is None else filters
+    return NoCapacity(
+        N_("No host can take this machine now.") if verdicts else N_("There is no host that could take this machine."),
+        fix=N_("Stop machines that are not needed, add a host, or remedy what is said of each host.")
+        if verdicts
+        else N_("Add a host to its cluster."),
+        rule="placement.host",
+        reasons=tuple(reason for verdict in verdicts for reason in verdict.refusals),
+        helps=tuple(rule.help for rule in rules if rule.name in refusing and rule.help),
+    )
 
 
 def _weigh(request: Request, hosts: Sequence[HostFacts], weights: Sequence[Weight]) -> list[Verdict]:

@@ -1,6 +1,7 @@
 """Read what placement works on: three queries, however many hosts and machines there are."""
 
 from collections import defaultdict
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db.models import Count, Q, Sum
@@ -8,14 +9,19 @@ from django.db.models import Count, Q, Sum
 from broker.core import clock
 from broker.jobs.models import Job
 from broker.jobs.states import ACTIVE
+from broker.sql import Given, Statement
 from broker.virt.driver import PowerState
 from broker.virt.models import Cluster, Host, StorageDomain, VirtualMachine
 from broker.virt.states import HOST
 
-from .choose import Decision, choose
+from .choose import Decision, Verdict, choose, judge
 from .facts import HostFacts, Request
 
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
 MIB = 1024**2
+NOBODY = UUID(int=0)
 
 
 def hosts_of(cluster_id: UUID, *, besides: UUID | None = None) -> list[HostFacts]:
@@ -48,7 +54,7 @@ def hosts_of(cluster_id: UUID, *, besides: UUID | None = None) -> list[HostFacts
 def _storages(cluster_id: UUID) -> tuple[set[UUID], dict[UUID, set[UUID]]]:
     shared: set[UUID] = set()
     local: dict[UUID, set[UUID]] = defaultdict(set)
-    for storage_id, host_id in StorageDomain.objects.filter(cluster_id=cluster_id).values_list("pk", "host_id"):
+    for storage_id, host_id in _STORAGES.rows(cluster=cluster_id):
         if host_id is None:
             shared.add(storage_id)
         else:
@@ -58,17 +64,27 @@ def _storages(cluster_id: UUID) -> tuple[set[UUID], dict[UUID, set[UUID]]]:
 
 def _load(cluster_id: UUID, besides: UUID | None) -> dict[UUID, tuple[int, int]]:
     """Per host: MiB promised to machines being started, and the number of machines running or being started."""
-    starting = Job.objects.filter(subject_kind="vm", state__in=ACTIVE, plan="vm.start").values("subject_id")
+    rows = _LOAD.rows(cluster=cluster_id, besides=besides or NOBODY)
+    return {host_id: (promised or 0, machines) for host_id, promised, machines in rows}
+
+
+def _load_of_hosts() -> "QuerySet[VirtualMachine, Any]":
+    starting = Job.objects.filter(subject_kind="vm", state__in=sorted(ACTIVE), plan="vm.start").values("subject_id")
     running = Q(power_state__in=(PowerState.RUNNING, PowerState.PAUSED))
     due = Q(pk__in=starting) & ~running
-    rows = (
-        VirtualMachine.objects.filter(cluster_id=cluster_id, host__isnull=False)
-        .filter(running | due)
-        .exclude(pk__in=[besides] if besides else [])
-        .values("host_id")
+    return (
+        VirtualMachine.objects.filter(running | due, cluster=Given("cluster"), host__isnull=False)
+        .exclude(pk=Given("besides"))
+        .order_by()
+        .values_list("host_id")
         .annotate(promised=Sum("memory_mib", filter=due), machines=Count("pk"))
     )
-    return {row["host_id"]: (row["promised"] or 0, row["machines"]) for row in rows}
+
+
+_LOAD = Statement(_load_of_hosts)
+_STORAGES = Statement(
+    lambda: StorageDomain.objects.filter(cluster=Given("cluster")).order_by().values_list("pk", "host_id")
+)
 
 
 def place(vm: VirtualMachine, *, bound_to: UUID | None = None) -> Decision:
@@ -77,14 +93,23 @@ def place(vm: VirtualMachine, *, bound_to: UUID | None = None) -> Decision:
     Call in a transaction: the cluster's row is locked, so that two placements never count on the same memory.
     """
     Cluster.objects.select_for_update().get(pk=vm.cluster_id)
-    storages = set(vm.disks.values_list("storage_id", flat=True))
+    return choose(request_of(vm, bound_to=bound_to), hosts_of(vm.cluster_id, besides=vm.pk))
+
+
+def verdicts_on(vm: VirtualMachine) -> tuple[Verdict, ...]:
+    """What placement would say of every host of the cluster now; places nothing, locks nothing."""
+    return judge(request_of(vm), hosts_of(vm.cluster_id, besides=vm.pk))
+
+
+def request_of(vm: VirtualMachine, *, bound_to: UUID | None = None) -> Request:
+    """What the machine needs of a host."""
+    storages = {disk.storage_id for disk in vm.disks.all()}
     if vm.linked and vm.template_version is not None:
         storages.add(vm.template_version.storage_id)
-    request = Request(
+    return Request(
         cluster=vm.cluster_id,
         memory_mib=vm.memory_mib,
         graphics=frozenset(vm.graphics or ["vnc"]),
         storages=frozenset(storages),
         host=bound_to,
     )
-    return choose(request, hosts_of(vm.cluster_id, besides=vm.pk))

@@ -1,8 +1,9 @@
 """Find the rules: every module of `filters/` and `weights/`.
 
-A filter module has `check(request, host) -> Reason | None`: why the host will not do. A weight module has
-`FACTOR` and `weigh(request, host) -> float`: more is better; values of one rule are scaled to 0..1 over the
-hosts compared, then multiplied by FACTOR.
+A filter module has `check(request, host) -> Reason | None`: why the host will not do; `WORDS`, the same without a
+name or number, for readers who may not know the host; and `HELP`, what would help. A weight module has `FACTOR` and
+`weigh(request, host) -> float`: more is better; values of one rule are scaled to 0..1 over the hosts compared, then
+multiplied by FACTOR.
 """
 
 import importlib
@@ -22,6 +23,13 @@ from .facts import HostFacts, Request
 class Filter:
     name: str
     check: Callable[[Request, HostFacts], Reason | None]
+    words: str = ""
+    help: str = ""
+
+    def refusal(self, request: Request, host: HostFacts) -> Reason | None:
+        """What `check` says, as said of that host."""
+        reason = self.check(request, host)
+        return reason.about("host", host.id, words=self.words) if reason else None
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,7 @@ def _modules(package: ModuleType) -> list[tuple[str, ModuleType]]:
 
 @cache
 def all_filters() -> tuple[Filter, ...]:
-    return tuple(Filter(name, module.check) for name, module in _modules(filters))
+    return tuple(Filter(name, module.check, module.WORDS, module.HELP) for name, module in _modules(filters))
 
 
 @cache

@@ -19,7 +19,8 @@ def gone(ctx: Context) -> bool:
 
 def remove_image(ctx: Context) -> None:
     version = version_of(ctx)
-    work.delete_volume(ctx, host_for(version.storage), version.storage, version.volume)
+    for volume in (version.volume, version.unsealed_volume):
+        work.delete_volume(ctx, host_for(version.storage), version.storage, volume)
 
 
 def keep_if_whole(ctx: Context) -> None:

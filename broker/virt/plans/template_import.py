@@ -29,7 +29,10 @@ def host_for(storage: StorageDomain) -> Host:
     found = sorted(hosts, key=lambda host: (bool(host.error), not HOST.is_(host.state, "schedulable"), host.name))
     if not found:
         raise NoCapacity(
-            N_("No host sees the storage %(name)s."), fix=N_("Add a host to its cluster."), name=storage.name
+            N_("No host sees the storage %(name)s."),
+            rule="placement.storage",
+            fix=N_("Add a host to its cluster."),
+            name=storage.name,
         )
     return found[0]
 

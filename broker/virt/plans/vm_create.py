@@ -2,23 +2,26 @@
 
 from functools import partial
 
+from broker import sql
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.jobs.context import Context
 from broker.jobs.plans import Plan, Step, register
 from broker.virt import specs, work
 from broker.virt.driver import HostConnection, Refused, StorageSpec, VolumeInfo
-from broker.virt.models import Disk, VirtualMachine
+from broker.virt.models import Disk, Host, VirtualMachine
 from broker.virt.placement.gather import place
 from broker.virt.states import VM
 
 
 def choose_host(ctx: Context) -> None:
     """Write the host down before anything is made there."""
-    vm = work.machine(ctx)
+    vm = work.kept_machine(ctx)
     if vm.host is None:
         with ctx.write():
-            VirtualMachine.objects.filter(pk=vm.pk).update(host_id=place(vm).host.id)
+            host = sql.get(Host, place(vm).host.id)
+            VirtualMachine.objects.filter(pk=vm.pk).update(host=host)
+        vm.host = host
 
 
 def remove_row(ctx: Context) -> None:
@@ -30,7 +33,7 @@ def remove_row(ctx: Context) -> None:
 
 def make_disk(ctx: Context) -> None:
     """An overlay on the template's image, or a copy of it."""
-    vm = work.machine(ctx)
+    vm = work.kept_machine(ctx)
     assert vm.template_version is not None
     image = specs.version_volume(vm.template_version)
     for disk in vm.disks.all():
@@ -55,7 +58,7 @@ def remove_disk(ctx: Context) -> None:
 
 
 def define(ctx: Context) -> None:
-    vm = work.machine(ctx)
+    vm = work.kept_machine(ctx)
     try:
         work.define(ctx, vm)
     except Refused:
@@ -79,7 +82,7 @@ def undefine(ctx: Context) -> None:
 
 
 def make_ready(ctx: Context) -> None:
-    vm = work.machine(ctx)
+    vm = work.kept_machine(ctx)
     with ctx.write():
         VM.move(vm, "created")
         work.tell(ctx, vm, "vm.created", N_("%(name)s was created on %(host)s"), host=vm.host)

@@ -1,7 +1,8 @@
 """vm.reset-disks: give a linked clone fresh disks by swapping its overlays, in well under a second.
 
 args: `swap`, one entry per disk with the old and the new volume, fixed when the job was accepted, so that
-doing a step again names the same files; `version`, on whose image the new overlays lie; `start`.
+doing a step again names the same files; `version`, on whose image the new overlays lie; `start`; perhaps `size` and
+`was_size`, the processors and memory of the machine afterwards and before.
 """
 
 from functools import partial
@@ -68,7 +69,8 @@ def _point_to(ctx: Context, which: str, step: int, version: str) -> None:
                 generation=swap["generation"] + step,
                 size_bytes=swap["size" if which == "new" else "was_size"],
             )
-        VirtualMachine.objects.filter(pk=ctx.job.subject_id).update(template_version_id=version)
+        size = ctx.args.get("size" if which == "new" else "was_size") or {}
+        VirtualMachine.objects.filter(pk=ctx.job.subject_id).update(template_version_id=version, **size)
 
 
 def remove_old(ctx: Context) -> None:
@@ -91,6 +93,7 @@ def remove_old(ctx: Context) -> None:
                 volume=swap["old"],
                 storage=storage.name,
                 cause=error,
+                explanation=error.as_dict(),
             )
     work.tell(ctx, vm, "vm.disks-reset", N_("%(name)s got fresh disks"))
 

@@ -24,6 +24,7 @@ def choose_host(ctx: Context) -> None:
     if vm.host is not None and vm.power_state == PowerState.SUSPENDED:
         raise Conflict(
             N_("%(host)s is in maintenance, and the saved memory of %(name)s lies there."),
+            rule="power.saved-memory",
             fix=N_("Activate the host, or power the machine off to drop the saved memory."),
             host=vm.host.name,
             name=vm.name,
@@ -52,7 +53,11 @@ def _leave(ctx: Context, vm: VirtualMachine, left: Host) -> None:
     host = hosts.guarded(ctx, left)
     if host.observe_one(str(vm.pk)).power in UP:
         raise Conflict(
-            N_("%(name)s still runs on %(host)s."), fix=N_("Shut it down there first."), name=vm.name, host=left.name
+            N_("%(name)s still runs on %(host)s."),
+            rule="power.off",
+            fix=N_("Shut it down there first."),
+            name=vm.name,
+            host=left.name,
         )
     host.undefine(str(vm.pk))
 

@@ -8,8 +8,10 @@ from rest_framework import serializers
 
 from broker.events.models import Event
 from broker.jobs.models import Job, Step
+from portal.why import Sight
 
-from .common import CauseSerializer, SubjectSerializer, cause
+from .common import CauseSerializer, SubjectSerializer, cause, sight_of
+from .why import WhySerializer
 
 
 class JobSerializer(serializers.ModelSerializer):
@@ -31,7 +33,7 @@ class JobSerializer(serializers.ModelSerializer):
 
     @extend_schema_field(CauseSerializer(allow_null=True))
     def get_error(self, job: Job) -> dict[str, str] | None:
-        return cause(job.error)
+        return cause(job.error, sight_of(self))
 
 
 class StepSerializer(serializers.ModelSerializer):
@@ -47,20 +49,44 @@ class StepSerializer(serializers.ModelSerializer):
 
 class JobDetailSerializer(JobSerializer):
     steps = StepSerializer(many=True)
+    why = serializers.SerializerMethodField()
 
     class Meta(JobSerializer.Meta):
-        fields = (*JobSerializer.Meta.fields, "steps")  # type: ignore[assignment]
+        fields = (*JobSerializer.Meta.fields, "steps", "why")  # type: ignore[assignment]
+
+    @extend_schema_field(WhySerializer(allow_null=True))
+    def get_why(self, job: Job) -> dict[str, Any] | None:
+        return _why(self, job.error)
 
 
 class EventSerializer(serializers.ModelSerializer):
     actor = serializers.CharField(source="actor_name")
     subject = serializers.SerializerMethodField()
-    message = serializers.CharField()
+    message = serializers.SerializerMethodField()
 
     class Meta:
         model = Event
         fields = ("id", "at", "kind", "severity", "actor", "address", "subject", "message", "correlation")
 
+    def get_message(self, event: Event) -> str:
+        return sight_of(self).text_of(event)
+
     @extend_schema_field(SubjectSerializer(allow_null=True))
     def get_subject(self, event: Event) -> Any:
         return SubjectSerializer(event).data if event.subject_kind else None
+
+
+class EventDetailSerializer(EventSerializer):
+    why = serializers.SerializerMethodField()
+
+    class Meta(EventSerializer.Meta):
+        fields = (*EventSerializer.Meta.fields, "why")  # type: ignore[assignment]
+
+    @extend_schema_field(WhySerializer(allow_null=True))
+    def get_why(self, event: Event) -> dict[str, Any] | None:
+        return _why(self, event.explanation)
+
+
+def _why(serializer: serializers.BaseSerializer, stored: dict[str, Any] | None) -> dict[str, Any] | None:
+    why = Sight(serializer.context["view"].actor, [stored]).why(stored)
+    return why.as_dict() if why else None

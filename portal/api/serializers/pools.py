@@ -7,6 +7,7 @@ from broker.access.models import Grant
 from pools.models import Desktop, Pool
 
 from .common import CauseSerializer, RefSerializer, cause
+from .readiness import HoursSerializer, RuleSerializer, TargetSerializer
 
 
 class PoolSerializer(serializers.ModelSerializer):
@@ -15,18 +16,22 @@ class PoolSerializer(serializers.ModelSerializer):
     cluster = RefSerializer()
     template = RefSerializer()
     version = RefSerializer(allow_null=True)
-    storage = RefSerializer()
+    storage = RefSerializer(allow_null=True)
     network = RefSerializer(allow_null=True)
     desktops = serializers.IntegerField(source="desktop_count")
     free = serializers.IntegerField(source="free_count")
     assigned = serializers.IntegerField(source="assigned_count")
     alert = serializers.SerializerMethodField()
+    hours = HoursSerializer(many=True)
+    schedule = RuleSerializer(many=True)
+    target = TargetSerializer(allow_null=True)
 
     class Meta:
         model = Pool
         fields = (
             "id", "name", "title", "description", "cluster", "template", "version", "storage", "network", "kind",
-            "stateful", "size", "prestarted", "max_per_user", "name_pattern", "state", "desktops", "free", "assigned",
+            "stateful", "size", "prestarted", "suspended", "zone", "schedule", "hours", "after_hours", "forecast",
+            "protected", "target", "max_per_user", "name_pattern", "state", "desktops", "free", "assigned",
             "alert", "revision", "created_at",
         )  # fmt: skip
 
@@ -45,12 +50,16 @@ class DesktopSerializer(serializers.ModelSerializer):
     vm_state = serializers.CharField(source="vm.state")
     observed_at = serializers.DateTimeField(source="vm.observed_at", allow_null=True)
     job = serializers.UUIDField(source="active_job", allow_null=True, help_text="The job at work on its machine.")
+    version = RefSerializer(source="vm.template_version", allow_null=True)
+    update = serializers.IntegerField(  # type: ignore[assignment]  # a field's name, not the method
+        source="update_number", allow_null=True, help_text="The number of the version that waits for it, null for none."
+    )
 
     class Meta:
         model = Desktop
         fields = (
             "id", "name", "title", "pool", "number", "state", "holder", "held_since", "power_state", "vm_state",
-            "observed_at", "job",
+            "observed_at", "job", "version", "update",
         )  # fmt: skip
 
 

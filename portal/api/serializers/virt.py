@@ -19,6 +19,7 @@ from broker.virt.models import (
     VirtualMachine,
     VmTemplate,
 )
+from portal.sealing import left_unsealed
 
 from .common import RefSerializer
 
@@ -93,10 +94,18 @@ class TemplateSerializer(serializers.ModelSerializer):
         fields = ("id", "name", "cluster", "description", "os_name", "versions")
 
 
+class SealingSerializer(serializers.Serializer):
+    """How sealing went. `left`: what was not sealed, in sentences."""
+
+    outcome = serializers.ChoiceField(choices=["sealed", "partly", "unsealed"])
+    left = serializers.ListField(child=serializers.CharField())
+
+
 class TemplateVersionSerializer(serializers.ModelSerializer):
     template = RefSerializer()
     storage = RefSerializer()
     graphics = serializers.ListField(child=serializers.CharField())
+    sealing = serializers.SerializerMethodField()
 
     class Meta:
         model = TemplateVersion
@@ -112,8 +121,14 @@ class TemplateVersionSerializer(serializers.ModelSerializer):
             "memory_mib",
             "machine",
             "graphics",
+            "made_from",
+            "sealing",
             "created_at",
         )
+
+    @extend_schema_field(SealingSerializer(allow_null=True))
+    def get_sealing(self, version: TemplateVersion) -> dict[str, Any] | None:
+        return {"outcome": version.sealing["outcome"], "left": left_unsealed(version)} if version.sealing else None
 
 
 class VmSerializer(serializers.ModelSerializer):
@@ -133,6 +148,7 @@ class VmSerializer(serializers.ModelSerializer):
             "name",
             "title",
             "description",
+            "protected",
             "cluster",
             "host",
             "pool",

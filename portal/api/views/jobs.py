@@ -14,7 +14,7 @@ from broker.jobs.models import Job, Step
 from broker.jobs.states import ACTIVE, ENDED, JobState
 from portal.api.base import Listed, Read, Resource, job_verb
 from portal.api.queries import Search, choices
-from portal.api.serializers.jobs import EventSerializer, JobDetailSerializer, JobSerializer
+from portal.api.serializers.jobs import EventDetailSerializer, EventSerializer, JobDetailSerializer, JobSerializer
 
 
 class JobFilter(filters.FilterSet):
@@ -72,6 +72,7 @@ class Events(Listed, Read, Resource):
     """What happened, and who did it."""
 
     serializer_class = EventSerializer
+    detail_serializer_class = EventDetailSerializer
     filterset_class = EventFilter
     lookup_value_converter = "int"
     ordering = ("-at",)
@@ -79,3 +80,8 @@ class Events(Listed, Read, Resource):
 
     def rows(self) -> QuerySet[Event]:
         return Event.objects.all()
+
+    @extend_schema(responses=EventDetailSerializer)
+    def retrieve(self, request: Request, pk: Any) -> Response:
+        """One event; of a refusal, with what was looked at."""
+        return super().retrieve(request, pk)

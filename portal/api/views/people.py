@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, QuerySet
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -14,9 +14,11 @@ from broker.access.actions.delete_role import delete_role
 from broker.access.actions.edit_role import edit_role
 from broker.access.actions.grant import grant
 from broker.access.actions.revoke import revoke
+from broker.access.kinds import GRANTABLE
 from broker.access.models import Grant, Role
-from broker.access.objects import GRANTABLE, granted_object
-from broker.access.require import find, may
+from broker.access.objects import granted_object
+from broker.access.queries import grants, roles
+from broker.access.require import find
 from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
 from broker.directories.actions.create_group import create_group
@@ -140,7 +142,9 @@ class NewGroup(Input):
 
 
 class Members(Input):
-    users = serializers.ListField(child=Id(), max_length=1000, help_text="All members, by id; others are taken out.")
+    users = serializers.ListField(
+        child=Id(), max_length=1000, help_text="All members by hand, by id; other such members are taken out."
+    )
 
 
 class GroupFilter(filters.FilterSet):
@@ -177,7 +181,7 @@ class Groups(Listed, Read, Resource):
 
     @verb("members", takes=Members, gives=GroupDetailSerializer)
     def members(self, request: Request, pk: Any) -> Response:
-        """Say who is in a local group."""
+        """Say who is in a group by hand; in a group of a directory those it names stay."""
         group, wanted = self.find(), set(self.input(Members)["users"])
         users = list(User.objects.filter(pk__in=wanted))
         if len(users) != len(wanted):
@@ -188,7 +192,8 @@ class Groups(Listed, Read, Resource):
 class NewRole(Input):
     name = serializers.SlugField(max_length=50)
     title = TextField()
-    verbs = serializers.ListField(child=serializers.CharField(max_length=64), max_length=100)
+    verbs = serializers.ListField(child=serializers.CharField(max_length=64), max_length=100, required=False)
+    like = Id(required=False, allow_null=True, help_text="Without rights of its own it gets those of this role.")
 
 
 class ChangedRole(Input):
@@ -197,7 +202,7 @@ class ChangedRole(Input):
 
 
 class Roles(Listed, Read, Resource):
-    """Sets of rights. Only who may look at the whole system sees them."""
+    """Sets of rights. Who may look at the system, or give rights on anything, sees them."""
 
     serializer_class = RoleSerializer
     ordering_fields = ("name", "title")
@@ -206,12 +211,15 @@ class Roles(Listed, Read, Resource):
         return Role.objects.all()
 
     def visible(self, rows: QuerySet[Role]) -> QuerySet[Role]:
-        return rows if may(self.actor, "system.view") else rows.none()
+        return roles(self.actor)
 
     @extend_schema(request=NewRole, responses={201: RoleSerializer})
     def create(self, request: Request) -> Response:
-        """Make a role of one's own."""
-        return self.shown(create_role(actor=self.actor, **self.input(NewRole)), status=201)
+        """Make a role of one's own, by its rights or like another. Nobody writes rights into it they do not have."""
+        given = self.input(NewRole)
+        id_of_like = given.pop("like", None)
+        like = _named(Role, id_of_like, "like") if id_of_like else None
+        return self.shown(create_role(actor=self.actor, like=like, **given), status=201)
 
     @extend_schema(request=ChangedRole, responses=RoleSerializer)
     def partial_update(self, request: Request, pk: Any) -> Response:
@@ -245,7 +253,7 @@ class GrantFilter(filters.FilterSet):
 
 
 class Grants(Listed, Read, Resource):
-    """Who has which role on what. Everybody sees what they themselves were given."""
+    """Who has which role on what. Everybody sees what they were given, and who has rights on what they manage."""
 
     serializer_class = GrantSerializer
     filterset_class = GrantFilter
@@ -256,9 +264,7 @@ class Grants(Listed, Read, Resource):
         return Grant.objects.select_related("user", "group", "role")
 
     def visible(self, rows: QuerySet[Grant]) -> QuerySet[Grant]:
-        if may(self.actor, "system.view"):
-            return rows
-        return rows.filter(Q(user=self.actor.user) | Q(group__in=self.actor.user.directory_groups.all()))  # type: ignore[union-attr]
+        return grants(self.actor)
 
     @extend_schema(request=NewGrant, responses={201: GrantSerializer})
     def create(self, request: Request) -> Response:

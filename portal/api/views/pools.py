@@ -16,27 +16,31 @@ from broker.access.require import find, may, require, visible_to
 from broker.directories.models import Group, User
 from broker.virt.driver import PowerState
 from broker.virt.models import Network, StorageDomain, TemplateVersion, VirtualMachine, VmTemplate
-from pools.actions.allocate import allocate
 from pools.actions.assign import assign
 from pools.actions.create_pool import create_pool
 from pools.actions.delete_pool import delete_pool
 from pools.actions.disentitle import disentitle
 from pools.actions.edit_pool import edit_pool
 from pools.actions.entitle import entitle
+from pools.actions.extend_session import extend_session
 from pools.actions.mend_desktop import mend_desktop
 from pools.actions.release import release
 from pools.actions.reset_desktop import reset_desktop
 from pools.actions.retire_desktop import retire_desktop
 from pools.models import Desktop, Pool
 from pools.states import DESKTOP, DesktopState, PoolState
+from pools.updates import waiting_number
 from portal.api.active import with_active_job
 from portal.api.base import Listed, Read, Resource, verb
 from portal.api.fields import Id, Input, LongTextField, NameField, Switch, TextField, WholeNumber
 from portal.api.queries import Search, choices
-from portal.api.serializers.pools import AllocationSerializer, DesktopSerializer, EntitlementSerializer, PoolSerializer
+from portal.api.serializers.pools import DesktopSerializer, EntitlementSerializer, PoolSerializer
+from portal.api.serializers.readiness import ReadinessInput
+from portal.api.views.readiness import Ready
+from portal.api.views.rollouts import Rolling, Updating
 
 
-class PoolShape(Input):
+class PoolShape(ReadinessInput):
     title = TextField(required=False, allow_blank=True)
     description = LongTextField(required=False, allow_blank=True)
     kind = serializers.ChoiceField(choices=Pool.Kind.choices, required=False)
@@ -51,7 +55,7 @@ class PoolShape(Input):
 class NewPool(PoolShape):
     name = NameField(max_length=40)
     template = Id()
-    storage = Id()
+    storage = Id(required=False, allow_null=True, help_text="null: for each desktop the one with the most free space.")
     network = Id(required=False, allow_null=True)
 
 
@@ -87,7 +91,7 @@ class PoolFilter(filters.FilterSet):
     search = Search("name", "title")
 
 
-class Pools(Listed, Read, Resource):
+class Pools(Listed, Read, Ready, Rolling):
     """Like desktops, and how many of them are there."""
 
     serializer_class = PoolSerializer
@@ -126,14 +130,6 @@ class Pools(Listed, Read, Resource):
         """Remove a pool, with `force` also from those who have a desktop of it."""
         return self.shown(delete_pool(actor=self.actor, pool=self.find(), **self.input(EndOfPool)), status=202)
 
-    @verb("take", gives=AllocationSerializer)
-    def take(self, request: Request, pk: Any) -> Response:
-        """Get a desktop: one that runs at once, else one that is being started."""
-        self.nothing()
-        return Response(
-            AllocationSerializer(allocate(actor=self.actor, pool=find(self.actor, Pool, pk, "pool.use"))).data
-        )
-
     def _objects(self, given: dict[str, Any]) -> dict[str, Any]:
         kinds = {"template": VmTemplate, "storage": StorageDomain, "network": Network}
         for name, model in kinds.items():
@@ -165,7 +161,7 @@ class DesktopFilter(filters.FilterSet):
         return rows.filter(mine) if value else rows.exclude(mine)
 
 
-class Desktops(Listed, Read, Resource):
+class Desktops(Listed, Read, Updating):
     """Machines that are seats of a pool: one's own, and those one may look at."""
 
     serializer_class = DesktopSerializer
@@ -174,7 +170,8 @@ class Desktops(Listed, Read, Resource):
     ordering_fields = ("number", "state", "held_since", "changed_at")
 
     def rows(self) -> QuerySet[Any]:
-        return with_active_job(Desktop.objects.select_related("vm", "pool", "holder"), "vm")
+        rows = Desktop.objects.select_related("vm__template_version__template", "pool", "holder")
+        return with_active_job(rows.annotate(update_number=waiting_number()), "vm")
 
     def visible(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         return rows.filter(vm__in=visible_to(self.actor, VirtualMachine, "vm.view"))
@@ -208,6 +205,14 @@ class Desktops(Listed, Read, Resource):
         """Have it deleted; the pool makes another."""
         self.nothing()
         return self.shown(retire_desktop(actor=self.actor, desktop=self.find()), status=202)
+
+    @verb("extend", gives=DesktopSerializer)
+    def extend(self, request: Request, pk: Any) -> Response:
+        """Put off the end of the session, once it has been warned of."""
+        self.nothing()
+        desktop = self.find()
+        extend_session(actor=self.actor, desktop=desktop)
+        return self.shown(desktop)
 
 
 class Entitlements(Listed, Resource):

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from broker.access.require import find
+from broker.connections.consent import require_own_screen
 from broker.connections.vv import MEDIA_TYPE, viewer_file
 from broker.core.errors import Missing
 from broker.core.text import gettext_noop as N_
@@ -38,6 +39,7 @@ class Screen(Door):
     def get(self, request: Request, pk: Any) -> Response:
         """A WebP at most 640 wide. 404 until the first one has been taken."""
         vm = find(self.actor, VirtualMachine, pk, "vm.use")
+        require_own_screen(self.actor, vm)
         screens.want([vm.pk])
         latest = screens.latest(vm.pk)
         if latest is None:

@@ -23,6 +23,7 @@ from broker.virt.actions.delete_storage import delete_storage
 from broker.virt.actions.delete_template import delete_template
 from broker.virt.actions.delete_template_version import delete_template_version
 from broker.virt.actions.edit_template import edit_template
+from broker.virt.actions.edit_template_version import edit_template_version
 from broker.virt.actions.import_template_version import import_template_version
 from broker.virt.actions.maintain_host import maintain_host
 from broker.virt.driver import PowerState
@@ -274,6 +275,10 @@ class Templates(Listed, Read, Resource):
         return self.accepted(import_template_version(actor=self.actor, template=self.find(), **given))
 
 
+class ChangedVersion(Input):
+    notes = LongTextField(allow_blank=True)
+
+
 class VersionFilter(filters.FilterSet):
     template = filters.UUIDFilter(field_name="template_id")
     state = choices(VersionState)
@@ -290,6 +295,12 @@ class TemplateVersions(Listed, Read, Resource):
 
     def rows(self) -> QuerySet[Any]:
         return TemplateVersion.objects.select_related("template", "storage")
+
+    @extend_schema(request=ChangedVersion, responses=TemplateVersionSerializer)
+    def partial_update(self, request: Request, pk: Any) -> Response:
+        """Change the notes."""
+        given = self.input(ChangedVersion)
+        return self.shown(edit_template_version(actor=self.actor, version=self.find(), **given))
 
     @extend_schema(responses={202: JobSerializer})
     def destroy(self, request: Request, pk: Any) -> Response:

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from broker.access.require import find
 from broker.connections.actions.issue_ticket import issue_ticket
+from broker.connections.finding import found, helps
 from broker.virt.actions.create_vm import create_vm
 from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.actions.edit_vm import edit_vm
@@ -33,6 +34,7 @@ from portal.api.queries import Search, choices
 from portal.api.serializers.connections import TicketSerializer
 from portal.api.serializers.jobs import JobSerializer
 from portal.api.serializers.virt import SampleSerializer, VmDetailSerializer, VmSerializer
+from portal.api.views.versions import Copying
 
 MOST_SAMPLES = 1000
 
@@ -55,6 +57,7 @@ class ChangedVm(Input):
     description = LongTextField(required=False, allow_blank=True)
     vcpus = WholeNumber(required=False, min_value=1, max_value=512)
     memory_mib = WholeNumber(required=False, min_value=1, max_value=2**31 - 1)
+    protected = Switch(required=False, help_text="Refuse to delete it.")
 
 
 class ShutDown(Input):
@@ -72,6 +75,8 @@ class FreshDisks(Input):
 class Console(Input):
     kind = serializers.ChoiceField(choices=["vnc"], required=False)
     view_only = Switch(required=False)
+    take_over = Switch(required=False, help_text="Close the screen on your other devices; 409 open-elsewhere without.")
+    help = Id(required=False, allow_null=True, help_text="The consent to see another person's screen.")
 
 
 class VmFilter(filters.FilterSet):
@@ -92,7 +97,7 @@ class VmFilter(filters.FilterSet):
         )
 
 
-class Vms(Listed, Read, Resource):
+class Vms(Listed, Read, Copying):
     """Machines."""
 
     serializer_class = VmSerializer
@@ -182,7 +187,10 @@ class Vms(Listed, Read, Resource):
     @verb("console-ticket", takes=Console, gives=TicketSerializer)
     def console_ticket(self, request: Request, pk: Any) -> Response:
         """A ticket for the machine's screen, for one use within seconds, bound to the browser's sign-in."""
-        ticket = issue_ticket(actor=self.actor, vm=self.find(), **self.input(Console))
+        vm, given = self.find(), self.input(Console)
+        help = given.pop("help", None)
+        given["help"] = found(helps(self.actor).filter(vm=vm), help) if help else None
+        ticket = issue_ticket(actor=self.actor, vm=vm, **given)
         return Response(TicketSerializer(ticket).data)
 
     def _power(self, action: Any) -> Response:

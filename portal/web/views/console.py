@@ -1,6 +1,7 @@
 """The screen of a machine: the page, its tickets, and the file for remote-viewer."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -8,7 +9,9 @@ from django.middleware.csrf import get_token
 from django.shortcuts import render
 
 from broker.access.require import find
-from broker.connections.actions import issue_ticket
+from broker.connections.actions import IssuedTicket, issue_ticket
+from broker.connections.consent import OpenElsewhere
+from broker.connections.finding import found, helps
 from broker.connections.vv import MEDIA_TYPE, viewer_file
 from broker.core.errors import BerthError, Invalid
 from broker.core.text import gettext_noop as N_
@@ -28,36 +31,62 @@ class Console(SignedIn):
     def get(self, request: HttpRequest, pk: Any) -> HttpResponse:
         vm = find(self.actor, VirtualMachine, pk, "vm.use")
         vm = for_lists(VirtualMachine.objects.filter(pk=vm.pk)).get()
-        page = console_page(self.actor, vm, view_only=request.GET.get("view") == "only", csrf=get_token(request))
+        help = (
+            found(helps(self.actor).filter(vm=vm, helper=self.actor.user_id), asked)
+            if (asked := request.GET.get("help"))
+            else None
+        )
+        page = console_page(
+            self.actor, vm, view_only=request.GET.get("view") == "only", csrf=get_token(request), help=help
+        )
         template = "portal/partials/console_live.html" if is_htmx(request) else "portal/console.html"
-        response = render(request, template, {"page": page})
+        response = render(request, template, {"page": page, "late": is_htmx(request)})
         response["Cache-Control"] = "no-store"
         return response
 
 
 class Ticket(SignedIn):
-    """POST {kind, view_only} → {ticket, path, kind, view_only}. Errors are JSON too: {message, fix, retry}."""
+    """POST {kind, view_only, take_over, help} → {ticket, path, kind, view_only}.
+
+    Errors are JSON too: {code, message, fix, retry, rule}.
+    """
 
     http_method_names = ["post"]
 
     def post(self, request: HttpRequest, pk: Any) -> HttpResponse:
-        try:
+        def issue() -> IssuedTicket:
             vm = find(self.actor, VirtualMachine, pk)
-            wanted = _body(request)
-            issued = issue_ticket(
-                actor=self.actor, vm=vm, kind=wanted.get("kind", "vnc"), view_only=bool(wanted.get("view_only"))
+            wanted = read_body(request)
+            help = wanted.get("help")
+            return issue_ticket(
+                actor=self.actor,
+                vm=vm,
+                kind=wanted.get("kind", "vnc"),
+                view_only=bool(wanted.get("view_only")),
+                take_over=bool(wanted.get("take_over")),
+                help=found(helps(self.actor).filter(vm=vm), help) if help else None,
             )
-        except BerthError as error:
-            cause, fix = error_sentences(error)
-            answer = {"code": error.code, "message": cause, "fix": fix, "retry": error.retry}
-            return JsonResponse(answer, status=error.status)
-        return JsonResponse(
-            {"ticket": issued.secret, "path": SOCKET, "kind": issued.kind, "view_only": issued.view_only},
-            headers={"Cache-Control": "no-store"},
-        )
+
+        return ticket_answer(issue, SOCKET)
 
 
-def _body(request: HttpRequest) -> dict[str, Any]:
+def ticket_answer(issue: Callable[[], IssuedTicket], path: str) -> HttpResponse:
+    """The ticket that `issue` makes, or its refusal, as JSON."""
+    try:
+        issued = issue()
+    except BerthError as error:
+        cause, fix = error_sentences(error)
+        answer = {"code": error.code, "message": cause, "fix": fix, "retry": error.retry, "rule": error.rule}
+        if isinstance(error, OpenElsewhere):
+            answer["since"] = error.params["since"]
+        return JsonResponse(answer, status=error.status)
+    return JsonResponse(
+        {"ticket": issued.secret, "path": path, "kind": issued.kind, "view_only": issued.view_only},
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def read_body(request: HttpRequest) -> dict[str, Any]:
     unreadable = Invalid(N_("The request is not what the console page sends."), fix=N_("Load the page anew."))
     if len(request.body) > LONGEST_BODY:
         raise unreadable

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from broker.access.actor import Actor
 from broker.access.require import visible_to
 from broker.connections.queries import visible_sessions
 from broker.events.models import Event
@@ -17,7 +18,8 @@ from broker.virt.models import Host, VirtualMachine
 from pools.models import Pool
 from portal.templatetags.berth import share
 from portal.web.base import Page
-from portal.web.parts import RECENT, Figure, Notice, happening, progress_of, stored_sentences
+from portal.web.parts import RECENT, Figure, Happening, Notice, happening, progress_of
+from portal.why import Sight
 
 MOST_SHOWN = 12
 
@@ -35,7 +37,7 @@ class Dashboard(Page):
         jobs = list(visible_to(self.actor, Job).filter(state__in=ACTIVE)[:MOST_SHOWN])
         return {
             "figures": self._figures(hosts),
-            "notices": _notices(hosts, pools),
+            "notices": _notices(self.actor, hosts, pools),
             "pools": [
                 {
                     "url": reverse("portal:pool", args=[pool.pk]),
@@ -55,7 +57,7 @@ class Dashboard(Page):
                 for host in hosts
             ],
             "jobs": [{"progress": progress_of(job)} for job in jobs],
-            "events": [happening(event, named=True) for event in visible_to(self.actor, Event)[:RECENT]],
+            "events": _happenings(self.actor),
         }
 
     def _figures(self, hosts: list[Host]) -> list[Figure]:
@@ -85,14 +87,21 @@ def _emulated(hosts: list[Host]) -> int:
     return sum(host.emulated for host in hosts)
 
 
-def _notices(hosts: Sequence[Host], pools: Sequence[Pool]) -> list[Notice]:
+def _notices(actor: Actor, hosts: Sequence[Host], pools: Sequence[Pool]) -> list[Notice]:
     notices = [
         Notice(_("%(host)s cannot be reached: %(error)s") % {"host": host.name, "error": host.error}, tone="bad")
         for host in hosts
         if host.error
     ]
+    sight = Sight(actor, [pool.alert for pool in pools])
     for pool in pools:
-        cause, fix = stored_sentences(pool.alert)
+        cause, fix = sight.sentences(pool.alert)
         if cause:
-            notices.append(Notice(_("%(pool)s: %(cause)s") % {"pool": pool, "cause": cause}, fix))
+            text = _("%(pool)s: %(cause)s") % {"pool": pool, "cause": cause}
+            notices.append(Notice(text, fix, why=sight.why(pool.alert)))
     return notices
+
+
+def _happenings(actor: Actor) -> list[Happening]:
+    sight = Sight(actor, ())
+    return [happening(event, named=True, sight=sight) for event in visible_to(actor, Event)[:RECENT]]

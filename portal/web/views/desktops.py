@@ -2,17 +2,14 @@
 
 from typing import Any
 
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from broker.access.require import find
-from pools.actions.allocate import allocate
 from pools.actions.release import release
-from pools.models import Pool
 from pools.queries import find_desktop
-from portal.web.base import Deed, Page, done, is_htmx
+from portal.web.base import Deed, Page, done
 from portal.web.cards import Card, cards_for
 from portal.web.listing import search_text
 
@@ -41,18 +38,6 @@ def _fits(card: Card, show: str, search: str) -> bool:
     if show != "all" and card.running != (show == "running"):
         return False
     return search.lower() in f"{card.title} {card.subtitle}".lower()
-
-
-class Take(Deed):
-    """Connect on a pool's card: take a desktop and go to its screen, which tells how far it is."""
-
-    def do(self, pk: Any) -> HttpResponse:
-        pool = find(self.actor, Pool, pk)
-        allocation = allocate(actor=self.actor, pool=pool)
-        console = reverse("portal:console", args=[allocation.desktop.pk])
-        if is_htmx(self.request):
-            return HttpResponse(status=204, headers={"HX-Redirect": console})
-        return HttpResponseRedirect(console)
 
 
 class Release(Deed):

@@ -1,5 +1,6 @@
 """In and out: the sign-in page, signing out, and what is shown when the server itself fails."""
 
+import logging
 from typing import Any
 
 from django.conf import settings
@@ -8,12 +9,17 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView, LogoutView
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template import loader
+from django.utils.translation import gettext
 
 from broker.access.actor import Actor
 from broker.core.errors import BerthError
+from broker.directories.devices import device_of, keep_device
+from portal.middleware import retry_after
 from portal.web import sign_ins  # noqa: F401 - its receivers write down who came and went
 from portal.web.parts import error_sentences
 from portal.web.straight import straight_way
+
+log = logging.getLogger(__name__)
 
 
 class SignIn(LoginView):
@@ -24,24 +30,41 @@ class SignIn(LoginView):
     next_page = "/"
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
-        user = form.get_user()
-        login(self.request, user)
+        login(self.request, form.get_user())
+        response = HttpResponseRedirect(self._landing())
+        keep_device(response, self.request.device)  # type: ignore[attr-defined]
+        return response
+
+    def _landing(self) -> str:
         wanted = self.get_redirect_url()
         if wanted and wanted != settings.LOGIN_REDIRECT_URL:
-            return HttpResponseRedirect(wanted)
+            return wanted
         self.request.actor = Actor.of(self.request)  # type: ignore[attr-defined]
-        return HttpResponseRedirect(straight_way(self.request, self.request.actor))  # type: ignore[attr-defined]
+        return straight_way(self.request, self.request.actor)  # type: ignore[attr-defined]
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         return self.render_to_response(self.get_context_data(form=form), status=400)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        request.device = device_of(request)  # type: ignore[attr-defined]
         try:
             return super().post(request, *args, **kwargs)
         except BerthError as error:
             # A fresh form: asking this one for its errors would ask the directory again.
-            context = self.get_context_data(form=self.get_form_class()(request), down=error_sentences(error))
-            return self.render_to_response(context, status=error.status)
+            fresh = self.get_form_class()(request, initial={"username": request.POST.get("username", "")})
+            context = self.get_context_data(form=fresh, down=_told(error))
+            return self.render_to_response(context, status=error.status, headers=retry_after(error))
+
+
+def _told(error: BerthError) -> tuple[str, str]:
+    """What is said at the door. Names of servers and how they fail are for the log, not for who is not signed in."""
+    if error.rule != "directory.answers":
+        return error_sentences(error)
+    log.warning("Somebody could not sign in: %s", error)
+    return (
+        gettext("A directory does not answer at the moment, so nobody can check this password."),
+        gettext("Try again in a moment; if it stays so, tell an administrator."),
+    )
 
 
 class SignOut(LogoutView):

@@ -17,6 +17,7 @@ from broker.virt.models import ForeignMachine, Host, VirtualMachine
 from portal.context import holds
 from portal.templatetags.berth import bytesize, share
 from portal.web import words
+from portal.web.access_page import permission_actions
 from portal.web.base import Deed, Page, done
 from portal.web.listing import Column, Filter, Listing
 from portal.web.parts import Action, Cell, Notice, Pair, Related, Row, recent_events
@@ -87,7 +88,10 @@ class HostOne(Page):
             "title": host.name,
             "mark": host_mark(host),
             "under": host.hostname,
-            "actions": _actions(host) if may(self.actor, "host.manage", host) else [],
+            "actions": [
+                *permission_actions(self.actor, "host", host),
+                *(_actions(host) if may(self.actor, "host.manage", host) else []),
+            ],
             "back_url": reverse("portal:hosts"),
             "back_label": _("Hosts"),
             "live_kinds": f"host:{host.pk} vm",

@@ -11,9 +11,11 @@ from broker.virt.models import Network, StorageDomain, TemplateVersion, VirtualM
 from portal.context import holds
 from portal.templatetags.berth import bytesize, mib, share
 from portal.web import words
+from portal.web.access_page import permission_actions
 from portal.web.base import Page
 from portal.web.listing import Column, Listing
 from portal.web.parts import Action, Cell, Pair, Related, Row, jobs_of, recent_events
+from portal.web.version_page import makings, pools_of, told_of, version_state
 
 from .removals import network_removal, storage_removal, template_removal, version_removal
 
@@ -36,7 +38,7 @@ class Templates(Page):
             "title": _("Templates"),
             "empty": _("A template is what machines and pools are made from. Import an image to make one."),
             "live_kinds": "template template-version",
-            "new_url": reverse("portal:template-new") if holds(self.actor, "template.manage") else "",
+            "new_url": reverse("portal:template-new") if holds(self.actor, "template.create") else "",
             "new_label": _("New template"),
             "listing": listing,
             "rows": [
@@ -58,8 +60,10 @@ class Template(Page):
             TemplateVersion.objects.filter(template=row)
             .select_related("template", "storage")
             .annotate(used=Count("vms"))
+            .order_by("-number")
         )
         manageable = may(self.actor, "template.manage", row)
+        making = makings([version.pk for version in versions if version.made_from])
         under_way = jobs_of("template-version", [version.pk for version in versions])
         return {
             "title": row.name,
@@ -67,32 +71,42 @@ class Template(Page):
             "back_url": reverse("portal:templates"),
             "back_label": _("Templates"),
             "live_kinds": f"template:{row.pk} template-version job",
-            "actions": _template_actions(row) if manageable else [],
+            "actions": [
+                *permission_actions(self.actor, "template", row), *(_template_actions(row) if manageable else []),
+            ],
             "details": [Pair(_("System"), row.os_name or "–"), Pair(_("Cluster"), row.cluster.name)],
             "relateds": [
                 Related(
                     _("Versions"),
-                    [_("Version"), _("State"), _("Image and hardware"), _("Machines"), _("Made")],
+                    [_("Version"), _("State"), _("Image and hardware"), _("Made")],
                     [
                         Row([
                             Cell(version.number),
-                            Cell(mark=words.VERSION.get(version.state, words.UNKNOWN)),
+                            version_state(version, making),
                             Cell(
                                 f"{bytesize(version.size_bytes)} · {version.storage.name} · "
                                 f"{version.vcpus} vCPU · {mib(version.memory_mib)}",
-                                under=version.notes.partition("\n")[0],
+                                under=told_of(version, version.used),
                             ),
-                            Cell(version.used),
                             Cell(moment=version.created_at),
-                        ], [version_removal(version)] if manageable and version.pk not in under_way else [])
+                        ], _version_actions(version, under_way, making) if manageable else [])
                         for version in versions
                     ],
                     _("No version yet."),
                     acting=manageable,
-                )
+                ),
+                pools_of(self.actor, row),
             ],
             "events": recent_events("template", row.pk),
         }  # fmt: skip
+
+
+def _version_actions(version: TemplateVersion, under_way: Any, making: Any) -> list[Action]:
+    if version.pk in under_way or version.pk in making:
+        return []
+    notes = reverse("portal:version-notes", args=[version.pk])
+    label = _("Notes on %(version)s") % {"version": version}
+    return [Action(label, notes, "edit", link=True), version_removal(version)]
 
 
 def _template_actions(row: VmTemplate) -> list[Action]:
@@ -143,7 +157,10 @@ class StorageOne(Page):
             "back_url": reverse("portal:storage"),
             "back_label": _("Storage"),
             "live_kinds": f"storage:{row.pk}",
-            "actions": [storage_removal(row)] if may(self.actor, "storage.manage", row) else [],
+            "actions": [
+                *permission_actions(self.actor, "storage", row),
+                *([storage_removal(row)] if may(self.actor, "storage.manage", row) else []),
+            ],
             "details": [
                 Pair(_("Kind"), row.get_kind_display()),
                 Pair(_("Cluster"), row.cluster.name),
@@ -204,7 +221,10 @@ class NetworkOne(Page):
             "back_url": reverse("portal:networks"),
             "back_label": _("Networks"),
             "live_kinds": f"network:{row.pk}",
-            "actions": [network_removal(row)] if may(self.actor, "network.manage", row) else [],
+            "actions": [
+                *permission_actions(self.actor, "network", row),
+                *([network_removal(row)] if may(self.actor, "network.manage", row) else []),
+            ],
             "details": [
                 Pair(_("Cluster"), row.cluster.name),
                 Pair(_("Subnet"), row.subnet or "–"),

@@ -17,7 +17,7 @@ from portal.web.inventory_forms import HostForm, NetworkForm, StorageForm, Templ
 
 
 class NewTemplate(FormPage):
-    verb = "template.manage"
+    verb = "template.create"
 
     def form(self, data: Any) -> TemplateForm:
         return TemplateForm(data, actor=self.actor)

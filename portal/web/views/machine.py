@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from broker.access.require import find
+from broker.connections.consent import hidden_from
 from broker.core.errors import Missing
 from broker.core.text import gettext_noop as N_
 from broker.virt import screens
@@ -63,7 +64,8 @@ class Screen(SignedIn):
 
     def get(self, request: HttpRequest, pk: Any) -> HttpResponse:
         vm = find(self.actor, VirtualMachine, pk, "vm.use")
-        picture = screens.latest(vm.pk)
+        # A picture of a screen is a look at it.
+        picture = None if hidden_from(self.actor, vm) else screens.latest(vm.pk)
         if picture is None:
             return HttpResponse(status=404)
         response = HttpResponse(picture[0], content_type="image/webp")

@@ -27,10 +27,14 @@ from pools.queries import find_desktop
 from portal.context import holds
 from portal.web import words
 from portal.web.base import Deed, Page, SignedIn, done
+from portal.web.bulk import BULK
 from portal.web.forms import PoolForm
 from portal.web.listing import Column, Filter, Listing
 from portal.web.parts import Action, recent_events
 from portal.web.pool_page import counted, desktop_rows, figures, notices, pool_row, settings_of
+from portal.web.ready_part import ready_part
+from portal.web.time_part import time_part
+from portal.web.updates import rollout_part
 
 
 class Pools(Page):
@@ -72,7 +76,7 @@ class PoolOne(Page):
         )  # fmt: skip
         listing = Listing(
             self.request,
-            Desktop.objects.filter(pool=pool).select_related("vm", "holder"),
+            Desktop.objects.filter(pool=pool).select_related("vm", "holder", "pool"),
             columns=columns,
             search=("vm__name", "holder__username"),
             filters=(Filter("state", _("State"), "state", [(key, mark.word) for key, mark in words.DESKTOP.items()]),),
@@ -83,14 +87,18 @@ class PoolOne(Page):
             "mark": words.POOL.get(pool.state, words.UNKNOWN),
             "manageable": manageable,
             "delete": _delete(pool) if manageable and pool.state == "active" else None,
-            "notices": notices(pool),
+            "notices": notices(self.actor, pool),
             "figures": figures(pool),
             "listing": listing,
             "rows": desktop_rows(self.actor, list(listing.page), manageable=manageable),
+            "bulk": BULK if manageable else (),
             "details": settings_of(pool),
             "entitled": _entitled(pool, manageable),
             "entitle_url": reverse("portal:pool-entitle", args=[pool.pk]) if manageable else "",
-            "events": recent_events("pool", pool.pk),
+            "events": recent_events("pool", pool.pk, self.actor),
+            "rollout": rollout_part(pool, manageable=manageable),
+            "ready": ready_part(pool, manageable=manageable),
+            "time": time_part(self.request, pool, manageable=manageable),
         }
 
 
@@ -166,7 +174,7 @@ class EditPool(SignedIn):
         context = {
             "form": form,
             "title": _("Edit %(pool)s") % {"pool": pool},
-            "under": _("A new template version counts for desktops made or reset from now on."),
+            "under": _("With another version, free desktops are rebuilt at once, the others when they are given back."),
             "submit": _("Save"),
             "back_url": reverse("portal:pool", args=[pool.pk]),
             "back_label": str(pool),

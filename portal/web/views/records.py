@@ -17,6 +17,7 @@ from portal.web.base import Deed, Page, done
 from portal.web.listing import Column, Filter, Listing
 from portal.web.parts import Action, Pair, progress_of
 from portal.web.words import Mark
+from portal.why import Sight, told
 
 PAGES = {
     "vm": "vm",
@@ -51,11 +52,11 @@ class Jobs(Page):
             filters=(Filter("state", _("State"), "state", [(key, mark.word) for key, mark in words.JOB.items()]),),
             order="-created_at",
         )
-        cancels = may(self.actor, "job.cancel")
-        return {"listing": listing, "rows": [self._row(job, cancels) for job in listing.page]}
+        cancels, sight = may(self.actor, "job.cancel"), Sight(self.actor, ())
+        return {"listing": listing, "rows": [self._row(job, cancels, sight) for job in listing.page]}
 
     @staticmethod
-    def _row(job: Job, cancels: bool) -> dict[str, Any]:
+    def _row(job: Job, cancels: bool, sight: Sight) -> dict[str, Any]:
         return {
             "id": job.pk,
             "url": reverse("portal:job", args=[job.pk]),
@@ -64,7 +65,7 @@ class Jobs(Page):
             "mark": words.JOB[job.state],
             "active": job.active,
             "percent": job.progress,
-            "text": job.text if job.active else job.cause,
+            "text": job.text if job.active else sight.sentences(job.error)[0],
             "actor": job.actor_name,
             "created_at": job.created_at,
             "took": (job.finished_at or clock.now()) - job.created_at,
@@ -90,10 +91,11 @@ class JobOne(Page):
     def content(self, pk: Any) -> dict[str, Any]:
         job = find(self.actor, Job, pk)
         cancel = cancel_action(job) if may(self.actor, "job.cancel", job) else None
+        cause, fix, why = told(self.actor, job.error)
         return {
             "job": {
                 "id": job.pk, "title": _(job.title), "subject": job.subject_name, "mark": words.JOB[job.state],
-                "active": job.active, "cause": job.cause, "fix": job.fix,
+                "active": job.active, "cause": cause, "fix": fix, "why": why,
                 "progress": progress_of(job), "cancel": cancel,
             },
             "steps": _steps(job),
@@ -162,17 +164,20 @@ class Events(Page):
             ),
             order="-id",
         )
-        return {"listing": listing, "rows": [_event(event) for event in listing.page]}
+        events = list(listing.page)
+        sight = Sight(self.actor, [event.explanation for event in events])
+        return {"listing": listing, "rows": [_event(event, sight) for event in events]}
 
 
-def _event(event: Event) -> dict[str, Any]:
+def _event(event: Event, sight: Sight) -> dict[str, Any]:
     return {
         "at": event.at,
         "mark": words.SEVERITY.get(event.severity, words.UNKNOWN),
-        "text": event.message,
+        "text": sight.text_of(event),
         "kind": event.kind,
         "subject": event.subject_name,
         "url": subject_url(event.subject_kind, event.subject_id),
         "actor": event.actor_name,
         "address": event.address,
+        "why": sight.why(event.explanation),
     }

@@ -179,7 +179,7 @@ class TestForms:
         assert Event.objects.filter(kind="admin.refused").exists()
 
     def test_a_group_gets_members(self, root, world):
-        root.post(address(Group, "add"), {"name": "makers", "members": [str(world.alice.pk), str(world.bob.pk)]})
+        root.post(address(Group, "add"), {"name": "makers", "people": [str(world.alice.pk), str(world.bob.pk)]})
         assert set(Group.objects.get(name="makers").members.all()) == {world.alice, world.bob}
 
     def test_a_grant_is_given_and_taken(self, root, world, make_pool):  # noqa: F811
@@ -205,7 +205,8 @@ class TestForms:
     def test_a_pool_is_made_and_resized(self, root, world):
         body = {"name": "seats", "title": "Seats", "description": "", "template": world.template.pk, "version": "",
                 "storage": world.storage.pk, "network": "", "kind": "automatic", "name_pattern": "",
-                "size": 1, "prestarted": 0, "max_per_user": 1}  # fmt: skip
+                "size": 1, "prestarted": 0, "suspended": 0, "zone": "UTC", "after_hours": "keep",
+                "max_per_user": 1}  # fmt: skip
         root.post(address(Pool, "add"), body)
         pool = Pool.objects.get(name="seats")
         root.post(address(Pool, "change", pool.pk), {**body, "size": 3})

@@ -7,8 +7,10 @@ from broker.connections.models import ConsoleTicket
 from broker.events.models import Event
 from broker.jobs.models import Job
 
-LISTS = ("home", "dashboard", "vms", "pools", "templates", "hosts", "storage", "networks", "jobs", "events")
-FORMS = ("vm-new", "pool-new", "template-new", "host-new", "storage-new", "network-new")
+LISTS = ("home", "dashboard", "vms", "pools", "templates", "hosts", "storage", "networks", "jobs", "events",
+         "users", "groups", "directories")  # fmt: skip
+FORMS = ("vm-new", "pool-new", "template-new", "host-new", "storage-new", "network-new", "user-new",
+         "group-new")  # fmt: skip
 
 
 def pages_of(site) -> dict[str, object]:
@@ -16,9 +18,13 @@ def pages_of(site) -> dict[str, object]:
     world = site.world
     return {
         "vm": site.server.pk, "vm-edit": site.server.pk, "console": site.server.pk, "pool": site.pool.pk,
-        "pool-edit": site.pool.pk, "template": world.template.pk, "host": world.host.pk,
+        "pool-explain": site.pool.pk, "vm-explain": site.server.pk,
+        "pool-edit": site.pool.pk, "pool-times": site.pool.pk, "pool-wait": site.pool.pk,
+        "template": world.template.pk, "host": world.host.pk,
         "storage-one": world.storage.pk, "network": world.network.pk, "job": site.job.pk,
-        "version-new": world.template.pk,
+        "version-new": world.template.pk, "user": world.bob.pk, "user-edit": world.bob.pk,
+        "user-password": world.bob.pk, "group": world.staff.pk,
+        "directory": world.directory.pk, "directory-edit": world.directory.pk,
     }  # fmt: skip
 
 
@@ -126,7 +132,7 @@ def test_posts_from_elsewhere_are_refused(site):
 def test_managing_a_pool_needs_the_right(site):
     client = site.client("alice")
     for name, args in (
-        ("pool-delete", ()), ("pool-entitle", ()), ("pool-edit", ()),
+        ("pool-delete", ()), ("pool-entitle", ()), ("pool-edit", ()), ("pool-times", ()),
     ):  # fmt: skip
         response = client.post(reverse(f"portal:{name}", args=[site.pool.pk, *args]), {"name": "charlie"})
         assert response.status_code in (403, 400), name

@@ -61,6 +61,7 @@ def test_taking_a_desktop_leads_to_its_screen(site):
 
 def test_a_pool_without_a_free_desktop_says_so(site):
     Desktop.objects.filter(pk=site.free.pk).update(state="broken")
+    type(site.pool).objects.filter(pk=site.pool.pk).update(kind="manual", size=2)
     response = site.client("alice").post(reverse("portal:pool-take", args=[site.pool.pk]))
     assert response.status_code == 503
     assert "To my desktops" in response.content.decode()

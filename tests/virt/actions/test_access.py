@@ -75,7 +75,7 @@ CASES = {
     ),
     "delete_network": Case("network", "network.manage", lambda stage, vm: {"network": stage.world.network}),
     "create_template": Case(
-        "cluster", "template.manage", lambda stage, vm: {"cluster": stage.world.cluster, "name": "x"}
+        "cluster", "template.create", lambda stage, vm: {"cluster": stage.world.cluster, "name": "x"}
     ),
     "edit_template": Case(
         "template", "template.manage", lambda stage, vm: {"template": stage.world.template, "os_name": "x"}
@@ -85,6 +85,10 @@ CASES = {
         "template",
         "template.manage",
         lambda stage, vm: {"template": stage.world.template, "storage": stage.world.storage, "source": "no.qcow2"},
+    ),
+    "make_template_version": Case("template", "template.manage", lambda stage, vm: {"vm": vm}),
+    "edit_template_version": Case(
+        "template", "template.manage", lambda stage, vm: {"version": stage.world.version, "notes": "x"}
     ),
     "delete_template_version": Case("template", "template.manage", lambda stage, vm: {"version": stage.world.version}),
 }
@@ -147,6 +151,9 @@ def test_the_verb_itself_is_enough_and_no_other_helps(scene, name):
     for role, person in ((exact, "alice"), (wrong, "bob")):
         stage.world.grant(getattr(stage.world, person), role.name, on)
         stage.world.grant(getattr(stage.world, person), "auditor")
+    if name == "make_template_version":
+        for person in ("alice", "bob"):
+            stage.world.grant(getattr(stage.world, person), "vm-manager", vm)
     if name == "create_vm":
         for person in ("alice", "bob"):
             stage.world.grant(getattr(stage.world, person), "exact", stage.world.template)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
@@ -263,6 +263,7 @@ class AnyOrder(TestCase):
     def setUpTestData(cls):
         cls.world = World.build()
 
+    @settings(deadline=None)
     @given(data=st.data(), powers=st.lists(POWERS, min_size=1, max_size=8))
     def test_newest_wins(self, data, powers):
         vm = machine(self.world, f"vm-{uuid.uuid4().hex}")

@@ -47,25 +47,25 @@ class Storing(Link):
     def storage(self, spec: StorageSpec) -> StorageInfo:
         with self.calling():
             pool = self._pool(spec)
-            _refresh(pool)  # the figures are those of the last look
+            refresh(pool)  # the figures are those of the last look
             return _info(pool)
 
     def volumes(self, storage: StorageSpec) -> tuple[VolumeInfo, ...]:
         with self.calling():
             pool = self._pool(storage)
-            _refresh(pool)
+            refresh(pool)
             found = {volume.name(): volume for volume in pool.listAllVolumes()}
             whole = [name for name in found if not name.endswith(PART) and name + PART not in found]
-            return tuple(_volume_info(found[name]) for name in sorted(whole))
+            return tuple(volume_info(found[name]) for name in sorted(whole))
 
     def volume(self, storage: StorageSpec, name: str) -> VolumeInfo | None:
         names.check(name)
         with self.calling():
             pool = self._pool(storage)
-            volume = _look_up(pool, name)
-            if volume is None or _look_up(pool, name + PART, fresh=False) is not None:
+            volume = look_up(pool, name)
+            if volume is None or look_up(pool, name + PART, fresh=False) is not None:
                 return None
-            return _volume_info(volume)
+            return volume_info(volume)
 
     def create_volume(
         self, storage: StorageSpec, name: str, *, capacity: int = 0, backing: VolumeInfo | None = None
@@ -78,11 +78,11 @@ class Storing(Link):
                 volume = pool.createXML(volume_xml(name, capacity=capacity, backing=backing))
             except libvirt.libvirtError:
                 # either there already (then the wish is granted if it is the same), or a real failure
-                present = _look_up(pool, name)
+                present = look_up(pool, name)
                 if present is None:
                     raise
-                return _same(_volume_info(present), capacity, backing)
-            return _volume_info(volume)
+                return _same(volume_info(present), capacity, backing)
+            return volume_info(volume)
 
     def copy_volume(
         self,
@@ -97,22 +97,22 @@ class Storing(Link):
             pool = self._pool(storage)
             if (done := self.volume(storage, name)) is not None:
                 return done
-            if (half := _look_up(pool, name)) is not None:
+            if (half := look_up(pool, name)) is not None:
                 half.delete(0)  # Locked while libvirtd still writes it for somebody
-            if _look_up(pool, name + PART) is None:
+            if look_up(pool, name + PART) is None:
                 pool.createXML(volume_xml(name + PART, capacity=0, image_format="raw"))
-            _copy(pool, volume_xml(name, capacity=source.capacity), self._origin(source), progress)
-            if (mark := _look_up(pool, name + PART)) is not None:
+            _copy(pool, volume_xml(name, capacity=source.capacity), self._origin(source), source.allocation, progress)
+            if (mark := look_up(pool, name + PART)) is not None:
                 mark.delete(0)
             progress(1.0)
-            return _volume_info(pool.storageVolLookupByName(name))
+            return volume_info(pool.storageVolLookupByName(name))
 
     def delete_volume(self, storage: StorageSpec, name: str) -> None:
         names.check(name)
         with self.calling():
             pool = self._pool(storage)
             for each in (name, name + PART):
-                if (volume := _look_up(pool, each)) is not None:
+                if (volume := look_up(pool, each)) is not None:
                     volume.delete(0)
 
     def _pool(self, spec: StorageSpec) -> libvirt.virStoragePool:
@@ -156,7 +156,7 @@ class Storing(Link):
                 raise
         path = PurePosixPath(source.path)
         pool = self._pool_of(str(path.parent))
-        _refresh(pool)
+        refresh(pool)
         return pool.storageVolLookupByName(path.name)
 
     def _pool_of(self, directory: str) -> libvirt.virStoragePool:
@@ -208,7 +208,7 @@ def volume_xml(name: str, *, capacity: int, backing: VolumeInfo | None = None, i
     return str(etree.tostring(root, encoding="unicode"))
 
 
-def _refresh(pool: libvirt.virStoragePool) -> None:
+def refresh(pool: libvirt.virStoragePool) -> None:
     """Read the pool's directory anew. While a volume is being copied libvirt does not, and what it knows counts."""
     try:
         pool.refresh(0)
@@ -217,7 +217,7 @@ def _refresh(pool: libvirt.virStoragePool) -> None:
             raise
 
 
-def _look_up(pool: libvirt.virStoragePool, name: str, *, fresh: bool = True) -> libvirt.virStorageVol | None:
+def look_up(pool: libvirt.virStoragePool, name: str, *, fresh: bool = True) -> libvirt.virStorageVol | None:
     """The volume, or None; with `fresh`, files that came or went behind libvirt's back count too."""
     try:
         volume = pool.storageVolLookupByName(name)
@@ -226,7 +226,7 @@ def _look_up(pool: libvirt.virStoragePool, name: str, *, fresh: bool = True) -> 
     except libvirt.libvirtError:
         if not fresh:
             return None
-    _refresh(pool)
+    refresh(pool)
     try:
         return pool.storageVolLookupByName(name)
     except libvirt.libvirtError as error:
@@ -248,9 +248,13 @@ def _same(present: VolumeInfo, capacity: int, backing: VolumeInfo | None) -> Vol
 
 
 def _copy(
-    pool: libvirt.virStoragePool, xml: str, origin: libvirt.virStorageVol, progress: Callable[[float], None]
+    pool: libvirt.virStoragePool,
+    xml: str,
+    origin: libvirt.virStorageVol,
+    expected: int,
+    progress: Callable[[float], None],
 ) -> None:
-    """Copy in a thread of its own and tell how far it is by the space taken so far."""
+    """Copy in a thread of its own and tell how far it is by the space taken so far, of `expected` bytes or more."""
     failure: list[libvirt.libvirtError] = []
 
     def work() -> None:
@@ -259,7 +263,7 @@ def _copy(
         except libvirt.libvirtError as error:
             failure.append(error)
 
-    total = max(origin.info()[2], 1)
+    total = max(origin.info()[2], expected, 1)
     name = etree.fromstring(xml, PARSER).findtext("name")
     worker = threading.Thread(target=work, name="libvirt-copy", daemon=True)
     worker.start()
@@ -286,7 +290,7 @@ def _info(pool: libvirt.virStoragePool) -> StorageInfo:
     return StorageInfo(capacity=capacity, allocation=allocation, available=available)
 
 
-def _volume_info(volume: libvirt.virStorageVol) -> VolumeInfo:
+def volume_info(volume: libvirt.virStorageVol) -> VolumeInfo:
     tree = etree.fromstring(volume.XMLDesc(), PARSER)
     kind = tree.find("target/format")
     return VolumeInfo(

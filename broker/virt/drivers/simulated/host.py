@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from broker.virt.driver import EventKind, HostEvent, PowerState
+from broker.virt.drivers.simulated.commands import Commanding
 from broker.virt.drivers.simulated.consoles import Showing
 from broker.virt.drivers.simulated.machines import Defining, Seeing
 from broker.virt.drivers.simulated.power import Powering
@@ -13,7 +14,7 @@ from broker.virt.drivers.simulated.storage import Networking, Storing
 log = logging.getLogger(__name__)
 
 
-class SimulatedHost(Seeing, Defining, Powering, Storing, Networking, Showing):
+class SimulatedHost(Seeing, Commanding, Defining, Powering, Storing, Networking, Showing):
     """A connection to one simulated host; see broker/virt/driver.py for what each verb does."""
 
     def subscribe(self, callback: Callable[[HostEvent], None]) -> Callable[[], None]:

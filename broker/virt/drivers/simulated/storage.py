@@ -1,10 +1,20 @@
 """Volumes and networks of a simulated host."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from broker.core.text import gettext_noop
-from broker.virt.driver import NetworkSpec, NoSpace, NotFound, Refused, StorageInfo, StorageSpec, VolumeInfo
+from broker.virt.driver import (
+    NetworkSpec,
+    NoSpace,
+    NotFound,
+    Refused,
+    StorageInfo,
+    StorageSpec,
+    Unsupported,
+    VolumeInfo,
+)
 from broker.virt.drivers import names
 from broker.virt.drivers.simulated.machines import Link
 from broker.virt.drivers.simulated.world import Data
@@ -95,6 +105,28 @@ class Storing(Link):
         with self.world.changing() as data:
             for each in (name, f"{name}.part"):
                 _volumes(data, storage).pop(each, None)
+
+    def fetch_volume(
+        self, storage: StorageSpec, name: str, target: Path, *, progress: Callable[[float], None] = lambda share: None
+    ) -> None:
+        names.check(name)
+        self.meet("fetch_volume")
+        raise _without_bytes(storage)
+
+    def store_volume(
+        self, storage: StorageSpec, name: str, source: Path, *, progress: Callable[[float], None] = lambda share: None
+    ) -> VolumeInfo:
+        names.check(name)
+        self.meet("store_volume")
+        raise _without_bytes(storage)
+
+
+def _without_bytes(storage: StorageSpec) -> Unsupported:
+    return Unsupported(
+        gettext_noop("The volumes of “%(name)s” are simulated and have no contents."),
+        fix=gettext_noop("Use a real host."),
+        name=storage.name,
+    )
 
 
 class Networking(Link):

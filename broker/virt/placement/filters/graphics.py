@@ -4,6 +4,9 @@ from broker.core.errors import Reason
 from broker.core.text import gettext_noop as N_
 from broker.virt.placement.facts import HostFacts, Request
 
+WORDS = N_("lacks a console that the machine has")
+HELP = N_("Give the machine a console that its hosts offer.")
+
 
 def check(request: Request, host: HostFacts) -> Reason | None:
     lacking = request.graphics - host.graphics

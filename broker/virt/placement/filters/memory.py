@@ -7,6 +7,8 @@ from broker.virt.placement.facts import HostFacts, Request
 MIB = 1024**2
 # What QEMU needs beside the guest's memory: measured 30 to 90 MiB for small guests.
 OVERHEAD_MIB = 64
+WORDS = N_("too little memory left")
+HELP = N_("Stop machines that are not needed, add a host, or give the machine less memory.")
 
 
 def check(request: Request, host: HostFacts) -> Reason | None:

@@ -6,6 +6,8 @@ from broker.virt.placement.facts import HostFacts, Request
 
 # Six of the monitor's passes: a busy monitor may miss some, a dead host is known to be dead sooner, by `error`.
 STALE_SECONDS = 60.0
+WORDS = N_("does not answer")
+HELP = N_("See to the hosts that do not answer: power, network, libvirt.")
 
 
 def check(request: Request, host: HostFacts) -> Reason | None:

@@ -4,6 +4,9 @@ from broker.core.errors import Reason
 from broker.core.text import gettext_noop as N_
 from broker.virt.placement.facts import HostFacts, Request
 
+WORDS = N_("in maintenance")
+HELP = N_("Activate a host that is in maintenance.")
+
 
 def check(request: Request, host: HostFacts) -> Reason | None:
     return None if host.schedulable else Reason(host.name, "state", N_("it is in maintenance"))

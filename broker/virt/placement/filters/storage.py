@@ -4,6 +4,9 @@ from broker.core.errors import Reason
 from broker.core.text import gettext_noop as N_
 from broker.virt.placement.facts import HostFacts, Request
 
+WORDS = N_("does not see the storage")
+HELP = N_("Connect the hosts to the storage, or move the disks to storage that they see.")
+
 
 def check(request: Request, host: HostFacts) -> Reason | None:
     if request.storages <= host.storages:

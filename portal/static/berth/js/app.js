@@ -7,5 +7,6 @@ import "./times.js";
 import "./filters.js";
 import "./live.js";
 import "./copy.js";
+import "./why.js";
 
 if (document.querySelector("time-chart")) import("./charts.js");

@@ -3,7 +3,7 @@
  * data-src    id of the JSON block: {"x": [seconds, …], "name": [values, …], …}
  * data-series names in that block, separated by commas
  * data-colors numbers of the theme's chart colours, in the same order
- * data-unit   "%" (scale 0–100) or "B/s" (scale by the data) */
+ * data-unit   "%" (scale 0–100), "B/s" or "s" (scale by the data; gaps are bridged, a series "goal" is a dashed line) */
 
 import uPlot from "../../vendor/uplot/uPlot.esm.js";
 import { pageData } from "./texts.js";
@@ -11,6 +11,9 @@ import { pageData } from "./texts.js";
 const root = document.documentElement;
 const language = root.lang === "en" ? "en-GB" : root.lang;
 const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat(language, { day: "numeric", month: "short" });
+const twoDays = 2 * 86400;
+const moment = (seconds, span) => (span > twoDays ? day : clock).format(seconds * 1000);
 const token = (name) => getComputedStyle(root).getPropertyValue(name).trim();
 
 const sizes = ["B", "KiB", "MiB", "GiB"];
@@ -71,7 +74,10 @@ class TimeChart extends HTMLElement {
 
   draw() {
     this.plot?.destroy();
-    const percent = this.dataset.unit !== "B/s";
+    const unit = this.dataset.unit || "%";
+    const percent = unit === "%";
+    const least = unit === "s" ? 1 : 1024;
+    const label = { "%": (tick) => `${tick} %`, s: (tick) => `${tick} s`, "B/s": rate }[unit];
     const axis = {
       stroke: token("--text-quiet"),
       grid: { stroke: token("--chart-grid"), width: 1 },
@@ -84,15 +90,15 @@ class TimeChart extends HTMLElement {
       height: this.height,
       padding: [8, 12, 0, 0],
       cursor: { points: { size: 7 }, y: false },
-      scales: { y: { range: percent ? [0, 100] : (plot, low, high) => [0, Math.max(high * 1.1, 1024)] } },
+      scales: { y: { range: percent ? [0, 100] : (plot, low, high) => [0, Math.max(high * 1.1, least)] } },
       axes: [
-        { ...axis, size: 28, space: 70, values: (plot, ticks) => ticks.map((tick) => clock.format(tick * 1000)) },
+        { ...axis, size: 28, space: 70, values: (plot, ticks) => ticks.map((tick) => moment(tick, ticks.at(-1) - ticks[0])) },
         {
           ...axis,
-          size: percent ? 46 : 68,
-          incrs: percent ? undefined : steps,
+          size: unit === "B/s" ? 68 : 46,
+          incrs: unit === "B/s" ? steps : undefined,
           space: 34,
-          values: (plot, ticks) => ticks.map((tick) => (percent ? `${tick} %` : rate(tick))),
+          values: (plot, ticks) => ticks.map(label),
         },
       ],
       series: [
@@ -101,8 +107,10 @@ class TimeChart extends HTMLElement {
           label: name,
           stroke: colors[index],
           width: 1.8,
-          fill: gradient(colors[index]),
-          points: { show: false },
+          fill: name === "goal" ? undefined : gradient(colors[index]),
+          dash: name === "goal" ? [6, 4] : undefined,
+          spanGaps: unit === "s",
+          points: { show: unit === "s" && name !== "goal", size: 5 },
         })),
       ],
     };

@@ -3,7 +3,9 @@
 import { applyChoices, toolbar } from "./console/toolbar.js";
 import { clipboardPanel } from "./console/clipboard.js";
 import { openScreen } from "./console/screen.js";
+import { sessionStrip } from "./console/session.js";
 import { fill, pageData } from "./texts.js";
+import "./why.js";
 
 const data = pageData("console-data");
 const { texts, closing } = data;
@@ -17,6 +19,8 @@ let failures = 0;
 let lostAt = 0;
 let timer;
 let leaving = false;
+let takeOver = false; // the next ticket closes this screen on the person's other devices
+const replaced = 4409;
 
 const shown = () => (phase === "open" ? screen : null);
 const showBar = toolbar(document.getElementById("toolbar"), shown);
@@ -29,12 +33,13 @@ function setPhase(next) {
 }
 
 /** The sheet over the screen. `busy` turns the wheel; `again` offers the button that connects. */
-function say(title, { text = "", busy = false, again = false } = {}) {
+function say(title, { text = "", busy = false, again = false, label = texts.connectNow } = {}) {
   curtain.hidden = false;
   curtain.querySelector("[data-title]").textContent = title;
   curtain.querySelector("[data-text]").textContent = text;
   curtain.querySelector("[data-busy]").hidden = !busy;
   curtain.querySelector("[data-again]").hidden = !again;
+  curtain.querySelector("[data-again-label]").textContent = label;
 }
 
 async function askTicket() {
@@ -44,7 +49,7 @@ async function askTicket() {
     redirect: "manual",
     signal: AbortSignal.timeout(15000),
     headers: { "X-CSRFToken": data.csrf, Accept: "application/json", "Content-Type": "application/json" },
-    body: JSON.stringify({ kind: "vnc", view_only: data.viewOnly }),
+    body: JSON.stringify({ kind: "vnc", view_only: data.viewOnly, take_over: takeOver, help: data.help }),
   });
   if (answer.type === "opaqueredirect") return { status: 401 };
   const isJson = (answer.headers.get("content-type") || "").includes("json");
@@ -71,7 +76,12 @@ async function connect() {
   if (answer.status === 401) {
     location.reload(); // the session is over: the server sends the browser to the sign-in page
   } else if (answer.ticket) {
+    takeOver = false;
     open(answer);
+  } else if (answer.code === "open-elsewhere") {
+    const since = new Date(answer.since).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    end(fill(texts.elsewhere, { since }), texts.elsewhereFix, texts.takeOver);
+    takeOver = true;
   } else if (answer.retry || answer.status === 409 || answer.status >= 500) {
     // 409: the machine is between two states, e.g. just started and its screen not seen yet.
     again(answer.message || texts.unreachable, answer.fix);
@@ -109,11 +119,15 @@ function open(answer) {
 function finished({ code, reason }) {
   screen = null;
   if (leaving || phase === "ended") return;
+  if (data.help) document.dispatchEvent(new CustomEvent("berth:ask-state"));
   const known = closing[code];
   if (phase === "ended-by-user") {
     end(texts.closed);
   } else if (known) {
-    if (known.again) again(known.text, known.fix);
+    if (code === replaced) {
+      end(known.text, "", texts.takeBack);
+      takeOver = true;
+    } else if (known.again) again(known.text, known.fix);
     else end(known.text, known.fix);
   } else if (code === 1000) {
     end(texts.closed);
@@ -141,9 +155,10 @@ function again(text, fix = "") {
   timer = setTimeout(connect, wait);
 }
 
-function end(text, fix = "") {
+function end(text, fix = "", label = texts.connectNow) {
   setPhase("ended");
-  say(text, { text: fix, again: true });
+  takeOver = false;
+  say(text, { text: fix, again: true, label });
   curtain.querySelector("[data-again]").focus();
 }
 
@@ -182,5 +197,33 @@ addEventListener("pageshow", (event) => {
   connect();
 });
 
+// The server knows of the end before the gateway does: nobody types on for seconds.
+function toldToEnd(code) {
+  if (phase !== "open" || !screen) return;
+  const old = screen;
+  finished({ code, reason: "" });
+  old.disconnect();
+}
+
+/** Who helps waits for the answer of the person whose screen it is. */
+function helpAnswered({ state, text }) {
+  if (state === "asked") {
+    if (phase !== "asking-person") {
+      setPhase("asking-person");
+      say(text, { busy: true });
+    }
+  } else if (state === "allowed") {
+    if (phase === "asking-person" || phase === "idle") {
+      setPhase("idle");
+      connect();
+    }
+  } else if (phase !== "ended") {
+    screen?.disconnect();
+    end(text);
+    curtain.querySelector("[data-again]").hidden = true;
+  }
+}
+
 document.documentElement.dataset.consoleReady = "yes";
-connect();
+sessionStrip(data, { toldToEnd, helpAnswered });
+if (!data.help) connect();

@@ -1,5 +1,5 @@
 /* Short messages in the corner. The server sends them in the HX-Trigger header as
- * {"berth:toast": {level, text, fix}}; refusals stay until they are closed. */
+ * {"berth:toast": {level, text, fix, why}}; refusals stay until they are closed. */
 
 import { icon, pageData } from "./texts.js";
 
@@ -7,8 +7,24 @@ const icons = { good: "circle-check", info: "info-circle", warn: "alert-triangle
 const lifetime = 6000;
 const texts = pageData("texts");
 
-/** Show a message. level: good, info, warn or bad; `fix` says what would help. */
-export function toast({ level = "info", text, fix = "" }) {
+/** A block that unfolds to the lines of why something was refused. */
+function unfolding(why) {
+  const details = document.createElement("details");
+  details.className = "why";
+  const summary = document.createElement("summary");
+  summary.textContent = texts.why || "?";
+  const list = document.createElement("ul");
+  for (const line of why) {
+    const item = document.createElement("li");
+    item.textContent = line;
+    list.append(item);
+  }
+  details.append(summary, list);
+  return details;
+}
+
+/** Show a message. level: good, info, warn or bad; `fix` says what would help, `why` what was looked at. */
+export function toast({ level = "info", text, fix = "", why = [] }) {
   const region = document.getElementById("toasts");
   if (!region || !text) return;
   const note = document.createElement("div");
@@ -22,6 +38,7 @@ export function toast({ level = "info", text, fix = "" }) {
     if (quiet) paragraph.className = "quiet";
     body.append(paragraph);
   }
+  if (why.length) body.append(unfolding(why));
   const close = document.createElement("button");
   close.type = "button";
   close.className = "icon-button";

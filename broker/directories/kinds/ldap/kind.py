@@ -1,0 +1,67 @@
+"""What Berth asks of a directory that speaks LDAP: see DirectoryKind."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import IntegrityError
+
+from broker.core.errors import Conflict, Invalid
+from broker.core.text import gettext_noop as N_
+from broker.directories.models import Directory, User
+
+from .config import of_row, parse
+from .finding import Ambiguous, RowBackend
+from .people import take_in
+from .preview import Preview, preview_of
+from .secret import opened, sealed
+from .sync import follow
+
+log = logging.getLogger(__name__)
+LONGEST_PASSWORD = 1024
+
+
+class Ldap:
+    name = "ldap"
+
+    def authenticate(self, directory: Directory, username: str, password: str, *, seconds: float) -> User | None:
+        """The user, or None when the directory does not let them in. Raises Unavailable within `seconds`."""
+        if not password.strip() or "\0" in username + password:
+            return None  # many servers take a bind without a password for an anonymous one, and say yes
+        config = of_row(directory)
+        searcher = RowBackend(config, opened(directory), seconds=seconds).find(username.strip())
+        try:
+            if not searcher.fits(password) or searcher.person is None or not searcher.person.may_sign_in:
+                return None
+            groups = searcher.groups()
+            try:
+                user = take_in(directory, searcher.person, groups, searcher.look)
+            except IntegrityError:  # the same person in another tab, or the sync, was first: now the row is there
+                user = take_in(directory, searcher.person, groups, searcher.look)
+        except Ambiguous:
+            log.warning("%s has more than one user %r: nobody is signed in by that name", directory, username)
+            return None
+        except Conflict as error:
+            log.warning("%s: %s", directory, error.message)
+            return None
+        finally:
+            searcher.close()
+        return user if user.is_active else None
+
+    def cleaned(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        return parse(config).as_dict()
+
+    def sealed(self, password: str) -> str:
+        if "\0" in password or len(password) > LONGEST_PASSWORD:
+            raise Invalid(N_("This password cannot be used."), field="password", fix=N_("Type it again."))
+        return sealed(password)
+
+    def trusts(self, config: Mapping[str, Any]) -> Any:
+        return parse(config).whom
+
+    def follow(self, directory: Directory) -> None:
+        follow(directory)
+
+    def preview(self, directory: Directory, *, username: str | None) -> Preview:
+        """What the row's settings yield; the row need not be saved."""
+        return preview_of(directory, username=username)

@@ -1,0 +1,45 @@
+"""What drivers raise, and nothing else; told of in broker/virt/driver.py, from where it is imported."""
+
+from broker.core.errors import BerthError
+
+
+class DriverError(BerthError):
+    """The hypervisor refused or failed; trying again will not help by itself."""
+
+    code, status = "hypervisor", 502
+
+
+class HostUnreachable(DriverError):
+    """The host does not answer. Whether the call had an effect is unknown: observe before acting."""
+
+    code, status, retry = "host-unreachable", 503, True
+
+
+class NotFound(DriverError):
+    """No such machine, volume or network on this host."""
+
+    code, status = "not-found-on-host", 404
+
+
+class Refused(DriverError):
+    """The host understood and said no (wrong state, unsupported, invalid definition)."""
+
+    code, status = "refused-by-host", 409
+
+
+class Unsupported(Refused):
+    """This host or driver cannot do this at all."""
+
+    code = "unsupported"
+
+
+class Locked(Refused):
+    """Somebody else holds the machine, the image or the monitor; may pass."""
+
+    code, retry = "locked", True
+
+
+class NoSpace(DriverError):
+    """The storage is full."""
+
+    code, status = "no-space", 507

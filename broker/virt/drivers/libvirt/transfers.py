@@ -1,0 +1,87 @@
+"""Volumes to and from files of this machine, through libvirt's streams: the same for a host here or far away."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import libvirt
+
+from broker.core.text import gettext_noop
+from broker.virt.driver import NotFound, StorageSpec, VolumeInfo
+from broker.virt.drivers import names
+from broker.virt.drivers.libvirt.disks import PART, Storing, look_up, refresh, volume_info, volume_xml
+
+_PIECE = 1 << 20
+
+
+class Transferring(Storing):
+    """The storage of a host, with its volumes' bytes."""
+
+    def fetch_volume(
+        self, storage: StorageSpec, name: str, target: Path, *, progress: Callable[[float], None] = lambda share: None
+    ) -> None:
+        names.check(name)
+        with self.calling():
+            volume = look_up(self._pool(storage), name)
+            if volume is None:
+                raise NotFound(
+                    gettext_noop("There is no volume “%(name)s” on the host."),
+                    fix=gettext_noop("Look whether somebody removed it."),
+                    name=name,
+                )
+            total, done = max(volume.info()[2], 1), 0
+            stream = self.connection.newStream(0)
+            with _ended(stream), target.open("wb") as file:
+                volume.download(stream, 0, 0, 0)
+                while piece := stream.recv(_PIECE):
+                    file.write(piece)
+                    done += len(piece)
+                    progress(min(done / total, 0.99))
+                stream.finish()
+        progress(1.0)
+
+    def store_volume(
+        self, storage: StorageSpec, name: str, source: Path, *, progress: Callable[[float], None] = lambda share: None
+    ) -> VolumeInfo:
+        names.check(name)
+        with self.calling():
+            pool = self._pool(storage)
+            if (there := self.volume(storage, name)) is not None:
+                return there
+            if (half := look_up(pool, name)) is not None:
+                half.delete(0)
+            if look_up(pool, name + PART) is None:
+                pool.createXML(volume_xml(name + PART, capacity=0, image_format="raw"))
+            # made as an empty file, so that it ends up with these bytes and no others
+            volume = pool.createXML(volume_xml(name, capacity=0, image_format="raw"))
+            self._send(volume, source, progress)
+            if (mark := look_up(pool, name + PART)) is not None:
+                mark.delete(0)
+            refresh(pool)  # what the file is now, libvirt sees only when it looks again
+            progress(1.0)
+            return volume_info(pool.storageVolLookupByName(name))
+
+    def _send(self, volume: libvirt.virStorageVol, source: Path, progress: Callable[[float], None]) -> None:
+        total, done = max(source.stat().st_size, 1), 0
+        stream = self.connection.newStream(0)
+        with _ended(stream), source.open("rb") as file:
+            volume.upload(stream, 0, source.stat().st_size, 0)
+            while piece := file.read(_PIECE):
+                while piece:
+                    sent = stream.send(piece)
+                    piece, done = piece[sent:], done + sent
+                progress(min(done / total, 0.99))
+            stream.finish()
+
+
+@contextmanager
+def _ended(stream: libvirt.virStream) -> Iterator[None]:
+    """A block whose stream is ended for good when something goes wrong in it."""
+    try:
+        yield
+    except BaseException:
+        try:
+            stream.abort()
+        except libvirt.libvirtError:
+            pass  # it has ended already, which is what was wanted
+        raise

@@ -1,0 +1,62 @@
+"""Put off the end of one's session."""
+
+from django.db import transaction
+from django.db.models import F
+
+from broker.access.actor import Actor
+from broker.access.require import require
+from broker.core import clock
+from broker.core.errors import Conflict, OverQuota
+from broker.core.text import gettext_noop as N_
+from broker.events.news import publish
+from broker.events.record import record
+from pools.models import Desktop, Sitting
+from pools.session_duty import rules_of
+from pools.session_facts import Screens, facts_of, sitting_of
+from pools.session_rules import Due, Rules, warned
+
+
+@transaction.atomic
+def extend_session(*, actor: Actor, desktop: Desktop) -> Sitting:
+    """Put off the longest session's end by the pool's extension, once it has been warned of. Returns the sitting.
+
+    For the holder; others need "pool.manage". Pressing twice at once extends once. Raises Missing, Denied; Conflict
+    when there is no end near; OverQuota when it was put off as often as the pool allows.
+    """
+    if actor.user_id is None or desktop.holder_id != actor.user_id:
+        require(actor, "pool.manage", desktop.pool)
+    locked = Sitting.objects.select_for_update().filter(pk=desktop.pk).first()
+    if locked is not None:
+        desktop.sitting = locked
+    sitting, rules = sitting_of(desktop), rules_of(desktop)
+    end = _end(desktop, sitting, rules) if sitting else None
+    if sitting is None or end is None:
+        raise Conflict(
+            N_("No end of this session is near."), rule="session.longest", fix=N_("Wait until the page warns of it.")
+        )
+    if sitting.extensions >= rules.extensions:
+        raise OverQuota(
+            N_("This session was put off as often as its pool allows (%(most)s)."),
+            rule="session.extensions",
+            fix=N_("Save your work; you can open a new session afterwards."),
+            most=rules.extensions,
+        )
+    seconds = int(rules.extension.total_seconds())
+    Sitting.objects.filter(pk=sitting.pk).update(extended=F("extended") + seconds, extensions=F("extensions") + 1)
+    sitting.refresh_from_db()
+    record(
+        "session.extended",
+        actor=actor,
+        subject=desktop.vm,
+        message=N_("%(by)s put off the end of the session at %(vm)s by %(seconds)s seconds."),
+        by=actor.name,
+        vm=desktop.vm,
+        seconds=seconds,
+    )
+    publish("desktop", desktop.pk, "sitting")
+    return sitting
+
+
+def _end(desktop: Desktop, sitting: Sitting, rules: Rules) -> Due | None:
+    """The end that was warned of; also told to who has just dropped off and comes back to press the button."""
+    return warned(rules, facts_of(desktop, sitting, Screens(opened_at=sitting.began_at)), clock.now())

@@ -1,0 +1,203 @@
+"""The forms of directories, one a kind. What is left empty is what that flavour of directory usually has."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from broker.core.errors import BerthError, Invalid
+from broker.directories.kinds.ldap.config import DEFAULTS, FLAVOURS, GROUP_KINDS
+from broker.directories.models import Directory
+
+from .forms import StyledForm
+from .parts import error_sentences
+from .people_forms import password_field
+
+FLAVOUR_NAMES = {"openldap": "OpenLDAP", "ad": "Active Directory", "freeipa": "FreeIPA"}
+ABOUT_THE_ROW = ("name", "order", "enabled")
+NOT_CONFIG = (*ABOUT_THE_ROW, "password", "forget_password", "try_user")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Fields that belong together; `folded` ones are rarely needed."""
+
+    title: str | Promise
+    names: tuple[str, ...]
+    folded: bool = False
+
+
+class DirectoryForm(StyledForm):
+    """What every directory has. `directory`: the row that is edited."""
+
+    name = forms.CharField(label=_("Name"), max_length=64, help_text=_("What people and administrators read."))
+    order = forms.IntegerField(
+        label=_("Place"), min_value=0, max_value=32767, initial=100, help_text=_("Lower ones are asked first.")
+    )
+    enabled = forms.BooleanField(
+        label=_("Enabled"),
+        required=False,
+        initial=True,
+        help_text=_("Without it nobody of this directory can sign in."),
+    )
+    sections: tuple[Section, ...] = (Section(_("Directory"), ABOUT_THE_ROW),)
+    previews = False
+
+    def __init__(self, *args: Any, directory: Directory | None = None, **kwargs: Any):
+        if directory:
+            row = {name: getattr(directory, name) for name in ABOUT_THE_ROW}
+            kwargs["initial"] = {**self.shown(directory.config), **row}
+        self.directory = directory
+        super().__init__(*args, **kwargs)
+
+    def shown(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """A kept `config` as the form shows it."""
+        return {}
+
+    def config(self) -> dict[str, Any]:
+        """The `config` that was typed."""
+        return {}
+
+    def values(self) -> dict[str, Any]:
+        """What the actions take beside the actor and the kind."""
+        return {name: self.cleaned_data[name] for name in ABOUT_THE_ROW}
+
+    def laid_out(self) -> list[dict[str, Any]]:
+        """The sections with their fields; one with a mistake in it is open."""
+        return [
+            {
+                "title": section.title,
+                "fields": [self[name] for name in section.names],
+                "folded": section.folded and not any(self[name].errors for name in section.names),
+            }
+            for section in self.sections
+        ]
+
+
+class LdapForm(DirectoryForm):
+    """The settings of a directory that speaks LDAP (broker/directories/kinds/ldap/config.py)."""
+
+    flavour = forms.ChoiceField(label=_("Kind"), choices=[(name, FLAVOUR_NAMES[name]) for name in FLAVOURS])
+    servers = forms.CharField(
+        label=_("Servers"), max_length=2000, widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
+        help_text=_("One a line, asked in this order: ldaps://dc1.example.org or ldap://dc1.example.org."),
+    )  # fmt: skip
+    start_tls = forms.BooleanField(
+        label=_("StartTLS"), required=False, initial=True, help_text=_("Encrypt ldap:// before anything is said.")
+    )
+    ca = forms.CharField(
+        label=_("Own certificate authority"), max_length=100_000, required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        help_text=_("PEM text. Empty: those this server trusts anyway."),
+    )  # fmt: skip
+    bind_dn = forms.CharField(
+        label=_("Berth signs in as"), max_length=1000, required=False,
+        help_text=_("An account that may search: cn=reader,dc=example,dc=org. Empty: anonymously."),
+    )  # fmt: skip
+    password = password_field(_("Its password"), required=False)
+    forget_password = forms.BooleanField(
+        label=_("Forget the stored password"), required=False, help_text=_("Only for directories read anonymously.")
+    )
+    user_base = forms.CharField(label=_("Users are below"), max_length=1000, help_text=_("ou=people,dc=example,dc=org"))
+    user_filter = forms.CharField(label=_("Filter of users"), max_length=2000, required=False)
+    login_attributes = forms.CharField(
+        label=_("May be typed to sign in"), max_length=500, required=False,
+        help_text=_("Attributes, separated by spaces."),
+    )  # fmt: skip
+    username_attribute = forms.CharField(label=_("User name"), max_length=64, required=False)
+    id_attribute = forms.CharField(
+        label=_("Id that never changes"), max_length=64, required=False, help_text=_("By it a renamed user is known.")
+    )
+    name_attribute = forms.CharField(label=_("Full name"), max_length=64, required=False)
+    mail_attribute = forms.CharField(label=_("E-mail"), max_length=64, required=False)
+    enabled_attribute = forms.CharField(label=_("True for who may sign in"), max_length=64, required=False)
+    disabled_attribute = forms.CharField(label=_("True for who may not"), max_length=64, required=False)
+    group_base = forms.CharField(
+        label=_("Groups are below"), max_length=1000, required=False, help_text=_("Empty: where the users are.")
+    )
+    group_filter = forms.CharField(label=_("Filter of groups"), max_length=2000, required=False)
+    group_name_attribute = forms.CharField(label=_("Name of a group"), max_length=64, required=False)
+    group_member = forms.ChoiceField(
+        label=_("Groups name members in"), required=False,
+        choices=[("", _("as usual")), *((name, name) for name in GROUP_KINDS)],
+    )  # fmt: skip
+    nested = forms.BooleanField(label=_("Groups in groups count"), required=False, initial=True)
+    full_sync_minutes = forms.IntegerField(
+        label=_("Read everything anew every"), min_value=1, max_value=1440, initial=30, help_text=_("In minutes.")
+    )
+    try_user = forms.CharField(
+        label=_("Try it with a user"), max_length=150, required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
+        help_text=_("As they would type it. The preview tells what they would get."),
+    )  # fmt: skip
+
+    previews = True
+    sections: tuple[Section, ...] = (
+        Section(_("Directory"), ("name", "flavour", *ABOUT_THE_ROW[1:])),
+        Section(_("Connection"), ("servers", "start_tls", "bind_dn", "password", "forget_password", "ca")),
+        Section(_("Where people are"), ("user_base", "group_base", "nested")),
+        Section(
+            _("Attributes and filters"),
+            (
+                "user_filter", "login_attributes", "username_attribute", "id_attribute", "name_attribute",
+                "mail_attribute", "enabled_attribute", "disabled_attribute", "group_filter", "group_name_attribute",
+                "group_member", "full_sync_minutes",
+            ),
+            folded=True,
+        ),
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        if self.directory and self.directory.secret:
+            self.fields["password"].help_text = _("One is stored. Leave this empty to keep it.")
+        else:
+            del self.fields["forget_password"]
+
+    def laid_out(self) -> list[dict[str, Any]]:
+        self.sections = tuple(
+            Section(one.title, tuple(name for name in one.names if name in self.fields), one.folded)
+            for one in type(self).sections
+        )
+        return super().laid_out()
+
+    def shown(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        usual = DEFAULTS.get(config.get("flavour", ""), {})
+        lists = {"servers": "\n", "login_attributes": " "}
+        values = {
+            name: lists[name].join(value) if name in lists and isinstance(value, list | tuple) else value
+            for name, value in config.items()
+            if name == "flavour" or (tuple(value) if isinstance(value, list) else value) != usual.get(name)
+        }
+        if values.get("group_base") == values.get("user_base"):
+            values.pop("group_base", None)
+        return values
+
+    def config(self) -> dict[str, Any]:
+        given = {name: self.cleaned_data[name] for name in self.fields if name not in NOT_CONFIG}
+        # Browsers send line ends of their own; a certificate that only differs in those is the same.
+        given["ca"] = given["ca"].replace("\r\n", "\n")
+        return {**given, "servers": given["servers"].split(), "login_attributes": given["login_attributes"].split()}
+
+    def typed_password(self) -> str | None:
+        """What was typed; None to keep the stored one, "" to forget it."""
+        typed = self.cleaned_data.get("password")
+        if typed or self.cleaned_data.get("forget_password"):
+            return typed or ""
+        return None
+
+    def values(self) -> dict[str, Any]:
+        return {**super().values(), "config": self.config(), "password": self.typed_password()}
+
+    def refuse(self, error: BerthError) -> None:
+        """At its field also when the field is folded away."""
+        if isinstance(error, Invalid) and error.field == "username":
+            self.add_error("try_user", " ".join(error_sentences(error)))
+            return
+        super().refuse(error)
+
+
+FORMS: dict[str, type[DirectoryForm]] = {"local": DirectoryForm, "ldap": LdapForm}

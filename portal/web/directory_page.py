@@ -1,0 +1,101 @@
+"""The parts of the pages about directories."""
+
+from typing import Any
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from broker.directories.models import Directory
+
+from .directory_forms import FLAVOUR_NAMES
+from .parts import Action, Cell, Notice, Pair, Related, Row, stored_sentences
+from .words import Mark
+
+KIND_NAMES = {"local": gettext_lazy("Kept here"), "ldap": gettext_lazy("LDAP")}
+MOST = 100
+
+
+def kind_name(row: Directory) -> str:
+    """ "Active Directory", "OpenLDAP", "Kept here"."""
+    return FLAVOUR_NAMES.get(row.config.get("flavour", "")) or str(KIND_NAMES.get(row.kind, row.kind))
+
+
+def directory_mark(row: Directory) -> Mark:
+    if not row.enabled:
+        return Mark(_("Off"), "idle")
+    if row.sync_held:
+        return Mark(_("Waits for you"), "warn")
+    return Mark(_("Trouble"), "bad") if row.sync_error else Mark(_("In use"), "good")
+
+
+def notices_of(row: Directory) -> list[Notice]:
+    notices = []
+    if row.sync_held:
+        text = _("%(count)s users or memberships are gone from the directory all at once. Nothing was removed here.")
+        fix = _("If that is right, take it over; if not, look at the settings and at the directory.")
+        notices.append(Notice(text % {"count": row.sync_held}, fix))
+    if row.sync_error:
+        cause, fix = stored_sentences(row.sync_error)
+        notices.append(Notice(cause, fix, tone="bad"))
+    return notices
+
+
+def details_of(row: Any) -> list[Pair]:
+    """`row` with `user_count` and `group_count`."""
+    config = row.config
+    pairs = [Pair(_("Kind"), kind_name(row)), Pair(_("Place"), str(row.order))]
+    if row.kind == "ldap":
+        secured = all(server.startswith("ldaps:") for server in config.get("servers", ())) or config.get("start_tls")
+        pairs += [
+            Pair(_("Servers"), ", ".join(config.get("servers", ()))),
+            Pair(_("Encrypted"), _("yes") if secured else _("no")),
+            Pair(_("Own certificate authority"), _("yes") if config.get("ca") else _("no")),
+            Pair(_("Berth signs in as"), config.get("bind_dn") or _("nobody")),
+            Pair(_("Users are below"), config.get("user_base", "")),
+            Pair(_("Groups are below"), config.get("group_base", "")),
+            Pair(_("Groups in groups"), _("count") if config.get("nested") else _("do not count")),
+            Pair(_("Last read"), moment=row.synced_at) if row.synced_at else Pair(_("Last read"), _("never")),
+        ]
+    users = f"{reverse('portal:users')}?directory={row.pk}"
+    groups = f"{reverse('portal:groups')}?directory={row.pk}"
+    return [
+        *pairs,
+        Pair(_("Users"), str(row.user_count), url=users),
+        Pair(_("Groups"), str(row.group_count), url=groups),
+    ]
+
+
+def groups_in(groups: Any) -> Related:
+    rows = groups.order_by("name")[:MOST]
+    return Related(
+        _("Groups"),
+        [_("Group")],
+        [Row([Cell(group.name, reverse("portal:group", args=[group.pk]))]) for group in rows],
+        _("No group yet. They appear when the directory was read."),
+    )
+
+
+def directory_actions(row: Directory) -> list[Action]:
+    actions = [Action(_("Edit"), reverse("portal:directory-edit", args=[row.pk]), "edit", link=True)]
+    if row.kind != "local" and row.enabled:
+        if row.sync_held:
+            text = _("Whoever is gone from the directory is kept out here, and loses what its groups gave.")
+            actions.append(Action(_("Take it over"), _deed(row, "accept"), "check", confirm=text))
+        actions.append(Action(_("Read it now"), _deed(row, "sync"), "refresh"))
+    if row.enabled:
+        text = _("Nobody of %(name)s can sign in until it is switched on again; who is signed in stays.")
+        actions.append(Action(_("Switch off"), _deed(row, "disable"), "power", confirm=text % {"name": row.name}))
+    else:
+        actions.append(Action(_("Switch on"), _deed(row, "enable"), "power"))
+    text = _("Its users and groups are forgotten here, with what was granted to them. The directory itself stays.")
+    address = reverse("portal:directory-delete", args=[row.pk])
+    return [*actions, Action(_("Remove"), address, "trash", danger=True, confirm=text)]
+
+
+def earlier(row: Directory) -> Action:
+    return Action(_("Ask %(name)s earlier") % {"name": row.name}, _deed(row, "earlier"), "chevron-up")
+
+
+def _deed(row: Directory, verb: str) -> str:
+    return reverse("portal:directory-deed", args=[row.pk, verb])

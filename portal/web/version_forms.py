@@ -1,0 +1,59 @@
+"""The forms of template versions: made from a machine, and their notes."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from broker.access.actor import Actor
+from broker.access.require import visible_to
+from broker.virt.models import StorageDomain, VirtualMachine, VmTemplate
+
+from .forms import StyledForm, offer
+
+
+class NotesForm(StyledForm):
+    notes = forms.CharField(
+        label=_("Notes"), max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 4}),
+        help_text=_("What is new in this version."),
+    )  # fmt: skip
+
+
+class MakeVersionForm(NotesForm):
+    """What becomes of a machine's disk."""
+
+    template = forms.ModelChoiceField(label=_("Template"), queryset=VmTemplate.objects.none())
+    storage = forms.ModelChoiceField(
+        label=_("Storage"), queryset=StorageDomain.objects.none(), required=False,
+        empty_label=_("where the template's newest version is"),
+    )  # fmt: skip
+    seal = forms.BooleanField(
+        label=_("Seal the image"), required=False, initial=True,
+        help_text=_(
+            "Takes host keys, the machine's id, logs, histories, leases and the state of cloud-init out of the copy. "
+            "The machine itself stays as it is."
+        ),
+    )  # fmt: skip
+    inside = forms.BooleanField(
+        label=_("Seal inside the machine first"), required=False,
+        help_text=_(
+            "For disks that cannot be read from outside (XFS, Btrfs, LVM, encrypted): its guest agent does the same "
+            "in the running machine, which loses them, too."
+        ),
+    )  # fmt: skip
+    shut_down = forms.BooleanField(
+        label=_("Shut it down for the copy"), required=False,
+        help_text=_("A running machine is shut down first and started again afterwards. Save open work in it."),
+    )  # fmt: skip
+
+    field_order = ("template", "storage", "notes", "seal", "inside", "shut_down")
+
+    def __init__(self, *args: Any, actor: Actor, vm: VirtualMachine, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        templates = visible_to(actor, VmTemplate.objects.filter(cluster=vm.cluster_id), "template.manage")
+        offer(self, "template", templates)
+        offer(self, "storage", visible_to(actor, StorageDomain.objects.filter(cluster=vm.cluster_id)))
+        if vm.template_version is not None:
+            self.fields["template"].initial = vm.template_version.template_id
+        if vm.power_state != "running":
+            del self.fields["inside"], self.fields["shut_down"]

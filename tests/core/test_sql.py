@@ -1,0 +1,104 @@
+"""Statements that are built once do what the querysets they come from do, each time with the values of that time."""
+
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, connection
+from django.db.models import CharField, F
+from django.test.utils import CaptureQueriesContext
+
+from broker import sql
+from broker.core import clock
+from broker.directories.models import User
+from broker.events.models import Event
+from broker.jobs.models import Job, Step
+from broker.sql import Given, Statement, given, time, written
+
+pytestmark = pytest.mark.django_db
+
+
+def job(**values) -> Job:
+    return Job.objects.create(**{"plan": "p", "title": "t", "subject_kind": "vm", "subject_id": uuid.uuid4(), **values})
+
+
+NAMED = Statement(
+    lambda: (
+        Job.objects.filter(plan=Given("plan", CharField()), created_at__gt=time("since"))
+        .order_by("title")
+        .values_list("pk", "args", "error", "cancel_requested", "created_at")
+    )
+)
+
+
+def test_rows_are_as_values_list_gives_them():
+    before = clock.now() - timedelta(hours=1)
+    one, other = job(title="a", args={"start": True}), job(title="b", error={"code": "x"}, cancel_requested=True)
+    job(plan="another")
+    for _ in range(2):
+        found = NAMED.rows(plan="p", since=before)
+        assert found == [(row.pk, row.args, row.error, row.cancel_requested, row.created_at) for row in (one, other)]
+    assert NAMED.rows(plan="p", since=clock.now() + timedelta(hours=1)) == []
+    assert [row[0] for row in NAMED.rows(plan="another' OR 1=1 --", since=before)] == []
+
+
+def test_an_update_takes_values_and_expressions():
+    statement = Statement(
+        lambda: (
+            written(Job)
+            .filter(pk=Given("job"))
+            .update(epoch=F("epoch") + 1, **given(Job, "error", "args", "worker", "finished_at"))
+        )
+    )
+    row, untouched, at = job(), job(), clock.now()
+    values = {"error": {"code": "é"}, "args": {"a": [1]}, "worker": "w", "finished_at": at}
+    assert statement.run(job=row.pk, **values) == 1
+    row.refresh_from_db()
+    assert {name: getattr(row, name) for name in values} == values
+    assert statement.run(job=row.pk, error=None, args={}, worker="", finished_at=None) == 1
+    assert Job.objects.filter(pk=row.pk, error__isnull=True, epoch=2, finished_at__isnull=True).exists()
+    assert statement.run(job=uuid.uuid4(), **values) == 0
+    untouched.refresh_from_db()
+    assert untouched.epoch == 0
+
+
+def test_get_is_the_whole_row(world):
+    row = sql.get(User, str(world.alice.pk))
+    with CaptureQueriesContext(connection) as queries:
+        assert row == world.alice
+        assert (row.username, row.preferences, row.created_at) == ("alice", {}, world.alice.created_at)
+    assert not queries.captured_queries
+    row.display_name = "Alice L."
+    row.save()
+    assert sql.get(User, world.alice.pk).display_name == "Alice L."
+    with pytest.raises(User.DoesNotExist):
+        sql.get(User, uuid.uuid4())
+    with pytest.raises(ValidationError):
+        sql.get(User, "no key")
+
+
+def test_what_is_added_is_there():
+    event = sql.add(Event(at=clock.now(), kind="k", actor_name="n", template="t", params={"a": "ü"}))
+    assert Event.objects.get(pk=event.pk).params == {"a": "ü"}
+    event.template = "other"
+    event.save()
+    assert Event.objects.get().template == "other"
+    row = job()
+    with pytest.raises(IntegrityError):
+        sql.add(Job(plan="p", title="t", subject_kind="vm", subject_id=row.subject_id))
+
+
+def test_what_is_there_is_not_added_again():
+    row = job()
+    for title in ("first", "second"):
+        sql.add_unless_there(Step(job=row, index=0, name="n", title=title))
+    assert [step.title for step in row.steps.all()] == ["first"]
+
+
+def test_part_of_a_row_reads_the_rest_when_asked(world):
+    row = sql.part_of(User, id=world.alice.pk, username="alice", directory=world.directory)
+    with CaptureQueriesContext(connection) as queries:
+        assert (row.username, row.directory) == ("alice", world.directory)
+    assert not queries.captured_queries
+    assert row.display_name == "Alice"
