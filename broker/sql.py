@@ -10,7 +10,7 @@ definition, and whoever changes a model changes the statement with it:
     broken = _BREAK.run(pk=desktop.pk)
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar
@@ -179,3 +179,35 @@ def _insertion(model: type[models.Model], conflict: OnConflict | None) -> tuple[
     compiler.returning_fields = [made] if made else None
     ((sql, _),) = compiler.as_sql()
     return fields, sql, made
+
+
+ROWS_AT_ONCE = 200
+
+
+def write_rows(rows: Sequence[models.Model], names: Sequence[str]) -> int:
+    """Write these columns of rows that are there already, one statement for every 200; returns how many were changed.
+
+    bulk_update() for hot paths: a join with the values, where Django has one CASE for each column and row. The rows
+    are of one model. Whoever must not overwrite what others write meanwhile holds them locked.
+    """
+    parts = [rows[start : start + ROWS_AT_ONCE] for start in range(0, len(rows), ROWS_AT_ONCE)]
+    return sum(_write_at_once(part, names) for part in parts)
+
+
+def _write_at_once(rows: Sequence[models.Model], names: Sequence[str]) -> int:
+    meta = rows[0]._meta
+    fields: list[Any] = [meta.pk, *(meta.get_field(name) for name in names)]
+    quote = connection.ops.quote_name
+    table, (key, *columns) = quote(meta.db_table), [quote(field.column) for field in fields]
+    # Both databases number the columns of VALUES so; PostgreSQL takes them for text where all are null.
+    told = [f"v.column{number}" for number in range(1, len(fields) + 1)]
+    if connection.features.requires_casted_case_in_updates:
+        told = [f"CAST({one} AS {field.cast_db_type(connection)})" for one, field in zip(told, fields, strict=True)]
+    wanted = ", ".join(f"{column} = {one}" for column, one in zip(columns, told[1:], strict=True))
+    row_of_values = f"({', '.join(['%s'] * len(fields))})"
+    values = ", ".join([row_of_values] * len(rows))
+    sql = f"UPDATE {table} SET {wanted} FROM (VALUES {values}) AS v WHERE {table}.{key} = {told[0]}"  # noqa: S608
+    params = [field.get_db_prep_save(getattr(row, field.attname), connection) for row in rows for field in fields]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return int(cursor.rowcount)

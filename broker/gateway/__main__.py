@@ -9,7 +9,6 @@ import logging.config
 import os
 import secrets
 import socket
-import ssl
 import sys
 
 _NEEDED = ("django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions", "pools")
@@ -53,13 +52,10 @@ def _serve(options: argparse.Namespace) -> None:
 
     from .admission import Policy
     from .django_desk import DjangoDesk
-    from .floor import Floor, hypervisor_context
+    from .floor import Floor, browser_context, hypervisor_context
     from .process import Doors, run
 
-    tls = None
-    if options.tls_cert:
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(options.tls_cert, options.tls_key or None)
+    tls = browser_context(options.tls_cert, options.tls_key) if options.tls_cert else None
     host, _, port = options.listen.rpartition(":")
     floor = Floor(
         desk=DjangoDesk(f"{socket.gethostname()[:40]}-{secrets.token_hex(4)}"),

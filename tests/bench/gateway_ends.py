@@ -61,7 +61,7 @@ def serve_gateway(port: int, path: str, cert: str) -> None:
 
     from broker.gateway.admission import Policy
     from broker.gateway.desk import Admitted, Target
-    from broker.gateway.floor import Floor
+    from broker.gateway.floor import Floor, browser_context
     from broker.gateway.process import Doors, run
 
     class OpenDesk:
@@ -74,10 +74,7 @@ def serve_gateway(port: int, path: str, cert: str) -> None:
         def closed(self, console: Any, closing: Any) -> None:
             return None
 
-    tls = None
-    if cert:
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(cert)
+    tls = browser_context(cert) if cert else None
     run(Floor(OpenDesk(), Policy.of(["http://bench"])), Doors(listen=("127.0.0.1", port), tls=tls))
 
 

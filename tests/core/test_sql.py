@@ -102,3 +102,24 @@ def test_part_of_a_row_reads_the_rest_when_asked(world):
         assert (row.username, row.directory) == ("alice", world.directory)
     assert not queries.captured_queries
     assert row.display_name == "Alice"
+
+
+def test_many_rows_are_written_by_few_statements(monkeypatch):
+    """Values of every kind, nulls alone in their column too, each into its own row."""
+    monkeypatch.setattr(sql, "ROWS_AT_ONCE", 3)
+    names = ("error", "args", "worker", "epoch", "cancel_requested", "finished_at")
+    untouched, at = job(worker="x"), clock.now()
+    rows = [job(worker="before", error={"code": "before"}, finished_at=at) for _ in range(8)]
+    for number, row in enumerate(rows):
+        row.error, row.finished_at, row.worker = None, None, f"w'{number}"
+        row.args, row.epoch, row.cancel_requested = {"é": [number, None]}, 2**31 - 1 - number, bool(number % 2)
+    rows[7].error, rows[7].finished_at, rows[7].title = {"code": "%s"}, at + timedelta(microseconds=1), "not written"
+    with CaptureQueriesContext(connection) as captured:
+        assert sql.write_rows(rows, names) == 8
+    assert len(captured) == 3
+    for row in rows:
+        stored = Job.objects.get(pk=row.pk)
+        assert [getattr(stored, name) for name in names] == [getattr(row, name) for name in names]
+        assert stored.title == "t"
+    assert Job.objects.get(pk=untouched.pk).worker == "x"
+    assert sql.write_rows([], names) == 0

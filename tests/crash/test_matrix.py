@@ -22,7 +22,7 @@ from tests.world import World
 
 # A lease of 30 s, found expired within 2 s by the waker, and the work itself; the machine does a hundred at once.
 TAKEN_OVER_WITHIN = 40.0
-FAULTS = [("killed", "before"), ("killed", "did"), ("frozen", "before"), ("tripled", "before")]
+FAULTS = [("killed", "before"), ("killed", "did"), ("frozen", "before"), ("frozen", "did"), ("tripled", "before")]
 
 
 @dataclass

@@ -7,6 +7,7 @@ import pytest_asyncio
 import uvloop
 
 from broker.gateway.engines import NAMES
+from broker.gateway.floor import browser_context
 
 from .fakes import FakeMachine, make_pki, start_gateway, stop_gateway
 
@@ -29,9 +30,7 @@ def pki(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def server_tls(pki):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pki / "server-cert.pem", pki / "server-key.pem")
-    return context
+    return browser_context(str(pki / "server-cert.pem"), str(pki / "server-key.pem"))
 
 
 @pytest.fixture(scope="session")

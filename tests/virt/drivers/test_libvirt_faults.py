@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.virt.driver import Locked, PowerState, VolumeInfo
+from broker.virt.driver import HostConnection, Locked, Observation, PowerState, VolumeInfo
 from broker.virt.drivers import load
 from broker.virt.drivers.libvirt import disks, observe
 from tests.lab.fixtures import read_until, wait_for_power
@@ -17,23 +17,40 @@ pytestmark = pytest.mark.lab
 
 
 def test_a_hung_qemu_does_not_hold_up_the_others(lab_host, connection, make_machine):
-    """States of all machines come in bounded time; counters may be missing while one QEMU does not answer."""
+    """States of all machines come in bounded time; counters are missing once, while one QEMU is found to hang."""
     hung, well = make_machine(), make_machine()
     for machine in (hung, well):
         connection.start(machine.uuid)
     pid = lab_host.qemu_pid(hung.uuid)
     os.kill(pid, signal.SIGSTOP)
     try:
-        connection.observe()
-        started = time.monotonic()
-        seen = {one.uuid: one for one in connection.observe()}
-        assert time.monotonic() - started < observe.COUNTERS_TIMEOUT + 8  # libvirtd itself waits at times
-        assert seen[hung.uuid].power is seen[well.uuid].power is PowerState.RUNNING
+        looks = [_look(connection) for _ in range(5)]
+        for _, seen in looks:
+            assert seen[hung.uuid].power is seen[well.uuid].power is PowerState.RUNNING
+        took = sorted(seconds for seconds, _ in looks)
+        assert took[2] < observe.COUNTERS_TIMEOUT + 1
+        assert took[-1] < observe.COUNTERS_TIMEOUT + 8  # libvirtd itself waits for the hung one at times: 3 s, or 6
+        assert any(_counted(seen[well.uuid]) for _, seen in looks[1:])
         connection.power_off(hung.uuid)
         assert connection.observe_one(hung.uuid).power is PowerState.OFF
+        seconds, seen = _look(connection)
+        assert seconds < observe.COUNTERS_TIMEOUT
+        assert _counted(seen[well.uuid])
     finally:
         if lab_host.qemu_pid(hung.uuid) == pid:
             os.kill(pid, signal.SIGCONT)
+
+
+def _look(connection: HostConnection) -> tuple[float, dict[str, Observation]]:
+    """All machines by UUID, and the seconds it took to see them."""
+    started = time.monotonic()
+    seen = {one.uuid: one for one in connection.observe()}
+    return time.monotonic() - started, seen
+
+
+def _counted(one: Observation) -> bool:
+    told = one.counters
+    return None not in (told.cpu_time_ns, told.memory_used, told.disk_read, told.disk_written)
 
 
 def test_a_killed_qemu_is_seen_as_crashed_and_starts_again(lab_host, connection, make_machine):
