@@ -10,7 +10,7 @@ definition, and whoever changes a model changes the statement with it:
     broken = _BREAK.run(pk=desktop.pk)
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar
@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 from django.db import DEFAULT_DB_ALIAS, connection, models
 from django.db.models.constants import OnConflict
 from django.db.models.expressions import Expression
-from django.db.models.sql import InsertQuery, Query, UpdateQuery
+from django.db.models.query import get_related_populators
+from django.db.models.sql import DeleteQuery, InsertQuery, Query, UpdateQuery
 
 M = TypeVar("M", bound=models.Model)
 
@@ -32,6 +33,10 @@ class Given(Expression):
 
     def as_sql(self, compiler: Any, connection: Any) -> Any:
         return "%s", [self]
+
+    def __str__(self) -> str:
+        # iexact makes a text of what it compares with, and would do so before there is a value.
+        raise TypeError(f"The value {self.name} is given when the statement is run: this lookup cannot wait for it")
 
 
 def time(name: str) -> Given:
@@ -55,6 +60,11 @@ def given(model: type[models.Model], *columns: str) -> dict[str, Given]:
     return {name: Given(name, _plain(model._meta.get_field(name))) for name in columns}
 
 
+def key_of(model: type[models.Model]) -> "models.Field[Any, Any]":
+    """What a key of the model's rows is, for a Given."""
+    return _plain(model._meta.pk)
+
+
 def _plain(field: Any) -> "models.Field[Any, Any]":
     """What a value of the column is: for a reference, the key it refers to."""
     return _plain(field.target_field) if field.remote_field else field
@@ -65,8 +75,14 @@ def written(model: type[models.Model]) -> Any:
     return _Written(model=model)
 
 
+def deleted(rows: "models.QuerySet[Any]") -> Query:
+    """A DELETE of these rows of one table, for a Statement: for models that nothing refers to; no signals are sent."""
+    query: Any = rows.order_by().query.chain(DeleteQuery)
+    return query  # type: ignore[no-any-return]
+
+
 class Statement:
-    """One statement. `build` returns a values_list() queryset, or what update() of `written` rows returns.
+    """One statement. `build` returns a queryset, or what update() of `written` rows or `deleted` returns.
 
     What differs from run to run must be a Given; all else is taken as it is at the first run.
     """
@@ -78,6 +94,10 @@ class Statement:
     def rows(self, **values: Any) -> list[tuple[Any, ...]]:
         """Read, as values_list() would. Row locks need a transaction, as ever."""
         return self._made().rows(values)
+
+    def objects(self, **values: Any) -> list[Any]:
+        """Read rows of the model, with what select_related() brings along; of a queryset without values_list()."""
+        return list(self._made().objects(values))
 
     def run(self, **values: Any) -> int:
         """Write; returns how many rows were changed."""
@@ -107,6 +127,18 @@ class _Ready:
             found = cursor.fetchall()
         return [tuple(row) for row in self.compiler.apply_converters(found, self.converters)]
 
+    def objects(self, values: dict[str, Any]) -> Iterator[models.Model]:
+        """As django.db.models.query.ModelIterable makes them."""
+        select, info = self.compiler.select, self.compiler.klass_info
+        model, first, last = info["model"], info["select_fields"][0], info["select_fields"][-1] + 1
+        columns = [column[0].target.attname for column in select[first:last]]
+        populators = get_related_populators(info, select, DEFAULT_DB_ALIAS)  # type: ignore[call-arg]  # of a later Django
+        for row in self.rows(values):
+            made = model.from_db(DEFAULT_DB_ALIAS, columns, row[first:last])
+            for populator in populators:
+                populator.populate(row, made)
+            yield made
+
     def run(self, values: dict[str, Any]) -> int:
         with connection.cursor() as cursor:
             cursor.execute(self.sql, self._bound(values))
@@ -131,8 +163,7 @@ def get(model: type[M], pk: Any) -> M:
 @cache
 def _by_key(model: type[models.Model]) -> tuple[list[str], Statement]:
     columns = [field.attname for field in model._meta.concrete_fields]
-    key = _plain(model._meta.pk)
-    rows = model._base_manager.filter(pk=Given("pk", key)).order_by().values_list(*columns)
+    rows = model._base_manager.filter(pk=Given("pk", key_of(model))).order_by().values_list(*columns)
     return columns, Statement(lambda: rows)
 
 

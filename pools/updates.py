@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Exists, OuterRef, Q, Subquery
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+
+from broker.sql import Given, Statement
 
 from .models import Assignment, Desktop, Pool, Rollout
 from .rollout import keeps_data
@@ -72,13 +75,22 @@ class Waiting:
     loses_data: bool
 
 
+def _running(**pool: Any) -> QuerySet[Rollout]:
+    return Rollout.objects.filter(state=RolloutState.RUNNING, **pool).select_related("version").order_by()
+
+
+# Built once: every page of a screen asks for its own pool.
+_RUNNING = Statement(lambda: _running(pool=Given("pool")))
+
+
 def waiting(desktops: Iterable[Desktop]) -> dict[UUID, Waiting]:
     """For which of these (pool and machine loaded) an update waits: one query, whatever their number."""
     rows = list(desktops)
     if not rows:
         return {}
-    running = Rollout.objects.filter(pool__in={row.pool_id for row in rows}, state=RolloutState.RUNNING)
-    versions = {rollout.pool_id: rollout.version for rollout in running.select_related("version")}
+    pools = {row.pool_id for row in rows}
+    running = _RUNNING.objects(pool=pools.pop()) if len(pools) == 1 else list(_running(pool__in=pools))
+    versions = {rollout.pool_id: rollout.version for rollout in running}
     found = {}
     for row in rows:
         version = versions.get(row.pool_id)

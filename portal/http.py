@@ -9,9 +9,11 @@ import asyncio
 import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from typing import IO, Any
 
 import django
+from django.conf import settings
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
@@ -62,6 +64,7 @@ class Handler(ASGIHandler):
 
 
 def application() -> Handler:
-    """The handler, once the apps are loaded."""
+    """The handler, once the apps and the views are loaded: else the first who comes waits for their import."""
     django.setup(set_prefix=False)
+    import_module(settings.ROOT_URLCONF)
     return Handler()

@@ -1,13 +1,16 @@
-"""Django's sessions in the database, read by a statement that is built once: every request reads one."""
+"""Django's sessions in the database, by statements that are built once: every request reads one."""
 
 from typing import Any
 
+from django.contrib.sessions.backends.base import VALID_KEY_CHARS, CreateError, UpdateError
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.contrib.sessions.models import Session
+from django.db import IntegrityError, transaction
 from django.db.models import CharField
 from django.utils import timezone
+from django.utils.crypto import get_random_string
 
-from broker.sql import Given, Statement, time
+from broker.sql import Given, Statement, add, given, time, written
 
 _VALID = Statement(
     lambda: (
@@ -17,9 +20,36 @@ _VALID = Statement(
     )
 )
 
+_WRITE = Statement(
+    lambda: (
+        written(Session)
+        .filter(session_key=Given("key", CharField()))
+        .update(**given(Session, "session_data", "expire_date"))
+    )
+)
+
 
 class SessionStore(DatabaseStore):
-    """As its base in all but how a session is found."""
+    """As its base in all but how a session is found and written."""
+
+    def _get_new_session_key(self) -> str:
+        # That nobody has it is for the INSERT to say: create() takes another one then.
+        return get_random_string(32, VALID_KEY_CHARS)
+
+    def save(self, must_create: bool = False) -> None:
+        if self.session_key is None:
+            return self.create()
+        content = self._get_session(no_load=must_create)  # type: ignore[attr-defined]  # missing in the stubs
+        row = self.create_model_instance(content)
+        if must_create:
+            try:
+                with transaction.atomic():
+                    add(row)
+            except IntegrityError:
+                raise CreateError from None
+        elif not _WRITE.run(key=row.session_key, session_data=row.session_data, expire_date=row.expire_date):
+            raise UpdateError
+        return None
 
     def _get_session_from_db(self) -> Any:
         rows = _VALID.rows(key=self.session_key, now=timezone.now())

@@ -1,5 +1,6 @@
 """The one place where rights are decided: `require`, `may` and `visible_to`."""
 
+from functools import cache
 from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
@@ -10,8 +11,8 @@ from broker import sql
 from broker.core.errors import Denied, Missing
 from broker.core.text import gettext_noop as N_
 
-from .actor import Actor
-from .kinds import kind_of
+from .actor import Actor, Held
+from .kinds import KINDS, Kind, kind_of
 from .roles import covers
 
 M = TypeVar("M", bound=models.Model)
@@ -31,7 +32,41 @@ def may(actor: Actor, verb: str, obj: models.Model | None = None) -> bool:
         return True
     if not held and not (kind.owner and verb in kind.owner_verbs):
         return False
-    return visible_to(actor, type(obj)._default_manager.filter(pk=obj.pk), verb).exists()
+    return _inherits(kind, obj, held) or _owns(kind, obj, actor.user.pk, verb)
+
+
+def _inherits(kind: Kind, obj: models.Model, held: list[Held]) -> bool:
+    """Whether one of these grants is on something that the object belongs to."""
+    granted = {(grant.object_kind, grant.object_id) for grant in held}
+    if not any(parent in kind.parents for parent, _id in granted):
+        return False
+    paths = _parents_of(kind.name)
+    return any(
+        value is not None and (parent, value) in granted
+        for values in paths.rows(pk=obj.pk)
+        for parent, value in zip(kind.parents, values, strict=True)
+    )
+
+
+def _owns(kind: Kind, obj: models.Model, user: Any, verb: str) -> bool:
+    if not kind.owner or verb not in kind.owner_verbs:
+        return False
+    return (user,) in _owner_of(kind.name).rows(pk=obj.pk)
+
+
+@cache
+def _parents_of(kind: str) -> sql.Statement:
+    return sql.Statement(lambda: _row_of(kind).values_list(*KINDS.get(kind).parents.values()))
+
+
+@cache
+def _owner_of(kind: str) -> sql.Statement:
+    return sql.Statement(lambda: _row_of(kind).values_list(KINDS.get(kind).owner))
+
+
+def _row_of(kind: str) -> "models.QuerySet[Any]":
+    model = KINDS.get(kind).model
+    return model._default_manager.filter(pk=sql.Given("pk", sql.key_of(model))).order_by()
 
 
 def require(actor: Actor, verb: str, obj: models.Model | None = None) -> None:

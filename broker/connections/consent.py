@@ -8,15 +8,33 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+from django.db.models import CharField
+
 from broker.access.actor import Actor
 from broker.access.kinds import kind_of
 from broker.core import clock
 from broker.core.errors import Conflict, Denied
 from broker.core.text import gettext_noop as N_
+from broker.sql import Given, Statement, time
 from broker.virt.models import VirtualMachine
 
 from .models import Session
 from .rules import VOUCHED
+
+# Built once: every ticket asks both.
+_HOLDER = Statement(
+    lambda: VirtualMachine.objects.filter(pk=Given("vm")).order_by().values_list(kind_of(VirtualMachine).owner)
+)
+_ELSEWHERE = Statement(
+    lambda: (
+        Session.objects.live()
+        .own()
+        .filter(vm=Given("vm"), user=Given("user"), via="browser", last_seen_at__gt=time("since"))
+        .exclude(web_session=Given("web_session", CharField()))
+        .order_by("opened_at")
+        .values_list("opened_at")[:1]
+    )
+)
 
 
 class OpenElsewhere(Conflict):
@@ -36,9 +54,9 @@ def holders(machines: Iterable[UUID]) -> dict[UUID, UUID]:
 
 def hidden_from(actor: Actor, vm: VirtualMachine) -> bool:
     """Whether the screen is another person's at present, so that only their consent opens it."""
-    holder = holders([vm.pk]).get(vm.pk)
-    if holder is not None:
-        return holder != actor.user_id
+    for (holder,) in _HOLDER.rows(vm=vm.pk) if kind_of(VirtualMachine).owner else ():
+        if holder is not None:
+            return bool(holder != actor.user_id)
     return Session.objects.live().own().filter(vm=vm).exclude(user=actor.user_id).exists()
 
 
@@ -58,14 +76,11 @@ def require_one_device(actor: Actor, vm: VirtualMachine, web_session: str) -> No
 
     A session for which no gateway vouches any more is not asked about: it is on no device.
     """
-    other = (
-        Session.objects.live().own().filter(vm=vm, user=actor.user_id, via="browser").exclude(web_session=web_session)
-        .filter(last_seen_at__gt=clock.now() - VOUCHED)
-    ).order_by("opened_at").first()  # fmt: skip
-    if other is not None:
+    since = clock.now() - VOUCHED
+    for (opened,) in _ELSEWHERE.rows(vm=vm.pk, user=actor.user_id, web_session=web_session, since=since):
         raise OpenElsewhere(
             N_("%(name)s is open on another device since %(since)s."),
             fix=N_("Take it over: it then closes there. What runs in it goes on."),
             name=vm.name,
-            since=other.opened_at.isoformat(timespec="seconds"),
+            since=opened.isoformat(timespec="seconds"),
         )

@@ -17,18 +17,20 @@ import math
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import CharField, F, FloatField
 from django.utils.crypto import salted_hmac
 
+from broker import sql
 from broker.access.actor import Actor
 from broker.core import clock
 from broker.core.errors import BerthError
 from broker.core.text import gettext_noop as N_
 from broker.events.record import record
+from broker.sql import Given, Statement, given, written
 
 from .models import KnownPlace, TryCount
 
@@ -42,6 +44,37 @@ UNANSWERED = 0.25
 AT_ONCE = 5
 """How often a count is tried again when another request made its row at the same moment."""
 _IGNORED = frozenset({"Cc", "Cf", "Mn", "Me", "Cs", "Co", "Cn"})
+
+
+def _key_given(name: str) -> Given:
+    return Given(name, CharField())
+
+
+# Built once: every sign-in asks and writes all of these.
+_KNOWN = Statement(
+    lambda: (
+        KnownPlace.objects.filter(key__in=(_key_given("device"), _key_given("network")))
+        .order_by()
+        .values_list("key", "seen_at")
+    )
+)
+_SEEN = Statement(lambda: written(KnownPlace).filter(key=_key_given("key")).update(seen_at=sql.time("now")))
+_BUCKETS = Statement(
+    lambda: (
+        TryCount.objects.select_for_update()
+        .filter(key__in=tuple(_key_given(name) for name in ("first", "second", "third")))
+        .order_by("key")
+    )
+)
+_CHARGE = Statement(
+    lambda: (
+        written(TryCount).filter(key=_key_given("key")).update(**given(TryCount, "level", "at", "open_at", "gone_at"))
+    )
+)
+_EMPTY = Statement(lambda: sql.deleted(TryCount.objects.filter(key=_key_given("key"))))
+_GIVE_BACK = Statement(
+    lambda: written(TryCount).filter(key=_key_given("key")).update(level=F("level") - Given("part", FloatField()))
+)
 
 
 class TooManyTries(BerthError):
@@ -108,6 +141,8 @@ class Try:
     place_key: str
     name_key: str
     network_key: str
+    seen: Mapping[str, datetime]
+    """Which of the two places are known, and since when."""
 
     def failed(self) -> None:
         """No directory took the password."""
@@ -119,20 +154,20 @@ class Try:
 
     def succeeded(self) -> None:
         """The place becomes known for this name, and its count begins anew."""
-        TryCount.objects.filter(key=self.place_key).delete()
+        _EMPTY.run(key=self.place_key)
         if not self.known:
-            TryCount.objects.filter(key=self.name_key).update(level=F("level") - 1)
+            _GIVE_BACK.run(key=self.name_key, part=1.0)
         now = clock.now()
-        keys = _places(self.name, self.address, self.device)
-        fresh = set(KnownPlace.objects.filter(key__in=keys, seen_at__gt=now - SEEN_AGAIN).values_list("key", flat=True))
-        if stale := [KnownPlace(key=key, seen_at=now) for key in keys if key not in fresh]:
-            KnownPlace.objects.bulk_create(
-                stale, update_conflicts=True, unique_fields=["key"], update_fields=["seen_at"]
-            )
+        for key in _places(self.name, self.address, self.device):
+            seen = self.seen.get(key)
+            if seen is not None and seen > now - SEEN_AGAIN:
+                continue
+            if seen is None or not _SEEN.run(key=key, now=now):
+                sql.add_unless_there(KnownPlace(key=key, seen_at=now))
 
     def _give_back(self, part: float) -> None:
-        keys = [self.place_key] if self.known else [self.place_key, self.name_key]
-        TryCount.objects.filter(key__in=keys).update(level=F("level") - part)
+        for key in [self.place_key] if self.known else [self.place_key, self.name_key]:
+            _GIVE_BACK.run(key=key, part=part)
 
 
 def begin(name: str, address: str | None, device: str = "") -> Try:
@@ -143,8 +178,7 @@ def begin(name: str, address: str | None, device: str = "") -> Try:
     """
     folded, network = _folded(name), network_of(address)
     device_key, network_place = _key("place", folded, f"device {device}"), _key("place", folded, f"network {network}")
-    wanted = [device_key, network_place] if device else [network_place]
-    known = set(KnownPlace.objects.filter(key__in=wanted).values_list("key", flat=True))
+    known = dict(_KNOWN.rows(device=device_key if device else network_place, network=network_place))
     by_device = device_key in known
     attempt = Try(
         name=folded,
@@ -154,6 +188,7 @@ def begin(name: str, address: str | None, device: str = "") -> Try:
         place_key=_key("tries", folded, f"device {device}" if by_device else f"network {network}"),
         name_key=_key("tries", folded),
         network_key=_key("tries", "", f"network {network}"),
+        seen=known,
     )
     charged = {attempt.place_key: PLACE} if known else {attempt.place_key: PLACE, attempt.name_key: NAME}
     looked_at = {} if by_device else {attempt.network_key: network_rule()}
@@ -208,7 +243,8 @@ def _count(looked_at: Mapping[str, Rule], charged: Mapping[str, Rule]) -> tuple[
 def _count_once(looked_at: Mapping[str, Rule], charged: Mapping[str, Rule]) -> tuple[str, float] | None:
     now = clock.now().timestamp()
     rules = {**looked_at, **charged}
-    rows = {row.key: row for row in TryCount.objects.select_for_update().filter(key__in=rules).order_by("key")}
+    first, second, third = [*rules, *(next(iter(rules)),) * 2][:3]
+    rows = {row.key: row for row in _BUCKETS.objects(first=first, second=second, third=third)}
     waits = {key: rules[key].wait(row, now) for key, row in rows.items()}
     longest = max(waits, key=lambda key: waits[key], default="")
     if longest and waits[longest] > 0:
@@ -217,10 +253,10 @@ def _count_once(looked_at: Mapping[str, Rule], charged: Mapping[str, Rule]) -> t
     present = [rows[key] for key in charged if key in rows]
     for row in (*fresh, *present):
         charged[row.key].charge(row, now)
-    if present:
-        TryCount.objects.bulk_update(present, ["level", "at", "open_at", "gone_at"])
-    if fresh:
-        TryCount.objects.bulk_create(fresh)
+    for row in present:
+        _CHARGE.run(key=row.key, level=row.level, at=row.at, open_at=row.open_at, gone_at=row.gone_at)
+    for row in fresh:
+        sql.add(row)
     return None
 
 

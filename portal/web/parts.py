@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import CharField, Q
 from django.utils.translation import gettext
 
 from broker.access.actor import Actor
@@ -14,6 +14,7 @@ from broker.core.errors import BerthError
 from broker.events.models import Event
 from broker.jobs.models import Job
 from broker.jobs.states import ACTIVE
+from broker.sql import Given, Statement
 from portal.context import holds
 from portal.why import Sight, Why
 
@@ -176,9 +177,21 @@ def recent_events(kind: str, subject: UUID, reader: Actor | None = None) -> list
     return [happening(event, sight=sight) for event in rows[:RECENT]]
 
 
+# Built once: every page of a machine or of its screen asks.
+_JOBS_OF_ONE = Statement(
+    lambda: Job.objects.filter(
+        subject_kind=Given("kind", CharField()), subject_id=Given("subject"), state__in=sorted(ACTIVE)
+    )
+)
+
+
 def jobs_of(kind: str, subjects: Iterable[UUID]) -> dict[UUID, Job]:
     """The active job of each of the objects that has one: one query."""
-    rows = Job.objects.filter(subject_kind=kind, subject_id__in=list(subjects), state__in=ACTIVE)
+    ids = list(subjects)
+    if len(ids) == 1:
+        rows = _JOBS_OF_ONE.objects(kind=kind, subject=ids[0])
+    else:
+        rows = list(Job.objects.filter(subject_kind=kind, subject_id__in=ids, state__in=ACTIVE))
     return {job.subject_id: job for job in rows}
 
 

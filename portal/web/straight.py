@@ -1,39 +1,82 @@
 """Where somebody lands who has just signed in."""
 
+from dataclasses import dataclass
+from uuid import UUID
+
 from django.contrib import messages
 from django.http import HttpRequest
 from django.urls import reverse
 
 from broker.access.actor import Actor
+from broker.access.require import visible_to
+from broker.access.roles import covers
 from broker.core.errors import BerthError
+from broker.sql import Given, Statement
 from broker.virt.models import VirtualMachine
+from broker.virt.states import VmState
 from pools.actions.allocate import allocate
-from pools.models import Pool
+from pools.models import Desktop, Pool
+from pools.states import PoolState
 
-from .cards import cards_for
 from .parts import error_sentences
+
+# Everybody comes through here in the morning: no more is read than where to go.
+_HELD = Statement(
+    lambda: Desktop.objects.filter(holder=Given("user")).order_by().values_list("vm__pk", "vm__state", "pool_id")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Machine:
+    """One that would be a card of the list; `pool` is that of a desktop which the user holds."""
+
+    id: UUID
+    state: str
+    pool: UUID | None = None
 
 
 def straight_way(request: HttpRequest, actor: Actor) -> str:
     """The screen of the one desktop of somebody who has exactly one and manages nothing; else the list.
 
-    The one may be a pool: then a desktop is taken. When that fails, the list says why.
+    What counts is what the list would show. The one may be a pool: then a desktop is taken. When that fails, the
+    list says why.
     """
     from portal.context import manages
 
     home = reverse("portal:home")
     if manages(actor):
         return home
-    cards = cards_for(actor)
-    if len(cards) != 1 or not cards[0].connect:
+    machines = _machines(actor)
+    if len(machines) > 1:
         return home
-    card = cards[0]
-    if card.kind == "machine":
-        vm = VirtualMachine.objects.get(pk=card.key)
-        return reverse("portal:console", args=[vm.pk]) if vm.state == "ready" else home
+    pools = _pools(actor, machines)
+    if len(machines) + len(pools) != 1:
+        return home
+    if machines:
+        return reverse("portal:console", args=[machines[0].id]) if machines[0].state == VmState.READY else home
     try:
-        allocation = allocate(actor=actor, pool=Pool.objects.get(pk=card.key))
+        allocation = allocate(actor=actor, pool=pools[0])
     except BerthError as error:
         messages.error(request, " ".join(error_sentences(error)).strip())
         return home
     return reverse("portal:console", args=[allocation.desktop.pk])
+
+
+def _machines(actor: Actor) -> list[_Machine]:
+    """Those of `my_machines`."""
+    found = {id: _Machine(id, state, pool) for id, state, pool in _HELD.rows(user=actor.user_id)}
+    granted = {
+        held.object_id
+        for held in actor.grants()
+        if held.object_id and held.object_kind == "vm" and covers(list(held.verbs), "vm.use")
+    }
+    if more := granted - found.keys():
+        rows = VirtualMachine.objects.filter(pk__in=more).order_by().values_list("pk", "state")
+        found |= {id: _Machine(id, state) for id, state in rows}
+    return list(found.values())
+
+
+def _pools(actor: Actor, machines: list[_Machine]) -> list[Pool]:
+    """The pools of which the user may take one more."""
+    rows = visible_to(actor, Pool.objects.filter(state=PoolState.ACTIVE).order_by(), "pool.use")
+    return [pool for pool in rows if sum(one.pool == pool.pk for one in machines) < pool.max_per_user]

@@ -126,7 +126,9 @@ def _allocation(result: dict[str, Any]) -> list[Line]:
 
 
 def _storm(result: dict[str, Any]) -> list[Line]:
-    crowd = f"{result['people']} sign-ins within {result['over_seconds']:.0f} s"
+    crowd = (
+        f"{result['people']} sign-ins within {result['over_seconds']:.0f} s at {result['web_processes']} web processes"
+    )
     return [
         {
             "what": f"{crowd}: those with a free desktop ({result['at_once']}), p95 (p50) until the ticket",

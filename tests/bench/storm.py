@@ -312,7 +312,8 @@ def result_of(crowd: list[Person], *, cpu: float, bare: float, overtaken: int, o
     waited = sorted(person.seconds for person in crowd if person.queued)
     p95 = at_once[int(len(at_once) * 0.95)]
     return {
-        "people": len(crowd), "over_seconds": over, "at_once": len(at_once), "p50_seconds": statistics.median(at_once),
+        "people": len(crowd), "over_seconds": over, "web_processes": len(PORTS), "cores": os.cpu_count(),
+        "at_once": len(at_once), "p50_seconds": statistics.median(at_once),
         "p95_seconds": p95, "waited": len(waited), "waited_longest_seconds": waited[-1] if waited else 0.0,
         "overtaken": overtaken, "cpu_ms": cpu, "bare_cpu_ms": bare, "ratio": cpu / bare,
         "phases": {
@@ -328,7 +329,8 @@ def table(result: dict[str, Any]) -> str:
     met = {True: "met", False: "MISSED"}
     return "\n".join(
         (
-            f"| {result['people']} sign-ins over {result['over_seconds']:.0f} s | | ratio | bar | |",
+            f"| {result['people']} sign-ins over {result['over_seconds']:.0f} s, "
+            f"{result['web_processes']} web processes on {result['cores']} cores | | ratio | bar | |",
             "|---|---|---|---|---|",
             f"| those with a free desktop ({result['at_once']}): p95 (p50) until the ticket, s | "
             f"{result['p95_seconds']:.2f} ({result['p50_seconds']:.2f}) | | ≤ {SECONDS_BAR} | "

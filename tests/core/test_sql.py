@@ -123,3 +123,40 @@ def test_many_rows_are_written_by_few_statements(monkeypatch):
         assert stored.title == "t"
     assert Job.objects.get(pk=untouched.pk).worker == "x"
     assert sql.write_rows([], names) == 0
+
+
+def test_objects_are_rows_with_what_select_related_brings(world):
+    of_name = Statement(
+        lambda: User.objects.filter(username=Given("name", CharField())).select_related("directory").order_by()
+    )
+    for person in (world.alice, world.bob):
+        (row,) = of_name.objects(name=person.username)
+        with CaptureQueriesContext(connection) as queries:
+            assert row == person and row.directory == world.directory
+            assert (row.preferences, row.created_at) == (person.preferences, person.created_at)
+        assert not queries.captured_queries
+        row.display_name = f"{person.username} anew"
+        row.save()
+        assert User.objects.get(pk=row.pk).display_name == f"{person.username} anew"
+    assert of_name.objects(name="nobody") == []
+
+
+def test_what_select_related_finds_nothing_for_is_none():
+    alone = Statement(lambda: Job.objects.filter(pk=Given("job")).select_related("actor").order_by())
+    (row,) = alone.objects(job=job().pk)
+    assert row.actor is None
+
+
+def test_deleted_rows_are_gone_and_no_others():
+    statement = Statement(lambda: sql.deleted(Event.objects.filter(kind=Given("kind", CharField()))))
+    for kind in ("a", "a", "b"):
+        sql.add(Event(at=clock.now(), kind=kind, actor_name="n", template="t", params={}))
+    assert statement.run(kind="a") == 2
+    assert statement.run(kind="a") == 0
+    assert [event.kind for event in Event.objects.all()] == ["b"]
+
+
+def test_what_is_yet_to_be_given_is_never_part_of_a_text():
+    """SQLite's iexact makes a pattern of what it compares with, long before there is a value."""
+    with pytest.raises(TypeError, match="name"):
+        f"{Given('name', CharField())}%"

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import DateTimeField, ExpressionWrapper, Value
+from django.db.models import Count, DateTimeField, ExpressionWrapper, Value
 from django.db.models.functions import Now
 
 from broker.access.actor import Actor
@@ -17,9 +17,22 @@ from broker.connections.secrets import computer, fingerprint, new_secret, uptime
 from broker.connections.states import HelpState
 from broker.core.errors import Conflict, Denied, Invalid, OverQuota
 from broker.core.text import gettext_noop as N_
+from broker.sql import Given, Statement
 from broker.virt.driver import PowerState
 from broker.virt.models import VirtualMachine
 from broker.virt.states import VM
+
+_OPEN = Statement(
+    lambda: Session.objects.live().filter(user=Given("user")).order_by().values_list("user").annotate(Count("pk"))
+)
+_WAITING = Statement(
+    lambda: (
+        ConsoleTicket.objects.filter(user=Given("user"), used_at__isnull=True, expires_at__gt=Now())
+        .order_by()
+        .values_list("user")
+        .annotate(Count("pk"))
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,18 +163,22 @@ def _check_state(vm: VirtualMachine, kind: str) -> None:
 
 def _check_quota(actor: Actor) -> None:
     assert actor.user is not None
-    if Session.objects.live().filter(user=actor.user).count() >= SESSIONS_PER_USER:
+    if _count(_OPEN, actor) >= SESSIONS_PER_USER:
         raise OverQuota(
             N_("You have %(limit)s consoles open; more are not allowed."),
             rule="console.most-open",
             fix=N_("Close one of them."),
             limit=SESSIONS_PER_USER,
         )
-    waiting = ConsoleTicket.objects.filter(user=actor.user, used_at__isnull=True, expires_at__gt=Now())
-    if waiting.count() >= TICKETS_WAITING:
+    if _count(_WAITING, actor) >= TICKETS_WAITING:
         raise OverQuota(
             N_("You asked for %(limit)s consoles without opening one."),
             rule="console.most-tickets",
             fix=N_("Wait half a minute."),
             limit=TICKETS_WAITING,
         )
+
+
+def _count(statement: Statement, actor: Actor) -> int:
+    """How many there are of the actor's: the statement gives (user, count), or nothing."""
+    return sum(count for _user, count in statement.rows(user=actor.user_id))

@@ -15,6 +15,7 @@ from broker.connections.finding import found, helps
 from broker.connections.vv import MEDIA_TYPE, viewer_file
 from broker.core.errors import BerthError, Invalid
 from broker.core.text import gettext_noop as N_
+from broker.sql import Given, Statement
 from broker.virt.models import VirtualMachine
 from portal.web.base import Deed, SignedIn, is_htmx
 from portal.web.console_page import console_page
@@ -23,6 +24,7 @@ from portal.web.parts import error_sentences
 
 SOCKET = "/console/ws"
 LONGEST_BODY = 4096
+_SHOWN = Statement(lambda: for_lists(VirtualMachine.objects.filter(pk=Given("pk"))).order_by())
 
 
 class Console(SignedIn):
@@ -30,7 +32,7 @@ class Console(SignedIn):
 
     def get(self, request: HttpRequest, pk: Any) -> HttpResponse:
         vm = find(self.actor, VirtualMachine, pk, "vm.use")
-        vm = for_lists(VirtualMachine.objects.filter(pk=vm.pk)).get()
+        vm = _SHOWN.objects(pk=vm.pk)[0]
         help = (
             found(helps(self.actor).filter(vm=vm, helper=self.actor.user_id), asked)
             if (asked := request.GET.get("help"))

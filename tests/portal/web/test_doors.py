@@ -1,5 +1,7 @@
 """Signing in and out, and where one lands."""
 
+import pytest
+from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.urls import reverse
 
 from broker.events.models import Event
@@ -47,6 +49,38 @@ def test_one_pool_leads_straight_to_a_desktop_of_it(site):
     desktop = Desktop.objects.get(holder=site.world.charlie)
     assert desktop.pk == site.free.pk
     assert response.url == reverse("portal:console", args=[desktop.pk])
+
+
+def test_who_holds_all_that_the_pool_allows_comes_back_to_it(site):
+    site.world.grant(site.world.charlie, "pool-user", site.pool)
+    type(site.pool).objects.filter(pk=site.pool.pk).update(max_per_user=1)
+    _client, first = sign_in(site, "charlie")
+    _client, again = sign_in(site, "charlie")
+    assert again.url == first.url == reverse("portal:console", args=[site.free.pk])
+
+
+def test_a_desktop_and_one_more_to_be_had_lead_to_the_list(site):
+    site.world.grant(site.world.charlie, "pool-user", site.pool)
+    sign_in(site, "charlie")
+    _client, again = sign_in(site, "charlie")
+    assert again.url == "/" and Desktop.objects.filter(holder=site.world.charlie).count() == 1
+
+
+def test_a_desktop_that_is_being_made_leads_to_the_list(site):
+    type(site.granted).objects.filter(pk=site.granted.pk).update(state="creating")
+    _client, response = sign_in(site, "bob")
+    assert response.url == "/"
+
+
+def test_a_sign_in_gets_a_session_of_its_own_and_a_lost_one_is_not_written_again(site):
+    client, _response = sign_in(site, "alice")
+    store = client.session
+    assert store.session_key and len(store.session_key) == 32 and store.exists(store.session_key)
+    with pytest.raises(CreateError):
+        type(store)(store.session_key).save(must_create=True)
+    store.delete()
+    with pytest.raises(UpdateError):
+        store.save()
 
 
 def test_one_pool_without_a_free_desktop_leads_to_the_list_which_says_why(site):

@@ -5,8 +5,11 @@ from typing import Any
 
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import CharField, Q
+from django.db.models.functions import Upper
+from django.db.models.lookups import Exact
 
+from broker import sql
 from broker.access.actor import Actor
 from broker.core import clock
 from broker.core.errors import Conflict
@@ -14,12 +17,34 @@ from broker.core.text import gettext_noop as N_
 from broker.directories.models import Directory, Group, Membership, User
 from broker.events.news import publish
 from broker.events.record import record
+from broker.sql import Given, Statement
 
 from .entries import Person
 from .finding import GroupFound
 
 Look = Callable[[str], Person | None]
 """Asks the directory for the entry with an external id, now."""
+
+
+def _text(name: str) -> Given:
+    return Given(name, CharField())
+
+
+_NAMED = Statement(
+    lambda: User.objects.filter(
+        Q(directory=Given("directory"), external_id=_text("id")) | Q(Exact(Upper("username"), Upper(_text("name"))))
+    ).order_by()
+)
+_SAID = Statement(
+    lambda: (
+        Membership.objects.filter(user=Given("user"), group__directory=Given("directory"), from_directory=True)
+        .order_by()
+        .values_list("group__external_id")
+    )
+)
+_PRESENT = Statement(
+    lambda: Membership.objects.filter(user=Given("user"), group__directory=Given("directory")).order_by()
+)
 
 
 @transaction.atomic
@@ -29,23 +54,23 @@ def take_in(directory: Directory, person: Person, groups: Iterable[GroupFound], 
     Whoever has the same name with another id is another person: renamed meanwhile, gone, or kept elsewhere. Raises
     Conflict when the name is somebody else's who is still there.
     """
-    named = Q(directory=directory, external_id=person.id) | Q(username__iexact=person.username)
-    found = list(User.objects.filter(named))
+    found: list[User] = _NAMED.objects(directory=directory.pk, id=person.id, name=person.username)
     user = next((row for row in found if (row.directory_id, row.external_id) == (directory.pk, person.id)), None)
     for holder in found:
         if holder is not user:
             make_room(directory, person, holder, look)
     actor = Actor.system(f"directory {directory.name}")
+    new = user is None
     if user is None:
         user = User(directory=directory, external_id=person.id, password=make_password(None), created_at=clock.now())
         copy(person, user)
-        user.save(force_insert=True)
+        sql.add(user)
         record("user.created", actor=actor, subject=user, message=N_("User %(name)s was made"), name=user)
         publish("user", user.pk, "created")
     elif changed := copy(person, user):
         user.save(update_fields=changed)
         publish("user", user.pk)
-    join(directory, user, groups)
+    join(directory, user, groups, new=new)
     return user
 
 
@@ -100,11 +125,14 @@ def retire(user: User) -> list[str]:
     return ["is_active", "disabled_in_directory", "password"]
 
 
-def join(directory: Directory, user: User, groups: Iterable[GroupFound]) -> None:
-    """Have the user in exactly these groups as far as the directory's word goes; what was set by hand stays."""
+def join(directory: Directory, user: User, groups: Iterable[GroupFound], *, new: bool) -> None:
+    """Have the user in exactly these groups as far as the directory's word goes; what was set by hand stays.
+
+    A `new` user's row was made in this transaction: it is in no group yet.
+    """
     wanted = {group.id: group for group in groups}
-    theirs = Membership.objects.filter(user=user, group__directory=directory, from_directory=True)
-    if set(theirs.values_list("group__external_id", flat=True)) == set(wanted):
+    said = () if new else _SAID.rows(user=user.pk, directory=directory.pk)
+    if {id for (id,) in said} == set(wanted):
         return
     rows = {
         group.external_id: group for group in Group.objects.filter(directory=directory, external_id__in=list(wanted))
@@ -113,15 +141,18 @@ def join(directory: Directory, user: User, groups: Iterable[GroupFound]) -> None
         if id not in rows:
             rows[id] = Group.objects.create(directory=directory, external_id=id, name=free_name(directory, group))
             publish("group", rows[id].pk, "created")
-    present = {row.group_id: row for row in Membership.objects.filter(user=user, group__directory=directory)}
+    memberships = () if new else _PRESENT.objects(user=user.pk, directory=directory.pk)
+    present: dict[Any, Membership] = {row.group_id: row for row in memberships}
     groups_now = {row.pk for row in rows.values()}
     for group_id in groups_now - {id for id, row in present.items() if row.from_directory}:
-        Membership.objects.update_or_create(
-            user=user, group_id=group_id, defaults={"from_directory": True},
-            create_defaults={"from_directory": True, "by_hand": False},
-        )  # fmt: skip
+        if group_id in present:
+            Membership.objects.filter(pk=present[group_id].pk).update(from_directory=True)
+        else:  # when somebody else is faster, take_in() is called anew
+            sql.add(Membership(user=user, group_id=group_id, from_directory=True, by_hand=False))
         publish("group", group_id)
     gone = [row for id, row in present.items() if row.from_directory and id not in groups_now]
+    if not gone:
+        return
     Membership.objects.filter(pk__in=[row.pk for row in gone if row.by_hand]).update(from_directory=False)
     Membership.objects.filter(pk__in=[row.pk for row in gone if not row.by_hand]).delete()
     for row in gone:
