@@ -51,6 +51,17 @@ def test_a_script_lost_on_the_way_is_fetched_again(visit, address):
     assert len(lost) == 3
 
 
+def test_what_somebody_typed_is_not_taken_away_by_loading_again(site, visit):
+    page = visit("", "/sign-in")
+    page.evaluate("sessionStorage.setItem('berth.rescue /sign-in', 3)")  # the next reload is due after 2.4 s
+    page.route("**/theme*.js", lambda route: route.abort())
+    page.goto("/sign-in")
+    page.wait_for_selector("html[data-rescue]")
+    page.fill("input[name=username]", "alice")
+    page.wait_for_timeout(3200)
+    assert page.input_value("input[name=username]") == "alice"
+
+
 def test_keys_combinations_and_typed_text(site, visit, gateway, address):
     page = visit("alice", address)
     page.wait_for_selector(OPEN)

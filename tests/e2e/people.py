@@ -34,6 +34,7 @@ class Person:
         for attempt in range(5):
             try:
                 self.page.goto(self.berth.url + path)
+                self.page.wait_for_selector("html:not([data-rescue])", state="attached")  # rescue.js loads it again
                 return
             except Error as error:
                 if "ERR_NETWORK_CHANGED" not in error.message or attempt == 4:

@@ -6,6 +6,7 @@
   const key = `berth.rescue ${location.pathname}`;
   const most = 6; // a file that is really missing must not keep the page loading for ever
   let planned = false;
+  let touched = false; // what somebody typed or sent is not taken away from them
 
   function tries(next) {
     try {
@@ -21,11 +22,13 @@
     (event) => {
       if (!event.target.matches?.("script, link[rel=stylesheet]") || planned || tries() >= most) return;
       planned = true;
+      document.documentElement.dataset.rescue = "planned";
       const before = tries();
       tries(before + 1);
-      setTimeout(() => location.reload(), 300 * 2 ** before);
+      setTimeout(() => touched || location.reload(), 300 * 2 ** before);
     },
     true, // such events do not bubble
   );
+  for (const sign of ["input", "submit"]) addEventListener(sign, () => (touched = true), true);
   addEventListener("load", () => planned || tries(0));
 })();
