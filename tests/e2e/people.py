@@ -49,7 +49,7 @@ class Person:
             self.page.fill("input[name=password]", self.berth.passwords[self.name])
             self.page.keyboard.press("Enter")
             try:
-                self.page.wait_for_url(lambda url: "sign-in" not in url)
+                self.page.wait_for_url(lambda url: "sign-in" not in url, wait_until="commit")
             except Error as error:
                 if "ERR_NETWORK_CHANGED" not in error.message or attempt == 2:
                     raise

@@ -25,7 +25,7 @@ def admin(chromium, berth):
 def alice(chromium, berth):
     person = Person(chromium, berth, "alice")
     person.sign_in()
-    person.page.wait_for_url("**/console/")
+    person.page.wait_for_url("**/console/", wait_until="commit")
     person.wait_for_screen()
     yield person
     person.close()
@@ -69,7 +69,7 @@ def test_signing_out_elsewhere_in_the_browser_ends_the_console(alice):
     other = alice.context.new_page()
     other.goto(alice.berth.url + "/")
     other.locator("form[action$='sign-out']").first.evaluate("form => form.requestSubmit()")
-    other.wait_for_url("**/sign-in*")
+    other.wait_for_url("**/sign-in*", wait_until="commit")
     assert "signed out" in wait_for_end(alice)
 
 

@@ -43,13 +43,13 @@ def at_rest(person: Person) -> bool:
 def test_the_main_job(alice, bob, outside, berth, tmp_path):
     # Alice has exactly one pool: signing in takes her straight to the screen of a desktop.
     alice.sign_in()
-    alice.page.wait_for_url("**/console/")
+    alice.page.wait_for_url("**/console/", wait_until="commit")
     alice.wait_for_screen()
     hers = alice.machine
 
     # Bob, at the same time, gets another desktop.
     bob.sign_in()
-    bob.page.wait_for_url("**/console/")
+    bob.page.wait_for_url("**/console/", wait_until="commit")
     assert bob.machine != hers
 
     # What she sees is what the guest shows: compared with libvirt's own screenshot, once the guest is up.
@@ -72,7 +72,7 @@ def test_the_main_job(alice, bob, outside, berth, tmp_path):
     # A second sign-in finds the same desktop, not another.
     again = Person(alice.context.browser, berth, "alice")
     again.sign_in()
-    again.page.wait_for_url("**/console/")
+    again.page.wait_for_url("**/console/", wait_until="commit")
     assert again.machine == hers
     again.close()
 

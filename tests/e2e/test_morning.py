@@ -67,7 +67,7 @@ def add_directory(admin: Person, server: slapd.Slapd) -> None:
     assert "anna@example.org" in told and "desks" in told and "cleo" in told
     assert not call(admin, "GET", "/api/v1/groups/?search=desks")["results"], "a preview must save nothing"
     page.locator("form[method=post] button.btn-primary").last.click()
-    page.wait_for_url(lambda url: "/directories/" in url and "/new/" not in url)
+    page.wait_for_url(lambda url: "/directories/" in url and "/new/" not in url, wait_until="commit")
     until(lambda: call(admin, "GET", "/api/v1/groups/?search=desks")["results"], "the directory is read")
 
 
@@ -81,7 +81,7 @@ def entitle(admin: Person, pool: str, group: str) -> None:
 def connect(person: Person) -> str:
     """Sign in, and be taken to the screen of the one pool's desktop; returns its machine."""
     person.sign_in()
-    person.page.wait_for_url("**/console/")
+    person.page.wait_for_url("**/console/", wait_until="commit")
     person.wait_for_screen()
     return person.machine
 
@@ -179,7 +179,7 @@ def make_version(admin: Person, pool: dict) -> None:
     admin.go(f"/vms/{ready[0]['id']}/make-version")
     admin.page.fill("[name=notes]", "November")
     admin.page.locator("form[method=post] button.btn-primary").last.click()
-    admin.page.wait_for_url("**/manage/templates/**")
+    admin.page.wait_for_url("**/manage/templates/**", wait_until="commit")
 
     def there() -> bool:
         versions = call(admin, "GET", query)["results"]

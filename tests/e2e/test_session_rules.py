@@ -42,7 +42,7 @@ def test_two_devices_the_longest_session_and_leaving(people, berth):
     admin, desk, tablet = people
     admin.sign_in()
     desk.sign_in()
-    desk.page.wait_for_url("**/console/")
+    desk.page.wait_for_url("**/console/", wait_until="commit")
     desk.wait_for_screen()
     machine = desk.machine
     desktop = call(admin, "GET", f"/api/v1/desktops/{machine}/")
