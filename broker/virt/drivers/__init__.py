@@ -1,6 +1,6 @@
 """Hypervisor drivers: each folder beside this file is one, found by its name.
 
-A driver is a package with `name` and `connect(uri, *, timeout)` (see broker/virt/driver.py). Importing the
+A driver is a package with `name` and `connect(uri, *, timeout)` (see broker/virt/driver/). Importing the
 package must be cheap and need nothing but the standard library: what talks to the hypervisor is imported by
 `connect`, so that a process without it can still name the drivers there are.
 """

@@ -16,7 +16,7 @@ from broker.virt.drivers.libvirt.transfers import Transferring
 
 
 class LibvirtHost(Telling, Asking, Commanding, Defining, Powering, Transferring, Networking, Showing):
-    """A live connection to one libvirt host; see broker/virt/driver.py for what each verb does."""
+    """A live connection to one libvirt host; see broker/virt/driver/ for what each verb does."""
 
     def __init__(self, connection: object, uri: str) -> None:
         super().__init__(connection, uri)

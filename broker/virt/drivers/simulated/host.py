@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class SimulatedHost(Seeing, Commanding, Defining, Powering, Storing, Networking, Showing):
-    """A connection to one simulated host; see broker/virt/driver.py for what each verb does."""
+    """A connection to one simulated host; see broker/virt/driver/ for what each verb does."""
 
     def subscribe(self, callback: Callable[[HostEvent], None]) -> Callable[[], None]:
         self.meet("subscribe")

@@ -1,4 +1,4 @@
-"""What drivers raise, and nothing else; told of in broker/virt/driver.py, from where it is imported."""
+"""What drivers raise, and nothing else; imported from the package."""
 
 from broker.core.errors import BerthError
 

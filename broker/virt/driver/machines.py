@@ -1,0 +1,86 @@
+"""What a machine should be, and the verbs that make it so and run it."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSpec:
+    """A disk as attached: `path` on the host, explicit `format`, guest `target` ("vda")."""
+
+    path: str
+    format: Literal["qcow2", "raw"]
+    target: str
+    bus: str = "virtio"
+    device: Literal["disk", "cdrom"] = "disk"
+    serial: str = ""
+    readonly: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NicSpec:
+    """A network card; `network` is the driver's name of a network made by `ensure_network`."""
+
+    mac: str
+    network: str
+    model: str = "virtio"
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSpec:
+    """What a machine should be. What this does not speak of is left as it is in an existing definition."""
+
+    uuid: str
+    name: str
+    vcpus: int
+    memory_mib: int
+    disks: tuple[DiskSpec, ...]
+    nics: tuple[NicSpec, ...] = ()
+    title: str = ""
+    mark: str = ""
+    machine: str = "q35"
+    graphics: tuple[Literal["vnc", "spice"], ...] = ("vnc",)
+    video: str = "virtio"
+    clipboard: bool = True
+    serial: bool = True
+    agent: bool = True
+
+
+class Definitions(Protocol):
+    def define(self, spec: MachineSpec) -> None:
+        """Make the persistent definition say what `spec` says; unknown elements survive."""
+        ...
+
+    def undefine(self, uuid: str) -> None:
+        """Forget the machine, its saved memory and snapshot metadata; done when already gone."""
+        ...
+
+    def definition(self, uuid: str) -> str:
+        """The persistent definition as the driver's own text. Raises NotFound."""
+        ...
+
+
+class Power(Protocol):
+    def start(self, uuid: str) -> None:
+        """Run it, from saved memory when there is some; done when already running."""
+        ...
+
+    def shutdown(self, uuid: str, *, via: Literal["acpi", "agent"]) -> None:
+        """Ask the guest to power off; returns once asked. `agent` raises Refused without one."""
+        ...
+
+    def power_off(self, uuid: str) -> None: ...
+    def reboot(self, uuid: str) -> None:
+        """Ask the guest to restart; returns once asked."""
+        ...
+
+    def reset(self, uuid: str) -> None: ...
+    def pause(self, uuid: str) -> None: ...
+    def resume(self, uuid: str) -> None: ...
+    def suspend(self, uuid: str) -> None:
+        """Save memory to disk and stop; blocks until saved."""
+        ...
+
+    def discard_saved(self, uuid: str) -> None:
+        """Drop saved memory, so that the next start boots."""
+        ...

@@ -1,0 +1,75 @@
+"""Storages, their volumes, and the ways of bytes in and out of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeInfo:
+    """A disk image. `path` is what a DiskSpec names; `backing` is the path below it or empty."""
+
+    name: str
+    path: str
+    format: str
+    capacity: int
+    allocation: int
+    backing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StorageInfo:
+    capacity: int
+    allocation: int
+    available: int
+
+
+@dataclass(frozen=True, slots=True)
+class StorageSpec:
+    """A place for volumes. For kind "dir", `path` is a directory on the host, made if missing."""
+
+    name: str
+    kind: Literal["dir"]
+    path: str
+
+
+class Volumes(Protocol):
+    def ensure_storage(self, spec: StorageSpec) -> StorageInfo: ...
+    def storage(self, spec: StorageSpec) -> StorageInfo: ...
+    def volumes(self, storage: StorageSpec) -> tuple[VolumeInfo, ...]: ...
+    def volume(self, storage: StorageSpec, name: str) -> VolumeInfo | None: ...
+    def create_volume(
+        self, storage: StorageSpec, name: str, *, capacity: int = 0, backing: VolumeInfo | None = None
+    ) -> VolumeInfo:
+        """A qcow2 volume: blank of `capacity` bytes, or an overlay on `backing` (capacity 0: the same)."""
+        ...
+
+    def copy_volume(
+        self,
+        storage: StorageSpec,
+        name: str,
+        *,
+        source: VolumeInfo,
+        progress: Callable[[float], None] = lambda share: None,
+    ) -> VolumeInfo:
+        """An independent qcow2 copy. As long as `<name>.part` is there it is not whole and does not count."""
+        ...
+
+    def delete_volume(self, storage: StorageSpec, name: str) -> None: ...
+
+
+class Transfers(Protocol):
+    """Volumes to and from files of this machine. `progress` hears shares of 0..1 and may raise to end it."""
+
+    def fetch_volume(
+        self, storage: StorageSpec, name: str, target: Path, *, progress: Callable[[float], None] = lambda share: None
+    ) -> None:
+        """Write the volume's bytes, container and all, to the file `target`. May raise Unsupported."""
+        ...
+
+    def store_volume(
+        self, storage: StorageSpec, name: str, source: Path, *, progress: Callable[[float], None] = lambda share: None
+    ) -> VolumeInfo:
+        """Make a volume of the qcow2 file `source`; as with a copy, `<name>.part` marks one that is not whole."""
+        ...
