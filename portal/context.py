@@ -48,6 +48,7 @@ _SECTIONS = (
     (
         gettext_lazy("Infrastructure"),
         (
+            (gettext_lazy("Clusters"), "clusters", "stack-2", "cluster.view"),
             (gettext_lazy("Hosts"), "hosts", "server", "host.view"),
             (gettext_lazy("Storage"), "storage", "database", "storage.view"),
             (gettext_lazy("Networks"), "networks", "network", "network.view"),
@@ -73,7 +74,8 @@ _SECTIONS = (
     ),
 )
 MANAGING = (
-    "vm.edit", "vm.create", "pool.manage", "host.view", "template.view", "storage.view", "network.view", "job.view",
+    "vm.edit", "vm.create", "pool.manage", "cluster.view", "host.view", "template.view", "storage.view", "network.view",
+    "job.view",
     "event.view", "system.view",
     "user.view", "group.view", "quota.view", "vm.manage",
 )  # fmt: skip

@@ -1,4 +1,6 @@
-"""Insert and remove rows of things that have a unique name, with a clear word when that cannot be."""
+"""Insert, change and remove rows of things that have a unique name, with a clear word when that cannot be."""
+
+from collections.abc import Mapping
 
 from django.db import IntegrityError, models, transaction
 
@@ -32,3 +34,24 @@ def remove(row: models.Model, *, ignore: tuple[str, ...] = ()) -> None:
     except (models.ProtectedError, IntegrityError):
         refuse_if_used(row, ignore=ignore)
         raise
+
+
+def change(row: models.Model, values: Mapping[str, object]) -> bool:
+    """Write what differs from `row` and set it there; whether anything did. Raises Conflict when a name is taken."""
+    changed = {field: value for field, value in values.items() if value is not None and getattr(row, field) != value}
+    if not changed:
+        return False
+    try:
+        with transaction.atomic():
+            type(row)._default_manager.filter(pk=row.pk).update(**changed)
+    except IntegrityError as error:
+        raise Conflict(
+            N_("There is a %(kind)s called %(name)s already."),
+            rule="name.unique",
+            fix=N_("Choose another name."),
+            kind=str(row._meta.verbose_name),
+            name=changed.get("name", row),
+        ) from error
+    for field, value in changed.items():
+        setattr(row, field, value)
+    return True

@@ -20,6 +20,9 @@ from broker.virt.actions.delete_network import delete_network
 from broker.virt.actions.delete_storage import delete_storage
 from broker.virt.actions.delete_template import delete_template
 from broker.virt.actions.delete_template_version import delete_template_version
+from broker.virt.actions.edit_cluster import edit_cluster
+from broker.virt.actions.edit_host import edit_host
+from broker.virt.actions.edit_storage import edit_storage
 from broker.virt.actions.edit_template import edit_template
 from broker.virt.actions.edit_template_version import edit_template_version
 from broker.virt.actions.maintain_host import maintain_host
@@ -37,12 +40,15 @@ GONE = _("It is removed from Berth. This is refused while something uses it.")
 @admin.register(Cluster, site=site)
 @with_deeds(Deed("delete", _("Delete"), delete_cluster, "cluster", GONE, "delete", destroys=True))
 class ClusterAdmin(Rows):
-    addable = True
+    addable = editable = True
     list_display = ("name", "description")
     search_fields = ("name",)
 
     def add_by(self, request: HttpRequest, values: dict[str, Any]) -> Cluster:
         return create_cluster(actor=self.actor(request), **values)
+
+    def change_by(self, request: HttpRequest, obj: Cluster, values: dict[str, Any]) -> None:
+        edit_cluster(actor=self.actor(request), cluster=obj, **values)
 
 
 @admin.register(Host, site=site)
@@ -61,7 +67,7 @@ class ClusterAdmin(Rows):
 class HostAdmin(Rows):
     """What a host is comes from the host itself."""
 
-    addable = True
+    addable = editable = True
     list_display = ("headline", "life", "reach", "cluster", "cpus", "memory", "manager", "observed_at")
     list_filter = (("state", ChoicesDropdownFilter), ("cluster", RelatedDropdownFilter), "emulated")
     search_fields = ("name", "hostname", "uri")
@@ -88,6 +94,13 @@ class HostAdmin(Rows):
     def add_by(self, request: HttpRequest, values: dict[str, Any]) -> Host:
         return create_host(actor=self.actor(request), **values)
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        seen = [field.name for field in Host._meta.fields if field.name not in ("name", "uri")]
+        return (*self.readonly_fields, *seen) if obj else self.readonly_fields
+
+    def change_by(self, request: HttpRequest, obj: Host, values: dict[str, Any]) -> None:
+        edit_host(actor=self.actor(request), host=obj, **values)
+
     @display(description=_("Name"), ordering="name", header=True)
     def headline(self, host: Host) -> list[str]:
         return [host.name, host.hostname or host.uri, host.name[:2].upper()]
@@ -113,7 +126,7 @@ class HostAdmin(Rows):
 @admin.register(StorageDomain, site=site)
 @with_deeds(Deed("delete", _("Delete"), delete_storage, "storage", GONE, "delete", destroys=True))
 class StorageAdmin(Rows):
-    addable = True
+    addable = editable = True
     list_display = ("name", "cluster", "host", "kind", "path", "used", "free", "observed_at")
     list_filter = (("cluster", RelatedDropdownFilter),)
     search_fields = ("name", "path")
@@ -122,6 +135,12 @@ class StorageAdmin(Rows):
 
     def add_by(self, request: HttpRequest, values: dict[str, Any]) -> StorageDomain:
         return create_storage(actor=self.actor(request), **values)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return [field.name for field in StorageDomain._meta.fields if field.name != "name"] if obj else ()
+
+    def change_by(self, request: HttpRequest, obj: StorageDomain, values: dict[str, Any]) -> None:
+        edit_storage(actor=self.actor(request), storage=obj, **values)
 
     @display(description=_("Used"))
     def used(self, storage: StorageDomain) -> Any:

@@ -22,6 +22,9 @@ from broker.virt.actions.delete_network import delete_network
 from broker.virt.actions.delete_storage import delete_storage
 from broker.virt.actions.delete_template import delete_template
 from broker.virt.actions.delete_template_version import delete_template_version
+from broker.virt.actions.edit_cluster import edit_cluster
+from broker.virt.actions.edit_host import edit_host
+from broker.virt.actions.edit_storage import edit_storage
 from broker.virt.actions.edit_template import edit_template
 from broker.virt.actions.edit_template_version import edit_template_version
 from broker.virt.actions.import_template_version import import_template_version
@@ -54,6 +57,11 @@ class NewCluster(Input):
     description = LongTextField(required=False, allow_blank=True)
 
 
+class ChangedCluster(Input):
+    name = NameField(required=False)
+    description = LongTextField(required=False, allow_blank=True)
+
+
 class Clusters(Listed, Read, Resource):
     """Hosts among which machines are placed, with what they share."""
 
@@ -66,6 +74,11 @@ class Clusters(Listed, Read, Resource):
     def create(self, request: Request) -> Response:
         """Make a cluster."""
         return self.shown(create_cluster(actor=self.actor, **self.input(NewCluster)), status=201)
+
+    @extend_schema(request=ChangedCluster, responses=ClusterSerializer)
+    def partial_update(self, request: Request, pk: Any) -> Response:
+        """Change its name or description."""
+        return self.shown(edit_cluster(actor=self.actor, cluster=self.find(), **self.input(ChangedCluster)))
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, pk: Any) -> Response:
@@ -80,6 +93,11 @@ class NewHost(Input):
     name = NameField()
     driver = serializers.SlugField(max_length=32, required=False)
     uri = TextField(max_length=255, required=False)
+
+
+class ChangedHost(Input):
+    name = NameField(required=False)
+    uri = TextField(max_length=255, required=False, help_text="Where it is reached; changed in maintenance only.")
 
 
 class HostFilter(InCluster):
@@ -103,6 +121,11 @@ class Hosts(Listed, Read, Resource):
         given = self.input(NewHost)
         given["cluster"] = find(self.actor, Cluster, given["cluster"])
         return self.shown(create_host(actor=self.actor, **given), status=201)
+
+    @extend_schema(request=ChangedHost, responses=HostSerializer)
+    def partial_update(self, request: Request, pk: Any) -> Response:
+        """Change its name, or in maintenance where it is reached."""
+        return self.shown(edit_host(actor=self.actor, host=self.find(), **self.input(ChangedHost)))
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, pk: Any) -> Response:
@@ -155,6 +178,10 @@ class NewStorage(Input):
     )
 
 
+class ChangedStorage(Input):
+    name = NameField(required=False)
+
+
 class StorageDomains(Listed, Read, Resource):
     """Where disks live."""
 
@@ -172,6 +199,11 @@ class StorageDomains(Listed, Read, Resource):
         given["cluster"] = find(self.actor, Cluster, given["cluster"])
         given["host"] = find(self.actor, Host, given["host"]) if given.get("host") else None
         return self.shown(create_storage(actor=self.actor, **given), status=201)
+
+    @extend_schema(request=ChangedStorage, responses=StorageDomainSerializer)
+    def partial_update(self, request: Request, pk: Any) -> Response:
+        """Rename it."""
+        return self.shown(edit_storage(actor=self.actor, storage=self.find(), **self.input(ChangedStorage)))
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, pk: Any) -> Response:

@@ -97,7 +97,7 @@ class HostOne(Page):
             "live_kinds": f"host:{host.pk} vm",
             "notices": notices,
             "details": [
-                Pair(_("Cluster"), host.cluster.name),
+                Pair(_("Cluster"), host.cluster.name, url=reverse("portal:cluster", args=[host.cluster_id])),
                 Pair(_("Address"), host.uri),
                 Pair(_("Hypervisor"), host.hypervisor or "–"),
                 Pair(_("Managed through"), host.manager or "–"),
@@ -130,10 +130,11 @@ class HostDeed(Deed):
 
 
 def _actions(host: Host) -> list[Action]:
+    edit = Action(_("Edit"), reverse("portal:host-edit", args=[host.pk]), "edit", link=True)
     if host.state == "active":
         text = _("No machine is started on it any more; those that run go on.")
-        return [Action(_("Maintenance"), _deed(host, "maintain"), "settings", confirm=text)]
-    return [Action(_("Back into use"), _deed(host, "activate"), "player-play"), host_removal(host)]
+        return [edit, Action(_("Maintenance"), _deed(host, "maintain"), "settings", confirm=text)]
+    return [edit, Action(_("Back into use"), _deed(host, "activate"), "player-play"), host_removal(host)]
 
 
 def _deed(host: Host, verb: str) -> str:

@@ -159,7 +159,7 @@ class StorageOne(Page):
             "live_kinds": f"storage:{row.pk}",
             "actions": [
                 *permission_actions(self.actor, "storage", row),
-                *([storage_removal(row)] if may(self.actor, "storage.manage", row) else []),
+                *(_storage_actions(row) if may(self.actor, "storage.manage", row) else []),
             ],
             "details": [
                 Pair(_("Kind"), row.get_kind_display()),
@@ -173,6 +173,11 @@ class StorageOne(Page):
             "relateds": [machines_on(machines)],
             "events": recent_events("storage", row.pk),
         }
+
+
+def _storage_actions(row: StorageDomain) -> list[Action]:
+    edit = Action(_("Edit"), reverse("portal:storage-edit", args=[row.pk]), "edit", link=True)
+    return [edit, storage_removal(row)]
 
 
 def _used(row: StorageDomain) -> int:

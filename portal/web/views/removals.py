@@ -51,28 +51,28 @@ class DeleteNetwork(Deed):
 
 def template_removal(row: VmTemplate) -> Action:
     text = _("The template goes with all its versions and their images; this cannot be undone.")
-    return _removal(_("Delete"), "template-delete", row, text)
+    return removal(_("Delete"), "template-delete", row, text)
 
 
 def version_removal(row: TemplateVersion) -> Action:
     text = _("%(version)s is deleted with its image; this cannot be undone.") % {"version": row}
-    return _removal(_("Delete %(version)s") % {"version": row}, "version-delete", row, text)
+    return removal(_("Delete %(version)s") % {"version": row}, "version-delete", row, text)
 
 
 def host_removal(row: Host) -> Action:
     text = _("Berth forgets %(name)s. What runs on it goes on running and is no longer looked after.")
-    return _removal(_("Remove"), "host-delete", row, text % {"name": row.name})
+    return removal(_("Remove"), "host-delete", row, text % {"name": row.name})
 
 
 def storage_removal(row: StorageDomain) -> Action:
     text = _("Berth no longer uses %(path)s. The directory and what lies in it stay as they are.")
-    return _removal(_("Remove"), "storage-delete", row, text % {"path": row.path})
+    return removal(_("Remove"), "storage-delete", row, text % {"path": row.path})
 
 
 def network_removal(row: Network) -> Action:
     text = _("No machine can be plugged into %(name)s any more.") % {"name": row.name}
-    return _removal(_("Remove"), "network-delete", row, text)
+    return removal(_("Remove"), "network-delete", row, text)
 
 
-def _removal(label: str, address: str, row: Any, text: str) -> Action:
+def removal(label: str, address: str, row: Any, text: str) -> Action:
     return Action(label, reverse(f"portal:{address}", args=[row.pk]), "trash", danger=True, confirm=text)

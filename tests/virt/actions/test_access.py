@@ -56,6 +56,9 @@ CASES = {
     "create_vm": Case("cluster", "vm.create", lambda stage, vm: {"name": "x", "version": stage.world.version}),
     "create_cluster": Case("", "cluster.manage", lambda stage, vm: {"name": "x"}),
     "delete_cluster": Case("cluster", "cluster.manage", lambda stage, vm: {"cluster": stage.world.cluster}),
+    "edit_cluster": Case("cluster", "cluster.manage", lambda stage, vm: {"cluster": stage.world.cluster, "name": "x"}),
+    "edit_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host, "name": "x"}),
+    "edit_storage": Case("storage", "storage.manage", lambda stage, vm: {"storage": stage.world.storage, "name": "x"}),
     "create_host": Case(
         "cluster",
         "host.manage",

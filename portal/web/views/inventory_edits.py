@@ -1,0 +1,59 @@
+"""The forms that change hosts and storage."""
+
+from typing import Any
+
+from django import forms
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from broker.access.require import find
+from broker.virt.actions.edit_host import edit_host
+from broker.virt.actions.edit_storage import edit_storage
+from broker.virt.models import Host, StorageDomain
+from portal.web.form_page import FormPage
+from portal.web.forms import StyledForm
+
+
+class EditStorageForm(StyledForm):
+    name = forms.CharField(
+        label=gettext_lazy("Name"), max_length=64,
+        help_text=gettext_lazy("Letters, digits, dots, hyphens and underscores."),
+    )  # fmt: skip
+
+
+class EditHostForm(EditStorageForm):
+    uri = forms.CharField(
+        label=gettext_lazy("Address"), max_length=255,
+        help_text=gettext_lazy("It can be changed in maintenance; another host that answers there is refused."),
+    )  # fmt: skip
+
+
+class EditHost(FormPage):
+    def form(self, data: Any, pk: Any) -> EditHostForm:
+        host = find(self.actor, Host, pk, "host.manage")
+        return EditHostForm(data, initial={"name": host.name, "uri": host.uri})
+
+    def make(self, values: dict[str, Any], pk: Any) -> str:
+        edit_host(actor=self.actor, host=find(self.actor, Host, pk), **values)
+        return reverse("portal:host", args=[pk])
+
+    def words(self, pk: Any) -> dict[str, Any]:
+        return _words(find(self.actor, Host, pk).name, reverse("portal:host", args=[pk]))
+
+
+class EditStorage(FormPage):
+    def form(self, data: Any, pk: Any) -> EditStorageForm:
+        row = find(self.actor, StorageDomain, pk, "storage.manage")
+        return EditStorageForm(data, initial={"name": row.name})
+
+    def make(self, values: dict[str, Any], pk: Any) -> str:
+        edit_storage(actor=self.actor, storage=find(self.actor, StorageDomain, pk), **values)
+        return reverse("portal:storage-one", args=[pk])
+
+    def words(self, pk: Any) -> dict[str, Any]:
+        return _words(find(self.actor, StorageDomain, pk).name, reverse("portal:storage-one", args=[pk]))
+
+
+def _words(name: str, back: str) -> dict[str, Any]:
+    return {"title": _("Edit %(name)s") % {"name": name}, "submit": _("Save"), "back_url": back, "back_label": name}
