@@ -7,7 +7,7 @@ from uuid import UUID
 from broker.core.errors import NoCapacity, Reason
 from broker.core.text import gettext_noop as N_
 from broker.virt.models import Cluster, StorageDomain, TemplateVersion
-from broker.virt.states import HostState
+from broker.virt.states import STORAGE, HostState
 
 GIB = 1024**3
 SHARE = 0.25  # of the template's size: what a new overlay is counted with until its storage is observed again
@@ -16,7 +16,10 @@ LEAST = 1 * GIB
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One storage as the choice sees it, in bytes. `host`: the only one that sees it; `usable`: that host answers."""
+    """One storage as the choice sees it, in bytes. `host`: the only one that sees it.
+
+    `usable`: it and that host are in service and answer.
+    """
 
     id: UUID
     name: str
@@ -35,7 +38,7 @@ def choose(places: Iterable[Place], *, bound_to: UUID | None, need: int) -> Plac
         if bound_to and place.host and place.host != bound_to:
             refused.append(_reason(place, "storage.template", N_("no host sees both it and the template")))
         elif not place.usable:
-            refused.append(_reason(place, "storage.host", N_("its host is in maintenance or does not answer")))
+            refused.append(_reason(place, "storage.host", N_("it or its host is in maintenance or does not answer")))
         elif place.free < need:
             text = N_("too little free space (%(free)s GiB, %(need)s GiB needed)")
             free, wanted = (f"{amount / GIB:.1f}" for amount in (place.free, need))
@@ -75,5 +78,6 @@ class Chooser:
 
 
 def _place(row: StorageDomain) -> Place:
-    usable = row.host is None or (row.host.state == HostState.ACTIVE and not row.host.error)
+    hosted = row.host is None or (row.host.state == HostState.ACTIVE and not row.host.error)
+    usable = hosted and STORAGE.is_(row.state, "usable") and not row.error
     return Place(row.pk, row.name, row.available_bytes, row.host_id, usable)

@@ -5,12 +5,12 @@ from broker.core.states import Machine
 from broker.jobs.plans import PLANS
 from broker.jobs.states import JOB
 from broker.settings import Environment
-from broker.virt.states import HOST, VERSION, VM
+from broker.virt.states import HOST, STORAGE, VERSION, VM
 from pools.states import DESKTOP, POOL, ROLLOUT
 
 
 def machines() -> list[Machine]:
-    return [JOB, VM, VERSION, HOST, SESSION, DESKTOP, POOL, ROLLOUT]
+    return [JOB, VM, VERSION, HOST, STORAGE, SESSION, DESKTOP, POOL, ROLLOUT]
 
 
 def states_page() -> str:

@@ -15,6 +15,7 @@ LONGEST_TEXT = 10_000
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 _BRIDGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
+_SERVER = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?)*")
 _SCHEME = re.compile(r"[a-z][a-z0-9]*(\+(unix|tcp|tls|ssh|libssh2))?")
 _URI_WORDS = frozenset({"socket", "pkipath", "keyfile", "known_hosts", "known_hosts_verify", "sshauth"})
 
@@ -162,5 +163,32 @@ def host_uri(value: str, *, field: str = "uri") -> str:
             N_("This is not an address of a host."),
             field=field,
             fix=N_("Write it like qemu:///system or qemu+tls://host.example.org/system."),
+        )
+    return value
+
+
+def server(value: str, *, field: str = "server") -> str:
+    """A host name or IP address, as a mount command takes it; what it could take for an option is refused."""
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        pass
+    if len(value) > 253 or not _SERVER.fullmatch(value):
+        raise Invalid(
+            N_("This is neither a host name nor an IP address."),
+            field=field,
+            fix=N_("Write it like nas.example.org or 192.0.2.10."),
+        )
+    return value.lower()
+
+
+def export(value: str, *, field: str = "export") -> str:
+    """The path of a directory that an NFS server exports."""
+    safe = value.startswith("/") and not value.startswith("//") and posixpath.normpath(value) == value
+    if not safe or len(value) > 255 or not value.isprintable() or any(char in value for char in " ,:'\"<>&\\"):
+        raise Invalid(
+            N_("This is not the path of an export."),
+            field=field,
+            fix=N_("Give the server's path without spaces, “..” or a slash at its end, e.g. /export/vms."),
         )
     return value

@@ -11,7 +11,14 @@ from .models import Disk, Network, StorageDomain, TemplateVersion, VirtualMachin
 
 
 def storage_spec(storage: StorageDomain) -> StorageSpec:
-    return StorageSpec(name=f"berth-{storage.id.hex[:8]}", kind="dir", path=storage.path)
+    return StorageSpec(
+        name=f"berth-{storage.id.hex[:8]}",
+        kind=cast(Literal["dir", "nfs"], storage.kind),
+        path=storage.path,
+        server=storage.server,
+        export=storage.export,
+        version=storage.version,
+    )
 
 
 def network_spec(network: Network) -> NetworkSpec:

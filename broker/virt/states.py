@@ -1,4 +1,4 @@
-"""The lives of machines, disks, template versions and hosts: our own states, not what a hypervisor says."""
+"""The lives of machines, disks, template versions, hosts and storages: our own states, not what a hypervisor says."""
 
 from enum import StrEnum
 
@@ -89,4 +89,25 @@ HOST = Machine(
         HostState.MAINTENANCE: N_("No machine is started on it; those that run go on."),
     },
     sets={"schedulable": frozenset({HostState.ACTIVE})},
+)
+
+
+class StorageState(StrEnum):
+    ACTIVE = "active"
+    MAINTENANCE = "maintenance"
+
+
+STORAGE = Machine(
+    name="storage",
+    states=StorageState,
+    initial=StorageState.ACTIVE,
+    transitions={
+        "maintain": transition("active", StorageState.MAINTENANCE),
+        "activate": transition("maintenance", StorageState.ACTIVE),
+    },
+    meanings={
+        StorageState.ACTIVE: N_("Disks are made on it, and machines started from it."),
+        StorageState.MAINTENANCE: N_("Nothing is made on it and no machine is started from it; none runs on it."),
+    },
+    sets={"usable": frozenset({StorageState.ACTIVE})},
 )

@@ -9,6 +9,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.decorators import display
 
 from broker.virt.actions.activate_host import activate_host
+from broker.virt.actions.activate_storage import activate_storage
 from broker.virt.actions.create_cluster import create_cluster
 from broker.virt.actions.create_host import create_host
 from broker.virt.actions.create_network import create_network
@@ -26,6 +27,7 @@ from broker.virt.actions.edit_storage import edit_storage
 from broker.virt.actions.edit_template import edit_template
 from broker.virt.actions.edit_template_version import edit_template_version
 from broker.virt.actions.maintain_host import maintain_host
+from broker.virt.actions.maintain_storage import maintain_storage
 from broker.virt.models import Cluster, Host, MonitorProcess, Network, StorageDomain, TemplateVersion, VmTemplate
 from portal.sealing import left_unsealed
 from portal.templatetags.berth import bytesize, mib, share
@@ -124,14 +126,18 @@ class HostAdmin(Rows):
 
 
 @admin.register(StorageDomain, site=site)
-@with_deeds(Deed("delete", _("Delete"), delete_storage, "storage", GONE, "delete", destroys=True))
+@with_deeds(
+    Deed("maintain", _("To maintenance"), maintain_storage, "storage", _("Nothing is made on it any more."), "build"),
+    Deed("activate", _("Activate"), activate_storage, "storage", _("It is used again."), "play_arrow"),
+    Deed("delete", _("Delete"), delete_storage, "storage", GONE, "delete", destroys=True),
+)
 class StorageAdmin(Rows):
     addable = editable = True
-    list_display = ("name", "cluster", "host", "kind", "path", "used", "free", "observed_at")
+    list_display = ("name", "state", "cluster", "host", "kind", "path", "used", "free", "observed_at")
     list_filter = (("cluster", RelatedDropdownFilter),)
     search_fields = ("name", "path")
     list_select_related = ("cluster", "host")
-    add_fieldsets = ((None, {"fields": ("cluster", "name", "path", "host")}),)
+    add_fieldsets = ((None, {"fields": ("cluster", "name", "kind", "path", "host", ("server", "export", "version"))}),)
 
     def add_by(self, request: HttpRequest, values: dict[str, Any]) -> StorageDomain:
         return create_storage(actor=self.actor(request), **values)

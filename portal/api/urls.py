@@ -14,8 +14,9 @@ from .views.pools import Desktops, Entitlements, Pools
 from .views.screens import Screen, ViewerFile
 from .views.session_rules import Bulk, Rules
 from .views.sessions import Helps, Messages, Sessions, Shares
+from .views.storage import StorageDomains
 from .views.timing import SetGoal, TimeToDesktop
-from .views.virt import Clusters, ForeignMachines, Hosts, Networks, StorageDomains, Templates, TemplateVersions
+from .views.virt import Clusters, ForeignMachines, Hosts, Networks, Templates, TemplateVersions
 from .views.vms import Samples, Vms
 
 router = SimpleRouter(use_regex_path=False)

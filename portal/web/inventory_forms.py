@@ -13,6 +13,7 @@ from broker.virt import drivers
 from broker.virt.actions.import_template_version import MACHINES
 from broker.virt.images import import_directory
 from broker.virt.models import Cluster, Host, StorageDomain, VmTemplate
+from broker.virt.storage_rules import NFS_VERSIONS
 
 from . import words
 from .forms import StyledForm, offer
@@ -93,9 +94,27 @@ class HostForm(ClusterForm):
 class StorageForm(ClusterForm):
     verb = "storage.manage"
 
-    path = forms.CharField(
-        label=_("Directory"), max_length=255, help_text=_("On the hosts, of its own, e.g. /srv/berth.")
+    kind = forms.ChoiceField(
+        label=_("Kind"),
+        choices=[("dir", _("Directory on the hosts")), ("nfs", _("NFS share"))],
+        required=False,
     )
+    path = forms.CharField(
+        label=_("Directory"),
+        max_length=255,
+        required=False,
+        help_text=_("On the hosts, of its own, e.g. /srv/berth. A share needs none: Berth chooses where to mount it."),
+    )
+    server = forms.CharField(
+        label=_("NFS server"), max_length=253, required=False, help_text=_("Its name or address: nas.example.org.")
+    )
+    export = forms.CharField(
+        label=_("Export"), max_length=255, required=False, help_text=_("The path on the server, e.g. /export/vms.")
+    )
+    version = forms.ChoiceField(
+        label=_("NFS version"), choices=[("", _("what they agree on")), *((one, one) for one in NFS_VERSIONS[1:])],
+        required=False,
+    )  # fmt: skip
     host = forms.ModelChoiceField(
         label=_("Host"), queryset=Host.objects.none(), required=False,
         empty_label=_("shared: all hosts see the same files"),
@@ -105,6 +124,9 @@ class StorageForm(ClusterForm):
     def __init__(self, *args: Any, actor: Actor, **kwargs: Any):
         super().__init__(*args, actor=actor, **kwargs)
         offer(self, "host", visible_to(actor, Host))
+
+    def clean_kind(self) -> str:
+        return str(self.cleaned_data["kind"] or "dir")
 
 
 class NetworkForm(ClusterForm):

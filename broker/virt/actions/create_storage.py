@@ -1,4 +1,4 @@
-"""Name a directory on hosts as a place for disks. The first job that needs it makes it."""
+"""Name a place for disks: a directory on hosts, made by the first job that needs it, or an NFS share they mount."""
 
 from django.db import transaction
 
@@ -10,16 +10,39 @@ from broker.events.news import publish
 from broker.events.record import record
 from broker.virt import names, rows
 from broker.virt.models import Cluster, Host, StorageDomain
+from broker.virt.storage_rules import MOUNTS, nfs_share
 
 
 @transaction.atomic
-def create_storage(*, actor: Actor, cluster: Cluster, name: str, path: str, host: Host | None = None) -> StorageDomain:
+def create_storage(
+    *,
+    actor: Actor,
+    cluster: Cluster,
+    name: str,
+    path: str = "",
+    host: Host | None = None,
+    kind: str = "dir",
+    server: str = "",
+    export: str = "",
+    version: str = "",
+) -> StorageDomain:
     """`host`: the only host that has the directory; without it, all hosts of the cluster see the same files there.
 
-    Raises Missing, Denied, Invalid, or Conflict (name taken, or a directory that overlaps another storage).
+    For kind "nfs", all hosts mount `export` of `server` at `path`, by default below MOUNTS; `version` is NFS's, empty
+    for what they agree on. Raises Missing, Denied, Invalid, or Conflict (name taken, or a place that overlaps another
+    storage).
     """
     require(actor, "storage.manage", cluster)
-    storage = StorageDomain(cluster=cluster, name=names.name(name), path=names.directory(path), host=host)
+    storage = StorageDomain(cluster=cluster, name=names.name(name), kind=kind, host=host)
+    if kind not in StorageDomain.Kind.values:
+        raise Invalid(
+            N_("There is no such kind of storage."), field="kind", fix=N_("Use one of: %(known)s."),
+            known=", ".join(StorageDomain.Kind.values),
+        )  # fmt: skip
+    if kind == StorageDomain.Kind.NFS:
+        _mount(storage, path, nfs_share(server, export, version))
+    else:
+        storage.path = names.directory(path)
     if host is not None and host.cluster_id != cluster.pk:
         raise Invalid(
             N_("%(host)s is in another cluster."), field="host", fix=N_("Choose a host of the cluster."), host=host.name
@@ -31,7 +54,24 @@ def create_storage(*, actor: Actor, cluster: Cluster, name: str, path: str, host
     return storage
 
 
+def _mount(storage: StorageDomain, path: str, share: dict[str, str]) -> None:
+    if storage.host is not None:
+        raise Invalid(
+            N_("An NFS share is seen by all hosts."), field="host", fix=N_("Leave the host out.")
+        )  # fmt: skip
+    for column, value in share.items():
+        setattr(storage, column, value)
+    storage.path = names.directory(path or f"{MOUNTS}/{storage.name}")
+
+
 def _refuse_overlap(storage: StorageDomain) -> None:
+    if storage.server:
+        twin = StorageDomain.objects.filter(server=storage.server, export=storage.export).first()
+        if twin is not None:
+            raise Conflict(
+                N_("The storage %(name)s is this share already."), rule="storage.share",
+                fix=N_("Use that storage, or another share."), name=twin.name,
+            )  # fmt: skip
     for other in StorageDomain.objects.filter(cluster=storage.cluster):
         apart = storage.host_id and other.host_id and storage.host_id != other.host_id
         if not apart and (names.within(storage.path, other.path) or names.within(other.path, storage.path)):

@@ -18,6 +18,7 @@ from broker.virt import names, quotas, specs
 from broker.virt.driver import PowerState
 from broker.virt.models import Disk, Network, Nic, StorageDomain, TemplateVersion, VirtualMachine
 from broker.virt.states import VERSION
+from broker.virt.storage_rules import require_usable
 
 LEAST_MEMORY_MIB, MOST_MEMORY_MIB = 16, 4 * 1024 * 1024
 MOST_VCPUS = 256
@@ -71,6 +72,7 @@ def create_vm(
         graphics=version.graphics or ["vnc"],
         power_state=PowerState.UNKNOWN,
     )
+    require_usable(storage)
     _same_cluster(version, storage=storage, network=network)
     # Locked against its deletion, which looks for machines under the same lock.
     version = TemplateVersion.objects.select_for_update().get(pk=version.pk)

@@ -12,6 +12,7 @@ from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
 from broker.virt import images, names
 from broker.virt.models import StorageDomain, TemplateVersion, VmTemplate
+from broker.virt.storage_rules import require_usable
 
 from .create_vm import LEAST_MEMORY_MIB, MOST_MEMORY_MIB, MOST_VCPUS
 
@@ -44,6 +45,7 @@ def import_template_version(
     names.number(memory_mib, field="memory_mib", least=LEAST_MEMORY_MIB, most=MOST_MEMORY_MIB)
     _one_of("machine", [machine], MACHINES)
     _one_of("graphics", graphics, CONSOLES)
+    require_usable(storage)
     if storage.cluster_id != template.cluster_id:
         raise Invalid(
             N_("%(name)s belongs to another cluster."),

@@ -27,11 +27,17 @@ class StorageInfo:
 
 @dataclass(frozen=True, slots=True)
 class StorageSpec:
-    """A place for volumes. For kind "dir", `path` is a directory on the host, made if missing."""
+    """A place for volumes: `path` is a directory on the host, made if missing.
+
+    For kind "nfs" the host mounts `export` of `server` there, in the NFS `version` ("4.1"; "": what they agree on).
+    """
 
     name: str
-    kind: Literal["dir"]
+    kind: Literal["dir", "nfs"]
     path: str
+    server: str = ""
+    export: str = ""
+    version: str = ""
 
 
 class Volumes(Protocol):

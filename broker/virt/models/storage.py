@@ -1,22 +1,28 @@
 """StorageDomain: where disks live. Capacity is what was last observed.
 
 With a `host`, the directory is on that host alone, and so are the machines whose disks lie there; without
-one, all hosts of the cluster see the same files under `path`.
+one, all hosts of the cluster see the same files under `path`. For NFS, `path` is where each host mounts
+`export` of `server`.
 """
 
 import uuid
 
 from django.db import models
 
+from broker.virt.states import StorageState
+
 from .cluster import Cluster
 from .host import Host
 
 
 class StorageDomain(models.Model):
+    """`state` is what an admin wants of it; `error` why a host that should see it does not, empty when all is well."""
+
     access_kind = "storage"
 
     class Kind(models.TextChoices):
         DIR = "dir"
+        NFS = "nfs", "NFS"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="storage_domains")
@@ -24,9 +30,14 @@ class StorageDomain(models.Model):
     name = models.CharField(max_length=64, unique=True)
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.DIR)
     path = models.CharField(max_length=255)
+    server = models.CharField(max_length=255, blank=True)
+    export = models.CharField(max_length=255, blank=True)
+    version = models.CharField(max_length=4, blank=True)
+    state = models.CharField(max_length=16, default=StorageState.ACTIVE, choices=[(s, s) for s in StorageState])
     capacity_bytes = models.PositiveBigIntegerField(default=0, editable=False)
     available_bytes = models.PositiveBigIntegerField(default=0, editable=False)
     observed_at = models.DateTimeField(null=True, editable=False)
+    error = models.TextField(blank=True, editable=False)
 
     class Meta:
         ordering = ("name",)

@@ -11,8 +11,9 @@ from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
 from broker.virt import specs
-from broker.virt.driver import HostConnection, HostFacts
+from broker.virt.driver import HostConnection, HostFacts, HostUnreachable, NotFound, StorageInfo
 from broker.virt.models import Host, StorageDomain
+from broker.virt.states import STORAGE
 
 from .surprise import MONITOR
 
@@ -102,11 +103,49 @@ def measure_storage(host: Host, connection: HostConnection) -> None:
         # Claimed first, so that the hosts of a cluster share the asking and a failure is not repeated at once.
         if not StorageDomain.objects.filter(due, pk=storage.pk).update(observed_at=now):
             continue
-        info = connection.storage(specs.storage_spec(storage))
-        if (storage.capacity_bytes, storage.available_bytes) == (info.capacity, info.available):
+        try:
+            info = _look_at(storage, connection)
+        except HostUnreachable:
+            raise
+        except BerthError as error:
+            _storage_told(storage, error)
+            continue
+        if not info or (storage.capacity_bytes, storage.available_bytes, storage.error) == (
+            info.capacity, info.available, ""
+        ):  # fmt: skip
             continue
         with transaction.atomic():
             StorageDomain.objects.filter(pk=storage.pk).update(
-                capacity_bytes=info.capacity, available_bytes=info.available
+                capacity_bytes=info.capacity, available_bytes=info.available, error=""
             )
+            if storage.error:
+                record("storage.reachable", actor=MONITOR, subject=storage,
+                       message=N_("%(name)s can be reached again"), name=storage.name)  # fmt: skip
             publish("storage", storage.pk, "changed")
+
+
+def _look_at(storage: StorageDomain, connection: HostConnection) -> StorageInfo | None:
+    """Its capacity. A share is mounted first where it is in service; a directory is made by the first job alone."""
+    spec = specs.storage_spec(storage)
+    if storage.kind == StorageDomain.Kind.NFS and STORAGE.is_(storage.state, "usable"):
+        return connection.ensure_storage(spec)
+    try:
+        return connection.storage(spec)
+    except NotFound:
+        return None
+
+
+def _storage_told(storage: StorageDomain, error: BerthError) -> None:
+    """Say on the row why a host that answers does not reach the storage; an event tells of the first time only."""
+    text = str(error)
+    if storage.error == text:
+        return
+    with transaction.atomic():
+        StorageDomain.objects.filter(pk=storage.pk).update(error=text)
+        if not storage.error:
+            record(
+                "storage.unreachable", actor=MONITOR, subject=storage, severity="error",
+                message=N_("%(name)s cannot be reached: %(cause)s"), name=storage.name, cause=error.message,
+                explanation=error.as_dict(),
+            )  # fmt: skip
+        publish("storage", storage.pk, "changed")

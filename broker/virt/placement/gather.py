@@ -12,7 +12,7 @@ from broker.jobs.states import ACTIVE
 from broker.sql import Given, Statement
 from broker.virt.driver import PowerState
 from broker.virt.models import Cluster, Host, StorageDomain, VirtualMachine
-from broker.virt.states import HOST
+from broker.virt.states import HOST, StorageState
 
 from .choose import Decision, Verdict, choose, judge
 from .facts import HostFacts, Request
@@ -83,7 +83,11 @@ def _load_of_hosts() -> "QuerySet[VirtualMachine, Any]":
 
 _LOAD = Statement(_load_of_hosts)
 _STORAGES = Statement(
-    lambda: StorageDomain.objects.filter(cluster=Given("cluster")).order_by().values_list("pk", "host_id")
+    lambda: (
+        StorageDomain.objects.filter(cluster=Given("cluster"), state=StorageState.ACTIVE)
+        .order_by()
+        .values_list("pk", "host_id")
+    )
 )
 
 

@@ -74,7 +74,10 @@ class StorageDomainSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = StorageDomain
-        fields = ("id", "name", "cluster", "host", "kind", "path", "capacity_bytes", "available_bytes", "observed_at")
+        fields = (
+            "id", "name", "cluster", "host", "kind", "path", "server", "export", "version", "state", "error",
+            "capacity_bytes", "available_bytes", "observed_at",
+        )  # fmt: skip
 
 
 class NetworkSerializer(serializers.ModelSerializer):

@@ -14,17 +14,14 @@ from broker.virt.actions.activate_host import activate_host
 from broker.virt.actions.create_cluster import create_cluster
 from broker.virt.actions.create_host import create_host
 from broker.virt.actions.create_network import create_network
-from broker.virt.actions.create_storage import create_storage
 from broker.virt.actions.create_template import create_template
 from broker.virt.actions.delete_cluster import delete_cluster
 from broker.virt.actions.delete_host import delete_host
 from broker.virt.actions.delete_network import delete_network
-from broker.virt.actions.delete_storage import delete_storage
 from broker.virt.actions.delete_template import delete_template
 from broker.virt.actions.delete_template_version import delete_template_version
 from broker.virt.actions.edit_cluster import edit_cluster
 from broker.virt.actions.edit_host import edit_host
-from broker.virt.actions.edit_storage import edit_storage
 from broker.virt.actions.edit_template import edit_template
 from broker.virt.actions.edit_template_version import edit_template_version
 from broker.virt.actions.import_template_version import import_template_version
@@ -41,7 +38,6 @@ from portal.api.serializers.virt import (
     ForeignMachineSerializer,
     HostSerializer,
     NetworkSerializer,
-    StorageDomainSerializer,
     TemplateSerializer,
     TemplateVersionSerializer,
 )
@@ -167,50 +163,6 @@ class ForeignMachines(Listed, Resource):
 
     def list(self, request: Request, host_pk: Any) -> Response:  # type: ignore[override]
         return super().list(request)
-
-
-class NewStorage(Input):
-    cluster = Id()
-    name = NameField()
-    path = TextField(max_length=255)
-    host = Id(
-        required=False, allow_null=True, help_text="The only host that has the directory; none: all see the same."
-    )
-
-
-class ChangedStorage(Input):
-    name = NameField(required=False)
-
-
-class StorageDomains(Listed, Read, Resource):
-    """Where disks live."""
-
-    serializer_class = StorageDomainSerializer
-    filterset_class = InCluster
-    ordering_fields = ("name", "available_bytes")
-
-    def rows(self) -> QuerySet[StorageDomain]:
-        return StorageDomain.objects.select_related("cluster", "host")
-
-    @extend_schema(request=NewStorage, responses={201: StorageDomainSerializer})
-    def create(self, request: Request) -> Response:
-        """Make a storage domain of a directory."""
-        given = self.input(NewStorage)
-        given["cluster"] = find(self.actor, Cluster, given["cluster"])
-        given["host"] = find(self.actor, Host, given["host"]) if given.get("host") else None
-        return self.shown(create_storage(actor=self.actor, **given), status=201)
-
-    @extend_schema(request=ChangedStorage, responses=StorageDomainSerializer)
-    def partial_update(self, request: Request, pk: Any) -> Response:
-        """Rename it."""
-        return self.shown(edit_storage(actor=self.actor, storage=self.find(), **self.input(ChangedStorage)))
-
-    @extend_schema(responses={204: None})
-    def destroy(self, request: Request, pk: Any) -> Response:
-        """Forget a storage domain that nothing uses; its files stay."""
-        self.nothing()
-        delete_storage(actor=self.actor, storage=self.find())
-        return Response(status=204)
 
 
 class NewNetwork(Input):

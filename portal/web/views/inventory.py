@@ -1,4 +1,4 @@
-"""Templates, storage and networks: plain lists and the page of each."""
+"""Templates and networks: plain lists and the page of each."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from broker.access.require import find, may, visible_to
-from broker.virt.models import Network, StorageDomain, TemplateVersion, VirtualMachine, VmTemplate
+from broker.virt.models import Network, TemplateVersion, VirtualMachine, VmTemplate
 from portal.context import holds
-from portal.templatetags.berth import bytesize, mib, share
+from portal.templatetags.berth import bytesize, mib
 from portal.web import words
 from portal.web.access_page import permission_actions
 from portal.web.base import Page
@@ -17,7 +17,7 @@ from portal.web.listing import Column, Listing
 from portal.web.parts import Action, Cell, Pair, Related, Row, jobs_of, recent_events
 from portal.web.version_page import makings, pools_of, told_of, version_state
 
-from .removals import network_removal, storage_removal, template_removal, version_removal
+from .removals import network_removal, template_removal, version_removal
 
 MOST_RELATED = 100
 
@@ -112,76 +112,6 @@ def _version_actions(version: TemplateVersion, under_way: Any, making: Any) -> l
 def _template_actions(row: VmTemplate) -> list[Action]:
     address = reverse("portal:version-new", args=[row.pk])
     return [Action(_("Import a version"), address, "plus", link=True), template_removal(row)]
-
-
-class Storage(Page):
-    template = "portal/manage/table.html"
-
-    def content(self) -> dict[str, Any]:
-        columns = (
-            Column(_("Name"), "name"), Column(_("Kind"), "kind"), Column(_("Cluster"), "cluster__name"),
-            Column(_("Used")), Column(_("Free"), "available_bytes"), Column(_("Seen"), "observed_at"),
-        )  # fmt: skip
-        rows = visible_to(self.actor, StorageDomain).select_related("cluster")
-        listing = Listing(self.request, rows, columns=columns, search=("name", "path"), order="name")
-        return {
-            "title": _("Storage"),
-            "empty": _("Disks and images live here. Add storage before the first machine."),
-            "live_kinds": "storage",
-            "new_url": reverse("portal:storage-new") if holds(self.actor, "storage.manage") else "",
-            "new_label": _("New storage"),
-            "listing": listing,
-            "rows": [
-                Row([
-                    Cell(row.name, reverse("portal:storage-one", args=[row.pk]), under=row.path),
-                    Cell(row.get_kind_display()),
-                    Cell(row.cluster.name),
-                    Cell(percent=_used(row), label=_("Use of %(name)s") % {"name": row.name}),
-                    Cell(bytesize(row.available_bytes)),
-                    Cell(moment=row.observed_at) if row.observed_at else Cell(_("never")),
-                ])
-                for row in listing.page
-            ],
-        }  # fmt: skip
-
-
-class StorageOne(Page):
-    template = "portal/manage/detail.html"
-
-    def content(self, pk: Any) -> dict[str, Any]:
-        row = find(self.actor, StorageDomain, pk)
-        machines = visible_to(self.actor, VirtualMachine).filter(disks__storage=row).distinct()[:MOST_RELATED]
-        return {
-            "title": row.name,
-            "under": row.path,
-            "back_url": reverse("portal:storage"),
-            "back_label": _("Storage"),
-            "live_kinds": f"storage:{row.pk}",
-            "actions": [
-                *permission_actions(self.actor, "storage", row),
-                *(_storage_actions(row) if may(self.actor, "storage.manage", row) else []),
-            ],
-            "details": [
-                Pair(_("Kind"), row.get_kind_display()),
-                Pair(_("Cluster"), row.cluster.name),
-                Pair(_("Path"), row.path),
-                Pair(_("Size"), bytesize(row.capacity_bytes)),
-                Pair(_("Free"), bytesize(row.available_bytes)),
-                Pair(_("Used"), f"{_used(row)} %"),
-                Pair(_("Seen"), moment=row.observed_at) if row.observed_at else Pair(_("Seen"), _("never")),
-            ],
-            "relateds": [machines_on(machines)],
-            "events": recent_events("storage", row.pk),
-        }
-
-
-def _storage_actions(row: StorageDomain) -> list[Action]:
-    edit = Action(_("Edit"), reverse("portal:storage-edit", args=[row.pk]), "edit", link=True)
-    return [edit, storage_removal(row)]
-
-
-def _used(row: StorageDomain) -> int:
-    return share(row.capacity_bytes - row.available_bytes, row.capacity_bytes)
 
 
 class Networks(Page):

@@ -88,7 +88,7 @@ class NewStorage(FormPage):
     def words(self) -> dict[str, Any]:
         return {
             "title": _("New storage"),
-            "under": _("A directory for disks and images. It is made on the hosts when it is first needed."),
+            "under": _("A place for disks and images: a directory on the hosts, or a share that all of them mount."),
             "submit": _("Add the storage"),
             "back_url": reverse("portal:storage"),
             "back_label": _("Storage"),

@@ -57,6 +57,8 @@ DOORS = {
         "sync_directory": "POST directories/{id}/sync/",
     },
     "broker.virt.actions": {
+        "activate_storage": "POST storage-domains/{id}/activate/",
+        "maintain_storage": "POST storage-domains/{id}/maintain/",
         "activate_host": "POST hosts/{id}/activate/",
         "create_cluster": "POST clusters/",
         "create_host": "POST hosts/",

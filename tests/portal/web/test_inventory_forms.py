@@ -26,6 +26,8 @@ WRONG = (
     ("template", {"cluster": "x"}, "cluster"), ("host", {"uri": "qemu+ssh://host/system?command=evil"}, "uri"),
     ("host", {"driver": "none-such"}, "driver"), ("host", {"uri": ""}, "uri"), ("storage", {"path": "/etc"}, "path"),
     ("storage", {"path": "relative"}, "path"), ("storage", {"host": "x"}, "host"),
+    ("storage", {"kind": "nfs", "path": "", "server": "-o", "export": "/x"}, "server"),
+    ("storage", {"kind": "nfs", "path": "", "server": "nas", "export": "x,y"}, "export"),
     ("network", {"subnet": ""}, "subnet"), ("network", {"subnet": "8.8.8.0/24"}, "subnet"),
     ("network", {"kind": "bridge"}, "bridge"), ("network", {"kind": "wormhole"}, "kind"),
 )  # fmt: skip

@@ -64,6 +64,8 @@ CASES = {
         "host.manage",
         lambda stage, vm: {"cluster": stage.world.cluster, "name": "x", "driver": "simulated", "uri": "sim://x"},
     ),
+    "maintain_storage": Case("storage", "storage.manage", lambda stage, vm: {"storage": stage.world.storage}),
+    "activate_storage": Case("storage", "storage.manage", lambda stage, vm: {"storage": stage.world.storage}),
     "maintain_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
     "activate_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
     "delete_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),

@@ -41,7 +41,7 @@ GOLDEN = {
     "reachable": ({"error": "no route"}, "it does not answer (no route)"),
     "memory": ({"memory_free": 1 * GIB}, "it has too little memory (1024 MiB left, 1088 needed)"),
     "graphics": ({"graphics": frozenset({"spice"})}, "it offers no vnc console"),
-    "storage": ({"storages": frozenset()}, "it does not see the storage of the machine's disks"),
+    "storage": ({"storages": frozenset()}, "it does not see the storage of its disks, or that is in maintenance"),
 }
 
 

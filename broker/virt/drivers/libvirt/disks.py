@@ -21,6 +21,7 @@ from broker.virt.drivers import names
 from broker.virt.drivers.libvirt.connection import Link
 from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
 from broker.virt.drivers.libvirt.errors import family
+from broker.virt.drivers.libvirt.pool_xml import pool_xml
 
 PART = ".part"
 _PASSING = "berth-import-"  # pools for directories outside every storage, to copy from
@@ -180,16 +181,6 @@ class Storing(Link):
             except libvirt.libvirtError:
                 continue  # it went while we looked
         return None
-
-
-def pool_xml(spec: StorageSpec) -> str:
-    """The definition of a storage. The directory lets QEMU through to files whose names it knows."""
-    root = etree.Element("pool", type="dir")
-    etree.SubElement(root, "name").text = spec.name
-    target = etree.SubElement(root, "target")
-    etree.SubElement(target, "path").text = spec.path
-    etree.SubElement(etree.SubElement(target, "permissions"), "mode").text = "0711"
-    return str(etree.tostring(root, encoding="unicode"))
 
 
 def volume_xml(name: str, *, capacity: int, backing: VolumeInfo | None = None, image_format: str = "qcow2") -> str:

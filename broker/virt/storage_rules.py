@@ -1,0 +1,42 @@
+"""What storage must be like for something new to be put on it."""
+
+from broker.core.errors import Conflict, Invalid
+from broker.core.text import gettext_noop as N_
+
+from . import names
+from .models import StorageDomain
+from .states import STORAGE
+
+NFS_VERSIONS = ("", "3", "4", "4.1", "4.2")
+MOUNTS = "/var/lib/libvirt/berth"
+"""Below it, hosts mount shared storage for which no directory is named."""
+
+
+def require_usable(storage: StorageDomain) -> None:
+    """Raise Conflict while nothing new may be put on `storage`."""
+    if not STORAGE.is_(storage.state, "usable"):
+        raise Conflict(
+            N_("The storage %(name)s is in maintenance."),
+            rule="storage.maintenance",
+            fix=N_("Activate it, or choose another storage."),
+            name=storage.name,
+        )
+    if storage.error:
+        raise Conflict(
+            N_("The storage %(name)s cannot be reached: %(error)s"),
+            rule="storage.reachable",
+            fix=N_("See to the storage, or choose another one."),
+            name=storage.name,
+            error=storage.error,
+        )
+
+
+def nfs_share(server: str, export: str, version: str) -> dict[str, str]:
+    """The columns of an NFS share, checked. Raises Invalid."""
+    if version not in NFS_VERSIONS:
+        raise Invalid(
+            N_("There is no such NFS version."), field="version",
+            fix=N_("Use one of: %(known)s, or none for what server and hosts agree on."),
+            known=", ".join(NFS_VERSIONS[1:]),
+        )  # fmt: skip
+    return {"server": names.server(server), "export": names.export(export), "version": version}

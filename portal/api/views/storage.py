@@ -1,0 +1,90 @@
+"""Where disks live: storage domains."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from broker.access.require import find
+from broker.virt.actions.activate_storage import activate_storage
+from broker.virt.actions.create_storage import create_storage
+from broker.virt.actions.delete_storage import delete_storage
+from broker.virt.actions.edit_storage import edit_storage
+from broker.virt.actions.maintain_storage import maintain_storage
+from broker.virt.models import Cluster, Host, StorageDomain
+from broker.virt.states import StorageState
+from portal.api.base import Listed, Read, Resource, verb
+from portal.api.fields import Id, Input, NameField, TextField
+from portal.api.queries import choices
+from portal.api.serializers.virt import StorageDomainSerializer
+
+from .virt import InCluster
+
+
+class NewStorage(Input):
+    cluster = Id()
+    name = NameField()
+    kind = serializers.ChoiceField(choices=StorageDomain.Kind.choices, required=False)
+    path = TextField(
+        max_length=255, required=False, help_text="The directory on the hosts; for a share it may be left out."
+    )
+    server = TextField(max_length=253, required=False, help_text="Of an NFS share: host name or IP address.")
+    export = TextField(max_length=255, required=False, help_text="Of an NFS share: the path on its server.")
+    version = TextField(max_length=4, required=False, help_text="Of NFS; left out: what server and hosts agree on.")
+    host = Id(
+        required=False, allow_null=True, help_text="The only host that has the directory; none: all see the same."
+    )
+
+
+class ChangedStorage(Input):
+    name = NameField(required=False)
+
+
+class StorageFilter(InCluster):
+    state = choices(StorageState)
+
+
+class StorageDomains(Listed, Read, Resource):
+    """Where disks live."""
+
+    serializer_class = StorageDomainSerializer
+    filterset_class = StorageFilter
+    ordering_fields = ("name", "available_bytes")
+
+    def rows(self) -> QuerySet[StorageDomain]:
+        return StorageDomain.objects.select_related("cluster", "host")
+
+    @extend_schema(request=NewStorage, responses={201: StorageDomainSerializer})
+    def create(self, request: Request) -> Response:
+        """Make a storage domain of a directory or an NFS share."""
+        given = self.input(NewStorage)
+        given["cluster"] = find(self.actor, Cluster, given["cluster"])
+        given["host"] = find(self.actor, Host, given["host"]) if given.get("host") else None
+        return self.shown(create_storage(actor=self.actor, **given), status=201)
+
+    @extend_schema(request=ChangedStorage, responses=StorageDomainSerializer)
+    def partial_update(self, request: Request, pk: Any) -> Response:
+        """Rename it."""
+        return self.shown(edit_storage(actor=self.actor, storage=self.find(), **self.input(ChangedStorage)))
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, pk: Any) -> Response:
+        """Forget a storage domain that nothing uses; its files stay."""
+        self.nothing()
+        delete_storage(actor=self.actor, storage=self.find())
+        return Response(status=204)
+
+    @verb("maintain", gives=StorageDomainSerializer)
+    def maintain(self, request: Request, pk: Any) -> Response:
+        """Make nothing on it and start no machine from it any more; refused while machines use it."""
+        self.nothing()
+        return self.shown(maintain_storage(actor=self.actor, storage=self.find()))
+
+    @verb("activate", gives=StorageDomainSerializer)
+    def activate(self, request: Request, pk: Any) -> Response:
+        """Put it back into service."""
+        self.nothing()
+        return self.shown(activate_storage(actor=self.actor, storage=self.find()))

@@ -1,0 +1,80 @@
+"""An NFS share as storage: libvirt mounts it, disks lie on it, machines run from it.
+
+This kernel may have no NFS client, so the host's `mount.nfs` is replaced, for that host alone, by one that binds a
+directory and keeps the words it was called with. Everything else is real.
+"""
+
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from broker.virt.driver import DiskSpec, MachineSpec, NotFound, PowerState, StorageSpec, VolumeInfo
+from broker.virt.drivers import load
+from broker.virt.drivers.libvirt.pool_xml import pool_xml
+from tests.lab import guest
+from tests.lab.fixtures import wait_for_power
+from tests.lab.lab import Lab
+
+MOUNT = """#!/bin/sh
+echo "$@" >> {log}
+exec mount --bind {exported} "$2"
+"""
+
+
+@pytest.fixture
+def share(lab_base: Path):
+    """A host of its own, the share as the driver is told of it, what is on the server, and how it was mounted."""
+    exported, tools = lab_base / "exported", lab_base / "tools"
+    for folder in (exported, tools / "upper", tools / "work"):
+        folder.mkdir(parents=True)
+    script = tools / "upper" / "mount.nfs"
+    script.write_text(MOUNT.format(log=tools / "calls", exported=exported))
+    script.chmod(0o755)
+    with Lab(lab_base / "nas", 1) as lab:
+        host = lab.hosts["lab-a"]
+        layers = f"lowerdir=/usr/sbin,upperdir={tools}/upper,workdir={tools}/work"
+        enter = ["nsenter", "--target", str(host.init_pid), "--mount"]
+        subprocess.run([*enter, "mount", "-t", "overlay", "overlay", "-o", layers, "/usr/sbin"], check=True)
+        spec = StorageSpec(
+            name="nas", kind="nfs", path=str(lab_base / "mnt"), server="192.0.2.10", export="/export/vms", version="4"
+        )
+        with closing(load("libvirt").connect(host.uri, timeout=20)) as connection:
+            yield connection, spec, exported, tools / "calls"
+
+
+@pytest.mark.lab
+def test_a_machine_runs_from_a_share(share, lab_base):
+    connection, spec, exported, calls = share
+    with pytest.raises(NotFound):
+        connection.storage(spec)
+    connection.ensure_storage(spec)
+    connection.ensure_storage(spec)
+    (call,) = calls.read_text().splitlines()
+    assert call.startswith(f"192.0.2.10:/export/vms {spec.path} ")
+    assert {"soft", "timeo=100", "retrans=3", "nfsvers=4"} <= set(call.partition("-o ")[2].split(","))
+    image = lab_base / "images" / "share.raw"
+    image.parent.mkdir(exist_ok=True)
+    guest.write_image(image)
+    source = VolumeInfo(name=image.name, path=str(image), format="raw", capacity=1 << 20, allocation=0)
+    disk = connection.copy_volume(spec, "web.qcow2", source=source)
+    assert (exported / "web.qcow2").read_bytes()[:4] == b"QFI\xfb" and disk.path == f"{spec.path}/web.qcow2"
+    machine = MachineSpec(
+        uuid="5f0f9a52-9d0e-4f52-8f3b-6c7b1f6f0001", name="web", vcpus=1, memory_mib=32, mark="web",
+        disks=(DiskSpec(path=disk.path, format="qcow2", target="vda"),),
+    )  # fmt: skip
+    connection.define(machine)
+    connection.start(machine.uuid)
+    wait_for_power(connection, machine.uuid, PowerState.RUNNING)
+    with connection.serial(machine.uuid) as line:
+        data = b""
+        while b"LAB-UP" not in data:
+            data += line.read(5.0)
+
+
+def test_what_a_share_is_told_to_libvirt():
+    xml = pool_xml(StorageSpec(name="nas", kind="nfs", path="/mnt/x", server="nas", export="/e", version="4.1"))
+    assert "<pool" in xml and 'type="netfs"' in xml and '<protocol ver="4.1"/>' in xml
+    assert '<host name="nas"/><dir path="/e"/><format type="nfs"/>' in xml
+    assert "protocol" not in pool_xml(StorageSpec(name="n", kind="nfs", path="/mnt/x", server="nas", export="/e"))
