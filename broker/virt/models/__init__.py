@@ -1,5 +1,6 @@
 """The nouns of the virtualization manager."""
 
+from .attachment import StorageAttachment
 from .cluster import Cluster
 from .disk import Disk
 from .host import Host
@@ -18,6 +19,7 @@ __all__ = [
     "Network",
     "Nic",
     "Sample",
+    "StorageAttachment",
     "StorageDomain",
     "TemplateVersion",
     "VirtualMachine",

@@ -10,11 +10,10 @@ from broker.core.errors import BerthError, Conflict
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
-from broker.virt import specs
-from broker.virt.driver import HostConnection, HostFacts, HostUnreachable, NotFound, StorageInfo
+from broker.virt.driver import HostConnection, HostFacts, HostUnreachable
 from broker.virt.models import Host, StorageDomain
-from broker.virt.states import STORAGE
 
+from . import attachments
 from .surprise import MONITOR
 
 CAPACITY_EVERY = timedelta(seconds=60)
@@ -104,11 +103,14 @@ def measure_storage(host: Host, connection: HostConnection) -> None:
         if not StorageDomain.objects.filter(due, pk=storage.pk).update(observed_at=now):
             continue
         try:
-            info = _look_at(storage, connection)
+            info = attachments.look_at(storage, connection)
         except HostUnreachable:
             raise
         except BerthError as error:
-            _storage_told(storage, error)
+            if storage.host_id is None:
+                attachments.tell(host, storage, str(error))
+            if not attachments.seen_elsewhere(host, storage):
+                _storage_told(storage, error)
             continue
         if not info or (storage.capacity_bytes, storage.available_bytes, storage.error) == (
             info.capacity, info.available, ""
@@ -122,17 +124,6 @@ def measure_storage(host: Host, connection: HostConnection) -> None:
                 record("storage.reachable", actor=MONITOR, subject=storage,
                        message=N_("%(name)s can be reached again"), name=storage.name)  # fmt: skip
             publish("storage", storage.pk, "changed")
-
-
-def _look_at(storage: StorageDomain, connection: HostConnection) -> StorageInfo | None:
-    """Its capacity. A share is mounted first where it is in service; a directory is made by the first job alone."""
-    spec = specs.storage_spec(storage)
-    if storage.kind == StorageDomain.Kind.NFS and STORAGE.is_(storage.state, "usable"):
-        return connection.ensure_storage(spec)
-    try:
-        return connection.storage(spec)
-    except NotFound:
-        return None
 
 
 def _storage_told(storage: StorageDomain, error: BerthError) -> None:

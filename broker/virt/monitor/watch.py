@@ -22,7 +22,7 @@ from broker.virt import drivers, history, observe, screens
 from broker.virt.driver import EventKind, HostConnection, HostEvent, HostUnreachable, Observation, PowerState
 from broker.virt.models import Host, VirtualMachine
 
-from . import facts
+from . import attachments, facts
 from .chores import Chores
 from .guests import Guests
 
@@ -31,6 +31,7 @@ Connect = Callable[[Host], HostConnection]
 CONNECT_TIMEOUT = 5.0
 TICK = 1.0
 FACTS_EVERY = 60.0
+ATTACHED_EVERY = 60.0
 STORAGE_EVERY = 15.0  # how often a look is taken whether some storage is due
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 MOST_EVENTS = 500  # applied at once
@@ -53,7 +54,7 @@ class Watch:
         self._guests, self._meter = Guests(self._chores), history.Meter()
         self._ours: set[UUID] = set()
         self._shot_at: dict[UUID, float] = {}
-        self._facts_at = self._storage_at = float("-inf")
+        self._facts_at = self._storage_at = self._attached_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name=f"watch-{host.name}", daemon=True)
 
     def start(self) -> None:
@@ -210,6 +211,9 @@ class Watch:
         if now - self._storage_at >= STORAGE_EVERY:
             self._storage_at = now
             self._chores.add("storage", partial(facts.measure_storage, self.host, connection))
+        if now - self._attached_at >= ATTACHED_EVERY:
+            self._attached_at = now
+            self._chores.add("attachments", partial(attachments.look, self.host, connection))
         self._guests.tick(connection)
         for vm_id in screens.wanted() & self._guests.running():
             if now - self._shot_at.get(vm_id, float("-inf")) >= screens.SHOT_EVERY:

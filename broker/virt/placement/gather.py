@@ -4,7 +4,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, FilteredRelation, Q, Sum
 
 from broker.core import clock
 from broker.jobs.models import Job
@@ -27,7 +27,7 @@ NOBODY = UUID(int=0)
 def hosts_of(cluster_id: UUID, *, besides: UUID | None = None) -> list[HostFacts]:
     """The hosts of a cluster as rules see them; the machine `besides` is not counted among theirs."""
     now = clock.now()
-    shared, local = _storages(cluster_id)
+    shared, local, unseen = _storages(cluster_id)
     load = _load(cluster_id, besides)
     facts = []
     for host in Host.objects.filter(cluster_id=cluster_id):
@@ -45,21 +45,25 @@ def hosts_of(cluster_id: UUID, *, besides: UUID | None = None) -> list[HostFacts
                 promised=promised_mib * MIB,
                 machines=machines,
                 graphics=frozenset(host.graphics),
-                storages=frozenset(shared | local[host.pk]),
+                storages=frozenset((shared | local[host.pk]) - unseen[host.pk]),
             )
         )
     return facts
 
 
-def _storages(cluster_id: UUID) -> tuple[set[UUID], dict[UUID, set[UUID]]]:
+def _storages(cluster_id: UUID) -> tuple[set[UUID], dict[UUID, set[UUID]], dict[UUID, set[UUID]]]:
+    """The storages all hosts should see, those of one host by host, and by host what it was found not to see."""
     shared: set[UUID] = set()
     local: dict[UUID, set[UUID]] = defaultdict(set)
-    for storage_id, host_id in _STORAGES.rows(cluster=cluster_id):
+    unseen: dict[UUID, set[UUID]] = defaultdict(set)
+    for storage_id, host_id, blind_id in _STORAGES.rows(cluster=cluster_id):
         if host_id is None:
             shared.add(storage_id)
         else:
             local[host_id].add(storage_id)
-    return shared, local
+        if blind_id is not None:
+            unseen[blind_id].add(storage_id)
+    return shared, local, unseen
 
 
 def _load(cluster_id: UUID, besides: UUID | None) -> dict[UUID, tuple[int, int]]:
@@ -85,8 +89,9 @@ _LOAD = Statement(_load_of_hosts)
 _STORAGES = Statement(
     lambda: (
         StorageDomain.objects.filter(cluster=Given("cluster"), state=StorageState.ACTIVE)
+        .annotate(blind=FilteredRelation("attachments", condition=~Q(attachments__error="")))
         .order_by()
-        .values_list("pk", "host_id")
+        .values_list("pk", "host_id", "blind__host_id")
     )
 )
 

@@ -29,6 +29,7 @@ _KEPT_EVENTS = 1000
 _POLL = 0.05  # seconds between two looks at the state file of another process
 
 _worlds: dict[str, "World"] = {}
+_sites: dict[str, "Site"] = {}
 _worlds_lock = threading.Lock()
 
 
@@ -46,22 +47,31 @@ def world(uri: str) -> "World":
     with _worlds_lock:
         key = f"{parts.hostname}?{options.get('state', '')}"
         if key not in _worlds:
-            _worlds[key] = World(parts.hostname, options)
+            site = _sites.setdefault(options["site"], Site()) if options.get("site") else Site()
+            _worlds[key] = World(parts.hostname, options, site)
         return _worlds[key]
+
+
+class Site:
+    """What the hosts of one place share: the lock that guards their data, and their storage."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.storages: Data = {}
 
 
 class World:
     """One simulated host. `sleep` is what a delay calls; a simulation with its own clock replaces it."""
 
-    def __init__(self, name: str, options: dict[str, str]) -> None:
+    def __init__(self, name: str, options: dict[str, str], site: Site) -> None:
         self.name = name
         self.cpus = int(options.get("cpus", 8))
         self.memory = int(options.get("memory", 65536)) << 20
         self.vnc = options.get("vnc", "")
         self.sleep: Callable[[float], None] = time.sleep
         self._path = Path(options["state"]) if options.get("state") else None
-        self._data = _empty()
-        self._lock = threading.RLock()
+        self._data = _empty() | {"storages": site.storages}
+        self._lock = site.lock
         self._depth = 0
         self._changed = threading.Condition()
         self._listeners: dict[object, Listener] = {}
