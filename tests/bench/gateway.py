@@ -7,8 +7,8 @@ same backend: the relay alone on the first core, client and backend on the secon
 best ones compared, because the machine is never quiet (medians stand beside them in the JSON). The gateway redeems
 its tickets from memory: what a database costs is not a property of the relay.
 
-With TLS the client's decryption is slower than our relay and would be what is measured: there, bulk against
-websockify is compared by what a second of the relay's core carries. Both figures are given.
+With TLS the client opens no record of bulk data, which would be slower than relaying it and so what is measured: it
+reads the records' heads and lets the rest go. What a second of the relay's core carries stands beside.
 """
 
 import argparse
@@ -113,7 +113,10 @@ def bulk(relay: Relay, size: int) -> tuple[float, float]:
     stream.drain(4 * MIB)
     before, started = relay.cpu(), time.perf_counter()
     stream.order(size)
-    stream.drain(size)
+    if relay.tls:
+        stream.drain_sealed(size)
+    else:
+        stream.drain(size)
     took, after = time.perf_counter() - started, relay.cpu()
     stream.socket.close()
     return size / MIB / took, size / MIB / _spent(before, after)
@@ -252,18 +255,12 @@ def measure(relays: list[Relay], *, rounds: int, size: int, seconds: float) -> d
     return result
 
 
-def bars(result: dict[str, Any], *, tls: bool) -> list[tuple[str, str, str, bool]]:
+def bars(result: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
     """(what, ours beside the baselines, bar, met)."""
-    rate, core, cpu = result["bulk_mib_s"], result["bulk_core_mib_s"], result["cpu_20_active"]
-    against = core if tls else rate
+    rate, cpu = result["bulk_mib_s"], result["cpu_20_active"]
     checks: list[tuple[str, Callable[[], float], str, Callable[[float], bool]]] = [
         ("bulk ÷ socat", lambda: rate["gateway"] / rate["socat"], "≥ 0.85", lambda v: v >= 0.85),
-        (
-            f"bulk{' by core second' if tls else ''} ÷ websockify",
-            lambda: against["gateway"] / against["websockify"],
-            "≥ 1.5",
-            lambda v: v >= 1.5,
-        ),
+        ("bulk ÷ websockify", lambda: rate["gateway"] / rate["websockify"], "≥ 1.5", lambda v: v >= 1.5),
         ("KiB per idle console", lambda: result["idle_kib"]["gateway"], "≤ 60", lambda v: v <= 60),
         ("200 consoles opened, s", lambda: result["open_200_s"]["gateway"], "≤ 0.5", lambda v: v <= 0.5),
         ("CPU at 20 active ÷ websockify", lambda: cpu["gateway"] / cpu["websockify"], "≤ 0.6", lambda v: v <= 0.6),
@@ -284,7 +281,7 @@ def show(title: str, result: dict[str, Any]) -> None:
             + " |"
         )
     print("\n| bar | measured | wanted | |\n|---|---|---|---|")
-    for what, value, bar, met in bars(result, tls=title == "TLS"):
+    for what, value, bar, met in bars(result):
         print(f"| {what} | {value} | {bar} | {'met' if met else '**missed**'} |")
 
 
@@ -343,7 +340,7 @@ def main() -> int:
             machine.wait()
     if target := os.environ.get("BENCH_JSON"):
         Path(target).write_text(json.dumps({"gateway": results}, indent=1))
-    return 0 if all(met for title, result in results.items() for *_, met in bars(result, tls=title == "TLS")) else 1
+    return 0 if all(met for title, result in results.items() for *_, met in bars(result)) else 1
 
 
 if __name__ == "__main__":

@@ -151,6 +151,26 @@ class Stream:
         self.frame_left -= received
         return received
 
+    def drain_sealed(self, size: int) -> None:
+        """Until the records that carry so many bytes have come, unopened: with TLS, the last thing done with a stream.
+
+        Only the heads are read, and the rest leaves the kernel uncopied, for opening it costs more than relaying it.
+        A record of TLS 1.3 is 17 bytes longer than what it carries (RFC 8446, 5.2, AES-GCM's tag and one byte).
+        """
+        assert isinstance(self.socket, ssl.SSLSocket) and self.socket.version() == "TLSv1.3" and self.start == self.end
+        raw = socket.socket(fileno=self.socket.detach())
+        self.socket = raw
+        head = bytearray(5)
+        while size > 0:
+            received = raw.recv_into(head, 5, socket.MSG_WAITALL)
+            assert received == 5 and head[0] == 23, "the relay closed the connection"
+            left = int.from_bytes(head[3:], "big")
+            size -= left - 17
+            while left:
+                part = raw.recv_into(self.view, left, socket.MSG_TRUNC | socket.MSG_WAITALL)
+                assert part, "the relay closed the connection"
+                left -= part
+
     def _at_payload(self) -> bool:
         if not self.websocket or self.frame_left:
             return True

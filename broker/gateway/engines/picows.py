@@ -23,6 +23,7 @@ from broker.gateway.closing import Closing
 from broker.gateway.desk import Admitted, Alive, Presented, Refused
 from broker.gateway.dial import Machine, dial
 from broker.gateway.floor import Floor
+from broker.gateway.memory import give_back
 from broker.gateway.rfb import INPUT, FirstPicture, RfbError
 from broker.gateway.rfb.browser import BrowserHandshake
 from broker.gateway.rfb.viewonly import ViewOnlyFilter
@@ -32,8 +33,8 @@ log = logging.getLogger(__name__)
 _wire_log = logging.getLogger(f"{__name__}.wire")
 _wire_log.setLevel(logging.CRITICAL)
 _TCP_NOTSENT_LOWAT = 25
-# Browsers send little and are sent much; each console keeps buffers of these sizes (16 KiB is the least).
-_TLS_IN, _TLS_OUT = 16 * 1024, 64 * 1024
+# Browsers send little and are sent much; a buffer costs what was once written of it (16 KiB is the least).
+_TLS_IN, _TLS_OUT = 16 * 1024, 128 * 1024
 _BINARY, _CONTINUATION, _PING, _CLOSE, _TEXT = (
     picows.WSMsgType.BINARY,
     picows.WSMsgType.CONTINUATION,
@@ -247,8 +248,9 @@ class PicowsEngine:
         if tls:
             options = {"ssl": tls, "ssl_handshake_timeout": self._floor.limits.handshake}
             options |= {"ssl_incoming_bio_size": _TLS_IN, "ssl_outgoing_bio_size": _TLS_OUT}
+        accepted = self._protocol_of_tls if tls else self._protocol
         loop = asyncio.get_running_loop()
-        server = await aiofastnet.create_server(loop, self._protocol, sock=listener, backlog=1024, **options)
+        server = await aiofastnet.create_server(loop, accepted, sock=listener, backlog=1024, **options)
         self._servers.append(server)
 
     async def adopt(self, connection: socket.socket, request: bytes = b"") -> None:
@@ -267,6 +269,10 @@ class PicowsEngine:
 
     def open_connections(self) -> int:
         return len(self._protocols)
+
+    def _protocol_of_tls(self) -> WSProtocol:
+        give_back()
+        return self._protocol()
 
     def _protocol(self) -> WSProtocol:
         """picows' own protocol object: its ws_create_server() builds the same but takes no accepted sockets."""
