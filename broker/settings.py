@@ -293,6 +293,7 @@ SPECTACULAR_SETTINGS = {
         "DesktopState": "portal.api.enums.DESKTOP",
         "SessionState": "portal.api.enums.SESSION",
         "HelpState": "portal.api.enums.HELP",
+        "AffinityRule": "broker.virt.models.AffinityGroup.Rule",
         "SessionAct": "pools.models.session_rules.DO",
         "HelpLevel": "broker.connections.models.Help.Level",
         "ShareLevel": "broker.connections.models.Share.Level",

@@ -4,6 +4,7 @@ import ipaddress
 import posixpath
 import re
 import unicodedata
+from collections.abc import Sequence
 from urllib.parse import parse_qsl, urlsplit
 
 from broker.core.errors import Invalid
@@ -12,6 +13,7 @@ from broker.core.text import gettext_noop as N_
 LONGEST_NAME = 64
 LONGEST_TITLE = 128
 LONGEST_TEXT = 10_000
+MOST_LABELS = 32
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 _BRIDGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
@@ -85,6 +87,13 @@ def number(value: int, *, field: str, least: int, most: int) -> int:
             most=most,
         )
     return value
+
+
+def labels(values: Sequence[str], *, field: str = "labels") -> list[str]:
+    """Labels for affinity groups: at most 32, each a name; sorted and without doubles."""
+    if isinstance(values, str) or len(values) > MOST_LABELS:
+        raise Invalid(N_("These are too many labels."), field=field, fix=N_("Use at most %(most)s."), most=MOST_LABELS)
+    return sorted({name(one, field=field) for one in values})
 
 
 def directory(value: str, *, field: str = "path") -> str:

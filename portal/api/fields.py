@@ -80,6 +80,13 @@ class Id(serializers.UUIDField):
         return super().to_internal_value(data)
 
 
+class Labels(serializers.ListField):
+    """Words by which affinity groups find machines and hosts."""
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(child=NameField(), max_length=32, **kwargs)
+
+
 class Input(serializers.Serializer):
     """The body of a call. An unknown field is an error, not ignored: it was meant to do something."""
 

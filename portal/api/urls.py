@@ -10,6 +10,7 @@ from .views.directories import Directories, DirectoryPreview
 from .views.explain import ExplainAllocation, ExplainStart
 from .views.jobs import Events, Jobs
 from .views.people import Grants, Groups, Me, Roles, Tokens, Users
+from .views.placement import AffinityGroups, Balance, WhatIf
 from .views.pools import Desktops, Entitlements, Pools
 from .views.screens import Screen, ViewerFile
 from .views.session_rules import Bulk, Rules
@@ -33,6 +34,7 @@ for prefix, viewset in {
     "storage-domains": StorageDomains,
     "networks": Networks,
     "clusters": Clusters,
+    "affinity-groups": AffinityGroups,
     "sessions": Sessions,
     "helps": Helps,
     "shares": Shares,
@@ -60,6 +62,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("pools/<uuid:pk>/explain/", ExplainAllocation.as_view(), name="api-pool-explain"),
     path("pools/<uuid:pk>/time-to-desktop/", TimeToDesktop.as_view(), name="api-pool-time"),
     path("pools/<uuid:pk>/set-goal/", SetGoal.as_view(), name="api-pool-goal"),
+    path("clusters/<uuid:pk>/what-if/", WhatIf.as_view(), name="api-cluster-what-if"),
+    path("clusters/<uuid:pk>/balance/", Balance.as_view(), name="api-cluster-balance"),
     path("vms/<uuid:pk>/explain-start/", ExplainStart.as_view(), name="api-vm-explain-start"),
     path("pools/<uuid:pool_pk>/session-rules/", Rules.as_view(), name="api-session-rules"),
     path("desktops/bulk/", Bulk.as_view(), name="api-desktops-bulk"),

@@ -1,23 +1,39 @@
-"""Change a cluster's name and description."""
+"""Change a cluster's name, description and rules of placement."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from django.db import transaction
 
 from broker.access.actor import Actor
 from broker.access.require import require
+from broker.core import tables
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
 from broker.virt import names, rows
 from broker.virt.models import Cluster
+from broker.virt.placement.policy import SETTINGS
 
 
 @transaction.atomic
-def edit_cluster(*, actor: Actor, cluster: Cluster, name: str | None = None, description: str | None = None) -> Cluster:
-    """Write what is given (None: leave). Raises Missing, Denied, Invalid or Conflict (the name is taken)."""
+def edit_cluster(
+    *,
+    actor: Actor,
+    cluster: Cluster,
+    name: str | None = None,
+    description: str | None = None,
+    rules: Mapping[str, Any] | None = None,
+) -> Cluster:
+    """Write what is given (None: leave). `rules`: some of the settings in placement/policy.py; others stay.
+
+    Raises Missing, Denied, Invalid or Conflict (the name is taken).
+    """
     require(actor, "cluster.manage", cluster)
     wanted = {
         "name": None if name is None else names.name(name),
         "description": None if description is None else names.description(description),
+        "rules": None if rules is None else {**cluster.rules, **tables.checked(SETTINGS, rules)},
     }
     if rows.change(cluster, wanted):
         record("cluster.edited", actor=actor, subject=cluster, message=N_("Cluster %(name)s was changed"),

@@ -1,4 +1,6 @@
-"""Change a host's name, and where it is reached."""
+"""Change a host's name, its labels, and where it is reached."""
+
+from collections.abc import Sequence
 
 from django.db import transaction
 
@@ -14,7 +16,14 @@ from broker.virt.states import HostState
 
 
 @transaction.atomic
-def edit_host(*, actor: Actor, host: Host, name: str | None = None, uri: str | None = None) -> Host:
+def edit_host(
+    *,
+    actor: Actor,
+    host: Host,
+    name: str | None = None,
+    uri: str | None = None,
+    labels: Sequence[str] | None = None,
+) -> Host:
     """Write what is given (None: leave).
 
     The address changes in maintenance only; a host that then answers with another id is refused by the monitor.
@@ -24,6 +33,7 @@ def edit_host(*, actor: Actor, host: Host, name: str | None = None, uri: str | N
     wanted = {
         "name": None if name is None else names.name(name),
         "uri": None if uri is None else names.host_uri(uri),
+        "labels": None if labels is None else names.labels(labels),
     }
     if wanted["uri"] not in (None, host.uri) and host.state != HostState.MAINTENANCE:
         raise Conflict(

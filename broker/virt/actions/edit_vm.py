@@ -1,5 +1,8 @@
 """Change what a machine is called and how large it is."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from django.db import transaction
 
 from broker.access.actor import Actor
@@ -29,14 +32,18 @@ def edit_vm(
     vcpus: int | None = None,
     memory_mib: int | None = None,
     protected: bool | None = None,
+    available: bool | None = None,
+    priority: int | None = None,
+    labels: Sequence[str] | None = None,
 ) -> VirtualMachine:
     """Write what is given (None: leave); its host learns of it at the next start. The size changes only while off.
 
+    `available`: restart it elsewhere when its host dies, by `priority` (0 to 100). `labels` are for affinity groups.
     Raises Missing, Denied, Invalid, Conflict, Busy, or OverQuota (it could never be started); returns the machine as
     it is now.
     """
     require(actor, "vm.edit", vm)
-    wanted: dict[str, str | int] = {}
+    wanted: dict[str, Any] = {}
     if title is not None:
         wanted["title"] = names.title(title)
     if description is not None:
@@ -49,6 +56,12 @@ def edit_vm(
         )
     if protected is not None:
         wanted["protected"] = bool(protected)
+    if available is not None:
+        wanted["available"] = bool(available)
+    if priority is not None:
+        wanted["priority"] = names.number(priority, field="priority", least=0, most=100)
+    if labels is not None:
+        wanted["labels"] = names.labels(labels)
     vm = VirtualMachine.objects.select_for_update().get(pk=vm.pk)
     changed = {field: value for field, value in wanted.items() if getattr(vm, field) != value}
     if not changed:

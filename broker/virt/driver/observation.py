@@ -33,6 +33,7 @@ class HostFacts:
     emulated: bool
     emulated_reason: str = ""
     graphics: frozenset[str] = frozenset({"vnc"})  # "vnc", "spice"
+    cpu_models: frozenset[str] = frozenset()  # what its guests' processors can be
 
 
 @dataclass(frozen=True, slots=True)

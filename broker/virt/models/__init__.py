@@ -1,5 +1,6 @@
 """The nouns of the virtualization manager."""
 
+from .affinity import AffinityGroup
 from .attachment import StorageAttachment
 from .cluster import Cluster
 from .disk import Disk
@@ -11,6 +12,7 @@ from .storage import StorageDomain
 from .template import TemplateVersion, VmTemplate
 
 __all__ = [
+    "AffinityGroup",
     "Cluster",
     "Disk",
     "ForeignMachine",

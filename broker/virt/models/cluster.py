@@ -6,11 +6,14 @@ from django.db import models
 
 
 class Cluster(models.Model):
+    """`rules` holds the settings of placement and balancing that differ from their defaults (placement/policy.py)."""
+
     access_kind = "cluster"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=64, unique=True)
     description = models.TextField(blank=True)
+    rules = models.JSONField(default=dict, blank=True, editable=False)
 
     class Meta:
         ordering = ("name",)

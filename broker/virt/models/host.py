@@ -36,6 +36,8 @@ class Host(models.Model):
     emulated = models.BooleanField(default=False, editable=False)
     emulated_reason = models.CharField(max_length=255, blank=True, editable=False)
     graphics = models.JSONField(default=list, editable=False)
+    cpu_models = models.JSONField(default=list, editable=False)
+    labels = models.JSONField(default=list, blank=True, editable=False)
     error = models.TextField(blank=True, editable=False)
     monitor = models.CharField(max_length=128, blank=True, editable=False)
     monitor_until = models.DateTimeField(null=True, editable=False)

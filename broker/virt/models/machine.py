@@ -17,6 +17,7 @@ class VirtualMachine(models.Model):
     """`state` is our lifecycle; `power_state` what the host said at `observed_at`; what is under way is a Job.
 
     `owner` made it and pays for it by their quota; a pool's desktops have none.
+    `available`: highly available, so restarted elsewhere when its host dies, the highest `priority` first.
     A `protected` machine is not deleted, whoever asks, until somebody takes the protection away.
     The columns from `power_state` on are written by the monitor alone, never older over newer.
     `agent_at` is when the agent of the present run first answered, `online_at` when it first told an address.
@@ -45,6 +46,9 @@ class VirtualMachine(models.Model):
     graphics = models.JSONField(default=list)
     state = models.CharField(max_length=12, default=VmState.CREATING, choices=[(s, s) for s in VmState])
     protected = models.BooleanField(default=False)
+    available = models.BooleanField(default=False, editable=False)
+    priority = models.PositiveSmallIntegerField(default=50, editable=False)
+    labels = models.JSONField(default=list, blank=True, editable=False)
     created_at = models.DateTimeField(default=clock.now)
     shutdown_asked_at = models.DateTimeField(null=True, blank=True)
 

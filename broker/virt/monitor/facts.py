@@ -57,6 +57,7 @@ def write(host: Host, facts: HostFacts) -> None:
         "emulated": facts.emulated,
         "emulated_reason": facts.emulated_reason[:255],
         "graphics": sorted(facts.graphics),
+        "cpu_models": sorted(facts.cpu_models),
         "error": "",
     }
     changed = {name: value for name, value in wanted.items() if getattr(row, name) != value}

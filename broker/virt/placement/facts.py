@@ -1,14 +1,35 @@
 """What placement knows: the request and each host, as plain values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
+
+from .policy import Policy
+
+MIB = 1024**2
+# What QEMU needs beside the guest's memory: measured 30 to 90 MiB for small guests.
+OVERHEAD_MIB = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Affinity:
+    """What one group says of the machine: be on one of `hosts` (`together`), or on none of them.
+
+    For a group of machines, `hosts` are those where the others run now; for one of machines and hosts, its hosts.
+    """
+
+    group: str
+    together: bool
+    hard: bool
+    hosts: frozenset[UUID]
+    of: str = "machines"  # or "hosts"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """A machine that needs a host. `storages`: the ids of all storage its disks and their backing lie on.
 
-    `host`: the only host that will do, when something binds the machine to it. Memory in MiB.
+    `host`: the only host that will do, when something binds the machine to it. Memory in MiB. `available`: it is
+    highly available; `recovering`: it lost its host, so memory kept for such a case may be used.
     """
 
     cluster: UUID
@@ -16,14 +37,22 @@ class Request:
     graphics: frozenset[str] = frozenset({"vnc"})
     storages: frozenset[UUID] = frozenset()
     host: UUID | None = None
+    vcpus: int = 1
+    available: bool = False
+    recovering: bool = False
+    affinities: tuple[Affinity, ...] = ()
+    policy: Policy = field(default_factory=Policy)
 
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
     """A host as rules see it. Memory in bytes; `seen_ago` in seconds, None when it was never observed.
 
-    `promised` is memory of machines being started, which the last observation cannot know of yet.
-    `machines` counts those that run and those being started.
+    `promised` is memory of machines being started, which the last observation cannot know of yet. `machines` counts
+    those that run and those being started, `given_mib` and `vcpus` what these were given. `load` is the mean processor
+    load in percent over the policy's minutes, None when nothing was measured. `models` are the processor models the
+    host can give its guests, empty when not observed. `lost`: it was found dead, and has not come back.
+    `reserved` is memory kept free for machines of hosts that fail.
     """
 
     id: UUID
@@ -38,6 +67,13 @@ class HostFacts:
     machines: int
     graphics: frozenset[str]
     storages: frozenset[UUID]
+    cpus: int = 0
+    vcpus: int = 0
+    given_mib: int = 0
+    load: float | None = None
+    models: frozenset[str] = frozenset()
+    lost: bool = False
+    reserved: int = 0
 
     @property
     def memory_left(self) -> int:

@@ -1,10 +1,12 @@
-"""Read what placement works on: three queries, however many hosts and machines there are."""
+"""Read what placement works on: the same few queries, however many hosts and machines there are."""
 
 from collections import defaultdict
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.db.models import Count, FilteredRelation, Q, Sum
+from django.db.models import Avg, Count, FilteredRelation, Q, Sum
 
 from broker.core import clock
 from broker.jobs.models import Job
@@ -16,22 +18,30 @@ from broker.virt.states import HOST, StorageState
 
 from .choose import Decision, Verdict, choose, judge
 from .facts import HostFacts, Request
+from .groups import groups_of
+from .picture import MachineFacts, Picture, wishes_of
+from .policy import EVEN, SAVING, Policy
+from .recover import reserves
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
 MIB = 1024**2
 NOBODY = UUID(int=0)
+UP = (PowerState.RUNNING, PowerState.PAUSED)
+BY_LOAD = (EVEN, SAVING)
 
 
-def hosts_of(cluster_id: UUID, *, besides: UUID | None = None) -> list[HostFacts]:
+def hosts_of(cluster_id: UUID, *, besides: UUID | None = None, policy: Policy | None = None) -> list[HostFacts]:
     """The hosts of a cluster as rules see them; the machine `besides` is not counted among theirs."""
     now = clock.now()
+    policy = policy or Policy()
+    busy = busy_of(cluster_id, policy) if policy.policy in BY_LOAD else {}
     shared, local, unseen = _storages(cluster_id)
     load = _load(cluster_id, besides)
     facts = []
     for host in Host.objects.filter(cluster_id=cluster_id):
-        promised_mib, machines = load.get(host.pk, (0, 0))
+        promised_mib, machines, vcpus, given = load.get(host.pk, (0, 0, 0, 0))
         facts.append(
             HostFacts(
                 id=host.pk,
@@ -46,9 +56,68 @@ def hosts_of(cluster_id: UUID, *, besides: UUID | None = None) -> list[HostFacts
                 machines=machines,
                 graphics=frozenset(host.graphics),
                 storages=frozenset((shared | local[host.pk]) - unseen[host.pk]),
+                cpus=host.cpus,
+                vcpus=vcpus,
+                given_mib=given,
+                load=_load_of(host, busy) if policy.policy in BY_LOAD else None,
+                models=frozenset(host.cpu_models),
             )
         )
+    if policy.reserve_hosts:
+        facts = _with_reserves(cluster_id, facts, policy)
     return facts
+
+
+def busy_of(cluster_id: UUID, policy: Policy) -> dict[UUID, tuple[UUID, float]]:
+    """Of each running machine its host and the processors it kept busy on average over the policy's minutes."""
+    since = clock.now() - timedelta(minutes=policy.cpu_over_commit_duration_minutes)
+    rows = (
+        VirtualMachine.objects.filter(cluster=cluster_id, power_state__in=UP, samples__at__gt=since, host__isnull=False)
+        .order_by()
+        .values_list("pk", "host_id", "vcpus")
+        .annotate(mean=Avg("samples__cpu_percent"))
+    )
+    return {pk: (host, (mean or 0.0) * vcpus / 100) for pk, host, vcpus, mean in rows}
+
+
+def _load_of(host: Host, busy: dict[UUID, tuple[UUID, float]]) -> float:
+    used = sum(processors for on, processors in busy.values() if on == host.pk)
+    return used * 100 / host.cpus if host.cpus else 0.0
+
+
+def _with_reserves(cluster_id: UUID, facts: list[HostFacts], policy: Policy) -> list[HostFacts]:
+    kept = reserves(Picture(policy, facts, _machines(cluster_id, {}, frozenset())), policy.reserve_hosts)
+    return [replace(one, reserved=kept[one.id]) for one in facts]
+
+
+def picture_of(cluster: Cluster) -> Picture:
+    """The whole cluster, for planners."""
+    policy = Policy.of(cluster.rules)
+    active = Job.objects.filter(subject_kind="vm", state__in=ACTIVE).values_list("subject_id", flat=True)
+    machines = _machines(cluster.pk, busy_of(cluster.pk, policy), frozenset(active))
+    return Picture(policy, hosts_of(cluster.pk, policy=policy), machines, groups_of(cluster.pk))
+
+
+def _machines(cluster_id: UUID, busy: dict[UUID, tuple[UUID, float]], at_work: frozenset[UUID]) -> list[MachineFacts]:
+    rows = VirtualMachine.objects.filter(cluster=cluster_id, power_state__in=UP, host__isnull=False)
+    return [
+        machine_facts(vm, busy=busy.get(vm.pk, (None, 0.0))[1], movable=vm.pk not in at_work)
+        for vm in rows.select_related("template_version").prefetch_related("disks")
+    ]
+
+
+def machine_facts(vm: VirtualMachine, *, busy: float = 0.0, movable: bool = True) -> MachineFacts:
+    """A machine as planners see it."""
+    return MachineFacts(
+        id=vm.pk,
+        name=vm.name,
+        host=vm.host_id,
+        request=request_of(vm),
+        priority=vm.priority,
+        running=vm.power_state in UP,
+        movable=movable and vm.power_state == PowerState.RUNNING,
+        busy=busy,
+    )
 
 
 def _storages(cluster_id: UUID) -> tuple[set[UUID], dict[UUID, set[UUID]], dict[UUID, set[UUID]]]:
@@ -66,23 +135,32 @@ def _storages(cluster_id: UUID) -> tuple[set[UUID], dict[UUID, set[UUID]], dict[
     return shared, local, unseen
 
 
-def _load(cluster_id: UUID, besides: UUID | None) -> dict[UUID, tuple[int, int]]:
-    """Per host: MiB promised to machines being started, and the number of machines running or being started."""
+def _load(cluster_id: UUID, besides: UUID | None) -> dict[UUID, tuple[int, int, int, int]]:
+    """Per host: MiB promised to machines being started; and of machines running or being started their number,
+    processors and memory."""
     rows = _LOAD.rows(cluster=cluster_id, besides=besides or NOBODY)
-    return {host_id: (promised or 0, machines) for host_id, promised, machines in rows}
+    return {host_id: (promised or 0, machines, vcpus, given) for host_id, promised, machines, vcpus, given in rows}
 
 
 def _load_of_hosts() -> "QuerySet[VirtualMachine, Any]":
-    starting = Job.objects.filter(subject_kind="vm", state__in=sorted(ACTIVE), plan="vm.start").values("subject_id")
-    running = Q(power_state__in=(PowerState.RUNNING, PowerState.PAUSED))
-    due = Q(pk__in=starting) & ~running
+    running = Q(power_state__in=UP)
+    due = Q(pk__in=_starting()) & ~running
     return (
         VirtualMachine.objects.filter(running | due, cluster=Given("cluster"), host__isnull=False)
         .exclude(pk=Given("besides"))
         .order_by()
         .values_list("host_id")
-        .annotate(promised=Sum("memory_mib", filter=due), machines=Count("pk"))
+        .annotate(
+            promised=Sum("memory_mib", filter=due),
+            machines=Count("pk"),
+            processors=Sum("vcpus"),
+            given=Sum("memory_mib"),
+        )
     )
+
+
+def _starting() -> "QuerySet[Job, Any]":
+    return Job.objects.filter(subject_kind="vm", state__in=sorted(ACTIVE), plan="vm.start").values("subject_id")
 
 
 _LOAD = Statement(_load_of_hosts)
@@ -101,13 +179,26 @@ def place(vm: VirtualMachine, *, bound_to: UUID | None = None) -> Decision:
 
     Call in a transaction: the cluster's row is locked, so that two placements never count on the same memory.
     """
-    Cluster.objects.select_for_update().get(pk=vm.cluster_id)
-    return choose(request_of(vm, bound_to=bound_to), hosts_of(vm.cluster_id, besides=vm.pk))
+    policy = Policy.of(Cluster.objects.select_for_update().get(pk=vm.cluster_id).rules)
+    request = _within(vm, request_of(vm, bound_to=bound_to), policy)
+    return choose(request, hosts_of(vm.cluster_id, besides=vm.pk, policy=policy))
 
 
 def verdicts_on(vm: VirtualMachine) -> tuple[Verdict, ...]:
     """What placement would say of every host of the cluster now; places nothing, locks nothing."""
-    return judge(request_of(vm), hosts_of(vm.cluster_id, besides=vm.pk))
+    policy = Policy.of(Cluster.objects.get(pk=vm.cluster_id).rules)
+    return judge(_within(vm, request_of(vm), policy), hosts_of(vm.cluster_id, besides=vm.pk, policy=policy))
+
+
+def _within(vm: VirtualMachine, request: Request, policy: Policy) -> Request:
+    """The request with the cluster's policy and what affinity groups want."""
+    groups = [group for group in groups_of(vm.cluster_id) if vm.pk in group.machines]
+    if not groups:
+        return replace(request, policy=policy)
+    members = {one for group in groups for one in group.machines}
+    rows = VirtualMachine.objects.filter(pk__in=members).filter(Q(power_state__in=UP) | Q(pk__in=_starting()))
+    where = dict(rows.values_list("pk", "host_id"))
+    return replace(request, policy=policy, affinities=wishes_of(vm.pk, groups, where))
 
 
 def request_of(vm: VirtualMachine, *, bound_to: UUID | None = None) -> Request:
@@ -121,4 +212,6 @@ def request_of(vm: VirtualMachine, *, bound_to: UUID | None = None) -> Request:
         graphics=frozenset(vm.graphics or ["vnc"]),
         storages=frozenset(storages),
         host=bound_to,
+        vcpus=vm.vcpus,
+        available=vm.available,
     )

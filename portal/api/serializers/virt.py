@@ -6,6 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from broker.access.require import may
+from broker.core.tables import complete
 from broker.virt.models import (
     Cluster,
     Disk,
@@ -19,20 +20,28 @@ from broker.virt.models import (
     VirtualMachine,
     VmTemplate,
 )
+from broker.virt.placement.policy import SETTINGS
 from portal.sealing import left_unsealed
 
 from .common import RefSerializer
 
 
 class ClusterSerializer(serializers.ModelSerializer):
+    rules = serializers.SerializerMethodField(help_text="All settings of placement, as they hold.")
+
     class Meta:
         model = Cluster
-        fields = ("id", "name", "description")
+        fields = ("id", "name", "description", "rules")
+
+    @extend_schema_field(serializers.DictField())
+    def get_rules(self, cluster: Cluster) -> Any:
+        return complete(SETTINGS, cluster.rules)
 
 
 class HostSerializer(serializers.ModelSerializer):
     cluster = RefSerializer()
     graphics = serializers.ListField(child=serializers.CharField())
+    labels = serializers.ListField(child=serializers.CharField())
     vms_running = serializers.IntegerField()
 
     class Meta:
@@ -56,6 +65,7 @@ class HostSerializer(serializers.ModelSerializer):
             "emulated",
             "emulated_reason",
             "graphics",
+            "labels",
             "vms_running",
         )
 
@@ -152,6 +162,9 @@ class VmSerializer(serializers.ModelSerializer):
             "title",
             "description",
             "protected",
+            "available",
+            "priority",
+            "labels",
             "cluster",
             "host",
             "pool",

@@ -28,9 +28,10 @@ from broker.virt.actions.import_template_version import import_template_version
 from broker.virt.actions.maintain_host import maintain_host
 from broker.virt.driver import PowerState
 from broker.virt.models import Cluster, ForeignMachine, Host, Network, StorageDomain, TemplateVersion, VmTemplate
+from broker.virt.placement.policy import SETTINGS
 from broker.virt.states import HostState, VersionState
 from portal.api.base import Listed, Read, Resource, job_verb, verb
-from portal.api.fields import Id, Input, LongTextField, NameField, TextField, WholeNumber
+from portal.api.fields import Id, Input, Labels, LongTextField, NameField, TextField, WholeNumber
 from portal.api.queries import Search, choices
 from portal.api.serializers.jobs import JobSerializer
 from portal.api.serializers.virt import (
@@ -41,6 +42,7 @@ from portal.api.serializers.virt import (
     TemplateSerializer,
     TemplateVersionSerializer,
 )
+from portal.api.settings_fields import rules_input
 
 
 class InCluster(filters.FilterSet):
@@ -56,6 +58,7 @@ class NewCluster(Input):
 class ChangedCluster(Input):
     name = NameField(required=False)
     description = LongTextField(required=False, allow_blank=True)
+    rules = rules_input(SETTINGS)(required=False, help_text="Settings of placement; those left out stay.")
 
 
 class Clusters(Listed, Read, Resource):
@@ -73,7 +76,7 @@ class Clusters(Listed, Read, Resource):
 
     @extend_schema(request=ChangedCluster, responses=ClusterSerializer)
     def partial_update(self, request: Request, pk: Any) -> Response:
-        """Change its name or description."""
+        """Change its name, description or rules of placement."""
         return self.shown(edit_cluster(actor=self.actor, cluster=self.find(), **self.input(ChangedCluster)))
 
     @extend_schema(responses={204: None})
@@ -94,6 +97,7 @@ class NewHost(Input):
 class ChangedHost(Input):
     name = NameField(required=False)
     uri = TextField(max_length=255, required=False, help_text="Where it is reached; changed in maintenance only.")
+    labels = Labels(required=False)
 
 
 class HostFilter(InCluster):

@@ -29,7 +29,7 @@ from broker.virt.models import Network, StorageDomain, TemplateVersion, VirtualM
 from broker.virt.states import VmState
 from portal.api.active import with_active_job
 from portal.api.base import Listed, Read, Resource, job_verb, verb
-from portal.api.fields import Id, Input, LongTextField, NameField, Switch, TextField, WholeNumber
+from portal.api.fields import Id, Input, Labels, LongTextField, NameField, Switch, TextField, WholeNumber
 from portal.api.queries import Search, choices
 from portal.api.serializers.connections import TicketSerializer
 from portal.api.serializers.jobs import JobSerializer
@@ -58,6 +58,9 @@ class ChangedVm(Input):
     vcpus = WholeNumber(required=False, min_value=1, max_value=512)
     memory_mib = WholeNumber(required=False, min_value=1, max_value=2**31 - 1)
     protected = Switch(required=False, help_text="Refuse to delete it.")
+    available = Switch(required=False, help_text="Restart it on another host when its own dies.")
+    priority = WholeNumber(required=False, min_value=0, max_value=100, help_text="The higher, the sooner restarted.")
+    labels = Labels(required=False)
 
 
 class ShutDown(Input):

@@ -26,6 +26,7 @@ from portal.web.parts import Action, Cell, Pair, Related, Row, recent_events
 
 from .hosts import host_mark
 from .inventory import MOST_RELATED
+from .placement import cluster_actions
 from .removals import removal
 
 
@@ -165,6 +166,7 @@ class DeleteCluster(Deed):
 def _actions(row: Cluster) -> list[Action]:
     text = _("This is refused while it has hosts, storage, networks, templates or machines.")
     return [
+        *cluster_actions(row),
         Action(_("Edit"), reverse("portal:cluster-edit", args=[row.pk]), "edit", link=True),
         removal(_("Remove"), "cluster-delete", row, text),
     ]

@@ -14,6 +14,7 @@ from broker.core import clock
 from broker.directories.models import Directory
 from broker.events.models import Event
 from broker.jobs.models import Job
+from broker.virt.models import AffinityGroup
 from portal.models import ApiToken
 
 pytestmark = pytest.mark.urls("tests.portal.api.urls")
@@ -23,7 +24,7 @@ OPEN = {("GET", "/api/v1/me/"), ("GET", "/api/v1/schema/"), ("POST", "/api/v1/to
 # What belongs to the people concerned alone: secrets of one's own, and what passes between two people.
 PERSONAL = tuple(f"/api/v1/{name}/" for name in ("tokens", "helps", "messages", "shares"))
 # A screen shows what somebody works at, an explanation plays through what it explains; the rest is not always there.
-MORE_THAN_LOOKING = ("/screen/", "/explain/", "/explain-start/", "/forecast/", "/rollout/")
+MORE_THAN_LOOKING = ("/screen/", "/explain/", "/explain-start/", "/what-if/", "/balance/", "/forecast/", "/rollout/")
 RIGHTS = {
     "stranger": (),
     "neighbour": ("vm-user",),  # has a machine of her own
@@ -64,6 +65,7 @@ def tenant(world, make_vm, make_pool, make_desktop):
         "/api/v1/template-versions/{id}/": world.version.pk, "/api/v1/hosts/{id}/": world.host.pk,
         "/api/v1/hosts/{host_pk}/": world.host.pk,
         "/api/v1/storage-domains/{id}/": world.storage.pk, "/api/v1/networks/{id}/": world.network.pk,
+        "/api/v1/affinity-groups/{id}/": AffinityGroup.objects.create(cluster=world.cluster, name="theirs").pk,
         "/api/v1/clusters/{id}/": world.cluster.pk, "/api/v1/jobs/{id}/": job.pk, "/api/v1/events/{id}/": event.pk,
         "/api/v1/directories/{id}/": Directory.objects.create(name="theirs", kind="local", enabled=False).pk,
         "/api/v1/users/{id}/": world.bob.pk, "/api/v1/groups/{id}/": world.staff.pk,

@@ -15,7 +15,7 @@ from broker.core.errors import Denied, Missing
 from broker.events.models import Event
 from broker.jobs.models import Job
 from broker.virt import actions
-from broker.virt.models import Cluster, VirtualMachine
+from broker.virt.models import AffinityGroup, Cluster, VirtualMachine
 
 ACTIONS = {
     module.name: getattr(importlib.import_module(f"{actions.__name__}.{module.name}"), module.name)
@@ -36,6 +36,10 @@ def vm_case(verb: str) -> Case:
     return Case("vm", verb, lambda stage, vm: {"vm": vm})
 
 
+def group_of(stage) -> AffinityGroup:
+    return AffinityGroup.objects.get_or_create(cluster=stage.world.cluster, name="keep-apart")[0]
+
+
 CASES = {
     **{
         name: vm_case("vm.power")
@@ -54,6 +58,13 @@ CASES = {
     "delete_vm": vm_case("vm.delete"),
     "reset_disks": vm_case("vm.edit"),
     "create_vm": Case("cluster", "vm.create", lambda stage, vm: {"name": "x", "version": stage.world.version}),
+    "create_affinity_group": Case(
+        "cluster", "cluster.manage", lambda stage, vm: {"cluster": stage.world.cluster, "name": "x"}
+    ),
+    "edit_affinity_group": Case(
+        "cluster", "cluster.manage", lambda stage, vm: {"group": group_of(stage), "machine_hard": False}
+    ),
+    "delete_affinity_group": Case("cluster", "cluster.manage", lambda stage, vm: {"group": group_of(stage)}),
     "create_cluster": Case("", "cluster.manage", lambda stage, vm: {"name": "x"}),
     "delete_cluster": Case("cluster", "cluster.manage", lambda stage, vm: {"cluster": stage.world.cluster}),
     "edit_cluster": Case("cluster", "cluster.manage", lambda stage, vm: {"cluster": stage.world.cluster, "name": "x"}),

@@ -107,7 +107,13 @@ class Observing(Emulation, Link):
                 emulated=emulated,
                 emulated_reason=reason,
                 graphics=self._graphics(emulated),
+                cpu_models=self._cpu_models(emulated),
             )
+
+    def _cpu_models(self, emulated: bool) -> frozenset[str]:
+        kind = "qemu" if emulated else "kvm"
+        told = etree.fromstring(self.connection.getDomainCapabilities(None, "x86_64", None, kind), PARSER)
+        return frozenset(model.text or "" for model in told.iterfind("cpu/mode[@name='custom']/model[@usable='yes']"))
 
     def observe(self) -> tuple[Observation, ...]:
         with self.calling():

@@ -63,7 +63,7 @@ class Seeing(Link):
             uuid=str(uuid5(NAMESPACE_DNS, self.world.name)),
             hostname=self.world.name, hypervisor="Simulated 1", manager="simulated 1", cpus=self.world.cpus,
             cpu_model="simulated", memory=self.world.memory, memory_free=max(self.world.memory - used, 0),
-            emulated=False,
+            emulated=False, cpu_models=self.world.cpu_models,
         )  # fmt: skip
 
     def observe(self) -> tuple[Observation, ...]:

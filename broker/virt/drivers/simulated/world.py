@@ -68,6 +68,7 @@ class World:
         self.cpus = int(options.get("cpus", 8))
         self.memory = int(options.get("memory", 65536)) << 20
         self.vnc = options.get("vnc", "")
+        self.cpu_models = frozenset(options.get("models", "qemu64,Haswell").split(","))
         self.sleep: Callable[[float], None] = time.sleep
         self._path = Path(options["state"]) if options.get("state") else None
         self._data = _empty() | {"storages": site.storages}

@@ -9,4 +9,6 @@ HELP = N_("Activate a host that is in maintenance.")
 
 
 def check(request: Request, host: HostFacts) -> Reason | None:
+    if host.lost:
+        return Reason(host.name, "state", N_("it was found dead and has not come back"))
     return None if host.schedulable else Reason(host.name, "state", N_("it is in maintenance"))
