@@ -9,6 +9,8 @@ A test that uses one of these is marked `@pytest.mark.lab` and runs inside the c
 - `storage`: a StorageSpec, attached; its volumes are deleted after the test.
 - `guest_disk`: a VolumeInfo with the 512-byte guest, to make overlays of.
 - `make_machine`: define a machine with the 512-byte guest in one call.
+- `lab_hosts`: a Lab of three hosts between which machines move, one for the whole session. What a test cut,
+  crashed or left behind on them is put right after it.
 - `tiny_image`: path of the small Linux image that deploy/image/ensure builds.
 """
 
@@ -35,6 +37,7 @@ from broker.virt.driver import (
 from broker.virt.drivers import load
 from tests.lab import cage, guest
 from tests.lab.host import LabHost
+from tests.lab.lab import Lab
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -75,6 +78,24 @@ def remove_machines(connection: HostConnection) -> None:
             connection.undefine(seen.uuid)
         except NotFound:
             continue  # it was transient and went away with its power
+
+
+@pytest.fixture(scope="session")
+def lab_of_three(lab_base: Path) -> Iterator[Lab]:
+    with Lab(lab_base / "lab", 3) as lab:
+        yield lab
+
+
+@pytest.fixture
+def lab_hosts(lab_of_three: Lab) -> Iterator[Lab]:
+    """Three hosts with TLS between them and a directory that all see; clean before and after each test."""
+    yield lab_of_three
+    lab_of_three.repair()
+    for host in lab_of_three.hosts.values():
+        with closing(load("libvirt").connect(host.uri, timeout=20)) as cleaner:
+            remove_machines(cleaner)
+    for path in lab_of_three.shared.iterdir():
+        path.unlink()
 
 
 @pytest.fixture

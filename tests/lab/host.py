@@ -136,6 +136,20 @@ class LabHost:
         """Put the network cable back."""
         subprocess.run(["ip", "link", "set", self._cable, "up"], check=True)
 
+    @property
+    def on(self) -> bool:
+        """Whether the power is on."""
+        return self._boot is not None
+
+    def freeze(self) -> None:
+        """Stop libvirtd from doing anything until `thaw`; its connections stay open."""
+        os.kill(self.daemon_pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """End `freeze`."""
+        if self.daemon_pid:
+            os.kill(self.daemon_pid, signal.SIGCONT)
+
     def restart_daemon(self) -> None:
         """Kill libvirtd hard and start it again; guests live on."""
         before = self.daemon_pid

@@ -28,6 +28,12 @@ from .machines import DiskSpec as DiskSpec
 from .machines import MachineSpec as MachineSpec
 from .machines import NicSpec as NicSpec
 from .machines import Power as Power
+from .migration import DiskCopy as DiskCopy
+from .migration import Migration as Migration
+from .migration import MigrationOrder as MigrationOrder
+from .migration import MigrationResult as MigrationResult
+from .migration import MigrationStats as MigrationStats
+from .migration import SavedPoints as SavedPoints
 from .networks import Networks as Networks
 from .networks import NetworkSpec as NetworkSpec
 from .observation import ConsoleEndpoint as ConsoleEndpoint
@@ -47,7 +53,9 @@ from .storage import Volumes as Volumes
 
 
 @runtime_checkable
-class HostConnection(Inventory, Definitions, Power, Volumes, Transfers, GuestCommands, Networks, Consoles, Protocol):
+class HostConnection(
+    Inventory, Definitions, Power, Volumes, Transfers, GuestCommands, Networks, Consoles, Migration, Protocol
+):
     """A live connection to one host; safe to use from many threads, never across a fork."""
 
     def subscribe(self, callback: Callable[[HostEvent], None]) -> Callable[[], None]:

@@ -225,8 +225,7 @@ class Observing(Emulation, Link):
         if known and known.domain_id == domain_id:
             return known
         machine = Machine.parse(domain.XMLDesc(0))
-        boot_id = "-".join(filter(None, (str(machine.node.get("id", "")), machine.run)))
-        made = _Run(int(machine.node.get("id", domain_id)), boot_id, endpoints(machine))
+        made = _Run(int(machine.node.get("id", domain_id)), machine.boot_id, endpoints(machine))
         self._runs[uuid] = made
         return made
 

@@ -8,7 +8,7 @@ from lxml import etree
 
 from broker.core.text import gettext_noop
 from broker.virt.driver import Refused
-from broker.virt.drivers.libvirt import agent, clipboard
+from broker.virt.drivers.libvirt import agent, clipboard, moves
 from broker.virt.drivers.libvirt.connection import Link
 from broker.virt.drivers.libvirt.domain_xml.mapping import NAMESPACE, PARSER
 
@@ -35,6 +35,7 @@ class Powering(Link):
                     raise
                 return  # somebody started it first
             if saved:
+                moves.drop_boot(domain)
                 clipboard.plug(domain)
 
     def shutdown(self, uuid: str, *, via: Literal["acpi", "agent"]) -> None:

@@ -8,11 +8,12 @@ of one site in one process see the same storage). All connections of one process
 
 from broker.virt.driver import HostConnection
 from broker.virt.drivers.simulated.host import SimulatedHost
+from broker.virt.drivers.simulated.moves import order_moves
 from broker.virt.drivers.simulated.world import World, world
 
 name = "simulated"
 
-__all__ = ["World", "connect", "name", "world"]
+__all__ = ["SimulatedHost", "World", "connect", "name", "order_moves", "world"]
 
 
 def connect(uri: str, *, timeout: float = 5.0) -> HostConnection:

@@ -19,7 +19,7 @@ class Powering(Link):
             if machine["power"] in ("running", "paused"):
                 return
             saved = machine["power"] == "suspended"
-            data["runs"] += 1
+            data["runs"] = max(data["runs"], machine["run"]) + 1
             machine.update(run=data["runs"], since=clock.now().isoformat())
             if not saved:
                 machine["serial"] = "LAB-UP\r\n"

@@ -31,6 +31,7 @@ class Machine(Element):
     `mark`, `owned` and `run` are Berth's own words in the metadata: the machine's id, the targets and MAC
     addresses that came from a spec (so that one taken out of the spec is removed and a foreign one stays),
     and a random word written before each start (so that two runs with one domain id can be told apart).
+    `boot` is in the live definition only, of a machine that came from another host: the name its run had there.
     """
 
     TAG = "domain"
@@ -42,6 +43,7 @@ class Machine(Element):
     mark = Attr(f"metadata/{MARK}@id")
     owned = Attr(f"metadata/{MARK}@owned")
     run = Attr(f"metadata/{MARK}@run")
+    boot = Attr(f"metadata/{MARK}@boot")
     memory = Text("memory", int)
     memory_unit = Attr("memory@unit")
     current_memory = Text("currentMemory", int)
@@ -74,3 +76,8 @@ class Machine(Element):
     consoles = Children("devices/console", Console)
     rngs = Children("devices/rng", Rng)
     balloons = Children("devices/memballoon", Balloon)
+
+    @property
+    def boot_id(self) -> str:
+        """The name of this run, from a live definition."""
+        return self.boot or "-".join(filter(None, (str(self.node.get("id", "")), self.run)))
