@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.directories.kinds.ldap import line
+from broker.directories.kinds.ldap import kept, line
 from broker.directories.kinds.ldap.secret import sealed
 from broker.directories.models import Directory
 from tests.servers import slapd as servers
@@ -18,8 +18,10 @@ def one_slapd():
 def slapd(one_slapd):
     one_slapd.clear()
     line.forget()
+    kept.forget()
     yield one_slapd
     line.forget()
+    kept.forget()
 
 
 @pytest.fixture

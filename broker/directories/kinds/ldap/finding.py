@@ -24,7 +24,8 @@ from django_auth_ldap.config import (
 
 from .config import LdapConfig
 from .entries import Person, external_id, first, id_filter, person, user_attributes
-from .line import SIGN_IN_SECONDS, Line, bind, dial, unavailable
+from .kept import DOOR, READER, Keeper
+from .line import SIGN_IN_SECONDS, Line, unavailable
 from .reading import pages
 
 IN_CHAIN = "1.2.840.113556.1.4.1941"  # LDAP_MATCHING_RULE_IN_CHAIN
@@ -60,30 +61,34 @@ class Searcher(_LDAPUser):
     def __init__(self, backend: "RowBackend", username: str):
         super().__init__(backend, username=username)
         self.person: Person | None = None
+        self._lines = backend.lines()
         self._line: Line | None = None
 
     @property
     def line(self) -> Line:
+        """Bound as the reader, for as long as this user is looked at."""
+        return self._get_connection()
+
+    @property
+    def connection(self) -> Line:
         return self._get_connection()
 
     def _get_connection(self) -> Line:
         if self._line is None:
-            self._line = self.backend.dial()
-            self._connection_bound = True  # dial() binds
+            _, self._line = self._lines.done_on(READER, lambda line: None)
         return self._line
-
-    def _bind(self) -> None:
-        """As the reader again, after the user's own bind."""
-        bind(self._get_connection(), self.backend.config, self.backend.password)
-        self._connection_bound = True
 
     def _search_for_user_dn(self) -> str | None:
         """Also takes the attributes along: one search less. Raises Ambiguous, Unavailable."""
-        self._get_connection()
-        try:
-            found = self.settings.USER_SEARCH.execute(self.connection, {"user": self._username})
-        except ldap.LDAPError as error:
-            raise unavailable(self.line.server, error) from None
+
+        def search(line: Line) -> Any:
+            try:
+                return self.settings.USER_SEARCH.execute(line, {"user": self._username})
+            except ldap.LDAPError as error:
+                raise unavailable(line.server, error) from None
+
+        self.close()
+        found, self._line = self._lines.done_on(READER, search)
         if not found:
             return None
         if len(found) > 1:
@@ -94,15 +99,20 @@ class Searcher(_LDAPUser):
 
     def fits(self, password: str) -> bool:
         """Whether the server takes the password. An unknown user costs a bind too, so that time tells nothing."""
-        try:
-            self.line.simple_bind_s(self.dn or self.backend.nobody, password)
-        except REFUSED:
-            return False
-        except ldap.LDAPError as error:
-            raise unavailable(self.line.server, error) from None
-        finally:
-            self._connection_bound = False
-        return self.dn is not None
+        dn = self.dn
+
+        def knock(line: Line) -> bool:
+            try:
+                line.simple_bind_s(dn or self.backend.nobody, password)
+            except REFUSED:
+                return False
+            except ldap.LDAPError as error:
+                raise unavailable(line.server, error) from None
+            return dn is not None
+
+        taken, door = self._lines.done_on(DOOR, knock)
+        self._lines.keep(DOOR, door)
+        return taken
 
     def groups(self) -> list[GroupFound]:
         """The groups the user is in, directly and by other groups."""
@@ -138,12 +148,10 @@ class Searcher(_LDAPUser):
         return next((person(config, entry) for _, entry in found), None)
 
     def close(self) -> None:
-        """Say good-bye; a server that is gone already does not matter."""
+        """Give the line back."""
         if self._line is not None:
-            try:
-                self._line._l.unbind_ext()
-            except ldap.LDAPError:
-                pass  # nothing is left to close
+            self._lines.keep(READER, self._line)
+            self._line = None
 
 
 class RowBackend(LDAPBackend):
@@ -172,8 +180,8 @@ class RowBackend(LDAPBackend):
             },
         )
 
-    def dial(self) -> Line:
-        return dial(self.config, self.password, seconds=self.seconds, patient=self.patient)
+    def lines(self) -> Keeper:
+        return Keeper(self.config, self.password, seconds=self.seconds, patient=self.patient)
 
     def find(self, username: str) -> Searcher:
         """Somebody who may or may not exist; nothing is asked yet."""

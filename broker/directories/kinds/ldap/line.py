@@ -42,7 +42,7 @@ class Line(SimpleLDAPObject):
     """python-ldap's connection with a deadline; what `SILENT` names comes out as Unavailable."""
 
     def __init__(self, server: str, config: LdapConfig, *, seconds: float):
-        self.server, self.ends = server, clock.steady() + seconds
+        self.server, self.ends, self.broken = server, clock.steady() + seconds, False
         handle = tunnel.connect(server, ca=config.ca, start_tls=config.start_tls, seconds=seconds)
         super().__init__(NOWHERE, fileno=handle)
 
@@ -50,15 +50,24 @@ class Line(SimpleLDAPObject):
         """Let what follows take so long altogether."""
         self.ends = clock.steady() + seconds
 
+    def close(self) -> None:
+        """Say good-bye; a server that is gone already does not matter."""
+        try:
+            self._l.unbind_ext()
+        except ldap.LDAPError:
+            pass  # nothing is left to close
+
     def _ldap_call(self, func: Any, *args: Any, **kwargs: Any) -> Any:
         left = self.ends - clock.steady()
         if left <= 0:
+            self.broken = True
             raise unavailable(self.server, ldap.TIMEOUT())
         self._l.set_option(ldap.OPT_NETWORK_TIMEOUT, left)
         self._l.set_option(ldap.OPT_TIMEOUT, left)
         try:
             return super()._ldap_call(func, *args, **kwargs)
         except SILENT as error:
+            self.broken = True
             raise unavailable(self.server, error) from None
 
 
