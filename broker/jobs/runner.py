@@ -122,7 +122,10 @@ class Attempt:
             except BerthError as error:
                 if error.retry and self._patient():
                     self._wait(
-                        min(0.5 * 2**self.job.retries, 15.0), error.template, error.params, retries=self.job.retries + 1
+                        min(0.5 * 2 ** min(self.job.retries, 9), 15.0),
+                        error.template,
+                        error.params,
+                        retries=self.job.retries + 1,
                     )
                 log.warning("Job %s (%s) failed at %s: %s", self.job.pk, self.plan.name, step.name, error)
                 return self.turn_back(JobState.FAILED, error.as_dict())
@@ -176,7 +179,12 @@ class Attempt:
         except Exception as error:
             known = error if isinstance(error, BerthError) else None
             if known and self.job.retries < UNDO_TRIES:
-                self._wait(min(2.0**self.job.retries, 30.0), known.template, known.params, retries=self.job.retries + 1)
+                self._wait(
+                    min(2.0 ** min(self.job.retries, 9), 30.0),
+                    known.template,
+                    known.params,
+                    retries=self.job.retries + 1,
+                )
             log.exception("Job %s (%s): undoing %s did not work", self.job.pk, self.plan.name, name)
             left = known.as_dict() if known else BUG
             if not self.lease.write(outcome=JobState.ERRORED, error=left, retries=0):

@@ -18,6 +18,7 @@ MOST_LABELS = 32
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 _BRIDGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 _SERVER = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?)*")
+_MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 _SCHEME = re.compile(r"[a-z][a-z0-9]*(\+(unix|tcp|tls|ssh|libssh2))?")
 _URI_WORDS = frozenset({"socket", "pkipath", "keyfile", "known_hosts", "known_hosts_verify", "sshauth"})
 
@@ -150,6 +151,17 @@ def subnet(value: str, *, field: str = "subnet") -> ipaddress.IPv4Network:
             fix=N_("Write it like 192.168.120.0/24, with a length from /16 to /29."),
         )
     return network
+
+
+def mac(value: str, *, field: str = "mac") -> str:
+    """The address of one network card: six octets, of a single machine (not of a group)."""
+    if not _MAC.fullmatch(value) or int(value[:2], 16) & 1:
+        raise Invalid(
+            N_("This is not the address of a network card."),
+            field=field,
+            fix=N_("Write it like 52:54:00:12:34:56."),
+        )
+    return value.lower()
 
 
 def host_uri(value: str, *, field: str = "uri") -> str:

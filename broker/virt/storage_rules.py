@@ -21,6 +21,13 @@ def require_usable(storage: StorageDomain) -> None:
             fix=N_("Activate it, or choose another storage."),
             name=storage.name,
         )
+    if storage.held_by:
+        raise Conflict(
+            N_("The storage %(name)s belongs to another Berth."),
+            rule="storage.held",
+            fix=N_("Detach it there, or take it over on its page when that Berth is gone for good."),
+            name=storage.name,
+        )
     if storage.error:
         raise Conflict(
             N_("The storage %(name)s cannot be reached: %(error)s"),

@@ -21,6 +21,7 @@ from broker.virt.actions.delete_network import delete_network
 from broker.virt.actions.delete_storage import delete_storage
 from broker.virt.actions.delete_template import delete_template
 from broker.virt.actions.delete_template_version import delete_template_version
+from broker.virt.actions.detach_storage import detach_storage
 from broker.virt.actions.edit_cluster import edit_cluster
 from broker.virt.actions.edit_host import edit_host
 from broker.virt.actions.edit_storage import edit_storage
@@ -129,6 +130,15 @@ class HostAdmin(Rows):
 @with_deeds(
     Deed("maintain", _("To maintenance"), maintain_storage, "storage", _("Nothing is made on it any more."), "build"),
     Deed("activate", _("Activate"), activate_storage, "storage", _("It is used again."), "play_arrow"),
+    Deed(
+        "detach",
+        _("Detach"),
+        detach_storage,
+        "storage",
+        _("Its machines and templates go with it; another Berth can import them."),
+        "eject",
+        destroys=True,
+    ),
     Deed("delete", _("Delete"), delete_storage, "storage", GONE, "delete", destroys=True),
 )
 class StorageAdmin(Rows):

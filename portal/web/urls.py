@@ -106,6 +106,7 @@ urlpatterns = [
     path("manage/storage/<uuid:pk>/edit", inventory_edits.EditStorage.as_view(), name="storage-edit"),
     path("manage/storage/<uuid:pk>/delete", removals.DeleteStorage.as_view(), name="storage-delete"),
     path("manage/storage/<uuid:pk>/", storage.StorageOne.as_view(), name="storage-one"),
+    path("manage/storage/<uuid:pk>/import/<uuid:found>", storage.ImportFound.as_view(), name="storage-import"),
     path("manage/storage/<uuid:pk>/<slug:verb>", storage.StorageDeed.as_view(), name="storage-deed"),
     path("manage/networks/", inventory.Networks.as_view(), name="networks"),
     path("manage/networks/new", inventory_forms.NewNetwork.as_view(), name="network-new"),

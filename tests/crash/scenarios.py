@@ -5,6 +5,7 @@ job was cancelled and taken back; both look at libvirt and the files, not at wha
 """
 
 import itertools
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from django.conf import settings
 
 from broker.access.actor import Actor
 from broker.jobs.models import Job
-from broker.virt import specs
+from broker.virt import specs, storage_notes
 from broker.virt.actions.create_vm import create_vm
 from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.actions.pause_vm import pause_vm
@@ -26,7 +27,7 @@ from broker.virt.actions.shutdown_vm import shutdown_vm
 from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.suspend_vm import suspend_vm
 from broker.virt.driver import HostConnection, PowerState
-from broker.virt.models import TemplateVersion, VirtualMachine
+from broker.virt.models import StorageDomain, TemplateVersion, VirtualMachine
 from broker.virt.states import VmState
 from tests.jobs_help import finish
 from tests.world import World
@@ -215,6 +216,42 @@ def _delete_version(stage: Stage):
     return delete_template_version(actor=ACTOR, version=version), volume
 
 
+def _detach(stage: Stage):
+    """A storage of its own with one machine on it, in maintenance."""
+    from broker.virt.actions.create_storage import create_storage
+    from broker.virt.actions.detach_storage import detach_storage
+    from broker.virt.actions.maintain_storage import maintain_storage
+
+    number = next(_numbers)
+    folder = stage.disks.parent / f"detach-{number}"
+    storage = create_storage(actor=ACTOR, cluster=stage.world.cluster, name=f"detach-{number}", path=str(folder))
+    made = create_vm(
+        actor=ACTOR, name=f"m-{number}", version=stage.world.version, storage=storage, memory_mib=16, linked=False
+    )
+    finish(made)
+    maintain_storage(actor=ACTOR, storage=storage)
+    return detach_storage(actor=ACTOR, storage=storage), (folder, VirtualMachine.objects.get(pk=made.subject_id))
+
+
+def _noted(folder: Path) -> dict:
+    return storage_notes.newest([path.read_bytes() for path in folder.glob("berth-notes-*")]).document
+
+
+def _detached(stage: Stage, job: Job, known) -> None:
+    folder, vm = known
+    assert not StorageDomain.objects.filter(pk=job.subject_id).exists()
+    assert not VirtualMachine.objects.filter(pk=vm.pk).exists() and stage.power(vm.pk) is PowerState.MISSING
+    assert [one["id"] for one in _noted(folder)["machines"]] == [str(vm.pk)] and _noted(folder)["state"] == "detached"
+    assert len(list(folder.glob("*.qcow2"))) == 1
+    shutil.rmtree(folder)
+
+
+def _not_detached(stage: Stage, job: Job, known) -> None:
+    folder, vm = known
+    assert StorageDomain.objects.get(pk=job.subject_id).state == "maintenance"
+    assert VirtualMachine.objects.filter(pk=vm.pk).exists() and _noted(folder)["state"] == "attached"
+
+
 SCENARIOS: dict[str, Scenario] = {
     "vm.create": Scenario(_create, _created, _not_created),
     "vm.delete": Scenario(_delete, _not_created, _kept),
@@ -227,6 +264,7 @@ SCENARIOS: dict[str, Scenario] = {
     "vm.resume": Scenario(_power(resume_vm, running=True, before=pause_vm), _ends(PowerState.RUNNING, same_boot=True)),
     "vm.suspend": Scenario(_power(suspend_vm, running=True), _ends(PowerState.SUSPENDED)),
     "vm.reset-disks": Scenario(_reset, _was_reset, _not_reset),
+    "storage.detach": Scenario(_detach, _detached, _not_detached),
     "template.import": Scenario(_import, _imported, _not_imported),
     "template.make": Scenario(_make_version, _version_made, _version_not_made),
     "template.delete-version": Scenario(_delete_version, _not_imported),

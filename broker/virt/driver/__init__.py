@@ -45,6 +45,8 @@ from .observation import HostFacts as HostFacts
 from .observation import Inventory as Inventory
 from .observation import Observation as Observation
 from .observation import PowerState as PowerState
+from .storage import NOTES as NOTES
+from .storage import Notes as Notes
 from .storage import StorageInfo as StorageInfo
 from .storage import StorageSpec as StorageSpec
 from .storage import Transfers as Transfers
@@ -54,7 +56,17 @@ from .storage import Volumes as Volumes
 
 @runtime_checkable
 class HostConnection(
-    Inventory, Definitions, Power, Volumes, Transfers, GuestCommands, Networks, Consoles, Migration, Protocol
+    Inventory,
+    Definitions,
+    Power,
+    Volumes,
+    Notes,
+    Transfers,
+    GuestCommands,
+    Networks,
+    Consoles,
+    Migration,
+    Protocol,
 ):
     """A live connection to one host; safe to use from many threads, never across a fork."""
 

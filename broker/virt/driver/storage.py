@@ -65,6 +65,26 @@ class Volumes(Protocol):
     def delete_volume(self, storage: StorageSpec, name: str) -> None: ...
 
 
+NOTES = ("berth-notes-0", "berth-notes-1")
+"""The names of a storage's notes on it; no volume is called so, and none of them is listed as one."""
+
+
+class Notes(Protocol):
+    """Berth's own notes on a storage, in two slots, so that one is whole while the other is being written."""
+
+    def read_notes(self, storage: StorageSpec) -> tuple[bytes, ...]:
+        """What is in the slots; one that was never written is left out."""
+        ...
+
+    def write_note(self, storage: StorageSpec, slot: int, data: bytes) -> None:
+        """Put `data` into the slot 0 or 1; bytes that were there before may follow it."""
+        ...
+
+    def release_storage(self, storage: StorageSpec) -> None:
+        """Leave the storage: a share is unmounted. What lies on it stays; done when the host does not have it."""
+        ...
+
+
 class Transfers(Protocol):
     """Volumes to and from files of this machine. `progress` hears shares of 0..1 and may raise to end it."""
 

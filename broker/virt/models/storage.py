@@ -16,7 +16,11 @@ from .host import Host
 
 
 class StorageDomain(models.Model):
-    """`state` is what an admin wants of it; `error` why a host that should see it does not, empty when all is well."""
+    """`state` is what an admin wants of it; `error` why a host that should see it does not, empty when all is well.
+
+    `noted` is the digest of what was last noted down on the storage itself (storage_notes.py), empty before Berth
+    read what is there; `found` what it then read, `held_by` another Berth that says the storage is its own.
+    """
 
     access_kind = "storage"
 
@@ -38,6 +42,9 @@ class StorageDomain(models.Model):
     available_bytes = models.PositiveBigIntegerField(default=0, editable=False)
     observed_at = models.DateTimeField(null=True, editable=False)
     error = models.TextField(blank=True, editable=False)
+    held_by = models.CharField(max_length=32, blank=True, editable=False)
+    found = models.JSONField(default=dict, editable=False)
+    noted = models.CharField(max_length=64, blank=True, editable=False)
 
     class Meta:
         ordering = ("name",)

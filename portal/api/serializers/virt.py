@@ -85,7 +85,7 @@ class StorageDomainSerializer(serializers.ModelSerializer):
     class Meta:
         model = StorageDomain
         fields = (
-            "id", "name", "cluster", "host", "kind", "path", "server", "export", "version", "state", "error",
+            "id", "name", "cluster", "host", "kind", "path", "server", "export", "version", "state", "error", "held_by",
             "capacity_bytes", "available_bytes", "observed_at",
         )  # fmt: skip
 

@@ -5,18 +5,24 @@ from typing import Any
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from broker.access.require import find
+from broker.events.record import subject_kind
+from broker.virt import storage_found
 from broker.virt.actions.activate_storage import activate_storage
 from broker.virt.actions.create_storage import create_storage
 from broker.virt.actions.delete_storage import delete_storage
+from broker.virt.actions.detach_storage import detach_storage
 from broker.virt.actions.edit_storage import edit_storage
+from broker.virt.actions.import_found import import_found
 from broker.virt.actions.maintain_storage import maintain_storage
+from broker.virt.actions.take_storage import take_storage
 from broker.virt.models import Cluster, Host, StorageDomain
 from broker.virt.states import StorageState
-from portal.api.base import Listed, Read, Resource, verb
+from portal.api.base import Listed, Read, Resource, job_verb, verb
 from portal.api.fields import Id, Input, NameField, TextField
 from portal.api.queries import choices
 from portal.api.serializers.virt import StorageDomainSerializer
@@ -41,6 +47,25 @@ class NewStorage(Input):
 
 class ChangedStorage(Input):
     name = NameField(required=False)
+
+
+class FoundSerializer(serializers.Serializer):
+    """What lies on the storage and is not here yet."""
+
+    kind = serializers.ChoiceField(choices=["vm", "template-version"])
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+
+
+class WantedFound(Input):
+    id = Id()
+    name = NameField(required=False, help_text="What it is called here; left out: as before.")
+
+
+class ImportedSerializer(serializers.Serializer):
+    kind = serializers.ChoiceField(choices=["vm", "template-version"])
+    id = serializers.UUIDField()
+    name = serializers.CharField()
 
 
 class StorageFilter(InCluster):
@@ -88,3 +113,29 @@ class StorageDomains(Listed, Read, Resource):
         """Put it back into service."""
         self.nothing()
         return self.shown(activate_storage(actor=self.actor, storage=self.find()))
+
+    @extend_schema(responses=FoundSerializer(many=True), filters=False)
+    @action(detail=True, methods=["get"], pagination_class=None, filterset_class=None)
+    def found(self, request: Request, pk: Any) -> Response:
+        """Machines and template versions that lie on it, as its own notes say, and are not here yet."""
+        return Response(FoundSerializer(storage_found.on(self.find()), many=True).data)
+
+    @verb("import", takes=WantedFound, gives=ImportedSerializer, status=201)
+    def import_found(self, request: Request, pk: Any) -> Response:
+        """Take in a machine or template version that was found on it; its disks stay where they are."""
+        given = self.input(WantedFound)
+        row = import_found(actor=self.actor, storage=self.find(), found=given["id"], name=given.get("name", ""))
+        told = {"kind": subject_kind(row), "id": row.pk, "name": str(row)}
+        return Response(ImportedSerializer(told).data, status=201)
+
+    @verb("take-over", gives=StorageDomainSerializer)
+    def take_over(self, request: Request, pk: Any) -> Response:
+        """Use it although its notes say that another Berth does; only when that one is gone for good."""
+        self.nothing()
+        return self.shown(take_storage(actor=self.actor, storage=self.find()))
+
+    @job_verb("detach")
+    def detach(self, request: Request, pk: Any) -> Response:
+        """Let it go with the machines and templates on it, so that another Berth can take it in."""
+        self.nothing()
+        return self.accepted(detach_storage(actor=self.actor, storage=self.find()))

@@ -7,11 +7,16 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from broker.access.actor import Actor
 from broker.access.require import find, may, visible_to
 from broker.core.errors import Missing
 from broker.core.text import gettext_noop as N_
+from broker.virt import storage_found
 from broker.virt.actions.activate_storage import activate_storage
+from broker.virt.actions.detach_storage import detach_storage
+from broker.virt.actions.import_found import import_found
 from broker.virt.actions.maintain_storage import maintain_storage
+from broker.virt.actions.take_storage import take_storage
 from broker.virt.models import StorageDomain, VirtualMachine
 from broker.virt.states import STORAGE
 from portal.context import holds
@@ -20,7 +25,7 @@ from portal.web import words
 from portal.web.access_page import permission_actions
 from portal.web.base import Deed, Page, done
 from portal.web.listing import Column, Listing
-from portal.web.parts import Action, Cell, Notice, Pair, Row, recent_events
+from portal.web.parts import Action, Cell, Notice, Pair, Related, Row, recent_events
 from portal.web.words import Mark
 
 from .inventory import MOST_RELATED, machines_on
@@ -72,9 +77,7 @@ class StorageOne(Page):
             "title": row.name,
             "mark": storage_mark(row),
             "under": _where(row),
-            "notices": [Notice(_("This storage cannot be reached: %(error)s") % {"error": row.error}, tone="bad")]
-            if row.error
-            else [],
+            "notices": _notices(row),
             "back_url": reverse("portal:storage"),
             "back_label": _("Storage"),
             "live_kinds": f"storage:{row.pk}",
@@ -92,7 +95,7 @@ class StorageOne(Page):
                 Pair(_("Used"), f"{_used(row)} %"),
                 Pair(_("Seen"), moment=row.observed_at) if row.observed_at else Pair(_("Seen"), _("never")),
             ],
-            "relateds": [machines_on(machines)],
+            "relateds": [*_found(self.actor, row), machines_on(machines)],
             "events": recent_events("storage", row.pk),
         }
 
@@ -101,6 +104,8 @@ class StorageDeed(Deed):
     """Put a storage into maintenance, or back into use."""
 
     VERBS = {
+        "take-over": (take_storage, gettext_lazy("The storage is used by this Berth now.")),
+        "detach": (detach_storage, gettext_lazy("The storage is being let go.")),
         "maintain": (maintain_storage, gettext_lazy("Nothing is made on this storage any more.")),
         "activate": (activate_storage, gettext_lazy("This storage is used again.")),
     }
@@ -130,7 +135,57 @@ def _storage_actions(row: StorageDomain) -> list[Action]:
         wish = Action(_("Maintenance"), _deed(row, "maintain"), "settings", confirm=text)
     else:
         wish = Action(_("Back into use"), _deed(row, "activate"), "player-play")
-    return [edit, wish, storage_removal(row)]
+    if row.held_by:
+        text = _("Two Berths on one storage destroy its disks. Do this only when the other one is gone for good.")
+        wish = Action(_("Take over"), _deed(row, "take-over"), "lock", danger=True, confirm=text)
+    if STORAGE.is_(row.state, "usable"):
+        return [edit, wish, storage_removal(row)]
+    text = _("Its machines and templates go with it: Berth forgets them, and another Berth can import them.")
+    detach = Action(_("Detach"), _deed(row, "detach"), "arrow-left", danger=True, confirm=text)
+    return [edit, wish, detach, storage_removal(row)]
+
+
+class ImportFound(Deed):
+    """Take in one thing that was found on the storage."""
+
+    def do(self, pk: Any, found: Any) -> HttpResponse:
+        row = import_found(actor=self.actor, storage=find(self.actor, StorageDomain, pk), found=found)
+        return done(self.request, _("%(name)s was imported.") % {"name": row})
+
+
+def _notices(row: StorageDomain) -> list[Notice]:
+    notices = []
+    if row.held_by:
+        text = _("This storage belongs to another Berth (%(holder)s…) and is not used.") % {"holder": row.held_by[:8]}
+        fix = _("Detach it there, or take it over when that Berth is gone for good.")
+        notices.append(Notice(text, fix, tone="bad"))
+    if row.error:
+        notices.append(Notice(_("This storage cannot be reached: %(error)s") % {"error": row.error}, tone="bad"))
+    return notices
+
+
+def _found(actor: Actor, row: StorageDomain) -> list[Related]:
+    """What could be imported, for those who may."""
+    if not may(actor, "storage.manage", row) or row.held_by or not (found := storage_found.on(row)):
+        return []
+    kinds = {"vm": _("Machine"), "template-version": _("Template")}
+    return [
+        Related(
+            _("Found on this storage"),
+            [_("Name"), _("Kind")],
+            [
+                Row(
+                    [Cell(one.name), Cell(kinds[one.kind])],
+                    [Action(
+                        _("Import %(name)s") % {"name": one.name},
+                        reverse("portal:storage-import", args=[row.pk, one.id]), "plus",
+                    )],
+                )
+                for one in found[:MOST_RELATED]
+            ],
+            acting=True,
+        )
+    ]  # fmt: skip
 
 
 def _deed(row: StorageDomain, verb: str) -> str:

@@ -59,6 +59,9 @@ DOORS = {
     "broker.virt.actions": {
         "activate_storage": "POST storage-domains/{id}/activate/",
         "maintain_storage": "POST storage-domains/{id}/maintain/",
+        "detach_storage": "POST storage-domains/{id}/detach/",
+        "import_found": "POST storage-domains/{id}/import/",
+        "take_storage": "POST storage-domains/{id}/take-over/",
         "activate_host": "POST hosts/{id}/activate/",
         "create_affinity_group": "POST affinity-groups/",
         "create_cluster": "POST clusters/",

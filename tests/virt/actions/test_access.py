@@ -7,6 +7,7 @@ import importlib
 import pkgutil
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -77,6 +78,11 @@ CASES = {
     ),
     "maintain_storage": Case("storage", "storage.manage", lambda stage, vm: {"storage": stage.world.storage}),
     "activate_storage": Case("storage", "storage.manage", lambda stage, vm: {"storage": stage.world.storage}),
+    "detach_storage": Case("storage", "storage.manage", lambda stage, vm: {"storage": stage.world.storage}),
+    "take_storage": Case("storage", "storage.manage", lambda stage, vm: {"storage": stage.world.storage}),
+    "import_found": Case(
+        "storage", "storage.manage", lambda stage, vm: {"storage": stage.world.storage, "found": uuid4()}
+    ),
     "maintain_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
     "activate_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
     "delete_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),

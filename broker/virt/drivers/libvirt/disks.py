@@ -16,7 +16,7 @@ import libvirt
 from lxml import etree
 
 from broker.core.text import gettext_noop
-from broker.virt.driver import Locked, NotFound, Refused, StorageInfo, StorageSpec, VolumeInfo
+from broker.virt.driver import NOTES, Locked, NotFound, Refused, StorageInfo, StorageSpec, VolumeInfo
 from broker.virt.drivers import names
 from broker.virt.drivers.libvirt.connection import Link
 from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
@@ -56,7 +56,9 @@ class Storing(Link):
             pool = self._pool(storage)
             refresh(pool)
             found = {volume.name(): volume for volume in pool.listAllVolumes()}
-            whole = [name for name in found if not name.endswith(PART) and name + PART not in found]
+            whole = [
+                name for name in found if name not in NOTES and not name.endswith(PART) and name + PART not in found
+            ]
             return tuple(volume_info(found[name]) for name in sorted(whole))
 
     def volume(self, storage: StorageSpec, name: str) -> VolumeInfo | None:

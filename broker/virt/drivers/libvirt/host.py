@@ -11,6 +11,7 @@ from broker.virt.drivers.libvirt.definitions import Defining
 from broker.virt.drivers.libvirt.events import Telling
 from broker.virt.drivers.libvirt.moves import Moving
 from broker.virt.drivers.libvirt.networks import Networking
+from broker.virt.drivers.libvirt.notes import Noting
 from broker.virt.drivers.libvirt.observe import MOST_STUCK
 from broker.virt.drivers.libvirt.points import Remembering
 from broker.virt.drivers.libvirt.power import Powering
@@ -18,7 +19,17 @@ from broker.virt.drivers.libvirt.transfers import Transferring
 
 
 class LibvirtHost(
-    Telling, Asking, Commanding, Defining, Powering, Transferring, Networking, Showing, Moving, Remembering
+    Telling,
+    Asking,
+    Commanding,
+    Defining,
+    Powering,
+    Noting,
+    Transferring,
+    Networking,
+    Showing,
+    Moving,
+    Remembering,
 ):
     """A live connection to one libvirt host; see broker/virt/driver/ for what each verb does."""
 

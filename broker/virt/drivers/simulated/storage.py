@@ -106,6 +106,22 @@ class Storing(Link):
             for each in (name, f"{name}.part"):
                 _volumes(data, storage).pop(each, None)
 
+    def read_notes(self, storage: StorageSpec) -> tuple[bytes, ...]:
+        self.meet("read_notes")
+        with self.world.changing() as data:
+            _volumes(data, storage)
+            notes = data["storages"][storage.path].get("notes", {})
+            return tuple(note.encode() for note in notes.values())
+
+    def write_note(self, storage: StorageSpec, slot: int, data: bytes) -> None:
+        self.meet("write_note")
+        with self.world.changing() as kept:
+            _volumes(kept, storage)
+            kept["storages"][storage.path].setdefault("notes", {})[str(slot)] = data.decode()
+
+    def release_storage(self, storage: StorageSpec) -> None:
+        self.meet("release_storage")
+
     def fetch_volume(
         self, storage: StorageSpec, name: str, target: Path, *, progress: Callable[[float], None] = lambda share: None
     ) -> None:

@@ -1,0 +1,76 @@
+"""The duty that keeps the notes on storages true, and reads those of a storage that is new here."""
+
+import logging
+from typing import Any
+
+from django.db import transaction
+
+from broker.access.actor import Actor
+from broker.core.errors import BerthError
+from broker.core.text import gettext_noop as N_
+from broker.events.news import publish
+from broker.events.record import record
+
+from . import hosts, specs, storage_notes
+from .driver import HostConnection
+from .models import Host, StorageAttachment, StorageDomain
+from .states import HostState, StorageState
+
+log = logging.getLogger(__name__)
+DUTY = Actor.system("virt.storage-notes")
+
+
+def keep_notes() -> None:
+    """Write the notes of each storage in use whose contents changed since."""
+    for storage in StorageDomain.objects.filter(state=StorageState.ACTIVE, error="", held_by=""):
+        document = storage_notes.describe(storage)
+        if storage_notes.digest(document) == storage.noted:
+            continue
+        host = seeing(storage)
+        if host is None:
+            continue
+        try:
+            line = hosts.connection(host)
+            line.ensure_storage(specs.storage_spec(storage))
+            if not storage.noted and not meet(storage, line):
+                continue
+            write(storage, line, document)
+        except BerthError as error:
+            log.info("Notes on %s: %s", storage.name, error)
+
+
+def seeing(storage: StorageDomain) -> Host | None:
+    """A host that sees `storage` and answers."""
+    answering = Host.objects.filter(cluster=storage.cluster_id, error="", observed_at__isnull=False)
+    if storage.host_id:
+        answering = answering.filter(pk=storage.host_id)
+    blind = StorageAttachment.objects.filter(storage=storage).exclude(error="").values("host")
+    return answering.filter(state=HostState.ACTIVE).exclude(pk__in=blind).first()
+
+
+def meet(storage: StorageDomain, line: HostConnection) -> bool:
+    """Read the notes of a storage that is new here; whether it may be used."""
+    note = storage_notes.newest(line.read_notes(specs.storage_spec(storage)))
+    if note is None:
+        return True
+    foreign = note.document.get("installation") != storage_notes.installation()
+    if foreign and note.document.get("state") == storage_notes.ATTACHED:
+        with transaction.atomic():
+            holder = str(note.document.get("installation"))[:32]
+            StorageDomain.objects.filter(pk=storage.pk).update(held_by=holder, found=note.document)
+            record("storage.held", actor=DUTY, subject=storage, severity="error",
+                   message=N_("%(name)s belongs to another Berth and is not used"), name=storage.name)  # fmt: skip
+            publish("storage", storage.pk, "changed")
+        return False
+    StorageDomain.objects.filter(pk=storage.pk).update(found=note.document)
+    return True
+
+
+def write(storage: StorageDomain, line: HostConnection, document: dict[str, Any]) -> None:
+    """Note `document` down on the storage, into the slot that is not the newest."""
+    spec = specs.storage_spec(storage)
+    note = storage_notes.newest(line.read_notes(spec))
+    sequence = note.sequence + 1 if note else 1
+    line.write_note(spec, sequence % 2, storage_notes.seal(document, sequence))
+    StorageDomain.objects.filter(pk=storage.pk).update(noted=storage_notes.digest(document))
+    publish("storage", storage.pk, "noted")
