@@ -74,6 +74,7 @@ STEP = {
     "failed": Mark(_("Failed"), "bad"),
     "undone": Mark(_("Undone"), "warn"),
 }
+STORAGE_KIND = {"dir": _("Directory"), "nfs": _("NFS share")}
 STORAGE = {"active": Mark(_("In use"), "good"), "maintenance": Mark(_("Maintenance"), "warn")}
 HOST = {"active": Mark(_("Up"), "good"), "maintenance": Mark(_("Maintenance"), "warn")}
 VERSION = {

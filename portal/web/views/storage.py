@@ -56,7 +56,7 @@ class Storage(Page):
                 Row([
                     Cell(row.name, reverse("portal:storage-one", args=[row.pk]), under=_where(row)),
                     Cell(mark=storage_mark(row), under=row.error),
-                    Cell(row.get_kind_display()),
+                    Cell(words.STORAGE_KIND.get(row.kind, row.kind)),
                     Cell(row.cluster.name),
                     Cell(percent=_used(row), label=_("Use of %(name)s") % {"name": row.name}),
                     Cell(bytesize(row.available_bytes)),
@@ -86,7 +86,7 @@ class StorageOne(Page):
                 *(_storage_actions(row) if may(self.actor, "storage.manage", row) else []),
             ],
             "details": [
-                Pair(_("Kind"), row.get_kind_display()),
+                Pair(_("Kind"), words.STORAGE_KIND.get(row.kind, row.kind)),
                 Pair(_("Cluster"), row.cluster.name),
                 *([Pair(_("Share"), _where(row))] if row.server else []),
                 Pair(_("Path on the hosts"), row.path),
