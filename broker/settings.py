@@ -53,6 +53,9 @@ class Environment(BaseSettings):
         ge=5,
         description="Failed sign-ins from one address before it must wait; they come back, ten a minute",
     )
+    api_made_a_minute: int = Field(
+        default=300, ge=1, description="Things one account may make by the API in a minute, for each web process"
+    )
     console_engine: Literal["picows", "websockify"] = Field(
         default="picows", description="Which relay carries consoles"
     )
@@ -263,6 +266,7 @@ CHANNEL_LAYERS: dict[str, Any] = (
     else {"default": {"BACKEND": "broker.events.layer.EmbeddedChannelLayer"}}
 )
 
+API_MADE_A_MINUTE = env.api_made_a_minute
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "knox.auth.TokenAuthentication",

@@ -28,6 +28,7 @@ from portal.refusals import READING, note_refusal
 from .auth import BearerToken, actor_of
 from .fields import Empty, Input
 from .idempotency import key_of, once
+from .pace import Pace
 from .paging import Pages
 from .problems import TooLarge, handler
 from .queries import PAGING, Ordering, refuse_unknown
@@ -42,6 +43,7 @@ class Door(APIView):
     permission_classes: tuple[type[BasePermission], ...] = (IsAuthenticated,)
     parser_classes = (JSONParser,)
     renderer_classes: Sequence[type[BaseRenderer]] = (JSONRenderer,)
+    throttle_classes = (Pace,)
     metadata_class = None
     secret_answers: frozenset[str] = frozenset()
     query_parameters: frozenset[str] = frozenset()

@@ -153,7 +153,7 @@ def _of_framework(error: exceptions.APIException, correlation: str) -> Response:
         first = next(iter(errors.items()), ("", [gettext("The input is not right")]))
         cause = first[1][0] if not first[0] else f"{first[0]}: {first[1][0]}"
         return problem(status, "invalid", cause=cause, errors=errors, correlation=correlation)
-    return problem(status, code, cause=str(error.detail), correlation=correlation, headers=headers)
+    return problem(status, code, cause=str(error.detail), retry=status == 429, correlation=correlation, headers=headers)
 
 
 def _flatten(detail: Any, prefix: str = "") -> dict[str, list[str]]:

@@ -319,3 +319,34 @@ class TestTokens:
         client = Client()
         client.login(username="alice", password=PASSWORD)
         assert client.get("/api/v1/me/").json()["username"] == "alice"
+
+
+class TestTooMuch:
+    """S44: what is asked for too often, too deep or too large is refused before it costs anything."""
+
+    @pytest.fixture(autouse=True)
+    def fresh(self, settings):
+        from django.core.cache import cache
+
+        settings.API_MADE_A_MINUTE = 5
+        cache.clear()
+        yield
+        cache.clear()
+
+    def test_a_wild_script_must_wait_and_nobody_else(self, caller, world):
+        world.grant(world.alice, "admin")
+        body = {"cluster": str(world.cluster.pk), "name": "t"}
+        answers = [caller("root").post("templates/", body | {"name": f"t-{number}"}) for number in range(8)]
+        assert [answer.status_code for answer in answers] == [201] * 5 + [429] * 3
+        document = problem(answers[-1], 429, "throttled")
+        assert document["retry"] is True and 0 < int(answers[-1]["Retry-After"]) <= 60
+        assert caller("alice").post("templates/", body | {"name": "mine"}).status_code == 201
+        assert caller("root").get("templates/").status_code == 200
+
+    @pytest.mark.parametrize(
+        "query",
+        ["page_size=1000000000", "page_size=-1", "page=1e9", "ordering=" + "-" * 5000, "ordering=host__error",
+         "search=" + "(a" * 5000, "name__regex=(a%2B)%2B$", "ordering=name,name,name,name,name,cluster__vms__name"],
+    )  # fmt: skip
+    def test_lists_that_would_cost_much(self, caller, query):
+        assert caller("root").get(f"vms/?{query}").status_code in (400, 404)
