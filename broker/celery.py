@@ -26,6 +26,7 @@ DUTIES: dict[str, tuple[float, str]] = {
     "api.keys": (3600.0, "portal.api.idempotency.forget_old_keys"),
     "directories.tries": (600.0, "broker.directories.throttle.tidy"),
     "virt.storage-notes": (20.0, "broker.virt.storage_duty.keep_notes"),
+    "backups.reconcile": (30.0, "broker.backups.reconcile.reconcile"),
     "virt.purge": (300.0, "broker.virt.reconcile.purge"),
 }
 

@@ -1,5 +1,6 @@
 """What docs/ holds that is drawn from the code: states.md, plans.md and settings.md."""
 
+from broker.backups.states import BACKUP
 from broker.connections.states import SESSION
 from broker.core.states import Machine
 from broker.jobs.plans import PLANS
@@ -10,7 +11,7 @@ from pools.states import DESKTOP, POOL, ROLLOUT
 
 
 def machines() -> list[Machine]:
-    return [JOB, VM, VERSION, HOST, STORAGE, SESSION, DESKTOP, POOL, ROLLOUT]
+    return [JOB, VM, VERSION, HOST, STORAGE, BACKUP, SESSION, DESKTOP, POOL, ROLLOUT]
 
 
 def states_page() -> str:

@@ -16,12 +16,12 @@ BUILTIN: dict[str, tuple[str, list[str]]] = {
     "auditor": (N_("Auditor (reads everything, changes nothing)"), ["*.view"]),
     "cluster-admin": (
         N_("Cluster administrator (everything of a cluster)"),
-        ["cluster.*", "host.*", "network.*", "pool.*", "quota.view", "storage.*", "template.*", "vm.*"],
+        ["backup.*", "cluster.*", "host.*", "network.*", "pool.*", "quota.view", "storage.*", "template.*", "vm.*"],
     ),
     "operator": (
         N_("Operator (machines and pools)"),
         ["vm.*", "pool.view", "pool.use", "pool.manage", "host.view", "template.view", "template.use", "cluster.view",
-         "storage.view", "network.view", "job.view", "job.cancel", "event.view"],
+         "storage.view", "network.view", "backup.view", "backup.restore", "job.view", "job.cancel", "event.view"],
     ),
     "host-admin": (N_("Host administrator"), ["cluster.view", "host.*"]),
     "storage-admin": (N_("Storage administrator"), ["cluster.view", "storage.*"]),
@@ -49,7 +49,9 @@ BUILTIN: dict[str, tuple[str, list[str]]] = {
         ["cluster.view", "network.view", "storage.view", "vm.create"],
     ),
     "vm-manager": (
-        N_("Machine owner"), ["vm.view", "vm.use", "vm.power", "vm.edit", "vm.delete", "vm.manage"]
+        N_("Machine owner"),
+        ["vm.view", "vm.use", "vm.power", "vm.edit", "vm.delete", "vm.manage", "vm.backup", "backup.view",
+         "backup.restore"],
     ),
     "vm-user": (N_("Machine user (console and power)"), ["vm.view", "vm.use", "vm.power"]),
     "user": (

@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from broker.backups.states import BackupState
 from broker.connections.states import HelpState, SessionState
 from broker.jobs.states import JobState
 from broker.virt.states import HostState, VersionState, VmState
@@ -15,3 +16,4 @@ def _choices(states: type[StrEnum]) -> list[str]:
 JOB, SESSION, HELP = _choices(JobState), _choices(SessionState), _choices(HelpState)
 VM, VERSION, HOST = _choices(VmState), _choices(VersionState), _choices(HostState)
 POOL, DESKTOP = _choices(PoolState), _choices(DesktopState)
+BACKUP = _choices(BackupState)

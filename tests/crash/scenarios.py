@@ -13,6 +13,13 @@ from pathlib import Path
 from django.conf import settings
 
 from broker.access.actor import Actor
+from broker.backups.actions.back_up import back_up
+from broker.backups.actions.create_target import create_target
+from broker.backups.actions.delete_backup import delete_backup
+from broker.backups.actions.restore_as_new import restore_as_new
+from broker.backups.actions.restore_backup import restore_backup
+from broker.backups.actions.verify_backup import verify_backup
+from broker.backups.models import Backup, BackupTarget
 from broker.jobs.models import Job
 from broker.virt import specs, storage_notes
 from broker.virt.actions.create_vm import create_vm
@@ -252,6 +259,81 @@ def _not_detached(stage: Stage, job: Job, known) -> None:
     assert VirtualMachine.objects.filter(pk=vm.pk).exists() and _noted(folder)["state"] == "attached"
 
 
+def _target(stage: Stage) -> BackupTarget:
+    path = f"{stage.disks}-backups"
+    found = BackupTarget.objects.filter(path=path).first()
+    return found or create_target(actor=ACTOR, cluster=stage.world.cluster, name="nas", path=path)
+
+
+def _backed_up(stage: Stage, vm: VirtualMachine) -> Backup:
+    job = back_up(actor=ACTOR, vm=vm, target=_target(stage))
+    finish(job)
+    return Backup.objects.get(pk=job.args["backup"], state="ready")
+
+
+def _files_of(stage: Stage, backup: Backup | None, key: str = "") -> list[str]:
+    return sorted(path.name for path in Path(f"{stage.disks}-backups").glob(f"*{key or backup.pk}*"))
+
+
+def _back_up(stage: Stage):
+    vm = stage.machine(running=True)
+    first = _backed_up(stage, vm)
+    return back_up(actor=ACTOR, vm=vm, target=_target(stage)), first
+
+
+def _was_backed_up(stage: Stage, job: Job, first) -> None:
+    backup = Backup.objects.get(pk=job.args["backup"])
+    assert (backup.state, backup.parent) == ("ready", first), backup.reason
+    assert _files_of(stage, backup) == [disk.volume for disk in backup.disks.all()]
+    assert stage.host.checkpoints(str(backup.vm_key)) == (backup.checkpoint,)
+    assert stage.power(backup.vm_key) is PowerState.RUNNING
+
+
+def _not_backed_up(stage: Stage, job: Job, first) -> None:
+    assert not Backup.objects.filter(pk=job.args["backup"]).exists()
+    assert _files_of(stage, None, job.args["backup"]) == []
+    assert stage.host.checkpoints(str(first.vm_key)) == (first.checkpoint,)
+
+
+def _delete_backup(stage: Stage):
+    backup = _backed_up(stage, stage.machine(running=True))
+    return delete_backup(actor=ACTOR, backup=backup), str(backup.pk)
+
+
+def _backup_deleted(stage: Stage, job: Job, key) -> None:
+    assert not Backup.objects.filter(pk=key).exists()
+    assert _files_of(stage, None, key) == []
+
+
+def _verify_backup(stage: Stage):
+    backup = _backed_up(stage, stage.machine(running=True))
+    return verify_backup(actor=ACTOR, backup=backup), backup
+
+
+def _verified(stage: Stage, job: Job, backup) -> None:
+    backup.refresh_from_db()
+    assert backup.verified_at
+    _not_verified(stage, job, backup)
+
+
+def _not_verified(stage: Stage, job: Job, backup) -> None:
+    assert _files_of(stage, backup) == [disk.volume for disk in backup.disks.all()]
+
+
+def _restore(stage: Stage):
+    vm = stage.machine(running=True)
+    return restore_backup(actor=ACTOR, backup=_backed_up(stage, vm), vm=vm, start=True), vm
+
+
+def _restore_new(stage: Stage):
+    backup = _backed_up(stage, stage.machine(running=True))
+    job = restore_as_new(
+        actor=ACTOR, backup=backup, storage=stage.world.storage, name=f"m-{next(_numbers)}", start=True
+    )
+    vm = VirtualMachine.objects.get(pk=job.subject_id)
+    return job, [disk.volume for disk in vm.disks.all()]
+
+
 SCENARIOS: dict[str, Scenario] = {
     "vm.create": Scenario(_create, _created, _not_created),
     "vm.delete": Scenario(_delete, _not_created, _kept),
@@ -265,6 +347,11 @@ SCENARIOS: dict[str, Scenario] = {
     "vm.suspend": Scenario(_power(suspend_vm, running=True), _ends(PowerState.SUSPENDED)),
     "vm.reset-disks": Scenario(_reset, _was_reset, _not_reset),
     "storage.detach": Scenario(_detach, _detached, _not_detached),
+    "backup.make": Scenario(_back_up, _was_backed_up, _not_backed_up),
+    "backup.delete": Scenario(_delete_backup, _backup_deleted),
+    "backup.verify": Scenario(_verify_backup, _verified, _not_verified),
+    "backup.restore": Scenario(_restore, _was_reset, _not_reset),
+    "backup.restore-new": Scenario(_restore_new, _created, _not_created),
     "template.import": Scenario(_import, _imported, _not_imported),
     "template.make": Scenario(_make_version, _version_made, _version_not_made),
     "template.delete-version": Scenario(_delete_version, _not_imported),

@@ -1,6 +1,5 @@
 """Make a machine from a template version: a linked clone (an overlay on its image) or a full copy."""
 
-import secrets
 from uuid import uuid4
 
 from django.db import IntegrityError, transaction
@@ -16,6 +15,7 @@ from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
 from broker.virt import names, quotas, specs
 from broker.virt.driver import PowerState
+from broker.virt.macs import new_mac
 from broker.virt.models import Disk, Network, Nic, StorageDomain, TemplateVersion, VirtualMachine
 from broker.virt.states import VERSION
 from broker.virt.storage_rules import require_usable
@@ -127,9 +127,4 @@ def _insert(vm: VirtualMachine, storage: StorageDomain, network: Network | None,
     disk.path = specs.volume_path(storage, disk.volume)
     disk.save(force_insert=True)
     if network is not None:
-        Nic.objects.create(vm=vm, network=network, mac=_new_mac())
-
-
-def _new_mac() -> str:
-    """A random address under QEMU's prefix; the database refuses the one in 16 million that is taken."""
-    return "52:54:00:" + ":".join(f"{octet:02x}" for octet in secrets.token_bytes(3))
+        Nic.objects.create(vm=vm, network=network, mac=new_mac())

@@ -12,6 +12,8 @@ Each module here holds one field of work; a new one adds its protocol to `HostCo
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
+from .backups import BackupLook as BackupLook
+from .backups import Backups as Backups
 from .consoles import Consoles as Consoles
 from .consoles import SerialStream as SerialStream
 from .errors import DriverError as DriverError
@@ -62,6 +64,7 @@ class HostConnection(
     Volumes,
     Notes,
     Transfers,
+    Backups,
     GuestCommands,
     Networks,
     Consoles,

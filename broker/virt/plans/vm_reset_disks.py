@@ -74,7 +74,12 @@ def _point_to(ctx: Context, which: str, step: int, version: str) -> None:
 
 
 def remove_old(ctx: Context) -> None:
-    """The reset has happened; an old volume that cannot be removed now is told of and does not take it back."""
+    remove_volumes(ctx)
+    work.tell(ctx, work.machine(ctx), "vm.disks-reset", N_("%(name)s got fresh disks"))
+
+
+def remove_volumes(ctx: Context) -> None:
+    """The swap has happened; an old volume that cannot be removed now is told of and does not take it back."""
     vm = work.machine(ctx)
     for swap, storage in _swaps(ctx):
         try:
@@ -95,7 +100,6 @@ def remove_old(ctx: Context) -> None:
                 cause=error,
                 explanation=error.as_dict(),
             )
-    work.tell(ctx, vm, "vm.disks-reset", N_("%(name)s got fresh disks"))
 
 
 def start(ctx: Context) -> None:

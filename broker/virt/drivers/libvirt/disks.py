@@ -193,6 +193,9 @@ def volume_xml(name: str, *, capacity: int, backing: VolumeInfo | None = None, i
     etree.SubElement(root, "allocation", unit="bytes").text = "0"
     target = etree.SubElement(root, "target")
     etree.SubElement(target, "format", type=image_format)
+    if image_format == "qcow2":
+        # libvirt's own default cannot hold the notes of what changed since the last backup
+        etree.SubElement(target, "compat").text = "1.1"
     etree.SubElement(etree.SubElement(target, "permissions"), "mode").text = "0600"
     if backing is not None:
         store = etree.SubElement(root, "backingStore")

@@ -4,6 +4,7 @@ import threading
 from typing import Self
 
 from broker.virt.drivers.libvirt.agent import Asking
+from broker.virt.drivers.libvirt.backups import BackingUp
 from broker.virt.drivers.libvirt.commands import Commanding
 from broker.virt.drivers.libvirt.connection import open_connection
 from broker.virt.drivers.libvirt.consoles import Showing
@@ -15,7 +16,6 @@ from broker.virt.drivers.libvirt.notes import Noting
 from broker.virt.drivers.libvirt.observe import MOST_STUCK
 from broker.virt.drivers.libvirt.points import Remembering
 from broker.virt.drivers.libvirt.power import Powering
-from broker.virt.drivers.libvirt.transfers import Transferring
 
 
 class LibvirtHost(
@@ -25,7 +25,7 @@ class LibvirtHost(
     Defining,
     Powering,
     Noting,
-    Transferring,
+    BackingUp,
     Networking,
     Showing,
     Moving,

@@ -31,7 +31,7 @@ class Transferring(Storing):
                 )
             total, done = max(volume.info()[2], 1), 0
             stream = self.connection.newStream(0)
-            with _ended(stream), target.open("wb") as file:
+            with ended(stream), target.open("wb") as file:
                 volume.download(stream, 0, 0, 0)
                 while piece := stream.recv(_PIECE):
                     file.write(piece)
@@ -64,7 +64,7 @@ class Transferring(Storing):
     def _send(self, volume: libvirt.virStorageVol, source: Path, progress: Callable[[float], None]) -> None:
         total, done = max(source.stat().st_size, 1), 0
         stream = self.connection.newStream(0)
-        with _ended(stream), source.open("rb") as file:
+        with ended(stream), source.open("rb") as file:
             volume.upload(stream, 0, source.stat().st_size, 0)
             while piece := file.read(_PIECE):
                 while piece:
@@ -75,7 +75,7 @@ class Transferring(Storing):
 
 
 @contextmanager
-def _ended(stream: libvirt.virStream) -> Iterator[None]:
+def ended(stream: libvirt.virStream) -> Iterator[None]:
     """A block whose stream is ended for good when something goes wrong in it."""
     try:
         yield

@@ -1,0 +1,1 @@
+"""The verbs of this app, one module each."""
