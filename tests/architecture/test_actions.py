@@ -123,7 +123,7 @@ def _expects_a_refusal(node: ast.AST) -> bool:
 
 
 def test_every_action_is_refused_to_somebody_in_a_test():
-    """Those of broker.virt and of pools come from a table that misses none (their test_access.py)."""
-    tabled = {ROOT / "broker/virt/actions", ROOT / "pools/actions"}
+    """Those of broker.virt, broker.backups and pools come from a table that misses none (their test_access.py)."""
+    tabled = {ROOT / package / "actions" for package in ("broker/virt", "broker/backups", "pools")}
     names = {node.name for path in ACTIONS if path.parent not in tabled for node in public_functions(path)}
     assert names - _refused_in_tests() == set()
