@@ -17,6 +17,7 @@ DUTIES: dict[str, tuple[float, str]] = {
     "jobs.wake": (2.0, "broker.jobs.waker.wake_due"),
     "events.seal": (15.0, "broker.events.seal.seal"),
     "virt.reconcile": (10.0, "broker.virt.reconcile.reconcile"),
+    "virt.ha": (5.0, "broker.virt.ha.duty.run"),
     "pools.reconcile": (10.0, "pools.reconcile.reconcile_all"),
     "pools.forecast": (300.0, "pools.aiming.make_forecasts"),
     "pools.sessions": (5.0, "pools.session_duty.run"),

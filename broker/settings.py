@@ -70,6 +70,7 @@ class Environment(BaseSettings):
     starts_per_host: int = Field(default=0, ge=0, description="The same for each host; 0: by its processors")
     starts_per_cluster: int = Field(default=0, ge=0, description="The same for a cluster; 0: what its hosts bear")
     observe_every: float = Field(default=10.0, gt=0, description="Seconds between full passes over a host")
+    fence_dir: Path = Field(default=Path("/usr/sbin"), description="Where the agents of the package fence-agents lie")
     metrics_token: SecretStr = Field(
         default=SecretStr(""), description="Bearer token that /metrics asks for; empty: only this computer may read it"
     )

@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from broker.core import clock
 from broker.events.news import publish
@@ -121,6 +121,18 @@ def forget_future(host: Host) -> None:
     Host.objects.filter(pk=host.pk, observed_at__gt=limit).update(observed_at=clock.now())
     VirtualMachine.objects.filter(host=host, observed_at__gt=limit).update(observed_at=clock.now())
     _foreign(host).filter(observed_at__gt=limit).update(observed_at=clock.now())
+
+
+def host_lost(machines: QuerySet[VirtualMachine], at: datetime) -> list[UUID]:
+    """Write that these machines stopped with their host; returns which. Later observations count as ever."""
+    lost = list(machines.filter(power_state__in=(*_UP, PowerState.UNKNOWN)).values_list("pk", flat=True))
+    VirtualMachine.objects.filter(pk__in=lost).update(
+        power_state=PowerState.OFF, power_reason="host lost", observed_at=at, boot_id="", booted_at=None, consoles=[],
+        cpu_percent=None, memory_used_bytes=None, agent_at=None, online_at=None, shutdown_asked_at=None,
+    )  # fmt: skip
+    for pk in lost:
+        publish("vm", pk, "power")
+    return lost
 
 
 # -- our machines --------------------------------------------------------------------------------------------

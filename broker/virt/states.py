@@ -111,3 +111,34 @@ STORAGE = Machine(
     },
     sets={"usable": frozenset({StorageState.ACTIVE})},
 )
+
+
+class RecoveryState(StrEnum):
+    WAITING = "waiting"
+    STARTING = "starting"
+    DONE = "done"
+    DROPPED = "dropped"
+
+
+RECOVERY = Machine(
+    name="recovery",
+    states=RecoveryState,
+    initial=RecoveryState.WAITING,
+    transitions={
+        "start": transition("waiting", RecoveryState.STARTING),
+        "wait": transition("starting", RecoveryState.WAITING),
+        "finish": transition("waiting starting", RecoveryState.DONE),
+        "drop": transition("waiting starting", RecoveryState.DROPPED),
+    },
+    meanings={
+        RecoveryState.WAITING: N_("The machine waits for a host with room, or for its next try."),
+        RecoveryState.STARTING: N_("It is being started elsewhere."),
+        RecoveryState.DONE: N_("It runs elsewhere; a copy on the lost host is stale."),
+        RecoveryState.DROPPED: N_("It is no longer to be restarted."),
+    },
+    unstable={
+        RecoveryState.WAITING: "The duty virt.ha starts it when its time has come and there is room.",
+        RecoveryState.STARTING: "The duty virt.ha looks at its vm.start job: finished, or waiting again.",
+    },
+    sets={"open": frozenset({RecoveryState.WAITING, RecoveryState.STARTING})},
+)

@@ -9,9 +9,9 @@ from broker.core.tables import Setting
 from .fields import Input, NameField, Switch, WholeNumber
 
 
-def rules_input(table: Iterable[Setting]) -> type[Input]:
+def rules_input(name: str, table: Iterable[Setting]) -> type[Input]:
     """A body with one optional field for each setting."""
-    return type("Rules", (Input,), {one.name: _field(one) for one in table})
+    return type(name, (Input,), {one.name: _field(one) for one in table})
 
 
 def _field(one: Setting) -> serializers.Field:
@@ -21,5 +21,5 @@ def _field(one: Setting) -> serializers.Field:
     if isinstance(one.default, int):
         return WholeNumber(required=False, min_value=one.least, max_value=one.most, help_text=help_text)
     if one.choices:
-        return serializers.ChoiceField(choices=one.choices, required=False, help_text=help_text)
+        return serializers.ChoiceField(choices=[value for value, _ in one.choices], required=False, help_text=help_text)
     return NameField(required=False, allow_blank=True, help_text=help_text)

@@ -6,6 +6,7 @@ from rest_framework.routers import SimpleRouter
 from .base import NotFound
 from .schema import Docs, Schema
 from .views.access import Quotas, Rights
+from .views.availability import Availability, ConfirmRebooted, Fence, FenceDevices, Verdicts
 from .views.directories import Directories, DirectoryPreview
 from .views.explain import ExplainAllocation, ExplainStart
 from .views.jobs import Events, Jobs
@@ -31,6 +32,8 @@ for prefix, viewset in {
     "template-versions": TemplateVersions,
     "hosts": Hosts,
     "hosts/<uuid:host_pk>/foreign-machines": ForeignMachines,
+    "hosts/<uuid:host_pk>/fence-devices": FenceDevices,
+    "hosts/<uuid:host_pk>/verdicts": Verdicts,
     "storage-domains": StorageDomains,
     "networks": Networks,
     "clusters": Clusters,
@@ -62,6 +65,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("pools/<uuid:pk>/explain/", ExplainAllocation.as_view(), name="api-pool-explain"),
     path("pools/<uuid:pk>/time-to-desktop/", TimeToDesktop.as_view(), name="api-pool-time"),
     path("pools/<uuid:pk>/set-goal/", SetGoal.as_view(), name="api-pool-goal"),
+    path("hosts/<uuid:pk>/fence/", Fence.as_view(), name="api-host-fence"),
+    path("hosts/<uuid:pk>/confirm-rebooted/", ConfirmRebooted.as_view(), name="api-host-confirm-rebooted"),
+    path("clusters/<uuid:pk>/availability/", Availability.as_view(), name="api-cluster-availability"),
     path("clusters/<uuid:pk>/what-if/", WhatIf.as_view(), name="api-cluster-what-if"),
     path("clusters/<uuid:pk>/balance/", Balance.as_view(), name="api-cluster-balance"),
     path("vms/<uuid:pk>/explain-start/", ExplainStart.as_view(), name="api-vm-explain-start"),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import access_urls, people_urls, placement_urls
+from . import access_urls, availability_urls, people_urls, placement_urls
 from .views import (
     clusters,
     console,
@@ -112,6 +112,7 @@ urlpatterns = [
     path("manage/networks/new", inventory_forms.NewNetwork.as_view(), name="network-new"),
     path("manage/networks/<uuid:pk>/delete", removals.DeleteNetwork.as_view(), name="network-delete"),
     path("manage/networks/<uuid:pk>/", inventory.NetworkOne.as_view(), name="network"),
+    *availability_urls.urlpatterns,
     *placement_urls.urlpatterns,
     *placement_urls.urlpatterns,
     *people_urls.urlpatterns,

@@ -36,6 +36,7 @@ from broker.virt.actions.suspend_vm import suspend_vm
 from broker.virt.driver import HostConnection, PowerState
 from broker.virt.models import StorageDomain, TemplateVersion, VirtualMachine
 from broker.virt.states import VmState
+from tests.crash import hosts_scenarios as of_hosts
 from tests.jobs_help import finish
 from tests.world import World
 
@@ -335,6 +336,9 @@ def _restore_new(stage: Stage):
 
 
 SCENARIOS: dict[str, Scenario] = {
+    "host.ask": Scenario(of_hosts.ask, of_hosts.asked),
+    "host.fence": Scenario(of_hosts.fence, of_hosts.fenced, of_hosts.not_fenced),
+    "host.clean": Scenario(of_hosts.clean, of_hosts.cleaned),
     "vm.create": Scenario(_create, _created, _not_created),
     "vm.delete": Scenario(_delete, _not_created, _kept),
     "vm.start": Scenario(_power(start_vm, running=False), _ends(PowerState.RUNNING)),

@@ -16,6 +16,7 @@ from broker.jobs.models import Job
 from broker.jobs.plans import PLANS
 from broker.jobs.states import ENDED, JobState
 from tests.crash.crew import Crew, stopped
+from tests.crash.hosts_scenarios import install_agent
 from tests.crash.scenarios import SCENARIOS, Stage
 from tests.lab import guest
 from tests.world import World
@@ -55,8 +56,9 @@ def test_every_plan_has_a_scenario():
 
 
 @pytest.fixture
-def stage(transactional_db, connection, storage, lab_host, settings, tmp_path):
+def stage(transactional_db, connection, storage, lab_host, settings, tmp_path, monkeypatch):
     settings.JOB_LEASE = 30.0
+    monkeypatch.setenv("BERTH_FENCE_DIR", str(install_agent(tmp_path / "agents")))  # the workers read it
     import_dir = Path(settings.DATA_DIR) / "import"
     import_dir.mkdir(exist_ok=True, parents=True)
     guest.write_image(import_dir / "guest.qcow2", image_format="qcow2")

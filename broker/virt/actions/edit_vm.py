@@ -34,11 +34,13 @@ def edit_vm(
     protected: bool | None = None,
     available: bool | None = None,
     priority: int | None = None,
+    leased: bool | None = None,
     labels: Sequence[str] | None = None,
 ) -> VirtualMachine:
     """Write what is given (None: leave); its host learns of it at the next start. The size changes only while off.
 
-    `available`: restart it elsewhere when its host dies, by `priority` (0 to 100). `labels` are for affinity groups.
+    `available`: restart it elsewhere when its host dies, by `priority` (0 to 100), also
+    when nothing but the end of its host's lease on storage proves that (`leased`). `labels` are for affinity groups.
     Raises Missing, Denied, Invalid, Conflict, Busy, or OverQuota (it could never be started); returns the machine as
     it is now.
     """
@@ -58,6 +60,8 @@ def edit_vm(
         wanted["protected"] = bool(protected)
     if available is not None:
         wanted["available"] = bool(available)
+    if leased is not None:
+        wanted["leased"] = bool(leased)
     if priority is not None:
         wanted["priority"] = names.number(priority, field="priority", least=0, most=100)
     if labels is not None:

@@ -2,6 +2,7 @@
 
 from .affinity import AffinityGroup
 from .attachment import StorageAttachment
+from .availability import FenceDevice, HaWatch, HostHealth, HostSign, Recovery, Verdict
 from .cluster import Cluster
 from .disk import Disk
 from .host import Host
@@ -15,15 +16,21 @@ __all__ = [
     "AffinityGroup",
     "Cluster",
     "Disk",
+    "FenceDevice",
     "ForeignMachine",
+    "HaWatch",
     "Host",
+    "HostHealth",
+    "HostSign",
     "MonitorProcess",
     "Network",
     "Nic",
+    "Recovery",
     "Sample",
     "StorageAttachment",
     "StorageDomain",
     "TemplateVersion",
+    "Verdict",
     "VirtualMachine",
     "VmTemplate",
 ]

@@ -6,7 +6,8 @@ from django.db import models
 
 
 class Cluster(models.Model):
-    """`rules` holds the settings of placement and balancing that differ from their defaults (placement/policy.py)."""
+    """`rules` holds the settings of placement and balancing that differ from their defaults (placement/policy.py), `ha`
+    those of high availability (ha/rules.py)."""
 
     access_kind = "cluster"
 
@@ -14,6 +15,7 @@ class Cluster(models.Model):
     name = models.CharField(max_length=64, unique=True)
     description = models.TextField(blank=True)
     rules = models.JSONField(default=dict, blank=True, editable=False)
+    ha = models.JSONField(default=dict, blank=True, editable=False)
 
     class Meta:
         ordering = ("name",)

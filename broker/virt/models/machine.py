@@ -17,7 +17,8 @@ class VirtualMachine(models.Model):
     """`state` is our lifecycle; `power_state` what the host said at `observed_at`; what is under way is a Job.
 
     `owner` made it and pays for it by their quota; a pool's desktops have none.
-    `available`: highly available, so restarted elsewhere when its host dies, the highest `priority` first.
+    `available`: highly available, so restarted elsewhere when its host dies, the highest `priority` first; `leased`:
+    its host's lease on storage guards it, so the lease's end alone proves that it cannot run there any more.
     A `protected` machine is not deleted, whoever asks, until somebody takes the protection away.
     The columns from `power_state` on are written by the monitor alone, never older over newer.
     `agent_at` is when the agent of the present run first answered, `online_at` when it first told an address.
@@ -48,6 +49,7 @@ class VirtualMachine(models.Model):
     protected = models.BooleanField(default=False)
     available = models.BooleanField(default=False, editable=False)
     priority = models.PositiveSmallIntegerField(default=50, editable=False)
+    leased = models.BooleanField(default=False, editable=False)
     labels = models.JSONField(default=list, blank=True, editable=False)
     created_at = models.DateTimeField(default=clock.now)
     shutdown_asked_at = models.DateTimeField(null=True, blank=True)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.db.models import Avg, Count, FilteredRelation, Q, Sum
+from django.db.models import Avg, Count, F, FilteredRelation, Q, Sum
 
 from broker.core import clock
 from broker.jobs.models import Job
@@ -40,7 +40,7 @@ def hosts_of(cluster_id: UUID, *, besides: UUID | None = None, policy: Policy | 
     shared, local, unseen = _storages(cluster_id)
     load = _load(cluster_id, besides)
     facts = []
-    for host in Host.objects.filter(cluster_id=cluster_id):
+    for host in Host.objects.filter(cluster_id=cluster_id).annotate(lost_at=F("health__lost_at")):
         promised_mib, machines, vcpus, given = load.get(host.pk, (0, 0, 0, 0))
         facts.append(
             HostFacts(
@@ -61,6 +61,7 @@ def hosts_of(cluster_id: UUID, *, besides: UUID | None = None, policy: Policy | 
                 given_mib=given,
                 load=_load_of(host, busy) if policy.policy in BY_LOAD else None,
                 models=frozenset(host.cpu_models),
+                lost=host.lost_at is not None,
             )
         )
     if policy.reserve_hosts:

@@ -1,14 +1,16 @@
 """vm.start: on a host that may run it, with an up-to-date definition; done when it was seen running."""
 
+from broker.core import clock
 from broker.core.errors import Conflict
 from broker.core.text import gettext_noop as N_
 from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
 from broker.virt import hosts, work
 from broker.virt.driver import NotFound, PowerState, Refused
-from broker.virt.models import Host, VirtualMachine
+from broker.virt.ha.loss import lost_epoch
+from broker.virt.models import Host, Recovery, VirtualMachine
 from broker.virt.placement.gather import place
-from broker.virt.states import HOST
+from broker.virt.states import HOST, RecoveryState
 
 UP = (PowerState.RUNNING, PowerState.PAUSED)
 
@@ -16,6 +18,12 @@ UP = (PowerState.RUNNING, PowerState.PAUSED)
 def choose_host(ctx: Context) -> None:
     """Keep the host unless it is in maintenance; then another, if the disks can be seen from there."""
     vm = work.machine(ctx)
+    if vm.host is not None and (epoch := lost_epoch(vm.host)):
+        with ctx.write():
+            # Proof that the copy there is stale: its host was found dead, and the machine is off.
+            Recovery.objects.create(vm=vm, host=vm.host, epoch=epoch, state=RecoveryState.DONE, created_at=clock.now())
+            VirtualMachine.objects.filter(pk=vm.pk).update(host_id=place(vm).host.id, shutdown_asked_at=None)
+        return
     if vm.host is not None and HOST.is_(vm.host.state, "schedulable"):
         if vm.shutdown_asked_at is not None:
             with ctx.write():

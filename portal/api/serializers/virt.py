@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from broker.access.require import may
 from broker.core.tables import complete
+from broker.virt.ha.rules import SETTINGS as HA_SETTINGS
 from broker.virt.models import (
     Cluster,
     Disk,
@@ -28,14 +29,19 @@ from .common import RefSerializer
 
 class ClusterSerializer(serializers.ModelSerializer):
     rules = serializers.SerializerMethodField(help_text="All settings of placement, as they hold.")
+    ha = serializers.SerializerMethodField(help_text="All settings of high availability, as they hold.")
 
     class Meta:
         model = Cluster
-        fields = ("id", "name", "description", "rules")
+        fields = ("id", "name", "description", "rules", "ha")
 
     @extend_schema_field(serializers.DictField())
     def get_rules(self, cluster: Cluster) -> Any:
         return complete(SETTINGS, cluster.rules)
+
+    @extend_schema_field(serializers.DictField())
+    def get_ha(self, cluster: Cluster) -> Any:
+        return complete(HA_SETTINGS, cluster.ha)
 
 
 class HostSerializer(serializers.ModelSerializer):
@@ -163,6 +169,7 @@ class VmSerializer(serializers.ModelSerializer):
             "description",
             "protected",
             "available",
+            "leased",
             "priority",
             "labels",
             "cluster",

@@ -27,6 +27,7 @@ from broker.virt.actions.edit_template_version import edit_template_version
 from broker.virt.actions.import_template_version import import_template_version
 from broker.virt.actions.maintain_host import maintain_host
 from broker.virt.driver import PowerState
+from broker.virt.ha.rules import SETTINGS as HA_SETTINGS
 from broker.virt.models import Cluster, ForeignMachine, Host, Network, StorageDomain, TemplateVersion, VmTemplate
 from broker.virt.placement.policy import SETTINGS
 from broker.virt.states import HostState, VersionState
@@ -58,7 +59,8 @@ class NewCluster(Input):
 class ChangedCluster(Input):
     name = NameField(required=False)
     description = LongTextField(required=False, allow_blank=True)
-    rules = rules_input(SETTINGS)(required=False, help_text="Settings of placement; those left out stay.")
+    rules = rules_input("PlacementRules", SETTINGS)(required=False, help_text="Those left out stay.")
+    ha = rules_input("AvailabilityRules", HA_SETTINGS)(required=False, help_text="Those left out stay.")
 
 
 class Clusters(Listed, Read, Resource):
@@ -76,7 +78,7 @@ class Clusters(Listed, Read, Resource):
 
     @extend_schema(request=ChangedCluster, responses=ClusterSerializer)
     def partial_update(self, request: Request, pk: Any) -> Response:
-        """Change its name, description or rules of placement."""
+        """Change its name, description, or rules of placement and high availability."""
         return self.shown(edit_cluster(actor=self.actor, cluster=self.find(), **self.input(ChangedCluster)))
 
     @extend_schema(responses={204: None})

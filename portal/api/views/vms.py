@@ -59,6 +59,7 @@ class ChangedVm(Input):
     memory_mib = WholeNumber(required=False, min_value=1, max_value=2**31 - 1)
     protected = Switch(required=False, help_text="Refuse to delete it.")
     available = Switch(required=False, help_text="Restart it on another host when its own dies.")
+    leased = Switch(required=False, help_text="Guarded by its host's lease on storage, whose end allows a restart.")
     priority = WholeNumber(required=False, min_value=0, max_value=100, help_text="The higher, the sooner restarted.")
     labels = Labels(required=False)
 

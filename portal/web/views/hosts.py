@@ -130,11 +130,13 @@ class HostDeed(Deed):
 
 
 def _actions(host: Host) -> list[Action]:
+    health = reverse("portal:host-availability", args=[host.pk])
     edit = Action(_("Edit"), reverse("portal:host-edit", args=[host.pk]), "edit", link=True)
+    seen = Action(_("Availability"), health, "activity", link=True)
     if host.state == "active":
         text = _("No machine is started on it any more; those that run go on.")
-        return [edit, Action(_("Maintenance"), _deed(host, "maintain"), "settings", confirm=text)]
-    return [edit, Action(_("Back into use"), _deed(host, "activate"), "player-play"), host_removal(host)]
+        return [seen, edit, Action(_("Maintenance"), _deed(host, "maintain"), "settings", confirm=text)]
+    return [seen, edit, Action(_("Back into use"), _deed(host, "activate"), "player-play"), host_removal(host)]
 
 
 def _deed(host: Host, verb: str) -> str:

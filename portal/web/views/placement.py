@@ -278,6 +278,7 @@ class Rehearsal(Page):
 def cluster_actions(row: Cluster) -> list[Action]:
     """What the page of a cluster leads to."""
     return [
+        Action(_("Availability"), reverse("portal:cluster-availability", args=[row.pk]), "activity", link=True),
         Action(_("Placement"), reverse("portal:cluster-rules", args=[row.pk]), "adjustments", link=True),
         Action(_("Affinity"), reverse("portal:groups-of-cluster", args=[row.pk]), "pin", link=True),
         Action(_("If a host failed"), reverse("portal:cluster-what-if", args=[row.pk]), "alert-triangle", link=True),

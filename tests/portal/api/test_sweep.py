@@ -24,7 +24,10 @@ OPEN = {("GET", "/api/v1/me/"), ("GET", "/api/v1/schema/"), ("POST", "/api/v1/to
 # What belongs to the people concerned alone: secrets of one's own, and what passes between two people.
 PERSONAL = tuple(f"/api/v1/{name}/" for name in ("tokens", "helps", "messages", "shares"))
 # A screen shows what somebody works at, an explanation plays through what it explains; the rest is not always there.
-MORE_THAN_LOOKING = ("/screen/", "/explain/", "/explain-start/", "/what-if/", "/balance/", "/forecast/", "/rollout/")
+MORE_THAN_LOOKING = (
+    "/screen/", "/explain/", "/explain-start/", "/what-if/",
+    "/balance/", "/availability/", "/forecast/", "/rollout/",
+)  # fmt: skip
 RIGHTS = {
     "stranger": (),
     "neighbour": ("vm-user",),  # has a machine of her own

@@ -16,7 +16,7 @@ from broker.core.errors import Denied, Missing
 from broker.events.models import Event
 from broker.jobs.models import Job
 from broker.virt import actions
-from broker.virt.models import AffinityGroup, Cluster, VirtualMachine
+from broker.virt.models import AffinityGroup, Cluster, FenceDevice, VirtualMachine
 
 ACTIONS = {
     module.name: getattr(importlib.import_module(f"{actions.__name__}.{module.name}"), module.name)
@@ -39,6 +39,10 @@ def vm_case(verb: str) -> Case:
 
 def group_of(stage) -> AffinityGroup:
     return AffinityGroup.objects.get_or_create(cluster=stage.world.cluster, name="keep-apart")[0]
+
+
+def device_of(stage) -> FenceDevice:
+    return FenceDevice.objects.get_or_create(host=stage.world.host, agent="fence_ipmilan", address="192.0.2.7")[0]
 
 
 CASES = {
@@ -66,6 +70,14 @@ CASES = {
         "cluster", "cluster.manage", lambda stage, vm: {"group": group_of(stage), "machine_hard": False}
     ),
     "delete_affinity_group": Case("cluster", "cluster.manage", lambda stage, vm: {"group": group_of(stage)}),
+    "create_fence_device": Case(
+        "host",
+        "host.manage",
+        lambda stage, vm: {"host": stage.world.host, "agent": "fence_ipmilan", "address": "192.0.2.7"},
+    ),
+    "delete_fence_device": Case("host", "host.manage", lambda stage, vm: {"device": device_of(stage)}),
+    "fence_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
+    "confirm_rebooted": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
     "create_cluster": Case("", "cluster.manage", lambda stage, vm: {"name": "x"}),
     "delete_cluster": Case("cluster", "cluster.manage", lambda stage, vm: {"cluster": stage.world.cluster}),
     "edit_cluster": Case("cluster", "cluster.manage", lambda stage, vm: {"cluster": stage.world.cluster, "name": "x"}),

@@ -4,7 +4,7 @@ from typing import Literal
 
 from broker.core import clock
 from broker.core.text import gettext_noop
-from broker.virt.driver import EventKind, Refused
+from broker.virt.driver import EventKind, Locked, Refused
 from broker.virt.drivers.simulated.machines import Link, find, has_agent
 from broker.virt.drivers.simulated.world import Data
 
@@ -18,6 +18,12 @@ class Powering(Link):
             machine = find(data, uuid)
             if machine["power"] in ("running", "paused"):
                 return
+            if self.world.runs_elsewhere(uuid):
+                raise Locked(
+                    gettext_noop("The disk of “%(name)s” is in use on another host."),
+                    fix=gettext_noop("Stop it there first."),
+                    name=machine["name"],
+                )
             saved = machine["power"] == "suspended"
             data["runs"] = max(data["runs"], machine["run"]) + 1
             machine.update(run=data["runs"], since=clock.now().isoformat())

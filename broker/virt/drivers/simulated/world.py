@@ -21,6 +21,7 @@ from broker.core.errors import Invalid
 from broker.core.text import gettext_noop
 from broker.virt import driver
 from broker.virt.driver import DriverError, EventKind, HostUnreachable
+from broker.virt.drivers.simulated.cord import Cord
 
 Data = dict[str, Any]
 Listener = Callable[[EventKind, str, str, datetime], None]
@@ -58,9 +59,11 @@ class Site:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.storages: Data = {}
+        self.worlds: list[World] = []
+        self.refused = 0  # starts of a machine that ran on another host of the site
 
 
-class World:
+class World(Cord):
     """One simulated host. `sleep` is what a delay calls; a simulation with its own clock replaces it."""
 
     def __init__(self, name: str, options: dict[str, str], site: Site) -> None:
@@ -72,7 +75,8 @@ class World:
         self.sleep: Callable[[float], None] = time.sleep
         self._path = Path(options["state"]) if options.get("state") else None
         self._data = _empty() | {"storages": site.storages}
-        self._lock = site.lock
+        self._lock, self.site = site.lock, site
+        site.worlds.append(self)
         self._depth = 0
         self._changed = threading.Condition()
         self._listeners: dict[object, Listener] = {}
@@ -105,7 +109,7 @@ class World:
         """What every call runs into first: an unplugged host, an ordered fault, an ordered delay."""
         with self.changing() as data:
             delay = data["delays"].get(verb, 0.0)
-            plugged = data["plugged"] and not connection_lost
+            plugged = data["plugged"] and data.get("powered", True) and not connection_lost
             fault = next((fault for fault in data["faults"] if fault["verb"] == verb), None) if plugged else None
             if fault:
                 fault["times"] -= 1

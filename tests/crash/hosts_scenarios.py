@@ -1,0 +1,105 @@
+"""Scenarios of the plans on hosts: a host that does not answer is asked, fenced, and cleaned when it is back.
+
+The silent host is a simulated one that is unplugged; its power management is an agent that is a script, as those of the
+package fence-agents are: options on its standard input, an exit code as its answer, a file as the plug.
+"""
+
+import itertools
+from pathlib import Path
+
+from broker.access.actor import Actor
+from broker.core import clock
+from broker.jobs.enqueue import enqueue
+from broker.virt.driver import PowerState
+from broker.virt.drivers.simulated.world import world
+from broker.virt.models import FenceDevice, Host, HostHealth, Recovery, VirtualMachine
+from broker.virt.states import RecoveryState
+
+ACTOR = Actor.system("crash test")
+_numbers = itertools.count(1)
+AGENT = """#!/bin/sh
+while read -r line; do eval "${line%%=*}='${line#*=}'"; done
+case $action in
+status) [ "$(cat "$ip")" = off ] && exit 2; exit 0 ;;
+*) echo "$action" >>"$ip.log"; echo "$action" >"$ip" ;;
+esac
+"""
+
+
+def install_agent(folder: Path) -> Path:
+    """The folder that holds the agent; what BERTH_FENCE_DIR is set to."""
+    folder.mkdir(exist_ok=True)
+    (folder / "fence_ipmilan").write_text(AGENT)
+    (folder / "fence_ipmilan").chmod(0o755)
+    return folder
+
+
+def silent_host(stage) -> Host:
+    """A host that does not answer, with a machine that was running there, and its power on."""
+    name = f"h-{next(_numbers)}"
+    uri = f"sim://{name}?state={stage.images / name}"
+    world(uri).unplug()
+    host = Host.objects.create(
+        cluster=stage.world.cluster, name=name, driver="simulated", uri=uri, observed_at=clock.now(), error="silent"
+    )
+    HostHealth.objects.create(host=host, silent_since=clock.now())
+    plug = stage.images / f"{name}.plug"
+    plug.write_text("on")
+    FenceDevice.objects.create(host=host, agent="fence_ipmilan", address=str(plug))
+    VirtualMachine.objects.create(
+        cluster=stage.world.cluster, host=host, name=f"on-{name}", state="ready", power_state="running",
+        available=True, memory_mib=16,
+    )  # fmt: skip
+    return host
+
+
+def ask(stage):
+    host = silent_host(stage)
+    return enqueue("host.ask", actor=ACTOR, subject=host), host
+
+
+def asked(stage, job, host) -> None:
+    assert HostHealth.objects.get(host=host).asked_at is not None
+
+
+def fence(stage):
+    host = silent_host(stage)
+    return enqueue("host.fence", actor=ACTOR, subject=host), host
+
+
+def fenced(stage, job, host) -> None:
+    """Its power was cut and came back; it was declared lost once, with one machine to restart."""
+    plug = Path(host.fence_devices.get().address)
+    assert plug.read_text().strip() == "on"
+    assert Path(f"{plug}.log").read_text().split()[0] == "off"
+    health = HostHealth.objects.get(host=host)
+    assert (health.epoch, health.lost_at is not None) == (1, True)
+    vm = VirtualMachine.objects.get(host=host)
+    assert (vm.power_state, vm.power_reason) == ("off", "host lost")
+    assert Recovery.objects.filter(vm=vm, host=host, epoch=1).count() == 1
+
+
+def not_fenced(stage, job, host) -> None:
+    """Cancelled before its power was cut: nothing happened."""
+    plug = Path(host.fence_devices.get().address)
+    assert plug.read_text().strip() == "on" and not Path(f"{plug}.log").exists()
+    assert HostHealth.objects.get(host=host).epoch == 0
+
+
+def clean(stage):
+    """The real host is back under a name of its own, with a copy of a machine that was restarted elsewhere."""
+    vm = stage.machine(running=True)
+    back = Host.objects.create(
+        cluster=stage.world.cluster, name=f"h-{next(_numbers)}", driver="libvirt", uri=stage.world.host.uri,
+        observed_at=clock.now(),
+    )  # fmt: skip
+    HostHealth.objects.create(host=back, epoch=1, lost_at=clock.now())
+    Recovery.objects.create(vm=vm, host=back, epoch=1, state=RecoveryState.DONE)
+    return enqueue("host.clean", actor=ACTOR, subject=back), (back, vm)
+
+
+def cleaned(stage, job, known) -> None:
+    back, vm = known
+    assert stage.power(vm.pk) is PowerState.MISSING
+    assert stage.files_of(vm) == [disk.volume for disk in vm.disks.all()]
+    assert HostHealth.objects.get(host=back).lost_at is None
