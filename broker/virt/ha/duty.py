@@ -46,7 +46,7 @@ def follow(one: evidence.Situation) -> None:
     ruling = one.ruling
     if (ruling.decision, ruling.rule) != (one.health.decision, one.health.rule):
         write_verdict(one.health, ruling, one)
-    if one.rules.when_dead != "automatic":
+    if one.rules.when_dead != "act":
         return
     match ruling.decision:
         case Decision.ASK:

@@ -115,7 +115,7 @@ def start_some(cluster: Cluster, due: list[Recovery], now: datetime) -> None:
     rules = HaRules.of(cluster.ha)
     going = Recovery.objects.filter(vm__cluster=cluster, state=RecoveryState.STARTING).count()
     room = rules.parallel_restarts - going
-    if rules.when_dead != "automatic" or room < 1:
+    if rules.when_dead != "act" or room < 1:
         return
     rows = {row.vm_id: row for row in due}
     for decided in plan(cluster, list(rows.values())):

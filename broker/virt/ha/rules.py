@@ -8,11 +8,11 @@ from broker.core.tables import Setting, complete
 from broker.core.text import gettext_noop as N_
 
 MODES = (
-    ("automatic", N_("Fence hosts and restart machines")),
+    ("act", N_("Fence hosts and restart machines")),
     ("rehearse", N_("Only say what would be done")),
 )
 SETTINGS = (
-    Setting("when_dead", "automatic", N_("When a host dies"), choices=MODES),
+    Setting("when_dead", "act", N_("When a host dies"), choices=MODES),
     Setting("fencing", True, N_("Fencing"), N_("Cut the power of hosts that do not answer.")),
     Setting("detect_seconds", 60, N_("Seconds of silence"),
             N_("How long a host may be silent before anything is done; half a second more for each machine on it."),
@@ -40,7 +40,7 @@ SETTINGS = (
 class HaRules:
     """The settings of one cluster as values."""
 
-    when_dead: str = "automatic"
+    when_dead: str = "act"
     fencing: bool = True
     detect_seconds: int = 60
     startup_seconds: int = 300
