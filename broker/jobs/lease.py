@@ -59,7 +59,7 @@ class Lease:
 
     def renew(self) -> bool:
         began = clock.steady()
-        if not self.write(lease_until=clock.now() + timedelta(seconds=_seconds())):
+        if not _RENEW.run(**self._owned(), lease_until=clock.now() + timedelta(seconds=_seconds())):
             self.deadline = float("-inf")
             return False
         self.deadline = began + _seconds()
@@ -78,6 +78,10 @@ def _written(event: str | None, columns: tuple[str, ...]) -> Statement:
     if event is None:
         return Statement(lambda: _owned_rows().update(**values))
     return Statement(lambda: JOB.attempt(_owned_rows(), event, **values))
+
+
+# A job that was given back meanwhile has no worker: it must not be held again by a renewal that comes too late.
+_RENEW = Statement(lambda: _owned_rows().filter(worker__gt="").update(**given(Job, "lease_until")))
 
 
 def _seconds() -> float:

@@ -7,6 +7,7 @@ from .base import NotFound
 from .schema import Docs, Schema
 from .views.access import Quotas, Rights
 from .views.availability import Availability, ConfirmRebooted, Fence, FenceDevices, Verdicts
+from .views.backups import Backups, BackupSchedules, BackupTargets
 from .views.directories import Directories, DirectoryPreview
 from .views.explain import ExplainAllocation, ExplainStart
 from .views.jobs import Events, Jobs
@@ -35,6 +36,9 @@ for prefix, viewset in {
     "hosts/<uuid:host_pk>/fence-devices": FenceDevices,
     "hosts/<uuid:host_pk>/verdicts": Verdicts,
     "storage-domains": StorageDomains,
+    "backups": Backups,
+    "backup-targets": BackupTargets,
+    "backup-schedules": BackupSchedules,
     "networks": Networks,
     "clusters": Clusters,
     "affinity-groups": AffinityGroups,

@@ -29,6 +29,18 @@ DOORS = {
         "grant": "POST grants/",
         "revoke": "DELETE grants/{id}/",
     },
+    "broker.backups.actions": {
+        "back_up": "POST backups/",
+        "create_schedule": "POST backup-schedules/",
+        "create_target": "POST backup-targets/",
+        "delete_backup": "DELETE backups/{id}/",
+        "delete_schedule": "DELETE backup-schedules/{id}/",
+        "delete_target": "DELETE backup-targets/{id}/",
+        "edit_schedule": "PATCH backup-schedules/{id}/",
+        "restore_as_new": "POST backups/{id}/restore-as-new/",
+        "restore_backup": "POST backups/{id}/restore/",
+        "verify_backup": "POST backups/{id}/verify/",
+    },
     "broker.connections.actions": {
         "answer_help": "POST helps/{id}/answer/",
         "ask_help": "POST sessions/{id}/ask-help/",

@@ -3,12 +3,14 @@
 The operations come from the API's own description, so a new one is swept without being written down here.
 """
 
+from datetime import time
 from uuid import uuid4
 
 import pytest
 from drf_spectacular.generators import SchemaGenerator
 
 from broker.access.models import Grant, Quota
+from broker.backups.models import Backup, BackupSchedule, BackupTarget
 from broker.connections.models import Session
 from broker.core import clock
 from broker.directories.models import Directory
@@ -62,7 +64,12 @@ def tenant(world, make_vm, make_pool, make_desktop):
     )
     event = Event.objects.create(at=clock.now(), kind="x", actor=world.bob, actor_name="bob", template="x")
     token, _ = ApiToken.objects.create(user=world.bob, name="x")
+    target = BackupTarget.objects.create(cluster=world.cluster, name="theirs", path="/srv/theirs")
+    schedule = BackupSchedule.objects.create(target=target, name="theirs", days=[0], at=time(2))
+    backup = Backup.objects.create(target=target, vm=vm, vm_key=vm.pk, vm_name=vm.name, state="ready")
     return {
+        "/api/v1/backups/{id}/": backup.pk, "/api/v1/backup-targets/{id}/": target.pk,
+        "/api/v1/backup-schedules/{id}/": schedule.pk,
         "/api/v1/pools/{id}/": pool.pk, "/api/v1/pools/{pool_pk}/": pool.pk, "/api/v1/desktops/{id}/": desktop.pk,
         "/api/v1/vms/{id}/": vm.pk, "/api/v1/vms/{vm_pk}/": vm.pk, "/api/v1/templates/{id}/": world.template.pk,
         "/api/v1/template-versions/{id}/": world.version.pk, "/api/v1/hosts/{id}/": world.host.pk,
@@ -97,7 +104,7 @@ def snapshot():
     watched = [
         m
         for m in apps.get_models()
-        if m._meta.app_label in {"virt", "pools", "access", "directories", "connections", "jobs"}
+        if m._meta.app_label in {"virt", "pools", "access", "backups", "directories", "connections", "jobs"}
     ]
     return {m._meta.label: list(m._base_manager.order_by("pk").values()) for m in watched}
 
