@@ -39,13 +39,13 @@ class BackupDiskSerializer(serializers.ModelSerializer):
 class BackupSerializer(serializers.ModelSerializer):
     target = RefSerializer()
     vm = serializers.UUIDField(source="vm_id", allow_null=True, help_text="null once the machine is deleted.")
-    parent = serializers.UUIDField(source="parent_id", allow_null=True, help_text="What this one builds on.")
+    builds_on = serializers.UUIDField(source="parent_id", allow_null=True, help_text="What this one builds on.")
     schedule = RefSerializer(allow_null=True)
     disks = BackupDiskSerializer(many=True)
 
     class Meta:
         model = Backup
         fields = (
-            "id", "vm", "vm_name", "target", "schedule", "kind", "parent", "state", "live", "quiesced", "reason",
+            "id", "vm", "vm_name", "target", "schedule", "kind", "builds_on", "state", "live", "quiesced", "reason",
             "size_bytes", "created_at", "finished_at", "verified_at", "error", "disks",
         )  # fmt: skip
