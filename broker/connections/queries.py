@@ -17,6 +17,7 @@ from broker.virt.states import VM
 from .consent import holders
 from .models import Session
 from .rights import entitled
+from .rules import NATIVE
 from .sign_in import good_sign_ins
 from .states import EndReason, HelpState, SessionState
 
@@ -55,7 +56,7 @@ def must_end(running: Mapping[UUID, str], fresh: Collection[UUID] = ()) -> dict[
     endings = dict.fromkeys(running.keys() - {row.pk for row in rows}, EndReason.STOPPED)
     for row in rows:
         if reason := (
-            _person_gone(row, (running[row.pk], str(row.user_id)) in signed_in)
+            _person_gone(row, row.via == NATIVE or (running[row.pk], str(row.user_id)) in signed_in)
             or _right_gone(row, may_use, held_by.get(row.vm_id))
             or _machine_gone(row)
         ):

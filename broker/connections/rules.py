@@ -3,6 +3,11 @@
 from datetime import timedelta
 
 TICKET_LIFE = timedelta(seconds=30)
+NATIVE = "native"
+"""How a session is called whose client is a program: it has no sign-in of its own, and outlives the browser's; only
+signing out ends it."""
+NATIVE_TICKET_LIFE = timedelta(minutes=2)
+"""From the click until the program on the user's computer has read the file it was given."""
 TICKETS_WAITING = 20
 """Unused tickets one user may hold; a page that reconnects in a loop must not fill the table."""
 SESSIONS_PER_USER = 10

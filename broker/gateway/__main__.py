@@ -19,15 +19,16 @@ def main() -> None:
         prog="berth-gateway", description="Carries consoles between browsers and machines."
     )
     parser.add_argument("--listen", default="", metavar="HOST:PORT", help="a port of its own")
-    parser.add_argument("--tls-cert", default="", help="certificate chain for --listen (PEM)")
-    parser.add_argument("--tls-key", default="", help="private key for --listen (PEM)")
+    parser.add_argument("--native", default="", metavar="HOST:PORT", help="a port for native clients (HTTP CONNECT)")
+    parser.add_argument("--tls-cert", default="", help="certificate chain for --listen and --native (PEM)")
+    parser.add_argument("--tls-key", default="", help="private key for --listen and --native (PEM)")
     parser.add_argument(
         "--handover", default="", metavar="PATH", help="unix socket on which the web process passes consoles"
     )
     parser.add_argument("--lifeline", type=int, default=-1, metavar="FD", help="stop when this descriptor ends")
     options = parser.parse_args()
-    if not options.listen and not options.handover:
-        parser.error("give --listen, --handover, or both")
+    if not (options.listen or options.native or options.handover):
+        parser.error("give --listen, --native, --handover, or several of them")
     _load_django()
     try:
         _serve(options)
@@ -56,7 +57,6 @@ def _serve(options: argparse.Namespace) -> None:
     from .process import Doors, run
 
     tls = browser_context(options.tls_cert, options.tls_key) if options.tls_cert else None
-    host, _, port = options.listen.rpartition(":")
     floor = Floor(
         desk=DjangoDesk(f"{socket.gethostname()[:40]}-{secrets.token_hex(4)}"),
         policy=Policy.of(
@@ -69,13 +69,19 @@ def _serve(options: argparse.Namespace) -> None:
     run(
         floor,
         Doors(
-            listen=(host.strip("[]"), int(port)) if options.listen else None,
+            listen=_address(options.listen),
+            native=_address(options.native),
             tls=tls,
             handover=options.handover,
             lifeline=options.lifeline,
         ),
         engine=env.console_engine,
     )
+
+
+def _address(text: str) -> tuple[str, int] | None:
+    host, _, port = text.rpartition(":")
+    return (host.strip("[]"), int(port)) if text else None
 
 
 if __name__ == "__main__":

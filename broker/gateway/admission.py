@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from .desk import Presented
 
 PATH = "/console/ws"
+PATHS = {PATH: "vnc", "/console/spice": "spice"}
+"""What is spoken at each address."""
 TICKET_PREFIX = "berth.ticket."
 SUBPROTOCOL = "binary"
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -71,7 +73,7 @@ class Policy:
         if method != "GET":
             raise Rejected(405, "only GET")
         bare, mark, _ = path.partition("?")
-        if bare != PATH:
+        if bare not in PATHS:
             raise Rejected(404, "no such address")
         if mark:
             raise Rejected(400, "a console address has no query: tickets never travel in a URL")
@@ -79,7 +81,8 @@ class Policy:
         if not origin or normal_origin(origin) not in self.origins:
             raise Rejected(403, "foreign or missing Origin")
         secret = self._secret(headers.get("sec-websocket-protocol", []))
-        return Presented(secret, self._web_session(headers.get("cookie", [])), self._address(headers, peer))
+        web_session = self._web_session(headers.get("cookie", []))
+        return Presented(secret, web_session, self.address(headers, peer), PATHS[bare])
 
     @staticmethod
     def _single(headers: Mapping[str, list[str]], name: str) -> str:
@@ -105,7 +108,7 @@ class Policy:
             raise Rejected(401, "not signed in")
         return morsel.value
 
-    def _address(self, headers: Mapping[str, list[str]], peer: str) -> str:
+    def address(self, headers: Mapping[str, list[str]], peer: str) -> str:
         """Who asks: the last address that no proxy of ours wrote about itself; those before it are mere claims."""
         if not self._is_proxy(peer):
             return peer

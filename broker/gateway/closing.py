@@ -51,11 +51,12 @@ GONE = Closing(
 )
 IDLE = Closing(4417, "idle", N_("Nothing was typed for a long time; the connection was closed."))
 CONSENT_ENDED = Closing(4418, "consent-ended", N_("The person whose desktop this is ended your access to the screen."))
+WITHHELD = Closing(4419, "withheld", N_("Who only looks on may not use this part of the screen."))
 TOO_MANY = Closing(4429, "too-many", N_("You have too many consoles open. Close one and try again."))
 UNREACHABLE = Closing(
     4502, "unreachable", N_("The machine's screen cannot be reached. Its host may be down."), again=True
 )
-NONSENSE = Closing(4504, "nonsense", N_("The machine's screen answered something that is not VNC."))
+NONSENSE = Closing(4504, "nonsense", N_("The machine's screen answered something else than a picture."))
 SLOW = Closing(4508, "slow", N_("Opening the console took too long."), again=True)
 
 ALL: tuple[Closing, ...] = (
@@ -83,6 +84,7 @@ ALL: tuple[Closing, ...] = (
     GONE,
     IDLE,
     CONSENT_ENDED,
+    WITHHELD,
     TOO_MANY,
     UNREACHABLE,
     NONSENSE,

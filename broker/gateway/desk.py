@@ -12,11 +12,18 @@ from .closing import Closing
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """What a browser showed at the door. Both secrets stay out of repr() and so out of logs."""
+    """What a client showed at the door. Both secrets stay out of repr() and so out of logs.
+
+    `kind` is what it wants to speak. `via` "native": a program on the user's computer, which has no web session and
+    names the machine by its id instead.
+    """
 
     secret: str = field(repr=False)
     web_session: str = field(repr=False)
     address: str
+    kind: str = "vnc"
+    via: str = "browser"
+    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True)

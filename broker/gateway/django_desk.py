@@ -60,6 +60,9 @@ class DjangoDesk:
                 web_session=presented.web_session,
                 address=_address(presented.address),
                 gateway=self._gateway,
+                kind=presented.kind,
+                via=presented.via,
+                machine=presented.machine,
             )
         except TicketRefused as refusal:
             if not refusal.known:

@@ -2,8 +2,9 @@
 
     uvicorn.Config(app, http=door("/run/berth/gateway.sock"))
 
-uvicorn reads and parses the request as always. When it turns out to be an upgrade of /console/ws, the
-connection's descriptor and the request are handed to the gateway and this process forgets both. Because that
+uvicorn reads and parses the request as always. When it turns out to be an upgrade of a console's address, the
+connection's descriptor and the request are handed to the gateway and this process forgets both. A connection that
+begins with CONNECT is a native client's and goes the same way, unparsed. Because that
 happens per request and not per connection, a proxy in front may reuse a connection that carried pages before.
 With TLS the descriptor alone is worth nothing: end TLS in a proxy in front, or give the gateway a port of its
 own.
@@ -15,14 +16,16 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from .admission import PATH
+from .admission import PATHS
 from .handover import Giver
+from .native.connect import BEGINS, MOST
 
 log = logging.getLogger(__name__)
 _GONE = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n"
     b"Cache-Control: no-store\r\n\r\n"
 )
+_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _TLS = b"HTTP/1.1 421 Misdirected Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -36,6 +39,22 @@ class DoorProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._waiting = self.loop.call_later(self.first_request, transport.abort)
+        self._first: bytearray | None = bytearray()
+
+    def data_received(self, data: bytes) -> None:
+        if self._first is None:
+            super().data_received(data)
+            return
+        self._first += data
+        if not self._first.startswith(BEGINS[: len(self._first)]):
+            first, self._first = bytes(self._first), None
+            super().data_received(first)
+        elif self._first.find(b"\r\n\r\n", 0, MOST) >= 0:
+            self._waiting.cancel()
+            self._pass_on(bytes(self._first))
+        elif len(self._first) >= MOST:
+            self.transport.write(_LONG)
+            self.transport.close()
 
     def on_headers_complete(self) -> None:
         self._waiting.cancel()
@@ -46,24 +65,23 @@ class DoorProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
-        if self.url.partition(b"?")[0] != PATH.encode():
+        if self.url.partition(b"?")[0].decode("latin-1") not in PATHS:
             super().handle_websocket_upgrade()
             return
-        self.connections.discard(self)
-        if self.scheme == "https":
-            self.transport.write(_TLS)
-        elif not self._hand_over():
-            log.warning("a console was refused: no gateway takes it")
-            self.transport.write(_GONE)
-        self.transport.close()
-
-    def _hand_over(self) -> bool:
-        self.transport.pause_reading()
         method = self.scope["method"].encode()
         lines = [method + b" " + self.url + b" HTTP/1.1"]
         lines += [name + b": " + value for name, value in self.scope["headers"]]
-        public = self.transport.get_extra_info("socket")
-        return self.giver.give(public, b"\r\n".join(lines) + b"\r\n\r\n")
+        self._pass_on(b"\r\n".join(lines) + b"\r\n\r\n")
+
+    def _pass_on(self, request: bytes) -> None:
+        self.connections.discard(self)
+        self.transport.pause_reading()
+        if self.scheme == "https":
+            self.transport.write(_TLS)
+        elif not self.giver.give(self.transport.get_extra_info("socket"), request):
+            log.warning("a console was refused: no gateway takes it")
+            self.transport.write(_GONE)
+        self.transport.close()
 
 
 def door(path: str, *, first_request: float = DoorProtocol.first_request) -> type[DoorProtocol]:

@@ -11,6 +11,7 @@ from .closing import LOST, Closing
 from .consoles import LiveConsoles
 from .desk import Admitted, Alive, Presented, TicketDesk
 from .limits import Limits
+from .spice.sessions import SpiceSessions
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ class Floor:
     limits: Limits = field(default_factory=Limits)
     hypervisor_tls: ssl.SSLContext | None = None
     consoles: LiveConsoles = field(default_factory=LiveConsoles)
+    spice: SpiceSessions = field(default_factory=SpiceSessions)
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4, thread_name_prefix="desk"))
     draining: bool = False
 

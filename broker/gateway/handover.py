@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from .engines import Engine
+from .native.viewer import Viewers
 
 log = logging.getLogger(__name__)
 MAX_REQUEST = 16 * 1024
@@ -64,10 +65,10 @@ class Giver:
 
 
 class Taker:
-    """The gateway's end: listens at a path and lets the engine adopt what comes."""
+    """The gateway's end: listens at a path and lets the engine adopt what comes, or `viewers` a native client's."""
 
-    def __init__(self, path: str, engine: Engine):
-        self._path, self._engine = path, engine
+    def __init__(self, path: str, engine: Engine, viewers: Viewers):
+        self._path, self._engine, self._viewers = path, engine, viewers
         self._listener: socket.socket | None = None
         self._givers: set[socket.socket] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -130,7 +131,7 @@ class Taker:
 
     async def _adopt(self, connection: socket.socket, request: bytes) -> None:
         try:
-            await self._engine.adopt(connection, request)
+            await (self._viewers if self._viewers.wants(request) else self._engine).adopt(connection, request)
         except OSError as error:
             log.info("a handed-over connection was gone already: %s", error)
             connection.close()

@@ -26,3 +26,7 @@ class Limits:
     consoles: int = 2000
     unsent: int = 512 * 1024
     """How much the kernel may hold for a slow browser beyond what is on its way; more only makes the picture late."""
+    channels: int = 24
+    """Connections of one SPICE session; a desktop with four screens and four USB ports has seventeen."""
+    channels_within: float = 15.0
+    """How long a SPICE session's ticket admits further channels, from when it was redeemed."""

@@ -13,6 +13,7 @@ from .closing import RESTARTING
 from .engines import make
 from .floor import Floor
 from .handover import Taker
+from .native.viewer import Viewers
 from .watch import Watch
 
 log = logging.getLogger(__name__)
@@ -22,11 +23,13 @@ log = logging.getLogger(__name__)
 class Doors:
     """Where consoles come from: any of them, at least one.
 
-    `listen` is (host, port); `handover` the path of the unix socket on which the web process passes
-    connections; `lifeline` a descriptor that reads end-of-file when the parent process is gone.
+    `listen` is (host, port) for browsers, `native` for native clients, both with `tls` when there is one; `handover`
+    the path of the unix socket on which the web process passes connections; `lifeline` a descriptor that reads
+    end-of-file when the parent process is gone.
     """
 
     listen: tuple[str, int] | None = None
+    native: tuple[str, int] | None = None
     tls: ssl.SSLContext | None = None
     handover: str = ""
     lifeline: int = -1
@@ -58,8 +61,11 @@ async def _serve(floor: Floor, doors: Doors, name: str, ready: Callable[[int], N
         listener.setblocking(False)
         port = listener.getsockname()[1]
         await engine.listen(listener, doors.tls)
+    viewers = Viewers(floor)
+    if doors.native:
+        await viewers.listen(socket.create_server(doors.native, backlog=1024), doors.tls)
     if doors.handover:
-        taker = Taker(doors.handover, engine)
+        taker = Taker(doors.handover, engine, viewers)
         taker.start()
     watching = loop.create_task(Watch(floor).run())
     # What was imported stays for good; without it in every collection a long pause is a short one.
@@ -76,9 +82,10 @@ async def _serve(floor: Floor, doors: Doors, name: str, ready: Callable[[int], N
     if taker:
         taker.stop()
     await engine.stop_listening()
+    viewers.stop_listening()
     watching.cancel()
     deadline = loop.time() + floor.limits.drain
-    while engine.open_connections() and loop.time() < deadline:
+    while engine.open_connections() + viewers.open_connections() and loop.time() < deadline:
         # Again and again: a ticket that is being redeemed now becomes a console a moment later.
         floor.consoles.end_all(RESTARTING)
         await asyncio.sleep(0.02)

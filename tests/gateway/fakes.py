@@ -39,14 +39,17 @@ class MemoryDesk:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.tickets: dict[str, Admitted] = {}
+        self.bound: dict[str, tuple[str, str, str]] = {}
         self.ended: list[tuple[Alive, why.Closing]] = []
         self.endings: dict[str, why.Closing] = {}
         self.seen: list[Alive] = []
         self.delay = threading.Event()
         self.delay.set()
 
-    def issue(self, target: Target, *, view_only: bool = False) -> str:
+    def issue(self, target: Target, *, view_only: bool = False, kind: str = "vnc", via: str = "browser",
+              machine: str = "") -> str:  # fmt: skip
         secret = secrets.token_urlsafe(32)
+        self.bound[secret] = (kind, via, machine)
         self.tickets[hashlib.sha256(secret.encode()).hexdigest()] = Admitted(secrets.token_hex(8), target, view_only)
         return secret
 
@@ -56,7 +59,11 @@ class MemoryDesk:
             admitted = self.tickets.pop(hashlib.sha256(presented.secret.encode()).hexdigest(), None)
         if admitted is None:
             raise Refused(why.TICKET)
-        if presented.web_session != KEY:
+        bound = (presented.kind, presented.via, presented.machine)
+        if (
+            presented.web_session != (KEY if presented.via == "browser" else "")
+            or bound != self.bound[presented.secret]
+        ):
             raise Refused(why.FOREIGN)
         return admitted
 

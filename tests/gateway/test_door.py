@@ -11,6 +11,7 @@ import uvicorn
 
 from broker.gateway.door import door
 from broker.gateway.handover import Giver, Taker
+from broker.gateway.native.viewer import Viewers
 
 from .fakes import Gateway, start_gateway, stop_gateway, until, upgrade
 
@@ -43,9 +44,15 @@ class Public:
 
 @pytest_asyncio.fixture
 async def public(engine_name, tmp_path):
-    gateway = await start_gateway(engine_name, handshake=2.0)
+    async with public_port(engine_name, tmp_path) as port:
+        yield port
+
+
+@contextlib.asynccontextmanager
+async def public_port(engine_name, tmp_path, **limits):
+    gateway = await start_gateway(engine_name, **{"handshake": 2.0, **limits})
     path = str(tmp_path / "gateway.sock")
-    taker = Taker(path, gateway.engine)
+    taker = Taker(path, gateway.engine, Viewers(gateway.floor))
     taker.start()
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
@@ -153,5 +160,5 @@ async def test_descriptors_do_not_pile_up_at_the_door(public, machine):
 async def test_the_handover_socket_is_for_the_same_user_only(public, tmp_path):
     assert os.stat(tmp_path / "gateway.sock").st_mode & 0o777 == 0o600
     with pytest.raises(OSError, match="another gateway"):
-        Taker(str(tmp_path / "gateway.sock"), public.gateway.engine).start()
+        Taker(str(tmp_path / "gateway.sock"), public.gateway.engine, Viewers(public.gateway.floor)).start()
     assert not Giver(str(tmp_path / "nowhere")).give(socket.socket(), b"x")

@@ -12,7 +12,7 @@ from broker.access.require import require
 from broker.connections.consent import require_one_device, require_own_screen
 from broker.connections.endpoints import through_gateway
 from broker.connections.models import ConsoleTicket, Help, Session, Share
-from broker.connections.rules import SESSIONS_PER_USER, TICKET_LIFE, TICKETS_WAITING
+from broker.connections.rules import NATIVE, NATIVE_TICKET_LIFE, SESSIONS_PER_USER, TICKET_LIFE, TICKETS_WAITING
 from broker.connections.secrets import computer, fingerprint, new_secret, uptime
 from broker.connections.states import HelpState
 from broker.core.errors import Conflict, Denied, Invalid, OverQuota
@@ -56,6 +56,7 @@ def issue_ticket(
     actor: Actor,
     vm: VirtualMachine,
     kind: str = "vnc",
+    via: str = "browser",
     view_only: bool = False,
     take_over: bool = False,
     help: Help | None = None,
@@ -65,6 +66,7 @@ def issue_ticket(
 
     `help` or `share` is the consent of the person whose screen it is; what they allow bounds `view_only`.
     `take_over`: when the screen opens here, it closes on the person's other devices.
+    `via` "native" is for a program on the user's computer, which needs no sign-in.
     Raises Missing or Denied without the right "vm.use", or when the screen is another person's; Denied without a
     sign-in in a browser; Invalid for an unknown kind; OpenElsewhere without `take_over`; Conflict when the machine
     is not running or has no such screen; OverQuota with too many consoles open or tickets unused.
@@ -73,7 +75,7 @@ def issue_ticket(
         view_only = _check_share(actor, vm, share) or view_only
     else:
         require(actor, "vm.use", vm)
-    if actor.user is None or not actor.session_key:
+    if actor.user is None or not (actor.session_key or via == NATIVE):
         raise Denied(
             N_("A console in the browser needs a sign-in in that browser."),
             rule="console.sign-in",
@@ -83,33 +85,48 @@ def issue_ticket(
         view_only = _check_help(actor, vm, help) or view_only
     elif share is None:
         require_own_screen(actor, vm)
-    if kind != "vnc":
-        raise Invalid(
-            N_("There is no console of kind %(kind)s in the browser."), field="kind", kind=kind, fix=N_("Use vnc.")
-        )
+    _check_kind(kind, via, other_person=help is not None or share is not None)
     _check_state(vm, kind)
     if help is None and share is None and not take_over:
         require_one_device(actor, vm, fingerprint(actor.session_key))
     with transaction.atomic():
         _check_quota(actor)
         secret = new_secret()
+        life = NATIVE_TICKET_LIFE if via == NATIVE else TICKET_LIFE
         ticket = ConsoleTicket.objects.create(
             secret_hash=fingerprint(secret),
             user=actor.user,
-            web_session=fingerprint(actor.session_key),
+            web_session=fingerprint(actor.session_key) if actor.session_key else "",
             vm=vm,
             boot_id=vm.boot_id,
             kind=kind,
+            via=via,
             view_only=view_only,
             take_over=take_over and help is None and share is None,
             help=help,
             share=share,
             address=actor.address if getattr(settings, "CONSOLE_BIND_ADDRESS", False) else None,
-            expires_at=ExpressionWrapper(Now() + Value(TICKET_LIFE), output_field=DateTimeField()),
+            expires_at=ExpressionWrapper(Now() + Value(life), output_field=DateTimeField()),
             tick=uptime(),
             computer=computer(),
         )
-    return IssuedTicket(str(ticket.pk), secret, int(TICKET_LIFE.total_seconds()), kind, view_only)
+    return IssuedTicket(str(ticket.pk), secret, int(life.total_seconds()), kind, view_only)
+
+
+def _check_kind(kind: str, via: str, *, other_person: bool) -> None:
+    if kind not in ("vnc", "spice") or (via == NATIVE and kind != "spice"):
+        raise Invalid(
+            N_("There is no console of kind %(kind)s in this way."),
+            field="kind",
+            kind=kind,
+            fix=N_("Use vnc or spice in the browser, spice in remote-viewer."),
+        )
+    if kind == "spice" and other_person:
+        raise Invalid(
+            N_("SPICE shows a screen to one person at a time: you would throw out who works there."),
+            field="kind",
+            fix=N_("Look on by VNC."),
+        )
 
 
 def _check_share(actor: Actor, vm: VirtualMachine, share: Share) -> bool:
@@ -154,9 +171,7 @@ def _check_state(vm: VirtualMachine, kind: str) -> None:
         raise Conflict(
             N_("%(name)s has no screen that the gateway can reach safely."),
             rule="console.reachable",
-            fix=N_(
-                "Wait some seconds if it was just started; else give it a VNC display on a unix socket or with TLS."
-            ),
+            fix=N_("Wait some seconds if it was just started; else give it a display on a unix socket or with TLS."),
             name=vm.name,
         )
 

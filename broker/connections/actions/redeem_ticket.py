@@ -13,7 +13,7 @@ from broker.connections.consent import hidden_from
 from broker.connections.endpoints import Endpoint, through_gateway
 from broker.connections.models import ConsoleTicket, Session, Share
 from broker.connections.rights import entitled
-from broker.connections.rules import SESSIONS_PER_USER, SESSIONS_PER_VM, TICKET_LIFE
+from broker.connections.rules import NATIVE, NATIVE_TICKET_LIFE, SESSIONS_PER_USER, SESSIONS_PER_VM, TICKET_LIFE
 from broker.connections.secrets import computer, fingerprint, uptime
 from broker.connections.sign_in import good_sign_ins
 from broker.connections.states import SESSION, EndReason, HelpState
@@ -35,12 +35,21 @@ class TicketRefused(Exception):
 
 
 def redeem_ticket(
-    *, actor: Actor, secret: str, web_session: str, address: str | None, gateway: str
+    *,
+    actor: Actor,
+    secret: str,
+    web_session: str,
+    address: str | None,
+    gateway: str,
+    kind: str = "vnc",
+    via: str = "browser",
+    machine: str = "",
 ) -> tuple[Session, Endpoint]:
     """Consume the ticket, check everything it is bound to, open the session.
 
     `actor` is the gateway itself; the right that counts is that of the ticket's user. `web_session` is the
-    session cookie's value. A ticket that is shown by the wrong hands is used up all the same. Returns the session
+    session cookie's value. A native client (`via`) has none and names the `machine` it wants by its id. `kind` is what
+    the client speaks. A ticket that is shown by the wrong hands is used up all the same. Returns the session
     and where to dial. Raises TicketRefused; the refusal of a known ticket is recorded.
     """
     require(actor, "system.manage")
@@ -52,7 +61,8 @@ def redeem_ticket(
             raise TicketRefused(EndReason.TICKET, known=False)
         reason, _endpoint = EndReason.TICKET, None
         if used:
-            verdict = _judge(ticket, web_session, address)
+            fits = (ticket.kind, ticket.via) == (kind, via) and machine in ("", str(ticket.vm_id))
+            verdict = _judge(ticket, web_session, address) if fits else EndReason.FOREIGN
             if isinstance(verdict, Endpoint):
                 return _open(ticket, address, gateway), verdict
             reason = verdict
@@ -61,8 +71,11 @@ def redeem_ticket(
 
 
 def _usable() -> Any:
+    now = uptime()
+    in_time = Q(tick__gt=now - TICKET_LIFE.total_seconds())
+    in_time |= Q(via=NATIVE, tick__gt=now - NATIVE_TICKET_LIFE.total_seconds())
     return ConsoleTicket.objects.filter(
-        ~Q(computer=computer()) | Q(tick__gt=uptime() - TICKET_LIFE.total_seconds()),
+        ~Q(computer=computer()) | in_time,
         used_at__isnull=True,
         created_at__lte=Now(),
         expires_at__gt=Now(),
@@ -71,13 +84,14 @@ def _usable() -> Any:
 
 def _judge(ticket: ConsoleTicket, web_session: str, address: str | None) -> Endpoint | EndReason:
     user, vm = ticket.user, ticket.vm
-    if not constant_time_compare(ticket.web_session, fingerprint(web_session)):
+    native = ticket.via == NATIVE
+    if not native and not constant_time_compare(ticket.web_session, fingerprint(web_session)):
         return EndReason.FOREIGN
     if ticket.address and ticket.address != address:
         return EndReason.FOREIGN
     if not user.is_active:
         return EndReason.DISABLED
-    if not good_sign_ins([(web_session, user)]):
+    if not native and not good_sign_ins([(web_session, user)]):
         return EndReason.SIGNED_OUT
     if refusal := _without_consent(ticket):
         return refusal

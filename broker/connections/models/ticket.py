@@ -1,4 +1,7 @@
-"""ConsoleTicket: lets one browser open one console once, within seconds. The secret itself is nowhere stored."""
+"""ConsoleTicket: lets one browser, or one native client (`via`), open one console once, within seconds.
+
+The secret itself is nowhere stored.
+"""
 
 import uuid
 

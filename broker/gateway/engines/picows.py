@@ -324,8 +324,15 @@ class PicowsEngine:
         sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, floor.limits.unsent)
         return picows.WSUpgradeResponseWithListener(
             picows.WSUpgradeResponse.create_101_response({"Sec-WebSocket-Protocol": SUBPROTOCOL}),
-            PicowsConsole(floor, presented),
+            self._console(presented),
         )
+
+    def _console(self, presented: Presented) -> PicowsConsole:
+        if presented.kind == "spice":
+            from .picows_spice import SpiceSocket
+
+            return SpiceSocket(self._floor, presented)
+        return PicowsConsole(self._floor, presented)
 
 
 class _Tracked(WSProtocol):  # type: ignore[misc]

@@ -162,7 +162,6 @@ class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
             _shut(self._raw, socket.SHUT_RD)
 
     def expire(self) -> None:
-        """The time for the handshake is over."""
         if not self.relaying:
             self.end(why.SLOW)
 
@@ -181,6 +180,8 @@ class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
             # From the request line: http.server has already folded "//" in `path`.
             path = self.requestline.split(" ")[1]
             self._presented = self.floor.policy.admit(self.command, path, headers, str(self.client_address[0]))
+            if self._presented.kind != "vnc":
+                raise Rejected(501, "this engine carries VNC only")
         except Rejected as rejection:
             self._reject(rejection)
             return
@@ -253,8 +254,7 @@ class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
                 if answer := handshake.receive(data):
                     self._to_browser(answer)
         assert self._admitted is not None
-        if self._admitted.view_only:
-            self._filter = ViewOnlyFilter()
+        self._filter = ViewOnlyFilter() if self._admitted.view_only else None
         rest = self._filter.feed(handshake.rest) if self._filter else handshake.rest
         target.sendall(BrowserHandshake.CLIENT_INIT + rest)
 

@@ -1,0 +1,45 @@
+"""The way to a machine's SPICE server: a unix socket, or TLS whose certificate our authority signed."""
+
+import asyncio
+
+import aiofastnet
+
+from broker.gateway.closing import UNREACHABLE
+from broker.gateway.desk import Refused, Target
+from broker.gateway.dial import Machine, Receiver, keep_watch
+from broker.gateway.floor import Floor
+
+
+class SpiceMachine(Machine):
+    """A connection on which the client's link message comes first: nothing is settled before it."""
+
+    def __init__(self, receiver: Receiver):
+        super().__init__(receiver, tls=False)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.pause_reading()
+
+
+async def dial(target: Target, receiver: Receiver, floor: Floor) -> SpiceMachine:
+    """Returns a connection that is paused until `relay`. Raises Refused; the caller sets the time limit."""
+    if not target.unix and floor.hypervisor_tls is None:
+        raise Refused(UNREACHABLE)
+    loop = asyncio.get_running_loop()
+    machine = SpiceMachine(receiver)
+    try:
+        if target.unix:
+            await aiofastnet.create_unix_connection(loop, lambda: machine, target.unix)
+        else:
+            transport, _ = await loop.create_connection(
+                lambda: machine, target.host, target.port, ssl=floor.hypervisor_tls, server_hostname=target.host,
+                ssl_handshake_timeout=floor.limits.handshake,
+            )  # fmt: skip
+            keep_watch(transport.get_extra_info("socket"))
+    except OSError as error:
+        machine.abort()
+        raise Refused(UNREACHABLE) from error
+    except BaseException:
+        machine.abort()
+        raise
+    return machine

@@ -1,0 +1,136 @@
+"""SPICE sessions: several connections that one ticket admits, bound together and ended together.
+
+The main channel redeems the ticket. The others show the same secret and the number that the hypervisor gave the main
+one, within seconds; after that the ticket is worth nothing, and before that only for what belongs to its session.
+"""
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from broker.gateway import closing as why
+from broker.gateway.closing import Closing
+from broker.gateway.desk import Admitted, Alive, Presented, Refused
+
+from . import INPUTS, MAIN, SHOWN
+from .link import Link
+
+if TYPE_CHECKING:
+    from broker.gateway.floor import Floor
+
+
+class Leg(Protocol):
+    """One channel's connection, whoever carries it."""
+
+    bytes_up: int
+    bytes_down: int
+
+    def end(self, closing: Closing) -> None:
+        """Close both sides; returns at once, may be called twice and from any thread."""
+        ...
+
+
+class SpiceSession:
+    """A running session: a `Console` made of its channels."""
+
+    def __init__(self, floor: "Floor", admitted: Admitted, presented: Presented, ended: Callable[[], None]):
+        self.admitted, self.presented = admitted, presented
+        self.connection: int | None = None
+        self.begun = time.monotonic()
+        self._floor, self._ended = floor, ended
+        self._lock = threading.Lock()
+        self._legs: dict[tuple[int, int], Leg] = {}
+        self._gone_up = self._gone_down = 0
+        self._input = 0.0
+        self._picture: float | None = None
+        self._closing: Closing | None = None
+
+    def alive(self) -> Alive:
+        with self._lock:
+            up = self._gone_up + sum(leg.bytes_up for leg in self._legs.values())
+            down = self._gone_down + sum(leg.bytes_down for leg in self._legs.values())
+        idle = time.monotonic() - self._input if self._input else None
+        return Alive(self.admitted.session, self.presented.web_session, up, down, idle, self._picture)
+
+    def join(self, link: Link, leg: Leg) -> None:
+        """Count a channel in. Raises Refused for one that this session may not have, or has."""
+        with self._lock:
+            if self._closing is not None:
+                raise Refused(self._closing)
+            if self.admitted.view_only and link.kind not in SHOWN:
+                raise Refused(why.WITHHELD)
+            if (link.kind, link.number) in self._legs:
+                raise Refused(why.TICKET)
+            if len(self._legs) >= self._floor.limits.channels:
+                raise Refused(why.TOO_MANY)
+            self._legs[link.kind, link.number] = leg
+
+    def leave(self, link: Link, leg: Leg, closing: Closing) -> None:
+        """A channel's connection is over; with the main one the whole session is."""
+        with self._lock:
+            if self._legs.get((link.kind, link.number)) is not leg:
+                return
+            del self._legs[link.kind, link.number]
+            self._gone_up += leg.bytes_up
+            self._gone_down += leg.bytes_down
+        if link.kind == MAIN:
+            self.end(closing)
+
+    def typed(self, link: Link) -> None:
+        if link.kind == INPUTS:
+            self._input = time.monotonic()
+
+    def drew(self) -> None:
+        if self._picture is None:
+            self._picture = time.monotonic() - self.begun
+
+    def end(self, closing: Closing) -> None:
+        """Close every channel with this reason; the first reason counts. Safe from any thread."""
+        with self._lock:
+            if self._closing is not None:
+                return
+            self._closing = closing
+            legs = list(self._legs.values())
+        self._ended()
+        for leg in legs:
+            leg.end(closing)
+        self._floor.report_closed(self.alive(), closing)
+
+
+class SpiceSessions:
+    """Which secret opened which session; secrets are kept as their hash."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_secret: dict[bytes, SpiceSession] = {}
+
+    def open(self, floor: "Floor", admitted: Admitted, presented: Presented) -> SpiceSession:
+        """The session of a ticket that has just been redeemed."""
+        key = _key(presented)
+        session = SpiceSession(floor, admitted, presented, lambda: self._forget(key))
+        with self._lock:
+            self._by_secret[key] = session
+        floor.consoles.add(admitted.session, session)
+        return session
+
+    def find(self, floor: "Floor", presented: Presented, link: Link) -> SpiceSession:
+        """The session to which a further channel belongs. Raises Refused: the ticket opens nothing more."""
+        with self._lock:
+            session = self._by_secret.get(_key(presented))
+        if session is None or time.monotonic() - session.begun > floor.limits.channels_within:
+            raise Refused(why.TICKET)
+        if link.kind == MAIN or session.connection is None or link.connection != session.connection:
+            raise Refused(why.TICKET)
+        return session
+
+    def _forget(self, key: bytes) -> None:
+        with self._lock:
+            self._by_secret.pop(key, None)
+
+
+def _key(presented: Presented) -> bytes:
+    """All that binds: another sign-in, another kind of client, another machine make another key."""
+    parts = (presented.secret, presented.web_session, presented.kind, presented.via, presented.machine)
+    return hashlib.sha256("\0".join(parts).encode()).digest()
