@@ -59,6 +59,10 @@ class Environment(BaseSettings):
     console_engine: Literal["picows", "websockify"] = Field(
         default="picows", description="Which relay carries consoles"
     )
+    native_address: str = Field(
+        default="",
+        description="host:port where remote-viewer comes in (the gateway's --native); empty: the public port itself",
+    )
     console_ca_dir: str = Field(
         default="", description="Directory with ca-cert.pem, client-cert.pem, client-key.pem for remote consoles"
     )

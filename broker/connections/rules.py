@@ -4,8 +4,8 @@ from datetime import timedelta
 
 TICKET_LIFE = timedelta(seconds=30)
 NATIVE = "native"
-"""How a session is called whose client is a program: it has no sign-in of its own, and outlives the browser's; only
-signing out ends it."""
+"""How a session is called whose client is a program: it has no sign-in of its own, and outlives the
+browser's."""
 NATIVE_TICKET_LIFE = timedelta(minutes=2)
 """From the click until the program on the user's computer has read the file it was given."""
 TICKETS_WAITING = 20

@@ -1,7 +1,7 @@
-"""The .vv file with which remote-viewer opens a machine's screen directly.
+"""The .vv file with which remote-viewer opens a machine's screen: through the gateway by SPICE, else directly.
 
-Format: the key file that virt-viewer reads (remote-viewer(1), "CONNECTION FILE"). No API token, no ticket of
-ours in it, and the program deletes it after reading.
+Format: the key file that virt-viewer reads (remote-viewer(1), "CONNECTION FILE"). There is no API token in it; through
+the gateway it has a ticket that opens this one screen once, within two minutes. The program deletes it after reading.
 """
 
 import configparser
@@ -11,11 +11,15 @@ from broker.access.actor import Actor
 from broker.access.require import require
 from broker.core.errors import Conflict
 from broker.core.text import gettext_noop as N_
+from broker.settings import env
 from broker.virt.driver import PowerState
 from broker.virt.models import VirtualMachine
 
+from .actions.issue_ticket import issue_ticket
 from .consent import require_own_screen
-from .endpoints import Endpoint, direct
+from .endpoints import Endpoint, direct, through_gateway
+from .native import PORT, USER, place, proxy_address
+from .rules import NATIVE
 from .viewer import note_viewer
 
 MEDIA_TYPE = "application/x-virt-viewer"
@@ -32,6 +36,9 @@ def viewer_file(actor: Actor, vm: VirtualMachine) -> str:
         raise Conflict(
             N_("%(name)s is not running."), rule="power.running", fix=N_("Start it, then connect."), name=vm.name
         )
+    if _through_public_port(vm):
+        issued = issue_ticket(actor=actor, vm=vm, kind="spice", via=NATIVE, take_over=True)
+        return _render(vm, Endpoint("spice", host=place(vm.pk), port=PORT), issued.secret)
     endpoint = direct(vm, "spice") or direct(vm, "vnc")
     if endpoint is None:
         raise Conflict(
@@ -46,10 +53,15 @@ def viewer_file(actor: Actor, vm: VirtualMachine) -> str:
 
 def offers_file(vm: VirtualMachine) -> bool:
     """Whether `viewer_file` would have an address to write, for pages that show or hide the entry."""
-    return bool(direct(vm, "spice") or direct(vm, "vnc"))
+    return bool(_through_public_port(vm) or direct(vm, "spice") or direct(vm, "vnc"))
 
 
-def _render(vm: VirtualMachine, endpoint: Endpoint) -> str:
+def _through_public_port(vm: VirtualMachine) -> bool:
+    inside = through_gateway(vm, "spice")
+    return bool(proxy_address() and inside and (inside.unix or env.console_ca_dir))
+
+
+def _render(vm: VirtualMachine, endpoint: Endpoint, ticket: str = "") -> str:
     parser = configparser.RawConfigParser()
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     values = {
@@ -62,6 +74,8 @@ def _render(vm: VirtualMachine, endpoint: Endpoint) -> str:
         "release-cursor": "shift+f12",
         "secure-attention": "ctrl+alt+end",
     }
+    if ticket:
+        values["proxy"] = f"http://{USER}:{ticket}@{proxy_address()}"
     parser["virt-viewer"] = values
     text = io.StringIO()
     parser.write(text, space_around_delimiters=False)

@@ -11,8 +11,10 @@ from django.utils.translation import gettext as _
 
 from broker.access.actor import Actor
 from broker.access.require import may
+from broker.connections.endpoints import through_gateway
 from broker.connections.models import Help, Share
 from broker.gateway.closing import for_page
+from broker.settings import env
 from broker.virt.models import VirtualMachine
 from pools.updates import waiting
 from portal.why import Why, told
@@ -96,10 +98,17 @@ def console_page(
             "stateUrl": reverse("portal:console-state", args=[vm.pk]) + (f"?help={help.pk}" if help else ""),
             "shareUrl": "" if help else reverse("portal:console-shares", args=[vm.pk]),
             "help": str(help.pk) if help else "",
+            "kinds": ["vnc"] if help else kinds_in_browser(vm),
             "viewOnly": view_only or bool(help and help.level == Help.Level.LOOK),
             **_common(csrf),
         },
     )
+
+
+def kinds_in_browser(vm: VirtualMachine) -> list[str]:
+    """What the machine's screen can be shown by, the usual one first; VNC also while nothing is known yet."""
+    carried = ("vnc", "spice") if env.console_engine == "picows" else ("vnc",)
+    return [kind for kind in carried if through_gateway(vm, kind)] or ["vnc"]
 
 
 def _update(actor: Actor, desktop: Any) -> Update | None:
@@ -130,6 +139,7 @@ def shared_page(request: HttpRequest, share: Share) -> ConsolePage:
             "stateUrl": "",
             "shareUrl": "",
             "help": "",
+            "kinds": ["vnc"],
             "viewOnly": share.level == Share.Level.VIEW,
             **_common(get_token(request)),
         },

@@ -7,14 +7,17 @@ import pytest
 from django.utils import timezone
 
 from broker.access.models import Grant
-from broker.connections.actions import end_session
+from broker.connections.actions import TicketRefused, end_session, redeem_ticket
 from broker.connections.models import Session
+from broker.connections.queries import must_end
 from broker.connections.reconcile import tidy
 from broker.connections.vv import offers_file, viewer_file
 from broker.core.errors import Conflict, Missing
 from broker.directories.models import User
 from broker.events.models import Event
 from broker.virt.models import VirtualMachine
+
+from .conftest import GATEWAY
 
 pytestmark = pytest.mark.django_db
 
@@ -89,3 +92,55 @@ def test_what_ends_it(setting, change, reason):
     change(setting)
     tidy()
     assert Session.objects.get().close_reason == reason
+
+
+def test_spice_comes_through_the_public_port_with_a_ticket_of_its_own(setting, settings):
+    settings.ORIGINS = ["http://vdi.example:8000"]
+    setting.vm.consoles = [{"kind": "vnc", "unix": "/x"}, {"kind": "spice", "unix": "/run/spice.sock"}]
+    setting.vm.save()
+    assert offers_file(setting.vm)
+    parser = configparser.RawConfigParser()
+    parser.read_string(viewer_file(setting.actor(), setting.vm))
+    values = dict(parser["virt-viewer"])
+    assert (values["type"], values["host"], values["port"]) == ("spice", f"{setting.vm.pk}.berth.invalid", "5900")
+    scheme, _, rest = values["proxy"].partition("://berth:")
+    secret, _, address = rest.partition("@")
+    assert (scheme, address, len(secret)) == ("http", "vdi.example:8000", 43)
+    assert not Session.objects.exists(), "only using it opens a session"
+    with pytest.raises(TicketRefused):
+        setting.redeem(secret)
+    secret = parse_secret(viewer_file(setting.actor(), setting.vm))
+    machine = {"kind": "spice", "via": "native", "machine": str(setting.vm.pk)}
+    options = {"actor": GATEWAY, "web_session": "", "address": None, "gateway": "g1"}
+    session, endpoint = redeem_ticket(secret=secret, **machine, **options)
+    assert (session.via, session.kind, endpoint.unix) == ("native", "spice", "/run/spice.sock")
+    assert must_end({session.pk: ""}) == {}, "it needs no sign-in of its own"
+    User.objects.update(is_active=False)
+    assert must_end({session.pk: ""}) == {session.pk: "disabled"}
+    with pytest.raises(TicketRefused):
+        redeem_ticket(secret=secret, **machine, **options)
+
+
+def parse_secret(text: str) -> str:
+    parser = configparser.RawConfigParser()
+    parser.read_string(text)
+    return parser["virt-viewer"]["proxy"].partition("://berth:")[2].partition("@")[0]
+
+
+def test_behind_a_proxy_there_is_no_way_in_unless_one_is_named(setting, settings):
+    settings.ORIGINS = ["https://vdi.example"]
+    setting.vm.consoles = [{"kind": "spice", "unix": "/run/spice.sock"}]
+    assert not offers_file(setting.vm)
+
+
+def test_a_spice_ticket_opens_spice_alone(setting):
+    setting.vm.consoles = [{"kind": "spice", "unix": "/run/spice.sock"}]
+    setting.vm.save()
+    secret = setting.ticket(kind="spice")
+    with pytest.raises(TicketRefused):
+        setting.redeem(secret)
+    session, _ = redeem_ticket(
+        actor=GATEWAY, secret=setting.ticket(kind="spice"), web_session=setting.key, address=None, gateway="g1",
+        kind="spice",
+    )  # fmt: skip
+    assert session.kind == "spice"

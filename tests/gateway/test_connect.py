@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.connections.native import place
 from broker.gateway.admission import Rejected
-from broker.gateway.native.connect import MOST, answer, place, read
+from broker.gateway.native.connect import MOST, answer, read
 
 ID = "6f1e2a0c-0b5e-4d3f-9a58-6a3c2f1d0e01"
 SECRET = "s" * 43

@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from broker.connections.native import place
 from broker.gateway import closing as why
-from broker.gateway.native.connect import place
 
 from .fakes import FakeMachine, start_gateway, stop_gateway, until
 from .spice_fakes import CONNECTION, TICKET, FakeSpice, Pipe, channels_list, init, link, message
@@ -227,9 +227,7 @@ async def test_ending_a_session_cuts_every_channel(way, spice):
         assert way.desk.ended[0][1] is why.ENDED
 
 
-@pytest.mark.parametrize(
-    ("script", "reason"), [("nonsense", why.NONSENSE), ("stops", why.LOST), ("silent", why.SLOW)]
-)
+@pytest.mark.parametrize(("script", "reason"), [("nonsense", why.NONSENSE), ("stops", why.LOST), ("silent", why.SLOW)])
 async def test_a_hypervisor_that_stops_in_the_middle_or_talks_nonsense(way, tmp_path, script, reason):
     machine = await FakeSpice(tmp_path / "bad", script=script).start()
     async with way.open(way.issue(machine.target)) as pipe:

@@ -11,11 +11,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from broker.connections.native import DOMAIN, PORT, USER
 from broker.gateway.admission import Rejected
 
-USER = "berth"
-PORT = 5900
-DOMAIN = "berth.invalid"
 MOST = 4096
 """The longest request; remote-viewer's has some 200 bytes."""
 BEGINS = b"CONNECT "
@@ -24,11 +22,6 @@ _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f
 _PLACE = re.compile(r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\." + re.escape(DOMAIN))
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
-
-
-def place(machine: str) -> str:
-    """The name under which a client asks for a machine."""
-    return f"{machine}.{DOMAIN}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ copy() {
     sed -e 's,/\*# sourceMappingURL=[^*]*\*/,,' -e 's,^//# sourceMappingURL=.*$,,' "$from/$1" > "$2"
 }
 
-rm -rf tabler htmx uplot novnc inter
+rm -rf tabler htmx uplot novnc inter spice-html5
 copy @tabler/core/dist/css/tabler.min.css tabler/tabler.min.css
 copy @tabler/core/dist/js/tabler.min.js tabler/tabler.min.js
 copy htmx.org/dist/htmx.min.js htmx/htmx.min.js
@@ -36,6 +36,14 @@ for script in latin latin-ext cyrillic cyrillic-ext; do
     cp "$from/@fontsource-variable/inter/files/inter-$script-wght-normal.woff2" inter/
 done
 cp "$from/@fontsource-variable/inter/LICENSE" inter/
+
+# SPICE comes from Debian: its package is newer than what npm has under that name. Unchanged, with its licence.
+(cd "$work" && apt-get download spice-html5=0.3.0-2 && dpkg-deb -x spice-html5_*.deb spice)
+mkdir -p spice-html5/thirdparty
+cp "$work"/spice/usr/share/spice-html5/*.js spice-html5/
+cp "$work"/spice/usr/share/spice-html5/thirdparty/*.js spice-html5/thirdparty/
+cp "$work/spice/usr/share/doc/spice-html5/copyright" spice-html5/COPYRIGHT
+cp /usr/share/common-licenses/LGPL-3 /usr/share/common-licenses/GPL-3 spice-html5/
 
 # The icon sprite: the outlines named in icons.txt, each a <symbol id="i-NAME">.
 mkdir -p ../berth
@@ -52,4 +60,4 @@ sprite=../berth/icons.svg
 } > "$sprite"
 cp "$from/@tabler/icons/LICENSE" ../berth/icons.LICENSE
 
-find tabler htmx uplot novnc inter -type f | LC_ALL=C sort | xargs sha256sum > SHA256SUMS
+find tabler htmx uplot novnc inter spice-html5 -type f | LC_ALL=C sort | xargs sha256sum > SHA256SUMS

@@ -22,7 +22,7 @@ from portal.web.console_page import console_page
 from portal.web.machines import for_lists
 from portal.web.parts import error_sentences
 
-SOCKET = "/console/ws"
+SOCKETS = {"vnc": "/console/ws", "spice": "/console/spice"}
 LONGEST_BODY = 4096
 _SHOWN = Statement(lambda: for_lists(VirtualMachine.objects.filter(pk=Given("pk"))).order_by())
 
@@ -69,10 +69,10 @@ class Ticket(SignedIn):
                 help=found(helps(self.actor).filter(vm=vm), help) if help else None,
             )
 
-        return ticket_answer(issue, SOCKET)
+        return ticket_answer(issue)
 
 
-def ticket_answer(issue: Callable[[], IssuedTicket], path: str) -> HttpResponse:
+def ticket_answer(issue: Callable[[], IssuedTicket]) -> HttpResponse:
     """The ticket that `issue` makes, or its refusal, as JSON."""
     try:
         issued = issue()
@@ -83,7 +83,7 @@ def ticket_answer(issue: Callable[[], IssuedTicket], path: str) -> HttpResponse:
             answer["since"] = error.params["since"]
         return JsonResponse(answer, status=error.status)
     return JsonResponse(
-        {"ticket": issued.secret, "path": path, "kind": issued.kind, "view_only": issued.view_only},
+        {"ticket": issued.secret, "path": SOCKETS[issued.kind], "kind": issued.kind, "view_only": issued.view_only},
         headers={"Cache-Control": "no-store"},
     )
 

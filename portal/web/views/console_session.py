@@ -29,7 +29,7 @@ from portal.web.base import SignedIn, is_htmx
 from portal.web.console_page import shared_page
 from portal.web.console_state import console_state, helper_state
 
-from .console import SOCKET, read_body, ticket_answer
+from .console import read_body, ticket_answer
 
 
 def plain(data: dict[str, Any], status: int = 200) -> JsonResponse:
@@ -157,4 +157,4 @@ class SharedTicket(SignedIn):
             share = found(Share.objects.select_related("vm", "owner").filter(guests=self.actor.user_id), pk)
             return issue_ticket(actor=self.actor, vm=share.vm, view_only=bool(wanted.get("view_only")), share=share)
 
-        return ticket_answer(issue, SOCKET)
+        return ticket_answer(issue)

@@ -1,6 +1,6 @@
 /* The console page: gets a ticket, shows the screen, says why it ended, and comes back by itself. */
 
-import { applyChoices, toolbar } from "./console/toolbar.js";
+import { applyChoices, choices, toolbar } from "./console/toolbar.js";
 import { clipboardPanel } from "./console/clipboard.js";
 import { openScreen } from "./console/screen.js";
 import { sessionStrip } from "./console/session.js";
@@ -42,6 +42,9 @@ function say(title, { text = "", busy = false, again = false, label = texts.conn
   curtain.querySelector("[data-again-label]").textContent = label;
 }
 
+/** What the person chose last, if the machine offers it. */
+const wantedKind = () => (data.kinds.includes(choices.kind) ? choices.kind : data.kinds[0]);
+
 async function askTicket() {
   const answer = await fetch(data.ticketUrl, {
     method: "POST",
@@ -49,7 +52,7 @@ async function askTicket() {
     redirect: "manual",
     signal: AbortSignal.timeout(15000),
     headers: { "X-CSRFToken": data.csrf, Accept: "application/json", "Content-Type": "application/json" },
-    body: JSON.stringify({ kind: "vnc", view_only: data.viewOnly, take_over: takeOver, help: data.help }),
+    body: JSON.stringify({ kind: wantedKind(), view_only: data.viewOnly, take_over: takeOver, help: data.help }),
   });
   if (answer.type === "opaqueredirect") return { status: 401 };
   const isJson = (answer.headers.get("content-type") || "").includes("json");
@@ -90,10 +93,20 @@ async function connect() {
   }
 }
 
-function open(answer) {
+async function open(answer) {
   setPhase("opening");
   let closed = null;
-  screen = openScreen(stage, answer, (code, reason) => {
+  let opener = openScreen;
+  if (answer.kind === "spice") {
+    try {
+      ({ openSpice: opener } = await import("./console/spice.js"));
+    } catch {
+      again(texts.unreachable);
+      return;
+    }
+  }
+  document.body.dataset.kind = answer.kind;
+  screen = opener(stage, answer, (code, reason) => {
     closed = { code, reason };
     finished(closed);
   });
@@ -121,7 +134,10 @@ function finished({ code, reason }) {
   if (leaving || phase === "ended") return;
   if (data.help) document.dispatchEvent(new CustomEvent("berth:ask-state"));
   const known = closing[code];
-  if (phase === "ended-by-user") {
+  if (phase === "switching") {
+    setPhase("idle");
+    connect();
+  } else if (phase === "ended-by-user") {
     end(texts.closed);
   } else if (known) {
     if (code === replaced) {
@@ -174,6 +190,20 @@ document.querySelector("[data-disconnect]").addEventListener("click", () => {
     screen.disconnect();
   } else {
     end(texts.closed);
+  }
+});
+
+// Another way to the same screen: this one is closed and the other opened.
+document.addEventListener("berth:kind", () => {
+  const old = screen;
+  screen = null;
+  clearTimeout(timer);
+  failures = 0;
+  setPhase("switching");
+  if (old) old.disconnect();
+  else {
+    setPhase("idle");
+    connect();
   }
 });
 

@@ -24,6 +24,7 @@ const remember = (name, value) => {
 /** The choices kept in this browser. */
 export const choices = {
   fit: fits.includes(remembered("fit")) ? remembered("fit") : "scale",
+  kind: remembered("kind", "vnc"),
   quality: Number(remembered("quality", 6)),
   byCharacter: remembered("keyboard") === "character",
 };
@@ -79,6 +80,12 @@ export function toolbar(bar, screen) {
 
   bar.addEventListener("change", (event) => {
     const { name, value } = event.target;
+    if (name === "kind") {
+      choices.kind = value;
+      remember(name, value);
+      document.dispatchEvent(new CustomEvent("berth:kind"));
+      return;
+    }
     if (name === "fit") choices.fit = value;
     else if (name === "quality") choices.quality = Number(value);
     else if (name === "keyboard") choices.byCharacter = value === "character";
@@ -87,6 +94,7 @@ export function toolbar(bar, screen) {
     if (screen()) applyChoices(screen());
   });
   for (const [name, value] of [
+    ["kind", choices.kind],
     ["fit", choices.fit],
     ["quality", choices.quality],
     ["keyboard", choices.byCharacter ? "character" : "position"],
