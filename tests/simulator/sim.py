@@ -21,7 +21,7 @@ from broker.virt.models import Cluster, FenceDevice, HaWatch, Host, HostHealth, 
 from broker.virt.monitor import facts
 
 SYSTEM = Actor.system("simulator")
-STEP = 5.0
+STEP = 10.0
 LOOK_EVERY = 10.0
 LEASE_STOP = 60.0  # an agent that cannot renew stops its guests after this long, well before others may start them
 BOOT = 40.0

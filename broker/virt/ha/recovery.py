@@ -5,6 +5,7 @@ dies between leaves either both or none.
 """
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from broker.jobs.states import ACTIVE, JobState
 from broker.virt.driver import PowerState
 from broker.virt.models import Cluster, Recovery, VirtualMachine
 from broker.virt.placement.gather import machine_facts, picture_of
+from broker.virt.placement.picture import MachineFacts
 from broker.virt.placement.recover import Restart, place_all
 from broker.virt.states import RECOVERY, RecoveryState, VmState
 
@@ -129,11 +131,17 @@ def start_some(cluster: Cluster, due: list[Recovery], now: datetime) -> None:
 def plan(cluster: Cluster, rows: list[Recovery]) -> list[Restart]:
     """Where each of the machines would be restarted, in order of priority; changes nothing."""
     picture = picture_of(cluster)
-    machines = [machine_facts(row.vm) for row in rows]
+    machines = [_facts(row) for row in rows]
     for one in machines:
         picture.machines[one.id] = one
     machines.sort(key=lambda one: (-one.priority, -one.request.memory_mib, one.name, one.id))
     return place_all(picture, machines)
+
+
+def _facts(row: Recovery) -> MachineFacts:
+    """One that crashed on a host that lives (no epoch) is restarted there: its definition is there."""
+    facts = machine_facts(row.vm)
+    return facts if row.epoch else replace(facts, request=replace(facts.request, host=row.host_id))
 
 
 def _wait_for_room(row: Recovery, decided: Restart, now: datetime) -> None:
