@@ -3,7 +3,7 @@
 
 # Python, the hypervisor and its tools.
 RUN_PACKAGES="python3-venv python3-libvirt python3-ldap ca-certificates
-    libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils e2fsprogs util-linux dnsmasq-base iproute2 iptables
+    libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils ovmf swtpm swtpm-tools e2fsprogs util-linux dnsmasq-base iproute2 iptables
     nftables procps tini"
 
 # What the builders of the demo and test images use.

@@ -5,8 +5,9 @@ Names on hosts are made here and nowhere else.
 
 from typing import Literal, cast
 
-from broker.virt.driver import DiskSpec, MachineSpec, NetworkSpec, NicSpec, StorageSpec, VolumeInfo
+from broker.virt.driver import DiskSpec, Hardware, MachineSpec, NetworkSpec, NicSpec, StorageSpec, VolumeInfo
 
+from .machine_options import KNOWN
 from .models import Disk, Network, StorageDomain, TemplateVersion, VirtualMachine
 
 
@@ -60,6 +61,7 @@ def machine_spec(vm: VirtualMachine) -> MachineSpec:
         graphics=tuple(vm.graphics or ["vnc"]),
         disks=tuple(_disk_spec(disk) for disk in vm.disks.all()),
         nics=tuple(NicSpec(mac=nic.mac, network=nic.network.host_name) for nic in vm.nics.all()),
+        hardware=Hardware(**{name: value for name, value in vm.options.items() if name in KNOWN}),
     )
 
 

@@ -112,6 +112,7 @@ def machine_page(actor: Actor, vm: VirtualMachine, *, managing: bool) -> Machine
         others += [update.now] if update else []
     if not job and vm.state == "ready" and may(actor, "vm.edit", vm):
         others.append(Action(_("Edit"), reverse("portal:vm-edit", args=[vm.pk]), "edit", link=True))
+        others.append(Action(_("Hardware"), reverse("portal:vm-hardware", args=[vm.pk]), "cpu", link=True))
         if holds(actor, "template.manage"):
             makes = reverse("portal:version-make", args=[vm.pk])
             others.append(Action(_("Make a template version"), makes, "template", link=True))

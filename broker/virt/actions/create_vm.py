@@ -1,5 +1,7 @@
 """Make a machine from a template version: a linked clone (an overlay on its image) or a full copy."""
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import uuid4
 
 from django.db import IntegrityError, transaction
@@ -13,7 +15,7 @@ from broker.events.news import publish
 from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
-from broker.virt import names, quotas, specs
+from broker.virt import machine_options, names, quotas, specs
 from broker.virt.driver import PowerState
 from broker.virt.macs import new_mac
 from broker.virt.models import Disk, Network, Nic, StorageDomain, TemplateVersion, VirtualMachine
@@ -37,12 +39,14 @@ def create_vm(
     vcpus: int | None = None,
     memory_mib: int | None = None,
     linked: bool = True,
+    options: Mapping[str, Any] | None = None,
     start: bool = False,
 ) -> Job:
     """Write the machine's row and enqueue the rest; returns the job, whose `subject_id` is the machine's id.
 
     `storage`: where its disk goes, by default where the template's image is; `network`: what its one card
-    plugs into, by default none. `vcpus` and `memory_mib` default to the version's. Who makes it owns it: gets the
+    plugs into, by default none. `options`: its hardware, by machine_options.py.
+    `vcpus` and `memory_mib` default to the version's. Who makes it owns it: gets the
     rights of an owner on it, and pays for it by their quota.
     Raises Missing, Denied, Invalid, Conflict, OverQuota.
     """
@@ -70,8 +74,10 @@ def create_vm(
         ),
         machine=version.machine,
         graphics=version.graphics or ["vnc"],
+        options=machine_options.changed({}, options or {}),
         power_state=PowerState.UNKNOWN,
     )
+    machine_options.ensure_fits(options=vm.options, vcpus=vm.vcpus, memory_mib=vm.memory_mib, machine=vm.machine)
     require_usable(storage)
     _same_cluster(version, storage=storage, network=network)
     # Locked against its deletion, which looks for machines under the same lock.

@@ -1,6 +1,6 @@
 """Change what a machine is called and how large it is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -11,7 +11,7 @@ from broker.core.errors import Busy
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
-from broker.virt import names, quotas
+from broker.virt import machine_options, names, quotas
 from broker.virt.asking import require_power, require_usable
 from broker.virt.driver import PowerState
 from broker.virt.models import VirtualMachine
@@ -19,6 +19,7 @@ from broker.virt.queries import active_jobs
 
 from .create_vm import LEAST_MEMORY_MIB, MOST_MEMORY_MIB, MOST_VCPUS
 
+HARDWARE = frozenset({"vcpus", "memory_mib", "options"})
 OFF = (PowerState.OFF, PowerState.CRASHED, PowerState.MISSING)
 
 
@@ -36,11 +37,14 @@ def edit_vm(
     priority: int | None = None,
     leased: bool | None = None,
     labels: Sequence[str] | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> VirtualMachine:
-    """Write what is given (None: leave); its host learns of it at the next start. The size changes only while off.
+    """Write what is given (None: leave); its host learns of it at the next start. The size and the hardware
+    change only while off.
 
     `available`: restart it elsewhere when its host dies, by `priority` (0 to 100), also
     when nothing but the end of its host's lease on storage proves that (`leased`). `labels` are for affinity groups.
+    `options`: what of the hardware is chosen anew, by machine_options.py.
     Raises Missing, Denied, Invalid, Conflict, Busy, or OverQuota (it could never be started); returns the machine as
     it is now.
     """
@@ -67,11 +71,15 @@ def edit_vm(
     if labels is not None:
         wanted["labels"] = names.labels(labels)
     vm = VirtualMachine.objects.select_for_update().get(pk=vm.pk)
+    if options is not None:
+        wanted["options"] = machine_options.changed(vm.options, options)
     changed = {field: value for field, value in wanted.items() if getattr(vm, field) != value}
     if not changed:
         return vm
     require_usable(vm)
-    if {"vcpus", "memory_mib"} & changed.keys():
+    if HARDWARE & changed.keys():
+        after = {name: changed.get(name, getattr(vm, name)) for name in HARDWARE}
+        machine_options.ensure_fits(**after, machine=vm.machine)
         require_power(vm, OFF)
         if job := active_jobs("vm", [vm.pk]).get(vm.pk):
             raise Busy(

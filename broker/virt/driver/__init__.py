@@ -25,6 +25,7 @@ from .errors import Refused as Refused
 from .errors import Unsupported as Unsupported
 from .guests import GuestCommands as GuestCommands
 from .guests import GuestRun as GuestRun
+from .hardware import Hardware as Hardware
 from .machines import Definitions as Definitions
 from .machines import DiskSpec as DiskSpec
 from .machines import MachineSpec as MachineSpec

@@ -1,7 +1,9 @@
 """What a machine should be, and the verbs that make it so and run it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
+
+from .hardware import Hardware
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class MachineSpec:
     clipboard: bool = True
     serial: bool = True
     agent: bool = True
+    hardware: Hardware = field(default_factory=Hardware)
 
 
 class Definitions(Protocol):

@@ -19,6 +19,7 @@ class VirtualMachine(models.Model):
     `owner` made it and pays for it by their quota; a pool's desktops have none.
     `available`: highly available, so restarted elsewhere when its host dies, the highest `priority` first; `leased`:
     its host's lease on storage guards it, so the lease's end alone proves that it cannot run there any more.
+    `options`: the hardware somebody chose, by the names in machine_options.py.
     A `protected` machine is not deleted, whoever asks, until somebody takes the protection away.
     The columns from `power_state` on are written by the monitor alone, never older over newer.
     `agent_at` is when the agent of the present run first answered, `online_at` when it first told an address.
@@ -45,6 +46,7 @@ class VirtualMachine(models.Model):
     memory_mib = models.PositiveIntegerField(default=1024)
     machine = models.CharField(max_length=16, default="q35")
     graphics = models.JSONField(default=list)
+    options = models.JSONField(default=dict, blank=True)
     state = models.CharField(max_length=12, default=VmState.CREATING, choices=[(s, s) for s in VmState])
     protected = models.BooleanField(default=False)
     available = models.BooleanField(default=False, editable=False)

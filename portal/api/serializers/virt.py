@@ -221,10 +221,11 @@ class NicSerializer(serializers.ModelSerializer):
 class VmDetailSerializer(VmSerializer):
     disks = DiskSerializer(many=True)
     nics = NicSerializer(many=True)
+    options = serializers.DictField(help_text="The hardware somebody chose; what is not named is as it was made.")
     guest = serializers.DictField(help_text="What the guest agent says: host name, operating system, addresses, users.")
 
     class Meta(VmSerializer.Meta):
-        fields = (*VmSerializer.Meta.fields, "disks", "nics", "guest", "guest_at")  # type: ignore[assignment]
+        fields = (*VmSerializer.Meta.fields, "options", "disks", "nics", "guest", "guest_at")  # type: ignore[assignment]
 
 
 class SampleSerializer(serializers.ModelSerializer):

@@ -25,6 +25,7 @@ from broker.virt.actions.shutdown_vm import shutdown_vm
 from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.suspend_vm import suspend_vm
 from broker.virt.driver import PowerState
+from broker.virt.machine_options import OPTIONS
 from broker.virt.models import Network, StorageDomain, TemplateVersion, VirtualMachine
 from broker.virt.states import VmState
 from portal.api.active import with_active_job
@@ -34,9 +35,11 @@ from portal.api.queries import Search, choices
 from portal.api.serializers.connections import TicketSerializer
 from portal.api.serializers.jobs import JobSerializer
 from portal.api.serializers.virt import SampleSerializer, VmDetailSerializer, VmSerializer
+from portal.api.settings_fields import rules_input
 from portal.api.views.versions import Copying
 
 MOST_SAMPLES = 1000
+MachineOptions = rules_input("MachineOptions", OPTIONS)
 
 
 class NewVm(Input):
@@ -50,6 +53,7 @@ class NewVm(Input):
     memory_mib = WholeNumber(required=False, min_value=1, max_value=2**31 - 1)
     linked = Switch(required=False, help_text="true: an overlay on the template's image; false: a full copy.")
     start = Switch(required=False)
+    options = MachineOptions(required=False, help_text="Its hardware.")
 
 
 class ChangedVm(Input):
@@ -62,6 +66,7 @@ class ChangedVm(Input):
     leased = Switch(required=False, help_text="Guarded by its host's lease on storage, whose end allows a restart.")
     priority = WholeNumber(required=False, min_value=0, max_value=100, help_text="The higher, the sooner restarted.")
     labels = Labels(required=False)
+    options = MachineOptions(required=False, help_text="Its hardware; only while it is off.")
 
 
 class ShutDown(Input):

@@ -17,7 +17,8 @@ def pages_of(site) -> dict[str, object]:
     """Every page of one object, by url name."""
     world = site.world
     return {
-        "vm": site.server.pk, "vm-edit": site.server.pk, "console": site.server.pk, "pool": site.pool.pk,
+        "vm": site.server.pk, "vm-edit": site.server.pk, "vm-hardware": site.server.pk, "console": site.server.pk,
+        "pool": site.pool.pk,
         "pool-explain": site.pool.pk, "vm-explain": site.server.pk,
         "pool-edit": site.pool.pk, "pool-times": site.pool.pk, "pool-wait": site.pool.pk,
         "cluster": world.cluster.pk, "cluster-edit": world.cluster.pk, "host-edit": world.host.pk,

@@ -120,6 +120,23 @@ def test_editing_a_machine(site):
     assert site.client("bob").post(address, values).status_code in (400, 403)
 
 
+def test_choosing_the_hardware_of_a_machine(site):
+    address, client = reverse("portal:vm-hardware", args=[site.granted.pk]), site.client("root")
+    values = {
+        name: value for name, value in client.get(address).context["form"].initial.items() if value is not False
+    }  # fmt: skip
+    assert client.post(address, values).status_code == 302
+    site.granted.refresh_from_db()
+    assert site.granted.options == {}, "what nobody changed is not chosen"
+    VirtualMachine.objects.filter(pk=site.granted.pk).update(vcpus=4)
+    assert client.post(address, {**values, "tpm": "on", "sockets": 2, "cores": 2}).status_code == 302
+    site.granted.refresh_from_db()
+    assert site.granted.options == {"tpm": True, "sockets": 2, "cores": 2, "threads": 1}
+    refused = client.post(address, {**values, "sockets": 7})
+    assert refused.status_code == 400 and "field-error" in refused.content.decode()
+    assert site.client("bob").post(address, values).status_code in (400, 403)
+
+
 def pool_form(site, **values):
     return {
         "name": "second", "title": "Second pool", "template": site.world.template.pk, "storage": site.world.storage.pk,

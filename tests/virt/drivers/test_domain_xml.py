@@ -13,7 +13,7 @@ import libvirt
 import pytest
 from lxml import etree
 
-from broker.virt.driver import DiskSpec, MachineSpec, NicSpec
+from broker.virt.driver import DiskSpec, Hardware, MachineSpec, NicSpec
 from broker.virt.drivers.libvirt.domain_xml import devices
 from broker.virt.drivers.libvirt.domain_xml.build import apply, fresh
 from broker.virt.drivers.libvirt.domain_xml.machine import Machine, Timer
@@ -46,6 +46,21 @@ FRESH = {
         True,
     ),
 }  # fmt: skip
+CHOSEN = Hardware(
+    firmware="secure", tpm=True, cpu="Nehalem", sockets=1, cores=2, threads=1, balloon_mib=1024, video="vga",
+    sound=True, rng=True, watchdog="poweroff", boot="network-disk",
+)  # fmt: skip
+ONE_BY_ONE: dict[str, object] = {
+    "firmware": "uefi", "tpm": True, "cpu": "maximum", "cores": 2, "balloon_mib": 512, "video": "qxl", "sound": True,
+    "rng": False, "watchdog": "pause", "boot": "disk-network",
+}  # fmt: skip
+FRESH |= {
+    "fresh-chosen": (replace(SPEC, hardware=CHOSEN), False),
+    **{
+        f"hardware-{name}": (replace(SPEC, hardware=Hardware(**{name: value})), False)
+        for name, value in ONE_BY_ONE.items()
+    },
+}
 APPLIED = {
     # qemu:commandline, other people's metadata, aliases, addresses, a comment and devices we know nothing of
     "edited-by-hand": replace(SPEC, memory_mib=4096, vcpus=4, title=""),
@@ -53,6 +68,23 @@ APPLIED = {
     "shrunk": replace(SPEC, nics=(), graphics=("spice",), video="qxl"),
     "without-clipboard": replace(SPEC, clipboard=False),
     "nothing-to-do": SPEC,
+    # all that can be chosen, on what somebody else chose before; and all of it taken back
+    "chosen": replace(SPEC, hardware=CHOSEN),
+    "unchosen": replace(
+        SPEC,
+        hardware=Hardware(
+            firmware="bios",
+            tpm=False,
+            cpu="host-model",
+            sockets=2,
+            cores=1,
+            threads=1,
+            sound=False,
+            rng=False,
+            watchdog="none",
+            boot="disk",
+        ),
+    ),
 }
 
 

@@ -4,7 +4,10 @@
 elements and devices somebody else put in survive.
 """
 
+from dataclasses import replace
+
 from broker.virt.driver import DiskSpec, MachineSpec, NicSpec
+from broker.virt.drivers.libvirt.domain_xml import hardware
 from broker.virt.drivers.libvirt.domain_xml.devices import (
     Balloon,
     Channel,
@@ -45,9 +48,9 @@ def fresh(spec: MachineSpec, *, emulated: bool) -> Machine:
         machine.inputs.add(Input.new(type=kind, bus="virtio"))
     machine.rngs.add(Rng.new(model="virtio", backend_model="random", backend="/dev/urandom"))
     machine.balloons.add(Balloon.new(model="virtio", period=BALLOON_PERIOD))
+    if not spec.hardware.boot:
+        spec = replace(spec, hardware=replace(spec.hardware, boot="disk"))
     apply(spec, machine)
-    if disk := machine.disks.first():
-        disk.boot_order = 1
     return machine
 
 
@@ -62,15 +65,16 @@ def apply(spec: MachineSpec, machine: Machine) -> None:
     _interfaces(spec.nics, machine, owned)
     _graphics(spec, machine)
     _channels(spec, machine)
-    video = machine.videos.first()
-    if video and video.model != spec.video:
+    card, video = spec.hardware.video or spec.video, machine.videos.first()
+    if video and video.model != card:
         machine.videos.remove(video)  # memory sizes and the like belong to the old model
         video = None
     if not video:
-        machine.videos.add(Video.new(model=spec.video, heads=1))
+        machine.videos.add(Video.new(model=card, heads=1))
     if spec.serial and not machine.serials.first():
         machine.serials.add(Serial.new(type="pty", port=0))
         machine.consoles.add(Console.new(type="pty", target_type="serial", port=0))
+    hardware.apply(spec.hardware, machine)
     machine.mark = spec.mark or None
     names = [disk.target for disk in spec.disks] + [nic.mac for nic in spec.nics]
     machine.owned = " ".join(names) if spec.mark and names else None

@@ -30,6 +30,7 @@ class Interface(Element):
     mac = Attr("mac@address")
     network = Attr("source@network")
     model = Attr("model@type")
+    boot_order = Attr("boot@order", int)
 
 
 class Graphics(Element):
@@ -115,3 +116,30 @@ class Balloon(Element):
 
     model = Attr("@model")
     period = Attr("stats@period", int)
+
+
+class Tpm(Element):
+    """A TPM; its emulator keeps what it knows on the host."""
+
+    TAG = "tpm"
+
+    model = Attr("@model")
+    backend = Attr("backend@type")
+    version = Attr("backend@version")
+
+
+class Sound(Element):
+    """A sound card."""
+
+    TAG = "sound"
+
+    model = Attr("@model")
+
+
+class Watchdog(Element):
+    """A timer the guest feeds; `action` is done when it does not."""
+
+    TAG = "watchdog"
+
+    model = Attr("@model")
+    action = Attr("@action")

@@ -10,7 +10,10 @@ from broker.virt.drivers.libvirt.domain_xml.devices import (
     Interface,
     Rng,
     Serial,
+    Sound,
+    Tpm,
     Video,
+    Watchdog,
 )
 from broker.virt.drivers.libvirt.domain_xml.mapping import MARK, Attr, Children, Element, Flag, Text
 
@@ -23,6 +26,15 @@ class Timer(Element):
     name = Attr("@name")
     tick_policy = Attr("@tickpolicy")
     present = Attr("@present")
+
+
+class Feature(Element):
+    """What the firmware that libvirt looks for can do."""
+
+    TAG = "feature"
+
+    enabled = Attr("@enabled")
+    name = Attr("@name")
 
 
 class Machine(Element):
@@ -52,12 +64,22 @@ class Machine(Element):
     os_type = Text("os/type")
     arch = Attr("os/type@arch")
     machine = Attr("os/type@machine")
+    firmware = Attr("os@firmware")
+    loader = Text("os/loader")
+    nvram = Text("os/nvram")
+    smm = Attr("features/smm@state")
     acpi = Flag("features/acpi")
     apic = Flag("features/apic")
     translation_cache = Text("features/tcg/tb-cache", int)
     translation_cache_unit = Attr("features/tcg/tb-cache@unit")
     cpu_mode = Attr("cpu@mode")
     cpu_check = Attr("cpu@check")
+    cpu_match = Attr("cpu@match")
+    cpu_model = Text("cpu/model")
+    cpu_fallback = Attr("cpu/model@fallback")
+    sockets = Attr("cpu/topology@sockets", int)
+    cores = Attr("cpu/topology@cores", int)
+    threads = Attr("cpu/topology@threads", int)
     clock_offset = Attr("clock@offset")
     on_poweroff = Text("on_poweroff")
     on_reboot = Text("on_reboot")
@@ -76,6 +98,31 @@ class Machine(Element):
     consoles = Children("devices/console", Console)
     rngs = Children("devices/rng", Rng)
     balloons = Children("devices/memballoon", Balloon)
+    tpms = Children("devices/tpm", Tpm)
+    sounds = Children("devices/sound", Sound)
+    watchdogs = Children("devices/watchdog", Watchdog)
+    firmware_features = Children("os/firmware/feature", Feature)
+
+    def forget_firmware(self) -> None:
+        """Drop which firmware it has, and the files that were found for it."""
+        self.firmware = self.smm = None
+        self._drop("os/firmware", "os/loader", "os/nvram")
+
+    def forget_cpu(self) -> None:
+        """Drop which model its processors are; how many and in what order stays."""
+        for name in ("mode", "check", "match", "migratable"):
+            if (cpu := self.node.find("cpu")) is not None:
+                cpu.attrib.pop(name, None)
+        self._drop("cpu/model", "cpu/vendor")
+
+    def forget_boot(self) -> None:
+        """Drop what it boots from."""
+        self._drop("os/boot", "devices/*/boot")
+
+    def _drop(self, *paths: str) -> None:
+        for path in paths:
+            for node in self.node.findall(path):
+                node.getparent().remove(node)
 
     @property
     def boot_id(self) -> str:

@@ -1,0 +1,26 @@
+"""The hardware of a machine beyond its size, disks and cards."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """None: not spoken of, so as it is in an existing definition, and as the driver likes it in a new one.
+
+    `cpu`: "host-model", "host-passthrough", "maximum" or a model's name. `sockets`, `cores` and `threads` multiply
+    to the processors. `balloon_mib`: the memory after the start, 0 for all. `boot`: kinds of devices in their order.
+    """
+
+    firmware: Literal["bios", "uefi", "secure"] | None = None
+    tpm: bool | None = None
+    cpu: str | None = None
+    sockets: int | None = None
+    cores: int | None = None
+    threads: int | None = None
+    balloon_mib: int | None = None
+    video: str | None = None
+    sound: bool | None = None
+    rng: bool | None = None
+    watchdog: Literal["none", "reset", "poweroff", "pause"] | None = None
+    boot: str | None = None

@@ -1,0 +1,89 @@
+"""What the hardware of a machine may be, beyond its size: one table for forms, the API, the docs and the checks.
+
+A machine keeps only what somebody chose. What was never chosen is as the driver makes a new machine, and as somebody
+else left it in one that exists.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from broker.core.errors import Invalid
+from broker.core.tables import Setting, checked
+from broker.core.text import gettext_noop as N_
+
+_CPU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+TOPOLOGY = ("sockets", "cores", "threads")
+
+OPTIONS = (
+    Setting(
+        "firmware", "bios", N_("Firmware"), N_("Secure Boot starts signed systems only."),
+        choices=(("bios", N_("BIOS")), ("uefi", N_("UEFI")), ("secure", N_("UEFI with Secure Boot"))),
+    ),
+    Setting("tpm", False, N_("TPM"), N_("A TPM 2.0, as Windows 11 asks for.")),
+    Setting("cpu", "host-model", N_("Processor model"), N_("host-model, host-passthrough, maximum or a model's name.")),
+    Setting("sockets", 1, N_("Sockets"), least=1, most=64),
+    Setting("cores", 1, N_("Cores in a socket"), least=1, most=256),
+    Setting("threads", 1, N_("Threads in a core"), least=1, most=8),
+    Setting(
+        "balloon_mib", 0, N_("Memory after its start in MiB"),
+        N_("The balloon keeps the rest of its memory back. 0: it has all of it."), least=0, most=4 * 1024 * 1024,
+    ),
+    Setting(
+        "video", "virtio", N_("Graphics card"),
+        choices=(("virtio", "virtio"), ("qxl", "QXL"), ("vga", "VGA"), ("bochs", "Bochs")),
+    ),
+    Setting("sound", False, N_("Sound card")),
+    Setting("rng", True, N_("Source of randomness")),
+    Setting(
+        "watchdog", "none", N_("Watchdog"), N_("What is done when the guest no longer feeds it."),
+        choices=(
+            ("none", N_("no watchdog")), ("reset", N_("reset the machine")), ("poweroff", N_("power it off")),
+            ("pause", N_("pause it")),
+        ),
+    ),
+    Setting(
+        "boot", "disk", N_("Boot from"),
+        choices=(
+            ("disk", N_("disk")), ("disk-network", N_("disk, then network")),
+            ("network-disk", N_("network, then disk")),
+            ("cdrom-disk", N_("CD, then disk")),
+        ),
+    ),
+)  # fmt: skip
+KNOWN = {one.name: one for one in OPTIONS}
+
+
+def changed(present: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept once `given` was chosen over `present`. Raises Invalid naming the option."""
+    if not isinstance(given, Mapping):
+        raise Invalid(N_("This is no table of options."), field="options", fix=N_("Give names and values."))
+    chosen = checked(OPTIONS, given)
+    if "cpu" in chosen and not _CPU.fullmatch(chosen["cpu"]):
+        raise Invalid(
+            N_("This is no name of a processor model."), field="cpu",
+            fix=N_("Use host-model, host-passthrough, maximum, or a name that `virsh cpu-models x86_64` lists."),
+        )  # fmt: skip
+    return {**present, **chosen}
+
+
+def ensure_fits(*, options: Mapping[str, Any], vcpus: int, memory_mib: int, machine: str) -> None:
+    """Raise Invalid unless the options go with each other and with the size of the machine."""
+    if any(name in options for name in TOPOLOGY):
+        sockets, cores, threads = (int(options.get(name, 1)) for name in TOPOLOGY)
+        if sockets * cores * threads != vcpus:
+            raise Invalid(
+                N_("%(sockets)s sockets of %(cores)s cores with %(threads)s threads are not %(vcpus)s processors."),
+                field="sockets", fix=N_("Choose sockets, cores and threads whose product is the processors."),
+                sockets=sockets, cores=cores, threads=threads, vcpus=vcpus,
+            )  # fmt: skip
+    if options.get("balloon_mib", 0) > memory_mib:
+        raise Invalid(
+            N_("After its start it cannot have more than its memory, %(memory)s MiB."), field="balloon_mib",
+            fix=N_("Choose less, or give the machine more memory."), memory=memory_mib,
+        )  # fmt: skip
+    if options.get("firmware") == "secure" and machine != "q35":
+        raise Invalid(
+            N_("Secure Boot needs a machine of the type q35; this is %(machine)s."), field="firmware",
+            fix=N_("Choose UEFI, or a template of the type q35."), machine=machine,
+        )  # fmt: skip

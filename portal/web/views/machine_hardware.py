@@ -1,0 +1,46 @@
+"""The form of a machine's hardware: only what somebody changes on it counts as chosen."""
+
+from typing import Any
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from broker.access.require import find
+from broker.core.tables import complete
+from broker.virt.actions.edit_vm import edit_vm
+from broker.virt.machine_options import OPTIONS, TOPOLOGY
+from broker.virt.models import VirtualMachine
+from portal.web.form_page import FormPage
+from portal.web.forms import StyledForm
+
+from .placement import table_form
+
+
+class MachineHardware(FormPage):
+    def form(self, data: Any, pk: Any) -> StyledForm:
+        return table_form(OPTIONS, _present(find(self.actor, VirtualMachine, pk, "vm.edit")), data)
+
+    def make(self, values: dict[str, Any], pk: Any) -> str:
+        vm = find(self.actor, VirtualMachine, pk)
+        present = _present(vm)
+        chosen = {name: value for name, value in values.items() if value != present[name]}
+        if any(name in chosen for name in TOPOLOGY):
+            chosen |= {name: values[name] for name in TOPOLOGY}
+        edit_vm(actor=self.actor, vm=vm, options=chosen)
+        return reverse("portal:vm", args=[pk])
+
+    def words(self, pk: Any) -> dict[str, Any]:
+        vm = find(self.actor, VirtualMachine, pk)
+        return {
+            "title": _("Hardware of %(name)s") % {"name": vm.title or vm.name},
+            "under": _("It can be changed only while the machine is off; its next start has it."),
+            "submit": _("Save"),
+            "back_url": reverse("portal:vm", args=[pk]),
+            "back_label": vm.title or vm.name,
+        }
+
+
+def _present(vm: VirtualMachine) -> dict[str, Any]:
+    """All options as they hold. Processors in no chosen order are sockets of their own."""
+    stored = vm.options if any(name in vm.options for name in TOPOLOGY) else {**vm.options, "sockets": vm.vcpus}
+    return complete(OPTIONS, stored)
