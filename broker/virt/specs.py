@@ -48,8 +48,8 @@ def version_volume(version: TemplateVersion) -> VolumeInfo:
     )
 
 
-def machine_spec(vm: VirtualMachine) -> MachineSpec:
-    """What `vm` should be, with its disks and cards in their order."""
+def machine_spec(vm: VirtualMachine, *, without: Disk | None = None) -> MachineSpec:
+    """What `vm` should be, with its disks and cards in their order; `without` one that is on its way out."""
     return MachineSpec(
         uuid=str(vm.id),
         name=vm.name,
@@ -59,13 +59,14 @@ def machine_spec(vm: VirtualMachine) -> MachineSpec:
         memory_mib=vm.memory_mib,
         machine=vm.machine,
         graphics=tuple(vm.graphics or ["vnc"]),
-        disks=tuple(_disk_spec(disk) for disk in vm.disks.all()),
+        disks=tuple(disk_spec(disk) for disk in vm.disks.all() if disk != without),
         nics=tuple(NicSpec(mac=nic.mac, network=nic.network.host_name) for nic in vm.nics.all()),
         hardware=Hardware(**{name: value for name, value in vm.options.items() if name in KNOWN}),
     )
 
 
-def _disk_spec(disk: Disk) -> DiskSpec:
+def disk_spec(disk: Disk) -> DiskSpec:
+    """A disk as it is plugged in."""
     return DiskSpec(
         path=disk.path or volume_path(disk.storage, disk.volume),
         format="qcow2",

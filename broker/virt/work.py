@@ -14,7 +14,7 @@ from broker.jobs.runner import JobActor
 from broker.virt.driver import HostConnection, NetworkSpec, NotFound, Observation, StorageSpec
 
 from . import hosts, queries, specs
-from .models import Host, StorageDomain, VirtualMachine
+from .models import Disk, Host, StorageDomain, VirtualMachine
 from .observe import apply
 
 T = TypeVar("T")
@@ -89,12 +89,12 @@ def _fresh(host: Host, spec: StorageSpec | NetworkSpec) -> bool:
     return since is not None and clock.steady() - since < ENSURED_FOR
 
 
-def define(ctx: Context, vm: VirtualMachine) -> Observation:
+def define(ctx: Context, vm: VirtualMachine, *, without: Disk | None = None) -> Observation:
     """Write the machine's definition on its host, with its networks; looking at it makes its digest ours."""
     host, connection = host_of(vm), line(ctx, vm)
     for nic in vm.nics.all():
         ensure_network(ctx, host, specs.network_spec(nic.network))
-    connection.define(specs.machine_spec(vm))
+    connection.define(specs.machine_spec(vm, without=without))
     return observe(ctx, vm)
 
 

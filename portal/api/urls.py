@@ -9,6 +9,7 @@ from .views.access import Quotas, Rights
 from .views.availability import Availability, ConfirmRebooted, Fence, FenceDevices, Verdicts
 from .views.backups import Backups, BackupSchedules, BackupTargets
 from .views.directories import Directories, DirectoryPreview
+from .views.disks import Disks, Snapshots
 from .views.explain import ExplainAllocation, ExplainStart
 from .views.jobs import Events, Jobs
 from .views.people import Grants, Groups, Me, Roles, Tokens, Users
@@ -29,6 +30,8 @@ for prefix, viewset in {
     "desktops": Desktops,
     "vms": Vms,
     "vms/<uuid:vm_pk>/samples": Samples,
+    "vms/<uuid:vm_pk>/disks": Disks,
+    "vms/<uuid:vm_pk>/snapshots": Snapshots,
     "templates": Templates,
     "template-versions": TemplateVersions,
     "hosts": Hosts,

@@ -116,6 +116,8 @@ def machine_page(actor: Actor, vm: VirtualMachine, *, managing: bool) -> Machine
         if holds(actor, "template.manage"):
             makes = reverse("portal:version-make", args=[vm.pk])
             others.append(Action(_("Make a template version"), makes, "template", link=True))
+        disks = reverse("portal:vm-disks", args=[vm.pk])
+        others.append(Action(_("Disks and snapshots"), disks, "device-sd-card", link=True))
         asks = reverse("portal:vm-explain", args=[vm.pk])
         others.append(Action(_("Would it start?"), asks, "help-circle", link=True))
     if not desktop and not job and vm.state in ("ready", "broken") and may(actor, "vm.delete", vm):

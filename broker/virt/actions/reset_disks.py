@@ -14,6 +14,7 @@ from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
 from broker.virt import quotas
 from broker.virt.asking import require_usable
+from broker.virt.disk_rules import require_no_snapshots
 from broker.virt.models import TemplateVersion, VirtualMachine
 from broker.virt.states import VERSION
 
@@ -43,6 +44,7 @@ def reset_disks(
             fix=N_("Make a new machine instead."),
             name=vm.name,
         )
+    require_no_snapshots(vm)
     # Locked against its deletion, which looks for machines under the same lock.
     wanted = TemplateVersion.objects.select_for_update().get(pk=(version or present).pk)
     if wanted.template_id != present.template_id or not VERSION.is_(wanted.state, "usable"):
@@ -77,7 +79,7 @@ def _size(of: VirtualMachine | TemplateVersion) -> dict[str, int]:
 
 
 def _swap(vm: VirtualMachine, present: TemplateVersion, wanted: TemplateVersion) -> list[dict[str, Any]]:
-    """Which volume takes the place of which; see the plan."""
+    """Which volume takes the place of which, for the disk that came from the template; see the plan."""
     return [
         {
             "disk": str(disk.pk),
@@ -89,4 +91,5 @@ def _swap(vm: VirtualMachine, present: TemplateVersion, wanted: TemplateVersion)
             "was_size": disk.size_bytes,
         }
         for disk in vm.disks.all()
+        if disk.order == 0
     ]

@@ -16,6 +16,8 @@ from .backups import BackupLook as BackupLook
 from .backups import Backups as Backups
 from .consoles import Consoles as Consoles
 from .consoles import SerialStream as SerialStream
+from .disks import Disks as Disks
+from .disks import Layers as Layers
 from .errors import DriverError as DriverError
 from .errors import HostUnreachable as HostUnreachable
 from .errors import Locked as Locked
@@ -66,6 +68,8 @@ class HostConnection(
     Notes,
     Transfers,
     Backups,
+    Disks,
+    Layers,
     GuestCommands,
     Networks,
     Consoles,

@@ -9,6 +9,7 @@ from .host import Host
 from .machine import VirtualMachine
 from .network import Network, Nic
 from .observed import ForeignMachine, MonitorProcess, Sample
+from .snapshot import Snapshot, SnapshotDisk
 from .storage import StorageDomain
 from .template import TemplateVersion, VmTemplate
 
@@ -27,6 +28,8 @@ __all__ = [
     "Nic",
     "Recovery",
     "Sample",
+    "Snapshot",
+    "SnapshotDisk",
     "StorageAttachment",
     "StorageDomain",
     "TemplateVersion",

@@ -1,4 +1,7 @@
-"""Disk: one image of a machine. `generation` grows with each reset, and with it the name of the volume."""
+"""Disk: one image of a machine. `generation` grows with each new image put in, and with it the name of the volume.
+
+`below`: the volume of the same storage that it lies on because a snapshot froze that one; empty without a snapshot.
+"""
 
 import uuid
 
@@ -16,6 +19,7 @@ class Disk(models.Model):
     order = models.PositiveSmallIntegerField(default=0)
     generation = models.PositiveIntegerField(default=0)
     volume = models.CharField(max_length=128)
+    below = models.CharField(max_length=128, blank=True, editable=False)
     path = models.CharField(max_length=512, blank=True, editable=False)
     size_bytes = models.PositiveBigIntegerField(default=0)
     allocated_bytes = models.PositiveBigIntegerField(default=0, editable=False)

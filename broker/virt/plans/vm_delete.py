@@ -50,6 +50,11 @@ def remove_disks(ctx: Context) -> None:
         return
     for disk in vm.disks.all():
         work.delete_volume(ctx, vm.host, disk.storage, disk.volume)
+    for snapshot in vm.snapshots.select_related("memory_storage").prefetch_related("disks__storage"):
+        for frozen in snapshot.disks.all():
+            work.delete_volume(ctx, vm.host, frozen.storage, frozen.volume)
+        if snapshot.memory_storage is not None:
+            work.delete_volume(ctx, vm.host, snapshot.memory_storage, snapshot.memory)
 
 
 def mark_broken(ctx: Context) -> None:

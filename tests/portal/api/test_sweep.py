@@ -16,7 +16,7 @@ from broker.core import clock
 from broker.directories.models import Directory
 from broker.events.models import Event
 from broker.jobs.models import Job
-from broker.virt.models import AffinityGroup
+from broker.virt.models import AffinityGroup, Disk, Snapshot
 from portal.models import ApiToken
 
 pytestmark = pytest.mark.urls("tests.portal.api.urls")
@@ -67,7 +67,11 @@ def tenant(world, make_vm, make_pool, make_desktop):
     target = BackupTarget.objects.create(cluster=world.cluster, name="theirs", path="/srv/theirs")
     schedule = BackupSchedule.objects.create(target=target, name="theirs", days=[0], at=time(2))
     backup = Backup.objects.create(target=target, vm=vm, vm_key=vm.pk, vm_name=vm.name, state="ready")
+    disk = Disk.objects.create(vm=vm, storage=world.storage, target="vdz", volume="theirs.qcow2")
     return {
+        # First those within another, whose own parameter is filled after them.
+        "/api/v1/vms/{vm_pk}/disks/{id}/": disk.pk,
+        "/api/v1/vms/{vm_pk}/snapshots/{id}/": Snapshot.objects.create(vm=vm, name="theirs").pk,
         "/api/v1/backups/{id}/": backup.pk, "/api/v1/backup-targets/{id}/": target.pk,
         "/api/v1/backup-schedules/{id}/": schedule.pk,
         "/api/v1/pools/{id}/": pool.pk, "/api/v1/pools/{pool_pk}/": pool.pk, "/api/v1/desktops/{id}/": desktop.pk,
@@ -89,8 +93,8 @@ def tenant(world, make_vm, make_pool, make_desktop):
 def fill(path, tenant):
     """The path with the ids of the tenant's objects."""
     for pattern, pk in tenant.items():
-        prefix, _, _ = pattern.partition("{")
-        parameter = pattern[pattern.index("{") :].rstrip("/")
+        prefix, _, name = pattern.rpartition("{")
+        parameter = "{" + name.rstrip("/")
         if path.startswith(prefix + parameter):
             path = path.replace(parameter, str(pk), 1)
     assert path.count("{") <= 1, path

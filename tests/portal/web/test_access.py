@@ -20,6 +20,7 @@ def pages_of(site) -> dict[str, object]:
         "vm": site.server.pk, "vm-edit": site.server.pk, "vm-hardware": site.server.pk, "console": site.server.pk,
         "pool": site.pool.pk,
         "pool-explain": site.pool.pk, "vm-explain": site.server.pk,
+        "vm-disks": site.server.pk, "disk-new": site.server.pk, "snapshot-new": site.server.pk,
         "pool-edit": site.pool.pk, "pool-times": site.pool.pk, "pool-wait": site.pool.pk,
         "cluster": world.cluster.pk, "cluster-edit": world.cluster.pk, "host-edit": world.host.pk,
         "storage-edit": world.storage.pk, "template": world.template.pk, "host": world.host.pk,

@@ -16,7 +16,7 @@ from broker.core.errors import Denied, Missing
 from broker.events.models import Event
 from broker.jobs.models import Job
 from broker.virt import actions
-from broker.virt.models import AffinityGroup, Cluster, FenceDevice, VirtualMachine
+from broker.virt.models import AffinityGroup, Cluster, Disk, FenceDevice, Snapshot, VirtualMachine
 
 ACTIONS = {
     module.name: getattr(importlib.import_module(f"{actions.__name__}.{module.name}"), module.name)
@@ -45,6 +45,14 @@ def device_of(stage) -> FenceDevice:
     return FenceDevice.objects.get_or_create(host=stage.world.host, agent="fence_ipmilan", address="192.0.2.7")[0]
 
 
+def disk_of(stage, vm) -> Disk:
+    return Disk.objects.get_or_create(vm=vm, storage=stage.world.storage, volume="theirs.qcow2", size_bytes=1 << 20)[0]
+
+
+def snapshot_of(vm) -> Snapshot:
+    return Snapshot.objects.get_or_create(vm=vm, name="before")[0]
+
+
 CASES = {
     **{
         name: vm_case("vm.power")
@@ -62,6 +70,14 @@ CASES = {
     "edit_vm": Case("vm", "vm.edit", lambda stage, vm: {"vm": vm, "title": "x"}),
     "delete_vm": vm_case("vm.delete"),
     "reset_disks": vm_case("vm.edit"),
+    "create_disk": Case(
+        "vm", "vm.edit", lambda stage, vm: {"vm": vm, "size_bytes": 1 << 20, "storage": stage.world.storage}
+    ),
+    "grow_disk": Case("vm", "vm.edit", lambda stage, vm: {"disk": disk_of(stage, vm), "size_bytes": 1 << 30}),
+    "delete_disk": Case("vm", "vm.edit", lambda stage, vm: {"disk": disk_of(stage, vm)}),
+    "take_snapshot": Case("vm", "vm.edit", lambda stage, vm: {"vm": vm, "name": "x"}),
+    "revert_snapshot": Case("vm", "vm.edit", lambda stage, vm: {"snapshot": snapshot_of(vm)}),
+    "delete_snapshot": Case("vm", "vm.edit", lambda stage, vm: {"snapshot": snapshot_of(vm)}),
     "create_vm": Case("cluster", "vm.create", lambda stage, vm: {"name": "x", "version": stage.world.version}),
     "create_affinity_group": Case(
         "cluster", "cluster.manage", lambda stage, vm: {"cluster": stage.world.cluster, "name": "x"}

@@ -193,6 +193,20 @@ def test_removing_takes_empty_parents_along():
     assert len(machine.node) == 0
 
 
+def test_the_layers_of_a_disk_are_read_and_replaced():
+    text = (
+        "<disk><source file='/a/3'/><backingStore type='file'><source file='/a/2'/><backingStore type='file'>"
+        "<source file='/a/1'/><backingStore/></backingStore></backingStore><mirror ready='yes'/></disk>"
+    )
+    disk = devices.Disk.parse(text)
+    assert disk.layers() == ("/a/3", "/a/2", "/a/1")
+    assert disk.mirrored()
+    disk.lay("/a/4")
+    assert disk.layers() == ("/a/4",)
+    assert not devices.Disk.parse("<disk><mirror/></disk>").mirrored()
+    assert not devices.Disk.parse("<disk/>").mirrored()
+
+
 def test_entities_are_not_resolved():
     text = '<!DOCTYPE d [<!ENTITY x SYSTEM "file:///etc/passwd">]><domain><name>&x;</name></domain>'
     assert "root:" not in Machine.parse(text).xml()

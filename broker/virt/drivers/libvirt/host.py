@@ -10,6 +10,7 @@ from broker.virt.drivers.libvirt.connection import open_connection
 from broker.virt.drivers.libvirt.consoles import Showing
 from broker.virt.drivers.libvirt.definitions import Defining
 from broker.virt.drivers.libvirt.events import Telling
+from broker.virt.drivers.libvirt.layers import Layering
 from broker.virt.drivers.libvirt.moves import Moving
 from broker.virt.drivers.libvirt.networks import Networking
 from broker.virt.drivers.libvirt.notes import Noting
@@ -26,6 +27,7 @@ class LibvirtHost(
     Powering,
     Noting,
     BackingUp,
+    Layering,
     Networking,
     Showing,
     Moving,

@@ -87,9 +87,23 @@ def _disks(wanted: tuple[DiskSpec, ...], machine: Machine, owned: set[str]) -> N
             machine.disks.remove(disk)
     for spec in wanted:
         found = present.get(spec.target)
-        disk = found or machine.disks.add(Disk.new(type="file", target=spec.target, discard="unmap"))
-        disk.device, disk.driver_name, disk.format, disk.path = spec.device, "qemu", spec.format, spec.path
-        disk.bus, disk.serial, disk.readonly = spec.bus, spec.serial or None, spec.readonly
+        _describe(spec, found or machine.disks.add(_new_disk(spec)))
+
+
+def disk_element(spec: DiskSpec) -> Disk:
+    """A disk on its own, to be plugged into a machine that runs."""
+    disk = _new_disk(spec)
+    _describe(spec, disk)
+    return disk
+
+
+def _new_disk(spec: DiskSpec) -> Disk:
+    return Disk.new(type="file", target=spec.target, discard="unmap")
+
+
+def _describe(spec: DiskSpec, disk: Disk) -> None:
+    disk.device, disk.driver_name, disk.format, disk.path = spec.device, "qemu", spec.format, spec.path
+    disk.bus, disk.serial, disk.readonly = spec.bus, spec.serial or None, spec.readonly
 
 
 def _interfaces(wanted: tuple[NicSpec, ...], machine: Machine, owned: set[str]) -> None:

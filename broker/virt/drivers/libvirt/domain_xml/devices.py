@@ -20,6 +20,25 @@ class Disk(Element):
     readonly = Flag("readonly")
     boot_order = Attr("boot@order", int)
 
+    def mirrored(self) -> bool:
+        """Of a machine that runs: whether a block job has copied all of it, and it can be put over."""
+        mirror = self.node.find("mirror")
+        return mirror is not None and mirror.get("ready") == "yes"
+
+    def layers(self) -> tuple[str, ...]:
+        """The images from the top down, as far as the document tells."""
+        paths, node = [self.path or ""], self.node.find("backingStore")
+        while node is not None and (source := node.find("source")) is not None:
+            paths.append(source.get("file", ""))
+            node = node.find("backingStore")
+        return tuple(path for path in paths if path)
+
+    def lay(self, path: str) -> None:
+        """Put another image in; what is below it is for QEMU to find."""
+        self.path = path
+        for node in self.node.findall("backingStore"):
+            self.node.remove(node)
+
 
 class Interface(Element):
     """A network card on a libvirt network."""

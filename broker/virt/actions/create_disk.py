@@ -1,0 +1,69 @@
+"""Give a machine one more blank disk, also while it runs."""
+
+from django.db import transaction
+
+from broker.access.actor import Actor
+from broker.access.require import require
+from broker.core.errors import Conflict, Invalid
+from broker.core.text import gettext_noop as N_
+from broker.events.news import publish
+from broker.events.record import record
+from broker.jobs.enqueue import enqueue
+from broker.jobs.models import Job
+from broker.virt import quotas
+from broker.virt.asking import require_power, require_usable
+from broker.virt.disk_rules import MOST_DISKS, SETTLED, checked_size, require_kept
+from broker.virt.models import Disk, StorageDomain, VirtualMachine
+from broker.virt.states import STORAGE
+
+
+@transaction.atomic
+def create_disk(*, actor: Actor, vm: VirtualMachine, size_bytes: int, storage: StorageDomain | None = None) -> Job:
+    """Enqueue it; the job's subject is the machine, its args name the disk.
+
+    `storage`: where its first disk is when None. Raises Missing, Denied, Invalid, Conflict, OverQuota or Busy.
+    """
+    require(actor, "vm.edit", vm)
+    size = checked_size(size_bytes)
+    present = list(vm.disks.select_related("storage"))
+    if storage is None and present:
+        storage = present[0].storage
+    if storage is None:
+        raise Invalid(N_("Say on which storage."), field="storage", fix=N_("Choose one of the machine's cluster."))
+    require(actor, "storage.view", storage)
+    if storage.cluster_id != vm.cluster_id or storage.host_id not in (None, vm.host_id):
+        raise Invalid(
+            N_("The machine's host does not see %(name)s."), field="storage",
+            fix=N_("Choose a storage of its host, or one that the whole cluster shares."), name=storage.name,
+        )  # fmt: skip
+    if not STORAGE.is_(storage.state, "usable"):
+        raise Conflict(
+            N_("%(name)s is in maintenance."), rule="storage.usable", fix=N_("Choose another storage."),
+            name=storage.name,
+        )  # fmt: skip
+    require_usable(vm)
+    require_power(vm, SETTLED)
+    require_kept(vm)
+    quotas.claim_disks(actor, vm, more_bytes=size)
+    disk = Disk(vm=vm, storage=storage, target=_free_target(vm, present), size_bytes=size)
+    disk.order = max((one.order for one in present), default=-1) + 1
+    disk.volume = disk.volume_name(0)
+    disk.save(force_insert=True)
+    record(
+        "vm.disk.create.asked", actor=actor, subject=vm,
+        message=N_("A disk %(target)s of %(size)s bytes for %(name)s was asked for"),
+        target=disk.target, size=size, name=vm.name,
+    )  # fmt: skip
+    publish("vm", vm.pk, "asked")
+    return enqueue("vm.create-disk", actor=actor, subject=vm, args={"disk": str(disk.pk)})
+
+
+def _free_target(vm: VirtualMachine, present: list[Disk]) -> str:
+    taken = {disk.target for disk in present}
+    free = [target for number in range(MOST_DISKS) if (target := f"vd{chr(ord('a') + number)}") not in taken]
+    if not free:
+        raise Conflict(
+            N_("%(name)s has %(most)s disks already."), rule="disk.most", fix=N_("Delete one, or grow one."),
+            name=vm.name, most=MOST_DISKS,
+        )  # fmt: skip
+    return free[0]

@@ -1,0 +1,46 @@
+"""What the actions on disks and snapshots ask before they begin."""
+
+from broker.core.errors import Conflict
+from broker.core.text import gettext_noop as N_
+
+from . import names
+from .driver import PowerState
+from .models import Disk, VirtualMachine
+
+MOST_DISKS = 16
+LEAST_SIZE, LARGEST_SIZE = 1 << 20, 64 << 40  # bytes
+# Not suspended: memory saved on disk must find the disks as it left them.
+SETTLED = (PowerState.OFF, PowerState.CRASHED, PowerState.RUNNING, PowerState.PAUSED)
+
+
+def checked_size(value: int, *, field: str = "size_bytes") -> int:
+    """A disk's size, rounded up to whole MiB."""
+    size = names.number(value, field=field, least=LEAST_SIZE, most=LARGEST_SIZE)
+    return -(-size // LEAST_SIZE) * LEAST_SIZE
+
+
+def require_kept(vm: VirtualMachine) -> None:
+    """Raise Conflict for a desktop whose disks are thrown away when it is given back."""
+    if VirtualMachine.objects.filter(pk=vm.pk, desktop__pool__stateful=False).exists():
+        raise Conflict(
+            N_("%(name)s is a desktop that gets fresh disks when it is given back."), rule="disk.kept",
+            fix=N_("Change the template of its pool instead."), name=vm.name,
+        )  # fmt: skip
+
+
+def require_unfrozen(disk: Disk) -> None:
+    """Raise Conflict for a disk that snapshots hold."""
+    names = [str(name) for name in disk.frozen.values_list("snapshot__name", flat=True)[:5]]
+    if names:
+        raise Conflict(
+            N_("The disk %(target)s is held by snapshots: %(names)s."), rule="disk.unfrozen",
+            fix=N_("Delete those snapshots first."), target=disk.target, names=", ".join(names),
+        )  # fmt: skip
+
+
+def require_no_snapshots(vm: VirtualMachine) -> None:
+    """Raise Conflict for a machine with snapshots."""
+    if vm.snapshots.exists():
+        raise Conflict(
+            N_("%(name)s has snapshots."), rule="snapshot.none", fix=N_("Delete them first."), name=vm.name,
+        )  # fmt: skip

@@ -1,0 +1,36 @@
+"""Disks of machines and their snapshots."""
+
+from rest_framework import serializers
+
+from broker.virt.models import Disk, Snapshot, SnapshotDisk
+
+from .common import RefSerializer
+
+
+class VmDiskSerializer(serializers.ModelSerializer):
+    storage = RefSerializer()
+
+    class Meta:
+        model = Disk
+        fields = ("id", "target", "storage", "size_bytes", "allocated_bytes", "volume", "below", "generation")
+
+
+class FrozenDiskSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = SnapshotDisk
+        fields = ("disk_id", "volume", "below", "size_bytes")
+
+
+class SnapshotSerializer(serializers.ModelSerializer):
+    parent = RefSerializer(allow_null=True)
+    memory = serializers.SerializerMethodField(help_text="Whether the memory was kept, too.")
+    disks = FrozenDiskSerializer(many=True)
+
+    class Meta:
+        model = Snapshot
+        fields = (
+            "id", "name", "description", "parent", "current", "running", "quiesced", "memory", "disks", "created_at",
+        )  # fmt: skip
+
+    def get_memory(self, snapshot: Snapshot) -> bool:
+        return bool(snapshot.memory)

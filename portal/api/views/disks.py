@@ -1,0 +1,138 @@
+"""The disks of a machine and its snapshots."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from broker.access.require import find
+from broker.core.errors import Invalid
+from broker.core.text import gettext_noop as N_
+from broker.virt.actions.create_disk import create_disk
+from broker.virt.actions.delete_disk import delete_disk
+from broker.virt.actions.delete_snapshot import delete_snapshot
+from broker.virt.actions.grow_disk import grow_disk
+from broker.virt.actions.revert_snapshot import revert_snapshot
+from broker.virt.actions.take_snapshot import take_snapshot
+from broker.virt.models import Disk, Snapshot, StorageDomain, VirtualMachine
+from portal.api.base import Listed, Read, Resource, job_verb
+from portal.api.fields import Id, Input, LongTextField, Switch, TextField, WholeNumber
+from portal.api.serializers.disks import SnapshotSerializer, VmDiskSerializer
+from portal.api.serializers.jobs import JobSerializer
+
+LARGEST = 64 << 40
+
+
+class NewDisk(Input):
+    size_bytes = WholeNumber(min_value=1 << 20, max_value=LARGEST)
+    storage = Id(required=False, allow_null=True, help_text="null: where its first disk is.")
+
+
+class LargerDisk(Input):
+    size_bytes = WholeNumber(min_value=1 << 20, max_value=LARGEST)
+
+
+class NewSnapshot(Input):
+    name = TextField(max_length=64)
+    description = LongTextField(required=False, allow_blank=True)
+    disks = serializers.ListField(
+        child=Id(), required=False, allow_null=True, max_length=64, help_text="null: all of the machine."
+    )
+    memory = Switch(required=False, help_text="Of a running machine, so that it can go on from there.")
+    quiesce = Switch(required=False, help_text="Have the guest agent settle its file systems first.")
+
+
+class Back(Input):
+    start = Switch(required=False, help_text="Start it afterwards; one with memory goes on anyway.")
+
+
+class OfVm(Resource):
+    """What belongs to the machine in the address, for those who see that."""
+
+    def visible(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows.filter(vm=self.vm())
+
+    def vm(self) -> VirtualMachine:
+        return find(self.actor, VirtualMachine, self.kwargs["vm_pk"])
+
+
+class Disks(Listed, Read, OfVm):
+    """The disks of a machine."""
+
+    serializer_class = VmDiskSerializer
+    ordering = ("order",)
+    ordering_fields = ("order", "target", "size_bytes")
+
+    def rows(self) -> QuerySet[Disk]:
+        return Disk.objects.select_related("storage", "vm")
+
+    def list(self, request: Request, vm_pk: Any) -> Response:  # type: ignore[override]
+        return super().list(request)
+
+    def retrieve(self, request: Request, vm_pk: Any, pk: Any) -> Response:  # type: ignore[override]
+        return super().retrieve(request, pk)
+
+    @extend_schema(request=NewDisk, responses={202: JobSerializer})
+    def create(self, request: Request, vm_pk: Any) -> Response:
+        """Make a blank disk and plug it in, also while the machine runs; the job's argument is the disk."""
+        given = self.input(NewDisk)
+        storage = find(self.actor, StorageDomain, given["storage"]) if given.get("storage") else None
+        job = create_disk(actor=self.actor, vm=self.vm(), size_bytes=given["size_bytes"], storage=storage)
+        return self.accepted(job)
+
+    @extend_schema(responses={202: JobSerializer})
+    def destroy(self, request: Request, vm_pk: Any, pk: Any) -> Response:
+        """Have the guest let the disk go, and delete it."""
+        self.nothing()
+        return self.accepted(delete_disk(actor=self.actor, disk=self.find()))
+
+    @job_verb("grow", takes=LargerDisk)
+    def grow(self, request: Request, vm_pk: Any, pk: Any) -> Response:
+        """Make it larger, also while the machine runs."""
+        return self.accepted(grow_disk(actor=self.actor, disk=self.find(), **self.input(LargerDisk)))
+
+
+class Snapshots(Listed, Read, OfVm):
+    """The snapshots of a machine, as a tree by `parent`."""
+
+    serializer_class = SnapshotSerializer
+    ordering = ("created_at",)
+    ordering_fields = ("created_at", "name")
+
+    def rows(self) -> QuerySet[Snapshot]:
+        return Snapshot.objects.select_related("vm", "parent").prefetch_related("disks")
+
+    def list(self, request: Request, vm_pk: Any) -> Response:  # type: ignore[override]
+        return super().list(request)
+
+    def retrieve(self, request: Request, vm_pk: Any, pk: Any) -> Response:  # type: ignore[override]
+        return super().retrieve(request, pk)
+
+    @extend_schema(request=NewSnapshot, responses={202: JobSerializer})
+    def create(self, request: Request, vm_pk: Any) -> Response:
+        """Take a snapshot; the job's argument is its id, under which it is found once it was taken."""
+        vm, given = self.vm(), self.input(NewSnapshot)
+        if given.get("disks") is not None:
+            given["disks"] = [_disk_of(vm, pk) for pk in given["disks"]]
+        return self.accepted(take_snapshot(actor=self.actor, vm=vm, **given))
+
+    @extend_schema(responses={202: JobSerializer})
+    def destroy(self, request: Request, vm_pk: Any, pk: Any) -> Response:
+        """Delete it; the machine's disks stay as they are."""
+        self.nothing()
+        return self.accepted(delete_snapshot(actor=self.actor, snapshot=self.find()))
+
+    @job_verb("revert", takes=Back)
+    def revert(self, request: Request, vm_pk: Any, pk: Any) -> Response:
+        """Put the machine back to it; what was written since is lost."""
+        return self.accepted(revert_snapshot(actor=self.actor, snapshot=self.find(), **self.input(Back)))
+
+
+def _disk_of(vm: VirtualMachine, pk: Any) -> Disk:
+    disk = vm.disks.filter(pk=pk).first()
+    if disk is None:
+        raise Invalid(N_("These are not disks of this machine."), field="disks", fix=N_("Choose some of its disks."))
+    return disk

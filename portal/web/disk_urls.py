@@ -1,0 +1,15 @@
+"""The addresses of a machine's disks and snapshots."""
+
+from django.urls import path
+
+from .views import disks
+
+urlpatterns = [
+    path("vms/<uuid:pk>/disks/", disks.MachineDisks.as_view(), name="vm-disks"),
+    path("vms/<uuid:pk>/disks/new", disks.NewDisk.as_view(), name="disk-new"),
+    path("vms/<uuid:pk>/disks/<uuid:disk>/grow", disks.GrowDisk.as_view(), name="disk-grow"),
+    path("vms/<uuid:pk>/disks/<uuid:disk>/delete", disks.DeleteDisk.as_view(), name="disk-delete"),
+    path("vms/<uuid:pk>/snapshots/new", disks.TakeSnapshot.as_view(), name="snapshot-new"),
+    path("vms/<uuid:pk>/snapshots/<uuid:snapshot>/revert", disks.RevertSnapshot.as_view(), name="snapshot-revert"),
+    path("vms/<uuid:pk>/snapshots/<uuid:snapshot>/delete", disks.DeleteSnapshot.as_view(), name="snapshot-delete"),
+]

@@ -1,0 +1,110 @@
+"""What every hypervisor driver must do with the disks of machines that exist."""
+
+import time
+
+import pytest
+
+from broker.virt.driver import DiskSpec, NotFound, PowerState, Refused
+from tests.lab.fixtures import read_until
+
+
+def booted(host, machine):
+    host.start(machine)
+    with host.serial(machine) as line:
+        read_until(line, b"LAB-UP")
+
+
+def merged(host, machine, target, *, top, base):
+    """Move the merge on until it is done."""
+    deadline = time.monotonic() + 60
+    while host.merge_layer(machine, target, top=top, base=base) < 1.0:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def below(volume, name):
+    return volume.path.rpartition("/")[0] + "/" + name
+
+
+class TestDisks:
+    def test_a_disk_is_plugged_in_and_leaves_when_the_guest_lets_it_go(self, host, machine, store):
+        extra = host.create_volume(store, "extra.qcow2", capacity=1 << 20)
+        disk = DiskSpec(path=extra.path, format="qcow2", target="vdb")
+        with pytest.raises(Refused):
+            host.attach_disk(machine, disk)
+        assert host.detach_disk(machine, "vdb")
+        booted(host, machine)
+        for _ in range(2):
+            host.attach_disk(machine, disk)
+        assert host.chain(machine, "vdb") == (extra.path,)
+        host.detach_disk(machine, "vdb")
+        host.power_off(machine)
+        assert host.detach_disk(machine, "vdb")
+
+    def test_a_disk_grows_off_and_running_and_never_shrinks(self, host, machine, store, spec):
+        for size, running in ((2 << 20, False), (4 << 20, True), (3 << 20, True)):
+            if running:
+                host.start(machine)
+            host.grow_disk(machine, "vda", store, "one.qcow2", size)
+        host.power_off(machine)
+        assert host.volume(store, "one.qcow2").capacity == 4 << 20
+
+    def test_what_is_not_there_is_said(self, host, machine, store):
+        with pytest.raises(NotFound):
+            host.grow_disk(machine, "vda", store, "nothing.qcow2", 8 << 20)
+
+
+class TestLayers:
+    def test_a_running_machine_writes_to_new_files_and_is_merged_back(self, host, machine, store, spec):
+        booted(host, machine)
+        one = spec.disks[0].path
+        two, three = (one.replace("one.", f"{word}.") for word in ("two", "three"))
+        for _ in range(2):
+            host.freeze_disks(machine, {"vda": two})
+        host.freeze_disks(machine, {"vda": three})
+        assert host.chain(machine, "vda")[:3] == (three, two, one)
+        merged(host, machine, "vda", top=two, base=one)  # in the middle
+        assert host.chain(machine, "vda")[:2] == (three, one)
+        merged(host, machine, "vda", top=three, base=one)  # the one written to
+        assert host.chain(machine, "vda")[0] == one
+        host.stop_merge(machine, "vda")  # there is none
+        assert host.observe_one(machine).power is PowerState.RUNNING
+        host.power_off(machine)
+        assert host.chain(machine, "vda")[0] == one  # the definition says so, too
+
+    def test_a_held_machine_is_merged(self, host, machine, store, spec, base):
+        one = host.volume(store, "one.qcow2")
+        two = host.create_volume(store, "two.qcow2", backing=one)
+        host.define(spec.__class__(**{**{f: getattr(spec, f) for f in spec.__slots__}, "disks": (
+            DiskSpec(path=two.path, format="qcow2", target="vda"),
+        )}))  # fmt: skip
+        assert host.chain(machine, "vda") == (two.path, one.path, base.path)
+        for _ in range(2):
+            host.hold(machine)
+        assert host.observe_one(machine).power is PowerState.PAUSED
+        merged(host, machine, "vda", top=two.path, base=one.path)
+        host.power_off(machine)
+        assert host.chain(machine, "vda") == (one.path, base.path)
+
+    def test_memory_is_kept_and_woken_on_other_images(self, host, machine, store, spec):
+        booted(host, machine)
+        one = spec.disks[0].path
+        two, memory = one.replace("one.", "two."), below(host.volume(store, "one.qcow2"), "kept.mem")
+        host.freeze_disks(machine, {"vda": two}, memory=memory)
+        assert host.observe_one(machine).power is PowerState.RUNNING
+        host.power_off(machine)
+        three = host.create_volume(store, "three.qcow2", backing=host.volume(store, "one.qcow2"))
+        for _ in range(2):
+            host.wake_from(machine, memory, {"vda": three.path})
+        assert host.observe_one(machine).power is PowerState.RUNNING
+        assert host.chain(machine, "vda")[:2] == (three.path, one)
+        assert host.volume(store, "kept.mem") is not None
+
+    def test_quiesce_needs_the_agent(self, host, machine, spec, harness):
+        booted(host, machine)
+        overlays = {"vda": spec.disks[0].path.replace("one.", "two.")}
+        if harness.agent:
+            host.freeze_disks(machine, overlays, quiesce=True)
+        else:
+            with pytest.raises(Refused):
+                host.freeze_disks(machine, overlays, quiesce=True)

@@ -1,0 +1,118 @@
+"""The crash matrix's scenarios of disks and snapshots; see scenarios.py."""
+
+from broker.jobs.models import Job
+from broker.virt import specs
+from broker.virt.actions.create_disk import create_disk
+from broker.virt.actions.delete_disk import delete_disk
+from broker.virt.actions.delete_snapshot import delete_snapshot
+from broker.virt.actions.grow_disk import grow_disk
+from broker.virt.actions.revert_snapshot import revert_snapshot
+from broker.virt.actions.take_snapshot import take_snapshot
+from broker.virt.driver import PowerState
+from broker.virt.models import VirtualMachine
+from tests.crash.scenarios import ACTOR, Scenario, Stage
+from tests.jobs_help import finish
+
+
+def _create_disk(stage: Stage):
+    vm = stage.machine(running=True)
+    job = create_disk(actor=ACTOR, vm=vm, size_bytes=1 << 20)
+    return job, (vm, [disk.volume for disk in vm.disks.all()])
+
+
+def _delete_disk(stage: Stage):
+    """Off: the guest of 512 bytes never lets a disk go."""
+    vm = stage.machine()
+    finish(create_disk(actor=ACTOR, vm=vm, size_bytes=1 << 20))
+    first, extra = vm.disks.all()
+    return delete_disk(actor=ACTOR, disk=extra), (vm, [first.volume])
+
+
+def _grow_disk(stage: Stage):
+    vm = stage.machine(running=True)
+    disk = vm.disks.get()
+    return grow_disk(actor=ACTOR, disk=disk, size_bytes=3 << 20), (vm, disk)
+
+
+def _grown(stage: Stage, job: Job, known) -> None:
+    vm, disk = known
+    disk.refresh_from_db()
+    stage.host.power_off(str(vm.pk))  # QEMU lets go of the image
+    seen = stage.host.volume(specs.storage_spec(stage.world.storage), disk.volume)
+    assert seen.capacity == disk.size_bytes == 3 << 20
+
+
+def _has_disks(stage: Stage, job: Job, known) -> None:
+    """The machine's files, its rows, its definition and what QEMU has open are these volumes and no others."""
+    vm, volumes = known
+    disks = list(vm.disks.all())
+    assert [disk.volume for disk in disks] == volumes
+    assert stage.files_of(vm) == sorted(volumes)
+    definition = stage.host.definition(str(vm.pk))
+    for disk in disks:
+        assert f"/{disk.volume}'" in definition
+        assert stage.host.chain(str(vm.pk), disk.target)[0].endswith(f"/{disk.volume}")
+
+
+def _had_one_disk(stage: Stage, job: Job, known) -> None:
+    vm, volumes = known
+    _has_disks(stage, job, (vm, volumes[:1]))
+
+
+def _snapshots_agree(stage: Stage, vm: VirtualMachine, count: int) -> None:
+    """Files, rows, the definition and the chain on the host are of one mind, and there are `count` snapshots."""
+    snapshots = list(vm.snapshots.prefetch_related("disks"))
+    assert len(snapshots) == count
+    disk = vm.disks.get()
+    frozen = {one.volume: one.below for snapshot in snapshots for one in snapshot.disks.all()}
+    assert stage.files_of(vm) == sorted([disk.volume, *frozen])
+    memories = {path.name for path in stage.disks.glob("*.memory")}
+    assert {snapshot.memory for snapshot in snapshots if snapshot.memory} <= memories
+    line, below = [disk.volume], disk.below
+    while below:
+        line.append(below)
+        below = frozen[below]
+    chain = [path.rpartition("/")[2] for path in stage.host.chain(str(vm.pk), disk.target)]
+    assert chain[: len(line)] == line
+    assert f"/{disk.volume}'" in stage.host.definition(str(vm.pk))
+
+
+def _take_snapshot(stage: Stage):
+    vm = stage.machine(running=True)
+    return take_snapshot(actor=ACTOR, vm=_seen(vm), name="one", memory=True), vm
+
+
+def _revert(stage: Stage):
+    vm = stage.machine(running=True)
+    finish(take_snapshot(actor=ACTOR, vm=_seen(vm), name="one", memory=True))
+    return revert_snapshot(actor=ACTOR, snapshot=vm.snapshots.get()), vm
+
+
+def _delete_snapshot(stage: Stage):
+    vm = stage.machine(running=True)
+    for name in ("one", "two"):
+        finish(take_snapshot(actor=ACTOR, vm=_seen(vm), name=name))
+    return delete_snapshot(actor=ACTOR, snapshot=vm.snapshots.get(name="two")), vm
+
+
+def _seen(vm: VirtualMachine) -> VirtualMachine:
+    vm.refresh_from_db()
+    return vm
+
+
+def _snapshots(count: int, *, running: bool):
+    def check(stage: Stage, job: Job, vm) -> None:
+        _snapshots_agree(stage, vm, count)
+        assert stage.power(vm.pk) is (PowerState.RUNNING if running else PowerState.OFF)
+
+    return check
+
+
+DISKS: dict[str, Scenario] = {
+    "vm.create-disk": Scenario(_create_disk, _has_disks, _had_one_disk),
+    "vm.delete-disk": Scenario(_delete_disk, _has_disks),
+    "vm.grow-disk": Scenario(_grow_disk, _grown),
+    "vm.take-snapshot": Scenario(_take_snapshot, _snapshots(1, running=True), _snapshots(0, running=True)),
+    "vm.revert": Scenario(_revert, _snapshots(1, running=True), _snapshots(1, running=False)),
+    "vm.delete-snapshot": Scenario(_delete_snapshot, _snapshots(1, running=True), _snapshots(2, running=True)),
+}

@@ -1,0 +1,80 @@
+"""The page of a machine's disks and snapshots, and what its buttons and forms do."""
+
+import pytest
+from django.urls import reverse
+
+from broker.jobs.models import Job
+from broker.virt.models import Disk, Snapshot, SnapshotDisk
+
+
+@pytest.fixture
+def parts(site):
+    """Two disks and two snapshots of the server, which is off and at rest, one on top of the other."""
+    type(site.server).objects.filter(pk=site.server.pk).update(power_state="off", host=site.world.host)
+    Job.objects.filter(subject_id=site.server.pk).delete()
+    vm, storage = site.server, site.world.storage
+    vm.disks.all().delete()
+    disk = Disk.objects.create(vm=vm, storage=storage, volume="now.qcow2", below="b.qcow2", size_bytes=1 << 30)
+    extra = Disk.objects.create(vm=vm, storage=storage, volume="x.qcow2", target="vdb", order=1, size_bytes=1 << 30)
+    before = Snapshot.objects.create(vm=vm, name="before <b>", memory="m", memory_storage=storage)
+    after = Snapshot.objects.create(vm=vm, name="after", parent=before, current=True)
+    for snapshot, volume in ((before, "a.qcow2"), (after, "b.qcow2")):
+        SnapshotDisk.objects.create(snapshot=snapshot, disk=disk, storage=storage, volume=volume)
+    return disk, extra, before, after
+
+
+def address(site, name, *more):
+    return reverse(f"portal:{name}", args=[site.server.pk, *(one.pk for one in more)])
+
+
+def plan(site):
+    return Job.objects.filter(subject_id=site.server.pk).values_list("plan", flat=True).first()
+
+
+def test_the_page_shows_the_tree_in_words(site, parts):
+    text = site.client("root").get(address(site, "vm-disks")).content.decode()
+    assert "before &lt;b&gt;" in text and "– after" in text
+    assert "Present state builds on it" in text and "1 disk, memory" in text
+    assert text.index("before &lt;b&gt;") < text.index("– after")
+    assert address(site, "snapshot-revert", parts[2]) in text
+    assert address(site, "disk-delete", parts[1]) in text
+    assert address(site, "disk-delete", parts[0]) not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "which", "job"),
+    [
+        ("disk-delete", 1, "vm.delete-disk"),
+        ("snapshot-revert", 2, "vm.revert"),
+        ("snapshot-delete", 3, "vm.delete-snapshot"),
+    ],
+)
+def test_each_button_goes_through_its_action(site, parts, name, which, job):
+    there = address(site, name, parts[which])
+    assert site.client("charlie").post(there).status_code == 404
+    response = site.client("root").post(there, headers={"HX-Request": "true"})
+    assert response.status_code == 204, response.content
+    assert plan(site) == job
+
+
+@pytest.mark.parametrize(
+    ("name", "which", "values", "job"),
+    [
+        ("disk-new", None, {"size_gib": 2}, "vm.create-disk"),
+        ("disk-grow", 1, {"size_gib": 2}, "vm.grow-disk"),
+        ("snapshot-new", None, {"name": "one"}, "vm.take-snapshot"),
+    ],
+)
+def test_each_form_goes_through_its_action(site, parts, name, which, values, job):
+    there = address(site, name, *([] if which is None else [parts[which]]))
+    client = site.client("root")
+    assert client.get(there).status_code == 200
+    assert client.post(there, {}).status_code == 400
+    response = client.post(there, values)
+    assert response.status_code == 302, response.content
+    assert plan(site) == job
+
+
+def test_another_machines_disk_is_not_found_under_this_one(site, parts):
+    there = reverse("portal:disk-grow", args=[site.granted.pk, parts[0].pk])
+    assert site.client("root").get(there).status_code == 404

@@ -1,0 +1,83 @@
+"""Disks and snapshots on real QEMU while the guest counts on its disk; what is so is asked of qemu-img and libvirt."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from broker.virt.actions.create_disk import create_disk
+from broker.virt.actions.delete_snapshot import delete_snapshot
+from broker.virt.actions.delete_vm import delete_vm
+from broker.virt.actions.grow_disk import grow_disk
+from broker.virt.actions.power_off_vm import power_off_vm
+from broker.virt.actions.revert_snapshot import revert_snapshot
+from broker.virt.actions.take_snapshot import take_snapshot
+from broker.virt.models import Snapshot
+from tests.jobs_help import finish
+from tests.virt.actions.stage import SYSTEM, done, fresh
+from tests.virt.plans.test_lab import boots, lab_up, real  # noqa: F401 - a fixture
+
+pytestmark = pytest.mark.lab
+
+
+def chain(path):
+    """The files from the top down, as qemu-img reads them."""
+    asked = ["qemu-img", "info", "-U", "-f", "qcow2", "--backing-chain", "--output=json", str(path)]
+    told = json.loads(subprocess.run(asked, capture_output=True, check=True).stdout)
+    return [Path(image["filename"]).name for image in told]
+
+
+def well(job):
+    """Do this job to its end, waiting as it asks to."""
+    finish(job)
+    assert job.state == "succeeded", f"{job.plan} {job.state}: {job.cause} {job.fix}"
+
+
+def test_a_machine_with_memory_goes_back_and_its_snapshots_are_merged(real):  # noqa: F811
+    vm = real.make("snap", start=True)
+    lab_up(real, vm)
+    first = vm.disks.get().volume
+    well(create_disk(actor=SYSTEM, vm=fresh(vm), size_bytes=1 << 20))
+    extra = vm.disks.get(target="vdb")
+    well(grow_disk(actor=SYSTEM, disk=extra, size_bytes=3 << 20))
+    assert real.line.chain(str(vm.pk), "vdb") == (extra.path or f"{real.disks}/{extra.volume}",)
+    well(take_snapshot(actor=SYSTEM, vm=fresh(vm), name="kept", memory=True))
+    well(take_snapshot(actor=SYSTEM, vm=fresh(vm), name="later"))
+    disk = vm.disks.get(target="vda")
+    assert chain(disk.path)[2] == first
+    assert real.line.observe_one(str(vm.pk)).power == "running"
+    well(revert_snapshot(actor=SYSTEM, snapshot=Snapshot.objects.get(name="kept")))
+    lab_up(real, vm)  # it answers where it was, without a boot
+    disk.refresh_from_db()
+    assert chain(disk.path)[:2] == [disk.volume, first]
+    for name in ("later", "kept"):
+        well(delete_snapshot(actor=SYSTEM, snapshot=Snapshot.objects.get(name=name)))
+    lab_up(real, vm)
+    disk.refresh_from_db()
+    assert disk.volume == first
+    done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
+    assert chain(disk.path)[0] == first
+    assert real.files() == {first, vm.disks.get(target="vdb").volume}
+    subprocess.run(["qemu-img", "check", "-q", "-f", "qcow2", disk.path], check=True)
+    done(delete_vm(actor=SYSTEM, vm=fresh(vm)))
+    assert real.files() == set()
+
+
+def test_what_was_written_since_is_dropped_and_what_was_written_before_is_kept(real):  # noqa: F811
+    """Off, without memory: the guest's own count of its boots goes back with the disk."""
+    vm = real.make("count", start=True)
+    lab_up(real, vm)
+    done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
+    counted = boots(vm).boots
+    well(take_snapshot(actor=SYSTEM, vm=fresh(vm), name="one"))
+    well(revert_snapshot(actor=SYSTEM, snapshot=Snapshot.objects.get(name="one"), start=True))
+    lab_up(real, vm)
+    done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
+    assert boots(vm).boots == counted + 1
+    well(revert_snapshot(actor=SYSTEM, snapshot=Snapshot.objects.get(name="one")))
+    assert boots(vm).boots == counted
+    well(delete_snapshot(actor=SYSTEM, snapshot=Snapshot.objects.get(name="one")))  # held while it is merged
+    assert real.line.observe_one(str(vm.pk)).power == "off"
+    assert boots(vm).boots == counted
+    assert len(real.files()) == 1
