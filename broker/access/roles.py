@@ -50,7 +50,7 @@ BUILTIN: dict[str, tuple[str, list[str]]] = {
     ),
     "vm-manager": (
         N_("Machine owner"),
-        ["vm.view", "vm.use", "vm.power", "vm.edit", "vm.delete", "vm.manage", "vm.backup", "backup.view",
+        ["vm.view", "vm.use", "vm.serial", "vm.power", "vm.edit", "vm.delete", "vm.manage", "vm.backup", "backup.view",
          "backup.restore"],
     ),
     "vm-user": (N_("Machine user (console and power)"), ["vm.view", "vm.use", "vm.power"]),

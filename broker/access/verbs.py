@@ -11,6 +11,7 @@ from .roles import covers
 VERBS: dict[str, str] = {
     "vm.view": N_("See the machine"),
     "vm.use": N_("Open its console"),
+    "vm.serial": N_("Read and type on its serial line"),
     "vm.power": N_("Start and stop it"),
     "vm.edit": N_("Change it and reset its disks"),
     "vm.create": N_("Make machines"),

@@ -3,8 +3,14 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from broker.virt.serial import socket_path
+
 if TYPE_CHECKING:
     from broker.virt.models import VirtualMachine
+
+
+SERIAL = "serial"
+"""The kind of console that is the machine's serial line; whoever watches its host keeps it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,8 @@ def endpoints(vm: "VirtualMachine") -> list[Endpoint]:
 
 def through_gateway(vm: "VirtualMachine", kind: str) -> Endpoint | None:
     """The screen the gateway can reach: a unix socket, else TLS. Never a bare TCP port, for that has no lock."""
+    if kind == SERIAL:
+        return Endpoint(kind, unix=str(socket_path()))
     candidates = [endpoint for endpoint in endpoints(vm) if endpoint.kind == kind]
     return next((e for e in candidates if e.unix), None) or next((e for e in candidates if e.tls), None)
 

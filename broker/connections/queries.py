@@ -16,7 +16,7 @@ from broker.virt.states import VM
 
 from .consent import holders
 from .models import Session
-from .rights import entitled
+from .rights import SERIAL_VERB, entitled
 from .rules import NATIVE
 from .sign_in import good_sign_ins
 from .states import EndReason, HelpState, SessionState
@@ -51,13 +51,15 @@ def must_end(running: Mapping[UUID, str], fresh: Collection[UUID] = ()) -> dict[
     rows = list(Session.objects.filter(pk__in=running.keys()).select_related("user", "vm", "help", "share__owner"))
     signed_in = good_sign_ins((running[row.pk], row.user) for row in rows)
     may_use = entitled((row.share.owner if row.share else row.user, row.vm_id) for row in rows)
+    at_lines = [row for row in rows if row.purpose == Session.Purpose.SERIAL]
+    may_type = entitled(((row.user, row.vm_id) for row in at_lines), SERIAL_VERB) if at_lines else set()
     held_by = holders({row.vm_id for row in rows})
     # A session without a row: its machine or its user was deleted.
     endings = dict.fromkeys(running.keys() - {row.pk for row in rows}, EndReason.STOPPED)
     for row in rows:
         if reason := (
             _person_gone(row, row.via == NATIVE or (running[row.pk], str(row.user_id)) in signed_in)
-            or _right_gone(row, may_use, held_by.get(row.vm_id))
+            or _right_gone(row, may_type if row in at_lines else may_use, held_by.get(row.vm_id))
             or _machine_gone(row)
         ):
             endings[row.pk] = reason
@@ -80,6 +82,8 @@ def _right_gone(session: Session, may_use: set[tuple[UUID, UUID]], holder: UUID 
         return None if good and share and (share.owner_id, session.vm_id) in may_use else EndReason.CONSENT_ENDED
     if (session.user_id, session.vm_id) not in may_use:
         return EndReason.RIGHT_LOST
+    if session.purpose == Session.Purpose.SERIAL:
+        return None
     if session.purpose == Session.Purpose.OWN:
         # It was opened while nobody held the machine, and has been somebody's since.
         return EndReason.RIGHT_LOST if holder is not None and holder != session.user_id else None

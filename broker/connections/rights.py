@@ -16,10 +16,10 @@ from broker.virt.models import VirtualMachine
 if TYPE_CHECKING:
     from broker.directories.models import User
 
-VERB = "vm.use"
+VERB, SERIAL_VERB = "vm.use", "vm.serial"
 
 
-def entitled(pairs: Iterable[tuple["User", UUID]]) -> set[tuple[UUID, UUID]]:
+def entitled(pairs: Iterable[tuple["User", UUID]], verb: str = VERB) -> set[tuple[UUID, UUID]]:
     """Of (user, machine id) pairs, those (user id, machine id) with the right. Three queries, however many pairs."""
     wanted = [(user, vm) for user, vm in pairs if user.is_active]
     kind = kind_of(VirtualMachine)
@@ -28,22 +28,22 @@ def entitled(pairs: Iterable[tuple["User", UUID]]) -> set[tuple[UUID, UUID]]:
         row["pk"]: {name: row[path] for name, path in paths.items()}
         for row in VirtualMachine.objects.filter(pk__in={vm for _, vm in wanted}).values("pk", *set(paths.values()))
     }
-    held = _held({user.pk for user, _ in wanted})
+    held = _held({user.pk for user, _ in wanted}, verb)
     return {
         (user.pk, vm)
         for user, vm in wanted
-        if vm in places and _may(held[user.pk], user.pk, vm, places[vm], owner_may=VERB in kind.owner_verbs)
+        if vm in places and _may(held[user.pk], user.pk, vm, places[vm], owner_may=verb in kind.owner_verbs)
     }
 
 
-def _held(users: set[UUID]) -> dict[UUID, set[tuple[str, UUID | None]]]:
+def _held(users: set[UUID], verb: str) -> dict[UUID, set[tuple[str, UUID | None]]]:
     held: dict[UUID, set[tuple[str, UUID | None]]] = defaultdict(set)
     columns = ("role__verbs", "object_kind", "object_id")
     own = Grant.objects.filter(user__in=users).values_list("user_id", *columns)
     through_group = Grant.objects.filter(group__members__in=users).values_list("group__members", *columns)
     for rows in (own, through_group):
         for user, verbs, object_kind, object_id in rows:
-            if covers(list(verbs), VERB):
+            if covers(list(verbs), verb):
                 held[user].add((object_kind, object_id))
     return held
 

@@ -28,11 +28,15 @@ class Presented:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the machine's screen is: a unix socket path, or host and port to be reached by VeNCrypt only."""
+    """Where the machine's screen is: a unix socket path, or host and port to be reached by VeNCrypt only.
+
+    With a `hello` it is no screen: that is sent first, and then bytes pass as they are, without any handshake.
+    """
 
     unix: str = ""
     host: str = ""
     port: int = 0
+    hello: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,14 +25,18 @@ class Receiver(Protocol):
 class Machine(asyncio.Protocol):
     """The connection to one hypervisor's VNC server. Reading is paused between handshake and relay."""
 
-    def __init__(self, receiver: Receiver, *, tls: bool):
+    def __init__(self, receiver: Receiver, target: Target):
         self._receiver: Receiver | None = receiver
-        self._handshake: HypervisorHandshake | None = HypervisorHandshake(tls=tls)
+        self._hello = target.hello
+        self._handshake: HypervisorHandshake | None = None if target.hello else HypervisorHandshake(tls=not target.unix)
         self._changed = asyncio.get_running_loop().create_future()
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        if self._handshake is None:
+            self._transport.pause_reading()
+            self._settle(None)
 
     def data_received(self, data: bytes) -> None:
         assert self._handshake is not None and self._transport is not None
@@ -60,8 +64,8 @@ class Machine(asyncio.Protocol):
     async def settle(self, target: Target, floor: Floor) -> None:
         """Wait until security is settled; wraps the connection in TLS when the target is remote."""
         await self._changed
-        assert self._handshake is not None and self._transport is not None
-        if self._handshake.stage is Stage.TLS:
+        assert self._transport is not None
+        if self._handshake is not None and self._handshake.stage is Stage.TLS:
             assert floor.hypervisor_tls is not None
             loop = asyncio.get_running_loop()
             self._changed = loop.create_future()
@@ -77,10 +81,10 @@ class Machine(asyncio.Protocol):
 
     def relay(self, first: bytes) -> None:
         """From now on everything the machine sends goes to the receiver; `first` is sent to the machine."""
-        assert self._handshake is not None and self._transport is not None and self._receiver is not None
-        early, self._handshake = self._handshake.rest, None
+        assert self._transport is not None and self._receiver is not None
+        early, self._handshake = self._handshake.rest if self._handshake else b"", None
         self._transport.set_protocol(_Relay(self, self._receiver))
-        self._transport.write(first)
+        self._transport.write(self._hello + first)
         if early:
             self._receiver.from_machine(early)
         self._transport.resume_reading()
@@ -142,7 +146,7 @@ async def dial(target: Target, receiver: Receiver, floor: Floor) -> Machine:
 
     def build() -> Machine:
         nonlocal machine
-        machine = Machine(receiver, tls=not target.unix)
+        machine = Machine(receiver, target)
         return machine
 
     try:

@@ -25,6 +25,9 @@ def dial_blocking(target: Target, floor: Floor) -> tuple[socket.socket, bytes]:
             sock.close()
             sock = socket.create_connection((target.host, target.port), floor.limits.handshake)
             keep_watch(sock)
+        if target.hello:
+            sock.sendall(target.hello)
+            return sock, b""
         handshake = HypervisorHandshake(tls=not target.unix)
         while handshake.stage is not Stage.DONE:
             if handshake.stage is Stage.TLS:

@@ -12,12 +12,15 @@ from django.db import DatabaseError, close_old_connections
 
 from broker.access.actor import Actor
 from broker.connections.actions import TicketRefused, close_session, redeem_ticket
+from broker.connections.endpoints import SERIAL, Endpoint
+from broker.connections.models import Session
 from broker.connections.queries import must_end
 from broker.connections.rules import INPUT_FRESH
 from broker.connections.timing import Picture, note_pictures
 from broker.core.text import gettext_noop as N_
 from broker.events.models import Severity
 from broker.events.record import record
+from broker.virt.serial.wire import Hello
 
 from . import closing as why
 from .closing import Closing
@@ -68,8 +71,7 @@ class DjangoDesk:
             if not refusal.known:
                 self._tell_unknown(presented.address)
             raise Refused(why.BY_NAME[refusal.reason]) from None
-        target = Target(unix=endpoint.unix) if endpoint.unix else Target(host=endpoint.host, port=endpoint.port)
-        return Admitted(str(session.pk), target, session.view_only)
+        return Admitted(str(session.pk), _target(session, endpoint), session.view_only)
 
     def _tell_unknown(self, address: str) -> None:
         """One event in ten seconds at most: anybody can make up tickets, nobody shall fill the events with them."""
@@ -114,6 +116,13 @@ class DjangoDesk:
             note_pictures({UUID(one.session): Picture(one.web_session, one.picture or 0.0) for one in fresh})
         except DatabaseError:
             log.exception("how long %d people waited could not be written down", len(fresh))
+
+
+def _target(session: Session, endpoint: Endpoint) -> Target:
+    if endpoint.kind == SERIAL:
+        hello = Hello(str(session.vm_id), str(session.user), write=not session.view_only)
+        return Target(unix=endpoint.unix, hello=hello.line())
+    return Target(unix=endpoint.unix) if endpoint.unix else Target(host=endpoint.host, port=endpoint.port)
 
 
 def _address(text: str) -> str | None:

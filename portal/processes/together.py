@@ -9,7 +9,9 @@ from typing import Protocol
 from django.conf import settings
 
 from broker.settings import env
+from broker.virt import serial
 from broker.virt.monitor.process import Monitor
+from broker.virt.serial.door import SerialDoor
 
 from .gateway_child import GatewayChild
 from .libvirtd import Libvirtd
@@ -56,7 +58,13 @@ def serve(*, libvirtd: Libvirtd | None, beside: Callable[[threading.Event], None
     socket_path = runtime_dir() / "gateway.sock"
     parts: list[Part] = []
     try:
-        wanted: tuple[Part, ...] = (*workers(), Beat(), MonitorThread(), GatewayChild(socket_path))
+        wanted: tuple[Part, ...] = (
+            *workers(),
+            Beat(),
+            MonitorThread(),
+            SerialDoor(serial.socket_path()),
+            GatewayChild(socket_path),
+        )
         for part in wanted:
             part.start()
             parts.append(part)

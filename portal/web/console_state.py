@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from broker.access.actor import Actor
+from broker.connections.endpoints import SERIAL
 from broker.connections.models import Help, Message, Session, Share
 from broker.connections.secrets import fingerprint
 from broker.connections.standing import helps_at
@@ -67,6 +68,7 @@ def _ending(actor: Actor, vm: VirtualMachine) -> int | None:
     """The close code of a session of this sign-in that was told to end and whose gateway has not heard of it yet."""
     row = (
         Session.objects.filter(vm=vm, user=actor.user_id, web_session=fingerprint(actor.session_key))
+        .exclude(kind=SERIAL)
         .order_by("-opened_at")
         .values("state", "close_reason")
         .first()
@@ -129,7 +131,13 @@ def _helps(actor: Actor, vm: VirtualMachine) -> list[dict[str, Any]]:
 
 def _guests(actor: Actor, vm: VirtualMachine) -> list[dict[str, Any]]:
     """Who else sees this screen now, and how to end it."""
-    rows = Session.objects.live().exclude(purpose=Session.Purpose.OWN).filter(vm=vm).exclude(user=actor.user_id)
+    rows = (
+        Session.objects.live()
+        .exclude(kind=SERIAL)
+        .exclude(purpose=Session.Purpose.OWN)
+        .filter(vm=vm)
+        .exclude(user=actor.user_id)
+    )
     looks, works = _("%(user)s sees your screen"), _("%(user)s sees your screen and works in it")
     return [
         {

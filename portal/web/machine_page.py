@@ -11,6 +11,7 @@ from broker.access.actor import Actor
 from broker.access.require import may
 from broker.connections.consent import hidden_from
 from broker.connections.queries import live_at
+from broker.connections.rights import SERIAL_VERB
 from broker.core import clock
 from broker.jobs.models import Job
 from broker.virt.models import Sample, VirtualMachine
@@ -110,6 +111,8 @@ def machine_page(actor: Actor, vm: VirtualMachine, *, managing: bool) -> Machine
     if desktop and desktop.holder_id == actor.user_id and not job:
         update = update_of(desktop, waiting([desktop]).get(desktop.pk))
         others += [update.now] if update else []
+    if running and may(actor, SERIAL_VERB, vm):
+        others.append(Action(_("Serial line"), reverse("portal:serial", args=[vm.pk]), "terminal-2", link=True))
     if not job and vm.state == "ready" and may(actor, "vm.edit", vm):
         others.append(Action(_("Edit"), reverse("portal:vm-edit", args=[vm.pk]), "edit", link=True))
         others.append(Action(_("Hardware"), reverse("portal:vm-hardware", args=[vm.pk]), "cpu", link=True))

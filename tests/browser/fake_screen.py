@@ -16,6 +16,8 @@ class FakeGateway:
         self.tickets: list[str] = []
         self.refuse_with: int | None = None
         self.drop_after_first_picture = 0
+        self.typed: list[tuple[bytes, bytes]] = []
+        self.line: bytes | None = None  # what a serial line says at first; it then echoes what is typed
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         assert (await receive())["type"] == "websocket.connect"
@@ -28,9 +30,18 @@ class FakeGateway:
         self._buffer = b""
         self._receive, self._send = receive, send
         try:
-            await self._speak()
+            await (self._speak() if self.line is None else self._be_a_line())
         except ConnectionError:
             return
+
+    async def _be_a_line(self) -> None:
+        await self._say(self.line or b"")
+        while True:
+            head = await self._hear(4)
+            typed = await self._hear(int.from_bytes(head[1:], "big"))
+            self.typed.append((head[:1], typed))
+            if head[:1] == b"d":
+                await self._say(head + typed)
 
     async def _say(self, data: bytes) -> None:
         await self._send({"type": "websocket.send", "bytes": data})

@@ -10,8 +10,9 @@ from django.db.models.functions import Now
 from broker.access.actor import Actor
 from broker.access.require import require
 from broker.connections.consent import require_one_device, require_own_screen
-from broker.connections.endpoints import through_gateway
+from broker.connections.endpoints import SERIAL, through_gateway
 from broker.connections.models import ConsoleTicket, Help, Session, Share
+from broker.connections.rights import SERIAL_VERB
 from broker.connections.rules import NATIVE, NATIVE_TICKET_LIFE, SESSIONS_PER_USER, TICKET_LIFE, TICKETS_WAITING
 from broker.connections.secrets import computer, fingerprint, new_secret, uptime
 from broker.connections.states import HelpState
@@ -67,14 +68,15 @@ def issue_ticket(
     `help` or `share` is the consent of the person whose screen it is; what they allow bounds `view_only`.
     `take_over`: when the screen opens here, it closes on the person's other devices.
     `via` "native" is for a program on the user's computer, which needs no sign-in.
-    Raises Missing or Denied without the right "vm.use", or when the screen is another person's; Denied without a
-    sign-in in a browser; Invalid for an unknown kind; OpenElsewhere without `take_over`; Conflict when the machine
+    Raises Missing or Denied without the right "vm.use" ("vm.serial" for the serial line), or when the screen is
+    another person's; Denied without a sign-in in a browser; Invalid for an unknown kind; OpenElsewhere without
+    `take_over`; Conflict when the machine
     is not running or has no such screen; OverQuota with too many consoles open or tickets unused.
     """
     if share is not None:
         view_only = _check_share(actor, vm, share) or view_only
     else:
-        require(actor, "vm.use", vm)
+        require(actor, SERIAL_VERB if kind == SERIAL else "vm.use", vm)
     if actor.user is None or not (actor.session_key or via == NATIVE):
         raise Denied(
             N_("A console in the browser needs a sign-in in that browser."),
@@ -83,11 +85,12 @@ def issue_ticket(
         )
     if help is not None:
         view_only = _check_help(actor, vm, help) or view_only
-    elif share is None:
+    elif share is None and kind != SERIAL:
         require_own_screen(actor, vm)
-    _check_kind(kind, via, other_person=help is not None or share is not None)
+    consent = help is not None or share is not None
+    _check_kind(kind, via, other_person=consent)
     _check_state(vm, kind)
-    if help is None and share is None and not take_over:
+    if not consent and kind != SERIAL and not take_over:
         require_one_device(actor, vm, fingerprint(actor.session_key))
     with transaction.atomic():
         _check_quota(actor)
@@ -102,7 +105,7 @@ def issue_ticket(
             kind=kind,
             via=via,
             view_only=view_only,
-            take_over=take_over and help is None and share is None,
+            take_over=take_over and not consent and kind != SERIAL,
             help=help,
             share=share,
             address=actor.address if getattr(settings, "CONSOLE_BIND_ADDRESS", False) else None,
@@ -114,12 +117,12 @@ def issue_ticket(
 
 
 def _check_kind(kind: str, via: str, *, other_person: bool) -> None:
-    if kind not in ("vnc", "spice") or (via == NATIVE and kind != "spice"):
+    if kind not in ("vnc", "spice", SERIAL) or (kind == SERIAL and other_person) or (via == NATIVE and kind != "spice"):
         raise Invalid(
             N_("There is no console of kind %(kind)s in this way."),
             field="kind",
             kind=kind,
-            fix=N_("Use vnc or spice in the browser, spice in remote-viewer."),
+            fix=N_("Use vnc, spice or serial in the browser, spice in remote-viewer."),
         )
     if kind == "spice" and other_person:
         raise Invalid(

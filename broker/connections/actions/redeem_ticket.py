@@ -10,9 +10,9 @@ from django.utils.crypto import constant_time_compare
 from broker.access.actor import Actor
 from broker.access.require import require
 from broker.connections.consent import hidden_from
-from broker.connections.endpoints import Endpoint, through_gateway
+from broker.connections.endpoints import SERIAL, Endpoint, through_gateway
 from broker.connections.models import ConsoleTicket, Session, Share
-from broker.connections.rights import entitled
+from broker.connections.rights import SERIAL_VERB, entitled
 from broker.connections.rules import NATIVE, NATIVE_TICKET_LIFE, SESSIONS_PER_USER, SESSIONS_PER_VM, TICKET_LIFE
 from broker.connections.secrets import computer, fingerprint, uptime
 from broker.connections.sign_in import good_sign_ins
@@ -115,6 +115,8 @@ def _without_consent(ticket: ConsoleTicket) -> EndReason | None:
         # Who shares passes on a right of their own, and no longer than they have it.
         shared = good.exists() and entitled([(ticket.share.owner, vm.pk)])
         return None if shared else EndReason.CONSENT_ENDED
+    if ticket.kind == SERIAL:
+        return None if entitled([(user, vm.pk)], SERIAL_VERB) else EndReason.RIGHT_LOST
     if not entitled([(user, vm.pk)]):
         return EndReason.RIGHT_LOST
     if ticket.help:
@@ -125,6 +127,8 @@ def _without_consent(ticket: ConsoleTicket) -> EndReason | None:
 def _purpose(ticket: ConsoleTicket) -> str:
     if ticket.share:
         return Session.Purpose.SHARE
+    if ticket.kind == SERIAL:
+        return Session.Purpose.SERIAL
     return Session.Purpose(ticket.help.level) if ticket.help else Session.Purpose.OWN
 
 

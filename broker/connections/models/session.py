@@ -36,6 +36,7 @@ class Session(models.Model):
         LOOK = "look", _("looks on")
         HELP = "help", _("helps")
         SHARE = "share", _("by a shared link")
+        SERIAL = "serial", _("at the serial line")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="console_sessions")

@@ -101,6 +101,11 @@ class PicowsConsole(picows.WSListener):  # type: ignore[misc]
             raise
         self._floor.consoles.add(self._admitted.session, self)
         self._machine = await dial(self._admitted.target, self, self._floor)
+        if self._admitted.target.hello:
+            self._sight.look_away()
+            self._relaying = True
+            self._machine.relay(b"")
+            return
         self._shaken = self._loop.create_future()
         self._handshake = BrowserHandshake()
         self._ws.send(_BINARY, self._handshake.greeting())

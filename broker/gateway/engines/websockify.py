@@ -208,7 +208,10 @@ class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
             self._admitted = self.server.token_plugin.lookup(self._presented)
             self.floor.consoles.add(self._admitted.session, self)
             target, early = dial_blocking(self._admitted.target, self.floor)
-            self._shake(target)
+            if self._admitted.target.hello:
+                self._sight.look_away()
+            else:
+                self._shake(target)
             self.relaying = True
             self._expiry.cancel()
             if early:

@@ -22,18 +22,22 @@ _SIZES = {_LED: 1}
 class FirstPicture:
     """`after`: seconds from the knock at the door (when this was made) to the first picture; None until then."""
 
-    __slots__ = ("_begun", "_buffer", "_initialised", "_rectangles", "after")
+    __slots__ = ("_begun", "_buffer", "_initialised", "_rectangles", "_watching", "after")
 
     def __init__(self) -> None:
         self.after: float | None = None
         self._begun = time.monotonic()
         self._buffer = bytearray()
-        self._initialised = False
+        self._initialised, self._watching = False, True
         self._rectangles = 0
+
+    def look_away(self) -> None:
+        """What comes is no picture: `after` stays None."""
+        self._watching = False
 
     def saw(self, data: bytes) -> int:
         """Look at what the machine sent; returns how many bytes that were."""
-        if self.after is None:
+        if self.after is None and self._watching:
             self._buffer += data
             if len(self._buffer) > _MOST_LOOKED_AT or self._pixels():
                 self.after = time.monotonic() - self._begun

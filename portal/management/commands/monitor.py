@@ -10,6 +10,8 @@ class Command(PartCommand):
     name = "monitor"
 
     def parts(self, options: dict[str, Any]) -> list[Startable]:
+        from broker.virt import serial
+        from broker.virt.serial.door import SerialDoor
         from portal.processes.together import MonitorThread
 
-        return [MonitorThread()]
+        return [MonitorThread(), SerialDoor(serial.socket_path())]

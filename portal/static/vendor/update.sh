@@ -22,7 +22,7 @@ copy() {
     sed -e 's,/\*# sourceMappingURL=[^*]*\*/,,' -e 's,^//# sourceMappingURL=.*$,,' "$from/$1" > "$2"
 }
 
-rm -rf tabler htmx uplot novnc inter spice-html5
+rm -rf tabler htmx uplot novnc inter spice-html5 xterm
 copy @tabler/core/dist/css/tabler.min.css tabler/tabler.min.css
 copy @tabler/core/dist/js/tabler.min.js tabler/tabler.min.js
 copy htmx.org/dist/htmx.min.js htmx/htmx.min.js
@@ -30,6 +30,11 @@ copy htmx.org/LICENSE htmx/LICENSE
 copy uplot/dist/uPlot.esm.js uplot/uPlot.esm.js
 copy uplot/dist/uPlot.min.css uplot/uPlot.min.css
 copy uplot/LICENSE uplot/LICENSE
+copy @xterm/xterm/lib/xterm.mjs xterm/xterm.mjs
+copy @xterm/xterm/css/xterm.css xterm/xterm.css
+copy @xterm/xterm/LICENSE xterm/LICENSE
+copy @xterm/addon-fit/lib/addon-fit.mjs xterm/addon-fit.mjs
+copy @xterm/addon-fit/LICENSE xterm/addon-fit.LICENSE
 mkdir -p novnc inter
 cp -R "$from/@novnc/novnc/core" "$from/@novnc/novnc/vendor" "$from/@novnc/novnc/LICENSE.txt" novnc/
 for script in latin latin-ext cyrillic cyrillic-ext; do
@@ -60,4 +65,4 @@ sprite=../berth/icons.svg
 } > "$sprite"
 cp "$from/@tabler/icons/LICENSE" ../berth/icons.LICENSE
 
-find tabler htmx uplot novnc inter spice-html5 -type f | LC_ALL=C sort | xargs sha256sum > SHA256SUMS
+find tabler htmx uplot novnc inter spice-html5 xterm -type f | LC_ALL=C sort | xargs sha256sum > SHA256SUMS

@@ -54,7 +54,7 @@ class Sessions(Page):
             Column(""),
         )  # fmt: skip
         rows = visible_sessions(self.actor).select_related("user", "vm__desktop__pool")
-        guests = Session.objects.live().exclude(purpose=Session.Purpose.OWN).filter(vm=OuterRef("vm"))
+        guests = Session.objects.live().exclude(purpose__in=("own", "serial")).filter(vm=OuterRef("vm"))
         rows = rows.annotate(watched=Exists(guests))
         if show == "live":
             rows = rows.filter(state__in=(SessionState.OPEN, SessionState.ENDING))
