@@ -5,3 +5,9 @@ from django.apps import AppConfig
 
 class ConnectionsConfig(AppConfig):
     name = "broker.connections"
+
+    def ready(self) -> None:
+        from .policy import forget_with
+
+        forget_with("vm", "virt.VirtualMachine")
+        forget_with("pool", "pools.Pool")

@@ -40,12 +40,22 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What a console's policy lets pass: text to and from the machine, and how many bytes a second (0: all)."""
+
+    paste: bool = True
+    copy: bool = True
+    speed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Admitted:
     """A redeemed ticket: the session that was opened for it and what it may do."""
 
     session: str
     target: Target
     view_only: bool = False
+    terms: Terms = field(default_factory=Terms)
 
 
 class Refused(Exception):

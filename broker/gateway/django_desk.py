@@ -14,6 +14,7 @@ from broker.access.actor import Actor
 from broker.connections.actions import TicketRefused, close_session, redeem_ticket
 from broker.connections.endpoints import SERIAL, Endpoint
 from broker.connections.models import Session
+from broker.connections.policy import policy_of
 from broker.connections.queries import must_end
 from broker.connections.rules import INPUT_FRESH
 from broker.connections.timing import Picture, note_pictures
@@ -24,7 +25,7 @@ from broker.virt.serial.wire import Hello
 
 from . import closing as why
 from .closing import Closing
-from .desk import Admitted, Alive, Presented, Refused, Target
+from .desk import Admitted, Alive, Presented, Refused, Target, Terms
 
 log = logging.getLogger(__name__)
 _UNKNOWN_EVERY = 10.0
@@ -71,7 +72,9 @@ class DjangoDesk:
             if not refusal.known:
                 self._tell_unknown(presented.address)
             raise Refused(why.BY_NAME[refusal.reason]) from None
-        return Admitted(str(session.pk), _target(session, endpoint), session.view_only)
+        policy = policy_of(session.vm)
+        terms = Terms(paste=policy.paste, copy=policy.copy, speed=policy.speed * 1024)
+        return Admitted(str(session.pk), _target(session, endpoint), session.view_only, terms)
 
     def _tell_unknown(self, address: str) -> None:
         """One event in ten seconds at most: anybody can make up tickets, nobody shall fill the events with them."""

@@ -8,6 +8,7 @@ from .schema import Docs, Schema
 from .views.access import Quotas, Rights
 from .views.availability import Availability, ConfirmRebooted, Fence, FenceDevices, Verdicts
 from .views.backups import Backups, BackupSchedules, BackupTargets
+from .views.console_policy import MachinePolicy, PoolPolicy
 from .views.directories import Directories, DirectoryPreview
 from .views.disks import Disks, Snapshots
 from .views.explain import ExplainAllocation, ExplainStart
@@ -78,6 +79,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("clusters/<uuid:pk>/what-if/", WhatIf.as_view(), name="api-cluster-what-if"),
     path("clusters/<uuid:pk>/balance/", Balance.as_view(), name="api-cluster-balance"),
     path("vms/<uuid:pk>/explain-start/", ExplainStart.as_view(), name="api-vm-explain-start"),
+    path("pools/<uuid:pool_pk>/console-policy/", PoolPolicy.as_view(), name="api-pool-console-policy"),
+    path("vms/<uuid:vm_pk>/console-policy/", MachinePolicy.as_view(), name="api-vm-console-policy"),
     path("pools/<uuid:pool_pk>/session-rules/", Rules.as_view(), name="api-session-rules"),
     path("desktops/bulk/", Bulk.as_view(), name="api-desktops-bulk"),
     *router.urls,

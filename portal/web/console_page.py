@@ -13,6 +13,8 @@ from broker.access.actor import Actor
 from broker.access.require import may
 from broker.connections.endpoints import through_gateway
 from broker.connections.models import Help, Share
+from broker.connections.policy import policy_of
+from broker.connections.policy import told as policy_told
 from broker.gateway.closing import for_page
 from broker.settings import env
 from broker.virt.models import VirtualMachine
@@ -100,6 +102,7 @@ def console_page(
             "help": str(help.pk) if help else "",
             "kinds": ["vnc"] if help else kinds_in_browser(vm),
             "viewOnly": view_only or bool(help and help.level == Help.Level.LOOK),
+            "policy": _policy(vm, actor.name),
             **_common(csrf),
         },
     )
@@ -141,9 +144,23 @@ def shared_page(request: HttpRequest, share: Share) -> ConsolePage:
             "help": "",
             "kinds": ["vnc"],
             "viewOnly": share.level == Share.Level.VIEW,
+            "policy": _policy(share.vm, str(request.user)),
             **_common(get_token(request)),
         },
     )
+
+
+def _policy(vm: VirtualMachine, name: str) -> dict[str, Any]:
+    policy = policy_of(vm)
+    return {
+        "watermark": name if policy.watermark else "",
+        "lockAfter": policy.lock_after,
+        "quality": policy.quality,
+        "keyboard": policy.keyboard,
+        "paste": policy.paste,
+        "copy": policy.copy,
+        "told": policy_told(policy),
+    }
 
 
 def _common(csrf: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from . import access_urls, availability_urls, disk_urls, people_urls, placement_
 from .views import (
     clusters,
     console,
+    console_policy,
     console_session,
     dashboard,
     desktops,
@@ -78,6 +79,7 @@ urlpatterns = [
     path("manage/pools/<uuid:pk>/delete", pools.DeletePool.as_view(), name="pool-delete"),
     path("manage/pools/<uuid:pk>/entitle", pools.Entitle.as_view(), name="pool-entitle"),
     path("manage/pools/<uuid:pk>/entitled/<uuid:grant>/remove", pools.Disentitle.as_view(), name="pool-disentitle"),
+    path("manage/pools/<uuid:pk>/consoles", console_policy.EditPolicy.as_view(), name="pool-console-policy"),
     path("manage/pools/<uuid:pk>/session-rules", session_rules.EditRules.as_view(), name="pool-session-rules"),
     path("manage/sessions/", sessions.Sessions.as_view(), name="sessions"),
     path("manage/sessions/bulk", sessions.Bulk.as_view(), name="sessions-bulk"),

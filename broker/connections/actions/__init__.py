@@ -12,6 +12,7 @@ from .open_share import open_share
 from .read_message import read_message
 from .redeem_ticket import TicketRefused, redeem_ticket
 from .send_message import send_message
+from .set_console_policy import set_console_policy
 
 __all__ = [
     "CreatedShare",
@@ -30,4 +31,5 @@ __all__ = [
     "read_message",
     "redeem_ticket",
     "send_message",
+    "set_console_policy",
 ]

@@ -27,6 +27,7 @@ from broker.gateway.memory import give_back
 from broker.gateway.rfb import INPUT, FirstPicture, RfbError
 from broker.gateway.rfb.browser import BrowserHandshake
 from broker.gateway.rfb.viewonly import ViewOnlyFilter
+from broker.gateway.terms import Meter, filter_of
 
 log = logging.getLogger(__name__)
 # What picows logs as errors are mistakes of clients; anybody could fill the log with them.
@@ -58,6 +59,8 @@ class PicowsConsole(picows.WSListener):  # type: ignore[misc]
         self._handshake: BrowserHandshake | None = None
         self._shaken: asyncio.Future[None] | None = None
         self._filter: ViewOnlyFilter | None = None
+        self._meter: Meter | None = None
+        self._held = 0  # reasons for which the machine is not read: a slow browser, a full bucket
         self._relaying = False
         self._early = 0
         self._control_frames, self._control_window = 0, 0.0
@@ -100,6 +103,8 @@ class PicowsConsole(picows.WSListener):  # type: ignore[misc]
             redeeming.add_done_callback(self._close_late)
             raise
         self._floor.consoles.add(self._admitted.session, self)
+        if self._admitted.terms.speed:
+            self._meter = Meter(self._admitted.terms.speed, self._loop.time())
         self._machine = await dial(self._admitted.target, self, self._floor)
         if self._admitted.target.hello:
             self._sight.look_away()
@@ -122,8 +127,8 @@ class PicowsConsole(picows.WSListener):  # type: ignore[misc]
 
     def _filtered(self, data: bytes) -> bytes:
         assert self._admitted is not None
-        if self._admitted.view_only and self._filter is None:
-            self._filter = ViewOnlyFilter()
+        if self._filter is None:
+            self._filter = filter_of(self._admitted)
         return self._filter.feed(data) if self._filter else data
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
@@ -179,6 +184,10 @@ class PicowsConsole(picows.WSListener):  # type: ignore[misc]
             return
         self._down += self._sight.saw(data)
         self._ws.send(_BINARY, data)  # type: ignore[union-attr]
+        if self._meter and (wait := self._meter.spend(len(data), self._loop.time())):
+            self._held += 1
+            self._machine.pause_reading()  # type: ignore[union-attr]
+            self._loop.call_later(wait, self.resume_writing)
 
     def machine_lost(self) -> None:
         if self._relaying and self._closing is None:
@@ -194,11 +203,13 @@ class PicowsConsole(picows.WSListener):  # type: ignore[misc]
             self._ws.underlying_transport.resume_reading()
 
     def pause_writing(self) -> None:
+        self._held += 1
         if self._machine:
             self._machine.pause_reading()
 
     def resume_writing(self) -> None:
-        if self._machine and self._closing is None:
+        self._held -= 1
+        if self._machine and self._closing is None and self._held <= 0:
             self._machine.resume_reading()
 
     def end(self, closing: Closing) -> None:

@@ -27,11 +27,14 @@ from broker.gateway.closing import Closing
 from broker.gateway.desk import Admitted, Alive, Presented, Refused
 from broker.gateway.dial_blocking import dial_blocking
 from broker.gateway.floor import Floor
+from broker.gateway.preread import Preread
 from broker.gateway.rfb import INPUT, FirstPicture, RfbError
 from broker.gateway.rfb.browser import BrowserHandshake
 from broker.gateway.rfb.viewonly import ViewOnlyFilter
+from broker.gateway.terms import Meter, filter_of
 
 log = logging.getLogger(__name__)
+_LONGEST_HOLD = 0.25  # seconds a console's thread sleeps for its speed limit: keys wait as long
 _wire_log = logging.getLogger(f"{__name__}.wire")
 _wire_log.setLevel(logging.CRITICAL)
 
@@ -99,24 +102,6 @@ class GuardedSocket(CompatibleWebSocket):  # type: ignore[misc]
         super().shutdown(how, code, reason)
 
 
-class _Preread(io.RawIOBase):
-    """What another process read from the connection, then the connection itself."""
-
-    def __init__(self, first: bytes, connection: socket.socket):
-        self._first, self._connection = first, connection
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._first:
-            return self._connection.recv_into(buffer)
-        taken = min(len(buffer), len(self._first))
-        buffer[:taken] = self._first[:taken]
-        self._first = self._first[taken:]
-        return taken
-
-
 class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
     """One connection on its own thread; `socketserver` style: the constructor serves until the end."""
 
@@ -130,6 +115,7 @@ class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
         self._presented: Presented | None = None
         self._admitted: Admitted | None = None
         self._filter: ViewOnlyFilter | None = None
+        self._meter: Meter | None = None
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._up, self._down, self._input, self._sight = 0, 0, 0.0, FirstPicture()
         self._raw = connection
@@ -143,7 +129,7 @@ class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
         super().setup()
         self._expiry = self.server.expire_later(self)
         if self._first:
-            self.rfile = io.BufferedReader(_Preread(self._first, self.connection))
+            self.rfile = io.BufferedReader(Preread(self._first, self.connection))
 
     def log_message(self, format: str, *args: object) -> None:
         _wire_log.info(format, *args)
@@ -257,7 +243,9 @@ class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
                 if answer := handshake.receive(data):
                     self._to_browser(answer)
         assert self._admitted is not None
-        self._filter = ViewOnlyFilter() if self._admitted.view_only else None
+        self._filter = filter_of(self._admitted)
+        if self._admitted.terms.speed:
+            self._meter = Meter(self._admitted.terms.speed, time.monotonic())
         rest = self._filter.feed(handshake.rest) if self._filter else handshake.rest
         target.sendall(BrowserHandshake.CLIENT_INIT + rest)
 
@@ -311,6 +299,8 @@ class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
                 raise Broken(self.floor.why_lost(self.alive()))
             self._down += self._sight.saw(data)
             self._to_browser(data)
+            if self._meter and (wait := self._meter.spend(len(data), time.monotonic())):
+                time.sleep(min(wait, _LONGEST_HOLD))
             if not (isinstance(target, ssl.SSLSocket) and target.pending()):
                 return
 

@@ -1,6 +1,9 @@
-"""View-only, enforced on the wire: of what a browser sends, only what asks for pictures reaches the hypervisor.
+"""View-only and the clipboard's ways, enforced on the wire: what a browser may not send reaches no hypervisor.
 
-Dropped: keys, pointer, clipboard, resizing, power buttons (xvp). An unknown message cannot be skipped, for
+Text comes out of a machine only when the browser asks for it (QEMU has the extended clipboard alone), so this one
+direction decides both.
+
+View-only drops keys, pointer, clipboard, resizing, power buttons (xvp). An unknown message cannot be skipped, for
 its length is unknown, so it ends the console.
 """
 
@@ -13,27 +16,25 @@ CONTINUOUS_UPDATES, FENCE, XVP, SET_DESKTOP_SIZE, QEMU = 150, 248, 250, 251, 255
 EXTENDED_MOUSE_BUTTONS = -316
 _MAX_ENCODINGS = 1024
 _MAX_CUT_TEXT = 64 * 1024 * 1024
-_PASS, _DROP = True, False
-_FIXED = {
-    SET_PIXEL_FORMAT: (20, _PASS),
-    UPDATE_REQUEST: (10, _PASS),
-    KEY: (8, _DROP),
-    POINTER: (6, _DROP),
-    CONTINUOUS_UPDATES: (10, _PASS),
-    XVP: (4, _DROP),
-}
+# Actions of the extended clipboard, in the upper byte of its flags.
+_REQUEST, _NOTIFY, _PROVIDE = 1 << 25, 1 << 27, 1 << 28
+_PASS = True
+_ASKS = {SET_PIXEL_FORMAT: 20, UPDATE_REQUEST: 10, CONTINUOUS_UPDATES: 10}
+_INPUTS = {KEY: 8, POINTER: 6, XVP: 4}
 
 
 class ViewOnlyFilter:
     """`feed` the bytes that follow ClientInit; it returns those to forward.
 
-    At most one incomplete message (4 KiB) is held back; a clipboard text is skipped without being held.
+    `control`: keys and the like pass. `paste`: text may go to the machine; `copy`: it may come from there.
+    At most one incomplete message (4 KiB) is held back; a clipboard text passes or is skipped without being held.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, control: bool = False, paste: bool = False, copy: bool = False) -> None:
         self.dropped = 0
+        self._control, self._paste, self._copy = control, paste, copy
         self._buffer = bytearray()
-        self._skip = 0
+        self._skip = self._through = 0
 
     @property
     def held(self) -> int:
@@ -46,8 +47,11 @@ class ViewOnlyFilter:
             skipped = min(self._skip, len(data))
             self._skip -= skipped
             data = data[skipped:]
-        self._buffer += data
         passed = bytearray()
+        if self._through:
+            passed += data[: self._through]
+            data, self._through = data[self._through :], max(self._through - len(data), 0)
+        self._buffer += data
         start = 0
         while start < len(self._buffer):
             measured = self._measure(memoryview(self._buffer)[start : start + 16])
@@ -58,8 +62,8 @@ class ViewOnlyFilter:
             if available < length:
                 if self._buffer[start] != CUT_TEXT:
                     break
-                self._skip = length - available
-                length = available
+                rest, length = length - available, available
+                self._skip, self._through = (0, rest) if verdict else (rest, 0)
             if verdict:
                 passed += self._cleaned(bytes(self._buffer[start : start + length]))
             else:
@@ -70,8 +74,10 @@ class ViewOnlyFilter:
 
     def _measure(self, head: memoryview) -> tuple[int, bool] | None:
         kind, known = head[0], len(head)
-        if kind in _FIXED:
-            return _FIXED[kind]
+        if kind in _ASKS:
+            return _ASKS[kind], _PASS
+        if kind in _INPUTS:
+            return _INPUTS[kind], self._control
         if kind == SET_ENCODINGS:
             if known < 4:
                 return None
@@ -80,13 +86,7 @@ class ViewOnlyFilter:
                 raise RfbError("too many encodings")
             return 4 + 4 * count, _PASS
         if kind == CUT_TEXT:
-            if known < 8:
-                return None
-            # A negative length marks the extended clipboard message of the same size.
-            length = abs(struct.unpack_from(">i", head, 4)[0])
-            if length > _MAX_CUT_TEXT:
-                raise RfbError("clipboard text without end")
-            return 8 + length, _DROP
+            return self._measure_text(head)
         if kind == FENCE:
             if known < 9:
                 return None
@@ -94,18 +94,35 @@ class ViewOnlyFilter:
                 raise RfbError("fence too long")
             return 9 + head[8], _PASS
         if kind == SET_DESKTOP_SIZE:
-            return None if known < 7 else (8 + 16 * head[6], _DROP)
+            return None if known < 7 else (8 + 16 * head[6], self._control)
         if kind == QEMU:
             return self._measure_qemu(head)
         raise RfbError(f"unknown message {kind}")
 
-    @staticmethod
-    def _measure_qemu(head: memoryview) -> tuple[int, bool] | None:
+    def _measure_text(self, head: memoryview) -> tuple[int, bool] | None:
+        if len(head) < 8:
+            return None
+        told = struct.unpack_from(">i", head, 4)[0]
+        length = abs(told)
+        if length > _MAX_CUT_TEXT:
+            raise RfbError("clipboard text without end")
+        if told >= 0:
+            return 8 + length, self._paste
+        # A negative length marks the extended clipboard message of that size.
+        if length < 4:
+            raise RfbError("an extended clipboard message without flags")
+        if len(head) < 12:
+            return None
+        flags = struct.unpack_from(">I", head, 8)[0]
+        forbidden = (0 if self._copy else _REQUEST) | (0 if self._paste else _NOTIFY | _PROVIDE)
+        return 8 + length, not flags & forbidden and (self._copy or self._paste)
+
+    def _measure_qemu(self, head: memoryview) -> tuple[int, bool] | None:
         if len(head) < 4:
             return None
         submessage, operation = head[1], struct.unpack_from(">H", head, 2)[0]
         if submessage == 0:
-            return 12, _DROP
+            return 12, self._control
         if submessage == 1 and operation in (0, 1):
             return 4, _PASS
         if submessage == 1 and operation == 2:

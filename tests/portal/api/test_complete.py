@@ -42,6 +42,7 @@ DOORS = {
         "verify_backup": "POST backups/{id}/verify/",
     },
     "broker.connections.actions": {
+        "set_console_policy": "PATCH pools/{pool_pk}/console-policy/",
         "answer_help": "POST helps/{id}/answer/",
         "ask_help": "POST sessions/{id}/ask-help/",
         "create_share": "POST shares/",

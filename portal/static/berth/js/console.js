@@ -3,6 +3,7 @@
 import { applyChoices, choices, toolbar } from "./console/toolbar.js";
 import { clipboardPanel } from "./console/clipboard.js";
 import { openScreen } from "./console/screen.js";
+import { applyPolicy } from "./console/policy.js";
 import { sessionStrip } from "./console/session.js";
 import { fill, pageData } from "./texts.js";
 import "./why.js";
@@ -25,6 +26,7 @@ const replaced = 4409;
 const shown = () => (phase === "open" ? screen : null);
 const showBar = toolbar(document.getElementById("toolbar"), shown);
 const watchClipboard = clipboardPanel(document.getElementById("clipboard"), shown);
+const limit = applyPolicy(data.policy, shown);
 const ready = () => document.getElementById("live").dataset.ready === "yes";
 
 function setPhase(next) {
@@ -114,6 +116,7 @@ async function open(answer) {
   screen.viewOnly = Boolean(answer.view_only);
   document.getElementById("view-only").hidden = !answer.view_only;
   applyChoices(screen);
+  limit(screen);
   watchClipboard(screen);
   screen.addEventListener("connect", () => {
     setPhase("open");

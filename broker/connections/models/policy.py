@@ -1,0 +1,49 @@
+"""ConsolePolicy: what may pass through the consoles of a pool's desktops, or of one machine."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class ConsolePolicy(models.Model):
+    """`object_kind` is "pool" or "vm"; a machine's own counts before its pool's.
+
+    `speed` is in KiB a second, 0 without a limit; `quality` the best picture the page asks for, 0 to 9; `lock_after`
+    the seconds without a key or click after which the page covers the picture, 0 for never; `keyboard` the way keys are
+    sent, empty for the user's own choice. `files` and `usb` are for native clients.
+    """
+
+    class Clipboard(models.TextChoices):
+        BOTH = "both", _("both ways")
+        IN = "in", _("only into the desktop")
+        OUT = "out", _("only out of the desktop")
+        NONE = "none", _("not at all")
+
+    class Keyboard(models.TextChoices):
+        FREE = "", _("as the user likes")
+        POSITION = "position", _("by position")
+        CHARACTER = "character", _("by character")
+
+    object_kind = models.CharField(max_length=8)
+    object_id = models.UUIDField()
+    clipboard = models.CharField(max_length=4, choices=Clipboard, default=Clipboard.BOTH)
+    files = models.BooleanField(default=True)
+    usb = models.BooleanField(default=True)
+    watermark = models.BooleanField(default=False)
+    lock_after = models.PositiveIntegerField(default=0)
+    speed = models.PositiveIntegerField(default=0)
+    quality = models.PositiveSmallIntegerField(default=9)
+    keyboard = models.CharField(max_length=9, choices=Keyboard, default=Keyboard.FREE, blank=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("object_kind", "object_id"), name="one_policy_per_object"),)
+
+    def __str__(self) -> str:
+        return f"consoles of {self.object_kind} {self.object_id}"
+
+    @property
+    def paste(self) -> bool:
+        return self.clipboard in (self.Clipboard.BOTH, self.Clipboard.IN)
+
+    @property
+    def copy(self) -> bool:
+        return self.clipboard in (self.Clipboard.BOTH, self.Clipboard.OUT)

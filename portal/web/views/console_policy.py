@@ -1,0 +1,65 @@
+"""The form of what may pass through the consoles of a pool's desktops."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from broker.access.require import find
+from broker.connections.actions import set_console_policy
+from broker.connections.models import ConsolePolicy
+from broker.connections.policy import policy_for, told
+from pools.models import Pool
+from portal.web.form_page import FormPage
+from portal.web.forms import StyledForm
+
+
+class PolicyForm(StyledForm):
+    """Fields are named as the action's, times in minutes."""
+
+    clipboard = forms.ChoiceField(label=gettext_lazy("Clipboard"), choices=ConsolePolicy.Clipboard.choices)
+    files = forms.BooleanField(label=gettext_lazy("Files may be transferred"), required=False)
+    usb = forms.BooleanField(label=gettext_lazy("USB devices may be connected"), required=False)
+    watermark = forms.BooleanField(
+        label=gettext_lazy("Show the user's name over the picture"), required=False,
+        help_text=gettext_lazy("Discourages photographs of the screen; it is drawn in the page, not in the desktop."),
+    )  # fmt: skip
+    lock_after = forms.IntegerField(
+        label=gettext_lazy("Cover the picture after minutes"), min_value=0, max_value=1440,
+        help_text=gettext_lazy("Without a key or a click. 0: never."),
+    )  # fmt: skip
+    speed = forms.IntegerField(
+        label=gettext_lazy("Most KiB a second"), min_value=0, max_value=10485760, help_text=gettext_lazy("0: no limit.")
+    )
+    quality = forms.IntegerField(
+        label=gettext_lazy("Best picture quality"), min_value=0, max_value=9,
+        help_text=gettext_lazy("0: least data, 9: best."),
+    )  # fmt: skip
+    keyboard = forms.ChoiceField(
+        label=gettext_lazy("Keys are sent"), choices=ConsolePolicy.Keyboard.choices, required=False
+    )
+
+
+class EditPolicy(FormPage):
+    def form(self, data: Any, pk: Any) -> StyledForm:  # type: ignore[override]
+        policy = policy_for(find(self.actor, Pool, pk, "pool.manage"))
+        initial = {name: getattr(policy, name) for name in PolicyForm.base_fields}
+        return PolicyForm(data, initial=initial | {"lock_after": policy.lock_after // 60})
+
+    def make(self, values: dict[str, Any], pk: Any) -> str:  # type: ignore[override]
+        pool = find(self.actor, Pool, pk, "pool.manage")
+        set_console_policy(actor=self.actor, obj=pool, **{**values, "lock_after": values["lock_after"] * 60})
+        return reverse("portal:pool", args=[pool.pk])
+
+    def words(self, pk: Any) -> Mapping[str, Any]:  # type: ignore[override]
+        pool = find(self.actor, Pool, pk, "pool.manage")
+        return {
+            "title": _("Consoles of %(pool)s") % {"pool": pool},
+            "under": " ".join(told(policy_for(pool))) or _("Everything may pass."),
+            "submit": _("Save"),
+            "back_url": reverse("portal:pool", args=[pool.pk]),
+            "back_label": str(pool),
+        }
