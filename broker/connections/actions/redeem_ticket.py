@@ -61,7 +61,9 @@ def redeem_ticket(
             raise TicketRefused(EndReason.TICKET, known=False)
         reason, _endpoint = EndReason.TICKET, None
         if used:
-            fits = (ticket.kind, ticket.via) == (kind, via) and machine in ("", str(ticket.vm_id))
+            # A serial line comes by the door of VNC: the ticket alone says which of the two it is.
+            door = "vnc" if ticket.kind == SERIAL else ticket.kind
+            fits = (door, ticket.via) == (kind, via) and machine in ("", str(ticket.vm_id))
             verdict = _judge(ticket, web_session, address) if fits else EndReason.FOREIGN
             if isinstance(verdict, Endpoint):
                 return _open(ticket, address, gateway), verdict
