@@ -25,10 +25,10 @@ class Receiver(Protocol):
 class Machine(asyncio.Protocol):
     """The connection to one hypervisor's VNC server. Reading is paused between handshake and relay."""
 
-    def __init__(self, receiver: Receiver, target: Target):
+    def __init__(self, receiver: Receiver, *, tls: bool, hello: bytes = b""):
         self._receiver: Receiver | None = receiver
-        self._hello = target.hello
-        self._handshake: HypervisorHandshake | None = None if target.hello else HypervisorHandshake(tls=not target.unix)
+        self._hello = hello
+        self._handshake: HypervisorHandshake | None = None if hello else HypervisorHandshake(tls=tls)
         self._changed = asyncio.get_running_loop().create_future()
         self._transport: asyncio.Transport | None = None
 
@@ -146,7 +146,7 @@ async def dial(target: Target, receiver: Receiver, floor: Floor) -> Machine:
 
     def build() -> Machine:
         nonlocal machine
-        machine = Machine(receiver, target)
+        machine = Machine(receiver, tls=not target.unix, hello=target.hello)
         return machine
 
     try:

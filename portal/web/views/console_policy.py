@@ -21,7 +21,7 @@ class PolicyForm(StyledForm):
     """Fields are named as the action's, times in minutes."""
 
     clipboard = forms.ChoiceField(label=gettext_lazy("Clipboard"), choices=ConsolePolicy.Clipboard.choices)
-    files = forms.BooleanField(label=gettext_lazy("Files may be transferred"), required=False)
+    files = forms.BooleanField(label=gettext_lazy("Files may be transferred"), required=False)  # type: ignore[assignment]
     usb = forms.BooleanField(label=gettext_lazy("USB devices may be connected"), required=False)
     watermark = forms.BooleanField(
         label=gettext_lazy("Show the user's name over the picture"), required=False,
