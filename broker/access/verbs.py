@@ -15,6 +15,7 @@ VERBS: dict[str, str] = {
     "vm.power": N_("Start and stop it"),
     "vm.edit": N_("Change it and reset its disks"),
     "vm.create": N_("Make machines"),
+    "vm.migrate": N_("Move it to another host"),
     "vm.delete": N_("Delete the machine"),
     "vm.manage": N_("Give others rights on the machine"),
     "vm.backup": N_("Back the machine up"),

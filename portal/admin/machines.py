@@ -11,6 +11,7 @@ from unfold.decorators import action, display
 
 from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.actions.edit_vm import edit_vm
+from broker.virt.actions.migrate_vm import migrate_vm
 from broker.virt.actions.pause_vm import pause_vm
 from broker.virt.actions.power_off_vm import power_off_vm
 from broker.virt.actions.reboot_vm import reboot_vm
@@ -30,6 +31,7 @@ DEEDS = (
     Deed("start", _("Start"), start_vm, "vm", _("The machine is switched on, or woken from disk."), "play_arrow"),
     Deed("shutdown", _("Shut down"), shutdown_vm, "vm", _("The guest is asked to shut down."), "power_settings_new"),
     Deed("reboot", _("Restart"), reboot_vm, "vm", _("The guest is asked to restart."), "restart_alt"),
+    Deed("migrate", _("Migrate"), migrate_vm, "vm", _("It moves to another host while it runs."), "move_down"),
     Deed("pause", _("Pause"), pause_vm, "vm", _("It stands still, in memory, until resumed."), "pause"),
     Deed("resume", _("Resume"), resume_vm, "vm", _("It goes on where it was paused."), "resume"),
     Deed(
@@ -186,7 +188,7 @@ MachineAdmin.actions_detail = [
     "do_start",
     "do_shutdown",
     "do_power_off",
-    {"title": _("More"), "items": ["do_reboot", "do_pause", "do_resume", "do_suspend", "do_delete"]},
+    {"title": _("More"), "items": ["do_reboot", "do_migrate", "do_pause", "do_resume", "do_suspend", "do_delete"]},
 ]
 
 

@@ -123,6 +123,8 @@ def machine_page(actor: Actor, vm: VirtualMachine, *, managing: bool) -> Machine
         others.append(Action(_("Disks and snapshots"), disks, "device-sd-card", link=True))
         asks = reverse("portal:vm-explain", args=[vm.pk])
         others.append(Action(_("Would it start?"), asks, "help-circle", link=True))
+    if vm.state == "ready" and may(actor, "vm.migrate", vm):
+        others += _moving(actor, vm, job)
     if not desktop and not job and vm.state in ("ready", "broken") and may(actor, "vm.delete", vm):
         others.append(delete_action(vm))
     connect = connect_to(vm, job) if usable else None
@@ -153,6 +155,19 @@ def machine_page(actor: Actor, vm: VirtualMachine, *, managing: bool) -> Machine
         events_url=f"{reverse('portal:events')}?q={vm.name}" if managing else "",
         jobs=_jobs(actor, vm, managing),
     )
+
+
+def _moving(actor: Actor, vm: VirtualMachine, job: Job | None) -> list[Action]:
+    """Move it, or take that back while it is under way."""
+    if job is None:
+        if vm.power_state not in ("running", "paused"):
+            return []
+        return [
+            Action(_("Move to another host"), reverse("portal:vm-migrate", args=[vm.pk]), "arrows-maximize", link=True)
+        ]
+    if job.plan != "vm.migrate" or not may(actor, "job.cancel", job):
+        return []
+    return [Action(_("Cancel the move"), reverse("portal:job-cancel", args=[job.pk]), "x")]
 
 
 def _may_release(actor: Actor, desktop: Desktop) -> bool:

@@ -43,6 +43,7 @@ UNDER_WAY = {
     "vm.shutdown": _("Shutting down"),
     "vm.power-off": _("Powering off"),
     "vm.reboot": _("Restarting"),
+    "vm.migrate": _("Moving"),
     "vm.reset": _("Resetting"),
     "vm.suspend": _("Suspending"),
     "vm.pause": _("Pausing"),

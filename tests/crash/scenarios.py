@@ -24,6 +24,7 @@ from broker.jobs.models import Job
 from broker.virt import specs, storage_notes
 from broker.virt.actions.create_vm import create_vm
 from broker.virt.actions.delete_vm import delete_vm
+from broker.virt.actions.migrate_vm import migrate_vm
 from broker.virt.actions.pause_vm import pause_vm
 from broker.virt.actions.power_off_vm import power_off_vm
 from broker.virt.actions.reboot_vm import reboot_vm
@@ -37,6 +38,7 @@ from broker.virt.driver import HostConnection, PowerState
 from broker.virt.models import StorageDomain, TemplateVersion, VirtualMachine
 from broker.virt.states import VmState
 from tests.crash import hosts_scenarios as of_hosts
+from tests.crash.pair import Pair
 from tests.jobs_help import finish
 from tests.world import World
 
@@ -52,11 +54,11 @@ class Stage:
     host: HostConnection
     disks: Path
     images: Path
+    pair: Pair
 
-    def machine(self, *, running: bool = False) -> VirtualMachine:
-        job = create_vm(
-            actor=ACTOR, name=f"m-{next(_numbers)}", version=self.world.version, start=running, memory_mib=16
-        )
+    def machine(self, *, running: bool = False, version: TemplateVersion | None = None) -> VirtualMachine:
+        version = version or self.world.version
+        job = create_vm(actor=ACTOR, name=f"m-{next(_numbers)}", version=version, start=running, memory_mib=16)
         finish(job)
         vm = VirtualMachine.objects.get(pk=job.subject_id)
         assert vm.state == VmState.READY, Job.objects.get(pk=job.pk).error
@@ -335,6 +337,31 @@ def _restore_new(stage: Stage):
     return job, [disk.volume for disk in vm.disks.all()]
 
 
+def _migrate(stage: Stage):
+    with stage.pair.target_closed():
+        vm = stage.machine(running=True, version=stage.pair.version)
+    return migrate_vm(actor=ACTOR, vm=vm), vm
+
+
+def _migrated(stage: Stage, job: Job, vm) -> None:
+    vm.refresh_from_db()
+    assert (vm.host, vm.moving_to) == (stage.pair.right, None)
+    assert stage.power(vm.pk) is PowerState.MISSING
+    assert stage.pair.there.observe_one(str(vm.pk)).power is PowerState.RUNNING
+    assert vm.power_state == PowerState.RUNNING
+
+
+def _not_migrated(stage: Stage, job: Job, vm) -> None:
+    """Cancelled in time it stayed; cancelled when it had arrived it is there, and nowhere twice."""
+    vm.refresh_from_db()
+    assert vm.moving_to is None
+    if vm.host == stage.pair.right:
+        _migrated(stage, job, vm)
+        return
+    assert stage.power(vm.pk) is PowerState.RUNNING
+    assert stage.pair.there.observe_one(str(vm.pk)).power is PowerState.MISSING
+
+
 SCENARIOS: dict[str, Scenario] = {
     "host.ask": Scenario(of_hosts.ask, of_hosts.asked),
     "host.fence": Scenario(of_hosts.fence, of_hosts.fenced, of_hosts.not_fenced),
@@ -349,6 +376,7 @@ SCENARIOS: dict[str, Scenario] = {
     "vm.pause": Scenario(_power(pause_vm, running=True), _ends(PowerState.PAUSED, same_boot=True)),
     "vm.resume": Scenario(_power(resume_vm, running=True, before=pause_vm), _ends(PowerState.RUNNING, same_boot=True)),
     "vm.suspend": Scenario(_power(suspend_vm, running=True), _ends(PowerState.SUSPENDED)),
+    "vm.migrate": Scenario(_migrate, _migrated, _not_migrated),
     "vm.reset-disks": Scenario(_reset, _was_reset, _not_reset),
     "storage.detach": Scenario(_detach, _detached, _not_detached),
     "backup.make": Scenario(_back_up, _was_backed_up, _not_backed_up),

@@ -19,6 +19,7 @@ from broker.jobs.states import ENDED, JobState
 from tests.crash.crew import Crew, stopped
 from tests.crash.disk_scenarios import DISKS
 from tests.crash.hosts_scenarios import install_agent
+from tests.crash.pair import Pair
 from tests.crash.scenarios import SCENARIOS as MACHINES
 from tests.crash.scenarios import Stage
 from tests.lab import guest
@@ -61,7 +62,7 @@ def test_every_plan_has_a_scenario():
 
 
 @pytest.fixture
-def stage(transactional_db, connection, storage, lab_host, settings, tmp_path, monkeypatch):
+def stage(transactional_db, connection, storage, lab_host, lab_hosts, settings, tmp_path, monkeypatch):
     settings.JOB_LEASE = 30.0
     monkeypatch.setenv("BERTH_FENCE_DIR", str(install_agent(tmp_path / "agents")))  # the workers read it
     import_dir = Path(settings.DATA_DIR) / "import"
@@ -71,7 +72,9 @@ def stage(transactional_db, connection, storage, lab_host, settings, tmp_path, m
     guest.write_image(Path(storage.path) / world.version.volume, image_format="qcow2")
     world.version.size_bytes, world.version.memory_mib = 1 << 20, 16
     world.version.save()
-    return Stage(world=world, host=connection, disks=Path(storage.path), images=import_dir)
+    pair = Pair.build(world, lab_hosts.hosts["lab-a"])
+    yield Stage(world=world, host=connection, disks=Path(storage.path), images=import_dir, pair=pair)
+    pair.there.close()
 
 
 @pytest.fixture

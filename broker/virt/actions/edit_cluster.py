@@ -13,6 +13,7 @@ from broker.events.news import publish
 from broker.events.record import record
 from broker.virt import names, rows
 from broker.virt.ha.rules import SETTINGS as HA_SETTINGS
+from broker.virt.migrating import policies
 from broker.virt.models import Cluster
 from broker.virt.placement.policy import SETTINGS
 
@@ -25,10 +26,12 @@ def edit_cluster(
     name: str | None = None,
     description: str | None = None,
     rules: Mapping[str, Any] | None = None,
+    migration: Mapping[str, Any] | None = None,
     ha: Mapping[str, Any] | None = None,
 ) -> Cluster:
     """Write what is given (None: leave). `rules`: some of the settings in placement/policy.py, `ha`: of those in
     ha/rules.py; others stay.
+    `migration`: likewise of those in migrating/policies.py.
 
     Raises Missing, Denied, Invalid or Conflict (the name is taken).
     """
@@ -37,6 +40,9 @@ def edit_cluster(
         "name": None if name is None else names.name(name),
         "description": None if description is None else names.description(description),
         "ha": None if ha is None else {**cluster.ha, **tables.checked(HA_SETTINGS, ha)},
+        "migration": None
+        if migration is None
+        else {**cluster.migration, **tables.checked(policies.SETTINGS, migration)},
         "rules": None if rules is None else {**cluster.rules, **tables.checked(SETTINGS, rules)},
     }
     if rows.change(cluster, wanted):

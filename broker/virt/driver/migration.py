@@ -76,7 +76,10 @@ class Migration(Protocol):
         ...
 
     def migration(self, uuid: str) -> MigrationStats | None:
-        """How the machine's move away from this host goes; None when none is under way."""
+        """How the machine's move away from this host goes; None when none is under way.
+
+        Where this process knows what ended it badly, that is raised once.
+        """
         ...
 
     def adjust_migration(self, uuid: str, *, downtime_ms: int = 0, bandwidth_mib: int = 0) -> None:

@@ -6,8 +6,9 @@ from django.db import models
 
 
 class Cluster(models.Model):
-    """`rules` holds the settings of placement and balancing that differ from their defaults (placement/policy.py), `ha`
-    those of high availability (ha/rules.py)."""
+    """The settings that differ from their defaults: `rules` of placement and balancing (placement/policy.py), `ha` of
+    high availability (ha/rules.py), `migration` of live migration (migrating/policies.py).
+    """
 
     access_kind = "cluster"
 
@@ -16,6 +17,7 @@ class Cluster(models.Model):
     description = models.TextField(blank=True)
     rules = models.JSONField(default=dict, blank=True, editable=False)
     ha = models.JSONField(default=dict, blank=True, editable=False)
+    migration = models.JSONField(default=dict, blank=True, editable=False)
 
     class Meta:
         ordering = ("name",)

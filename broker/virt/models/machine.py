@@ -20,6 +20,7 @@ class VirtualMachine(models.Model):
     `available`: highly available, so restarted elsewhere when its host dies, the highest `priority` first; `leased`:
     its host's lease on storage guards it, so the lease's end alone proves that it cannot run there any more.
     `options`: the hardware somebody chose, by the names in machine_options.py.
+    While a job moves it, `moving_to` is where to; it is on `host` until it was seen to run there.
     A `protected` machine is not deleted, whoever asks, until somebody takes the protection away.
     The columns from `power_state` on are written by the monitor alone, never older over newer.
     `agent_at` is when the agent of the present run first answered, `online_at` when it first told an address.
@@ -32,6 +33,9 @@ class VirtualMachine(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="vms")
     host = models.ForeignKey(Host, null=True, blank=True, on_delete=models.PROTECT, related_name="vms")
+    moving_to = models.ForeignKey(
+        Host, null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="arriving"
+    )
     template_version = models.ForeignKey(
         TemplateVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="vms"
     )

@@ -29,7 +29,8 @@ class Request:
     """A machine that needs a host. `storages`: the ids of all storage its disks and their backing lie on.
 
     `host`: the only host that will do, when something binds the machine to it. Memory in MiB. `available`: it is
-    highly available; `recovering`: it lost its host, so memory kept for such a case may be used.
+    highly available; `recovering`: it lost its host, so memory kept for such a case may be used. `leaving`: the host
+    it runs on and is to move away from.
     """
 
     cluster: UUID
@@ -40,6 +41,7 @@ class Request:
     vcpus: int = 1
     available: bool = False
     recovering: bool = False
+    leaving: UUID | None = None
     affinities: tuple[Affinity, ...] = ()
     policy: Policy = field(default_factory=Policy)
 

@@ -1,12 +1,14 @@
 """Read what placement works on: the same few queries, however many hosts and machines there are."""
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db.models import Avg, Count, F, FilteredRelation, Q, Sum
+from django.db.models.functions import Coalesce
 
 from broker.core import clock
 from broker.jobs.models import Job
@@ -145,12 +147,13 @@ def _load(cluster_id: UUID, besides: UUID | None) -> dict[UUID, tuple[int, int, 
 
 def _load_of_hosts() -> "QuerySet[VirtualMachine, Any]":
     running = Q(power_state__in=UP)
-    due = Q(pk__in=_starting()) & ~running
+    due = Q(moving_to__isnull=False) | (Q(pk__in=_starting()) & ~running)
     return (
         VirtualMachine.objects.filter(running | due, cluster=Given("cluster"), host__isnull=False)
         .exclude(pk=Given("besides"))
         .order_by()
-        .values_list("host_id")
+        # a machine that moves counts where it will be: there its memory is not in use yet, and is promised
+        .values_list(Coalesce("moving_to_id", "host_id"))
         .annotate(
             promised=Sum("memory_mib", filter=due),
             machines=Count("pk"),
@@ -175,20 +178,36 @@ _STORAGES = Statement(
 )
 
 
-def place(vm: VirtualMachine, *, bound_to: UUID | None = None) -> Decision:
+def place(
+    vm: VirtualMachine,
+    *,
+    bound_to: UUID | None = None,
+    leaving: UUID | None = None,
+    storages: Collection[UUID] | None = None,
+) -> Decision:
     """Choose a host for `vm`, counting it as placed there for whoever comes next once the caller commits.
+
+    `leaving`: a host it moves away from; `storages`: those it then needs, where they are not those of its disks.
 
     Call in a transaction: the cluster's row is locked, so that two placements never count on the same memory.
     """
     policy = Policy.of(Cluster.objects.select_for_update().get(pk=vm.cluster_id).rules)
-    request = _within(vm, request_of(vm, bound_to=bound_to), policy)
+    request = _moving(_within(vm, request_of(vm, bound_to=bound_to), policy), leaving, storages)
     return choose(request, hosts_of(vm.cluster_id, besides=vm.pk, policy=policy))
 
 
-def verdicts_on(vm: VirtualMachine) -> tuple[Verdict, ...]:
+def verdicts_on(
+    vm: VirtualMachine, *, leaving: UUID | None = None, storages: Collection[UUID] | None = None
+) -> tuple[Verdict, ...]:
     """What placement would say of every host of the cluster now; places nothing, locks nothing."""
     policy = Policy.of(Cluster.objects.get(pk=vm.cluster_id).rules)
-    return judge(_within(vm, request_of(vm), policy), hosts_of(vm.cluster_id, besides=vm.pk, policy=policy))
+    request = _moving(_within(vm, request_of(vm), policy), leaving, storages)
+    return judge(request, hosts_of(vm.cluster_id, besides=vm.pk, policy=policy))
+
+
+def _moving(request: Request, leaving: UUID | None, storages: Collection[UUID] | None) -> Request:
+    needed = request.storages if storages is None else frozenset(storages)
+    return replace(request, leaving=leaving, storages=needed)
 
 
 def _within(vm: VirtualMachine, request: Request, policy: Policy) -> Request:

@@ -8,6 +8,7 @@ from rest_framework import serializers
 from broker.access.require import may
 from broker.core.tables import complete
 from broker.virt.ha.rules import SETTINGS as HA_SETTINGS
+from broker.virt.migrating import policies
 from broker.virt.models import (
     Cluster,
     Disk,
@@ -29,15 +30,20 @@ from .common import RefSerializer
 
 class ClusterSerializer(serializers.ModelSerializer):
     rules = serializers.SerializerMethodField(help_text="All settings of placement, as they hold.")
+    migration = serializers.SerializerMethodField(help_text="All settings of live migration, as they hold.")
     ha = serializers.SerializerMethodField(help_text="All settings of high availability, as they hold.")
 
     class Meta:
         model = Cluster
-        fields = ("id", "name", "description", "rules", "ha")
+        fields = ("id", "name", "description", "rules", "ha", "migration")
 
     @extend_schema_field(serializers.DictField())
     def get_rules(self, cluster: Cluster) -> Any:
         return complete(SETTINGS, cluster.rules)
+
+    @extend_schema_field(serializers.DictField())
+    def get_migration(self, cluster: Cluster) -> Any:
+        return complete(policies.SETTINGS, cluster.migration)
 
     @extend_schema_field(serializers.DictField())
     def get_ha(self, cluster: Cluster) -> Any:

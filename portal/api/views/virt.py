@@ -28,6 +28,7 @@ from broker.virt.actions.import_template_version import import_template_version
 from broker.virt.actions.maintain_host import maintain_host
 from broker.virt.driver import PowerState
 from broker.virt.ha.rules import SETTINGS as HA_SETTINGS
+from broker.virt.migrating import policies
 from broker.virt.models import Cluster, ForeignMachine, Host, Network, StorageDomain, TemplateVersion, VmTemplate
 from broker.virt.placement.policy import SETTINGS
 from broker.virt.states import HostState, VersionState
@@ -61,6 +62,7 @@ class ChangedCluster(Input):
     description = LongTextField(required=False, allow_blank=True)
     rules = rules_input("PlacementRules", SETTINGS)(required=False, help_text="Those left out stay.")
     ha = rules_input("AvailabilityRules", HA_SETTINGS)(required=False, help_text="Those left out stay.")
+    migration = rules_input("MigrationRules", policies.SETTINGS)(required=False, help_text="Those left out stay.")
 
 
 class Clusters(Listed, Read, Resource):

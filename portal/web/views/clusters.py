@@ -167,6 +167,7 @@ def _actions(row: Cluster) -> list[Action]:
     text = _("This is refused while it has hosts, storage, networks, templates or machines.")
     return [
         *cluster_actions(row),
+        Action(_("Live migration"), reverse("portal:cluster-migration", args=[row.pk]), "refresh", link=True),
         Action(_("Edit"), reverse("portal:cluster-edit", args=[row.pk]), "edit", link=True),
         removal(_("Remove"), "cluster-delete", row, text),
     ]

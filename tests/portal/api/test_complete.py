@@ -110,6 +110,7 @@ DOORS = {
         "edit_vm": "PATCH vms/{id}/",
         "import_template_version": "POST templates/{id}/import-version/",
         "make_template_version": "POST vms/{id}/make-version/",
+        "migrate_vm": "POST vms/{id}/migrate/",
         "maintain_host": "POST hosts/{id}/maintain/",
         "pause_vm": "POST vms/{id}/pause/",
         "power_off_vm": "POST vms/{id}/power-off/",

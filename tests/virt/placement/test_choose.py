@@ -43,12 +43,22 @@ GOLDEN = {
     "graphics": ({"graphics": frozenset({"spice"})}, "it offers no vnc console"),
     "storage": ({"storages": frozenset()}, "it does not see the storage of its disks, or that is in maintenance"),
 }
+FROM_A = replace(REQUEST, leaving=UUID(int=sum(map(ord, "a")) + 1000))
+
+
+def test_who_leaves_a_host_does_not_go_there():
+    with pytest.raises(NoCapacity) as caught:
+        choose(FROM_A, [host()])
+    assert [(reason.rule, reason.template) for reason in caught.value.reasons] == [("present", "it runs there now")]
+    assert choose(FROM_A, [host(), host("b", machines=9)]).host.name == "b"
+
+
 # Rules that come with a policy or a group have theirs in test_golden_choice.py.
 BY_POLICY = {"affinity", "cpu_level", "load", "maintenance", "processors"}
 
 
 def test_every_filter_has_its_golden_sentence():
-    assert {rule.name for rule in all_filters()} == GOLDEN.keys() | BY_POLICY
+    assert {rule.name for rule in all_filters()} == GOLDEN.keys() | BY_POLICY | {"present"}
 
 
 @pytest.mark.parametrize("rule", GOLDEN)

@@ -37,7 +37,7 @@ class LibvirtHost(
 
     def __init__(self, connection: object, uri: str) -> None:
         super().__init__(connection, uri)
-        self._definitions, self._runs, self._feed_lock = {}, {}, threading.Lock()
+        self._definitions, self._runs, self._moves, self._feed_lock = {}, {}, {}, threading.Lock()
         self._stuck = threading.Semaphore(MOST_STUCK)
 
     @classmethod

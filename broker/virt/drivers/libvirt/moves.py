@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import libvirt
 from lxml import etree
@@ -46,6 +47,8 @@ class _Move:
 class Moving(Link):
     """Machines that leave a host or came to it."""
 
+    _moves: dict[str, _Move]
+
     def begin_migration(self, uuid: str, order: MigrationOrder, *, patience: float = 2.0) -> None:
         with self.calling():
             domain = self.domain(uuid)
@@ -60,12 +63,13 @@ class Moving(Link):
             clipboard.unplug(domain)
             flags, parameters = _FLAGS | _flags(order), _parameters(domain, order)
         own = open_connection(self.uri, _CONNECT_TIMEOUT)
-        move = _Move()
+        move = self._moves[uuid] = _Move()
         threading.Thread(
             target=_carry, args=(own, uuid, order.uri, parameters, flags, move), name="libvirt-migrate", daemon=True
         ).start()
         self._until_it_goes(domain, move, patience)
         if move.error:
+            self._moves.pop(uuid, None)
             raise move.error
 
     def _until_it_goes(self, domain: libvirt.virDomain, move: _Move, patience: float) -> None:
@@ -80,11 +84,16 @@ class Moving(Link):
     def migration(self, uuid: str) -> MigrationStats | None:
         with self.calling():
             try:
-                return _stats(self.domain(uuid))
+                stats = _stats(self.domain(uuid))
             except libvirt.libvirtError as error:
-                if error.get_error_code() in _GONE:
-                    return None
-                raise
+                if error.get_error_code() not in _GONE:
+                    raise
+                stats = None
+        if stats is None and (move := self._moves.get(uuid)) and move.ended.is_set():
+            del self._moves[uuid]
+            if move.error:
+                raise move.error
+        return stats
 
     def adjust_migration(self, uuid: str, *, downtime_ms: int = 0, bandwidth_mib: int = 0) -> None:
         with self.calling(), _unless_ended():
@@ -159,7 +168,9 @@ def _flags(order: MigrationOrder) -> int:
 
 
 def _parameters(domain: libvirt.virDomain, order: MigrationOrder) -> dict[str, object]:
-    parameters: dict[str, object] = {}
+    # Said here: by itself the target names its own host name, which the source may not be able to resolve.
+    host = urlsplit(order.uri).hostname or ""
+    parameters: dict[str, object] = {libvirt.VIR_MIGRATE_PARAM_URI: f"tcp:[{host}]" if ":" in host else f"tcp:{host}"}
     if order.bandwidth_mib:
         parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = order.bandwidth_mib
     if order.parallel > 1:
