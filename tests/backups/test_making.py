@@ -16,7 +16,7 @@ from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.actions.power_off_vm import power_off_vm
 from broker.virt.actions.reset_disks import reset_disks
 from broker.virt.driver import NoSpace, Refused
-from broker.virt.models import VirtualMachine
+from broker.virt.models import Snapshot, VirtualMachine
 from tests.virt.actions.stage import SYSTEM, done, ended, fresh
 
 
@@ -121,6 +121,13 @@ class TestRestoring:
         assert (disk.generation, stage.volumes()) == (1, {disk.volume})
         assert disk.volume != old and stage.machines() == {"web": "running"}
         assert make(fresh(vm), target).kind == "full"
+
+    def test_a_machine_with_snapshots_is_not_restored_in_place(self, stage, vm, target):
+        backup = make(vm, target)
+        Snapshot.objects.create(vm=vm, name="before")
+        with pytest.raises(Conflict) as caught:
+            restore_backup(actor=SYSTEM, backup=backup, vm=vm)
+        assert caught.value.rule == "snapshot.none"
 
     def test_disks_that_are_not_there(self, vm, target):
         with pytest.raises(Invalid):

@@ -22,7 +22,7 @@ from tests.jobs_help import run_all
 from tests.virt.actions.conftest import stage  # noqa: F401 - a fixture
 from tests.virt.actions.stage import SYSTEM, ended
 
-ALONE = {"name": "ok", "linked": False}
+ALONE = {"name": "ok", "linked": False, "graphics": ["vnc"]}
 
 
 class TestNotes:
@@ -125,6 +125,10 @@ def test_a_taken_name_is_told_and_another_one_helps(seen):
         {"row": {"name": "../x"}},
         {"row": ALONE | {"vcpus": "many"}},
         {"row": ALONE | {"memory_mib": -1}},
+        {"row": ALONE | {"machine": "virt"}},
+        {"row": ALONE | {"graphics": ["rdp"]}},
+        {"row": ALONE | {"options": {"firmware": "/etc/shadow"}}},
+        {"row": ALONE | {"options": {"emulator": "/bin/sh"}}},
         {"row": ALONE, "disks": 7},
         {"row": ALONE, "disks": [{"id": str(uuid4()), "row": {"volume": "../../etc/passwd"}}]},
         {"row": ALONE, "disks": [{"id": str(uuid4()), "row": {"volume": "json:{}"}}]},

@@ -18,6 +18,7 @@ from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
 from broker.virt import quotas
 from broker.virt.asking import require_usable
+from broker.virt.disk_rules import require_no_snapshots
 from broker.virt.models import Disk, VirtualMachine
 
 
@@ -34,6 +35,7 @@ def restore_backup(
     require(actor, "backup.restore", backup)
     backup = require_restorable(backup)
     require_usable(vm)
+    require_no_snapshots(vm)
     if backup.vm_key != vm.pk:
         raise Conflict(
             N_("This is no backup of %(name)s."), rule="backup.machine",

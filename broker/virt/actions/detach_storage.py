@@ -44,6 +44,7 @@ def _refuse_what_stays(storage: StorageDomain) -> None:
     for wrong, message, fix in (
         (machines.filter(desktop__isnull=False), N_("%(machines)s are desktops of a pool."), N_("Delete the pool.")),
         (machines.filter(pk__in=partly), N_("%(machines)s have disks elsewhere, too."), N_("Move all to one storage.")),
+        (machines.filter(snapshots__isnull=False), N_("%(machines)s have snapshots."), N_("Delete the snapshots.")),
         (awake, N_("%(machines)s are not off."), N_("Shut them down first.")),
         (kept, N_("%(machines)s were made from a template there."), N_("Move or delete them first.")),
     ):

@@ -13,7 +13,9 @@ from broker.core.errors import Conflict, Invalid
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
-from broker.virt import names, quotas, specs, storage_found, storage_notes
+from broker.virt import machine_options, names, quotas, specs, storage_found, storage_notes
+from broker.virt.actions.create_vm import LEAST_MEMORY_MIB, MOST_MEMORY_MIB, MOST_VCPUS
+from broker.virt.actions.import_template_version import MACHINES
 from broker.virt.driver import PowerState
 from broker.virt.drivers import names as host_names
 from broker.virt.models import Disk, Network, Nic, StorageDomain, TemplateVersion, VirtualMachine, VmTemplate
@@ -80,7 +82,7 @@ def _machine(actor: Actor, storage: StorageDomain, thing: Found, name: str) -> m
             fix=N_("Import the template's version first."),
             name=vm.name,
         )
-    vm.title, vm.description = names.title(vm.title), names.description(vm.description)
+    _check_wish(vm)
     vm.full_clean(exclude=("cluster", "template_version", "owner", "host"), validate_unique=False)
     disks = [_disk(vm, storage, one) for one in entry["disks"]]
     quotas.claim_creation(actor, vm, disk_bytes=sum(disk.size_bytes for disk in disks), start=False)
@@ -92,6 +94,17 @@ def _machine(actor: Actor, storage: StorageDomain, thing: Found, name: str) -> m
     give_to_maker(actor, "vm-manager", vm)
     publish("vm", vm.pk, "created")
     return vm
+
+
+def _check_wish(vm: VirtualMachine) -> None:
+    """What an editor of the machine would have been held to. Raises Invalid or ValueError."""
+    vm.title, vm.description = names.title(vm.title), names.description(vm.description)
+    names.number(vm.vcpus, field="vcpus", least=1, most=MOST_VCPUS)
+    names.number(vm.memory_mib, field="memory_mib", least=LEAST_MEMORY_MIB, most=MOST_MEMORY_MIB)
+    if vm.machine not in MACHINES or not vm.graphics or not set(vm.graphics) <= {"vnc", "spice"}:
+        raise ValueError("no machine type or console of ours")
+    vm.options = machine_options.changed({}, vm.options)
+    machine_options.ensure_fits(options=vm.options, vcpus=vm.vcpus, memory_mib=vm.memory_mib, machine=vm.machine)
 
 
 def _disk(vm: VirtualMachine, storage: StorageDomain, one: dict[str, Any]) -> Disk:

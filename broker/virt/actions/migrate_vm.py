@@ -9,6 +9,7 @@ from broker.core.text import gettext_noop as N_
 from broker.jobs.models import Job
 from broker.virt import queries
 from broker.virt.asking import power_job, require_power, require_usable
+from broker.virt.disk_rules import require_no_snapshots
 from broker.virt.driver import PowerState
 from broker.virt.migrating import order
 from broker.virt.migrating.policies import POLICIES
@@ -47,6 +48,8 @@ def migrate_vm(*, actor: Actor, vm: VirtualMachine, host: Host | None = None, po
 def _refuse_without_host(vm: VirtualMachine, host: Host | None) -> None:
     """Say now what the job would find; it looks again when it chooses."""
     whole = queries.whole_machines().get(pk=vm.pk)
+    if order.copied(whole):
+        require_no_snapshots(vm)  # a copy is one image without the layers that snapshots lie in
     verdicts = verdicts_on(whole, leaving=whole.host_id, storages=order.needed(whole))
     asked = [verdict for verdict in verdicts if host is None or verdict.host.id == host.pk]
     if not asked or all(verdict.refusals for verdict in asked):

@@ -36,7 +36,7 @@ def _lay(entry: dict[str, Any], host: HostConnection, storage: StorageSpec) -> N
     if below is None:
         raise NotFound(
             N_("The image %(volume)s of the snapshot is not there."),
-            fix=N_("Let the chain doctor look at the machine."), volume=entry["below"],
+            fix=N_("Look on the host who moved it; restore a backup if it is gone."), volume=entry["below"],
         )  # fmt: skip
     host.create_volume(storage, entry["new"], capacity=below.capacity, backing=below)
 

@@ -53,7 +53,7 @@ def _lay(entry: dict[str, Any], host: HostConnection, storage: StorageSpec) -> N
     if below is None:
         raise Conflict(
             N_("The image %(volume)s is not there."), rule="disk.present",
-            fix=N_("Let the chain doctor look at the machine."), volume=entry["old"],
+            fix=N_("Look on the host who moved it; restore a backup if it is gone."), volume=entry["old"],
         )  # fmt: skip
     host.create_volume(storage, entry["new"], capacity=below.capacity, backing=below)
 

@@ -13,7 +13,7 @@ from broker.virt import hosts, specs
 from broker.virt.actions.migrate_vm import migrate_vm
 from broker.virt.driver import PowerState, Refused, SavedPoints
 from broker.virt.drivers import simulated
-from broker.virt.models import Host, StorageDomain, VirtualMachine
+from broker.virt.models import Host, Snapshot, StorageDomain, VirtualMachine
 from broker.virt.placement.gather import hosts_of
 from tests.virt.actions.stage import SYSTEM, Stage, done, ended, fresh
 
@@ -177,6 +177,11 @@ def test_disks_of_one_host_are_copied_along(pair):
         available_bytes=1 << 40,
     )  # fmt: skip
     disk = vm.disks.get()
+    before = Snapshot.objects.create(vm=vm, name="before")
+    with pytest.raises(Conflict) as caught:
+        migrate_vm(actor=SYSTEM, vm=vm)
+    assert caught.value.rule == "snapshot.none"
+    before.delete()
     done(migrate_vm(actor=SYSTEM, vm=vm))
     pair.is_on(pair.right, vm)
     moved = vm.disks.get()
