@@ -54,6 +54,13 @@ def _has_disks(stage: Stage, job: Job, known) -> None:
         assert stage.host.chain(str(vm.pk), disk.target)[0].endswith(f"/{disk.volume}")
 
 
+def _has_both_disks(stage: Stage, job: Job, known) -> None:
+    vm, _ = known
+    volumes = [disk.volume for disk in vm.disks.all()]
+    assert len(volumes) == 2
+    _has_disks(stage, job, (vm, volumes))
+
+
 def _had_one_disk(stage: Stage, job: Job, known) -> None:
     vm, volumes = known
     _has_disks(stage, job, (vm, volumes[:1]))
@@ -110,7 +117,7 @@ def _snapshots(count: int, *, running: bool):
 
 DISKS: dict[str, Scenario] = {
     "vm.create-disk": Scenario(_create_disk, _has_disks, _had_one_disk),
-    "vm.delete-disk": Scenario(_delete_disk, _has_disks),
+    "vm.delete-disk": Scenario(_delete_disk, _has_disks, _has_both_disks),
     "vm.grow-disk": Scenario(_grow_disk, _grown),
     "vm.take-snapshot": Scenario(_take_snapshot, _snapshots(1, running=True), _snapshots(0, running=True)),
     "vm.revert": Scenario(_revert, _snapshots(1, running=True), _snapshots(1, running=False)),

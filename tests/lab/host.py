@@ -203,7 +203,7 @@ class LabHost:
 
     @property
     def _cable(self) -> str:
-        return f"v{self.name}"[:15]
+        return f"v{self.bridge.removeprefix('labbr')}{self.name}"[:15]
 
     def _answers(self) -> bool:
         if not self.socket.exists():

@@ -5,14 +5,14 @@ reserved for benchmarks (RFC 2544). The certificates are made by openssl with a 
 a client needs (`tls_uri`).
 """
 
+import itertools
 import shutil
 import subprocess
 from pathlib import Path
 
 from tests.lab.host import LabHost
 
-SUBNET = "198.18.77"
-BRIDGE = "labbr0"
+_numbers = itertools.count(77)  # several labs stand side by side, each with a bridge and a subnet of its own
 
 _KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3650"]
 _EXTENSIONS = """\
@@ -28,9 +28,13 @@ class Lab:
 
     def __init__(self, base: Path, count: int) -> None:
         self.base, self.shared, self.pki = base, base / "shared", base / "pki"
+        number = next(_numbers)
+        self.subnet, self.bridge = f"198.18.{number}", f"labbr{number}"
         names = [f"lab-{chr(ord('a') + index)}" for index in range(count)]
         self.hosts = {
-            name: LabHost(base, name, address=f"{SUBNET}.{11 + index}", gateway=f"{SUBNET}.1", bridge=BRIDGE)
+            name: LabHost(
+                base, name, address=f"{self.subnet}.{11 + index}", gateway=f"{self.subnet}.1", bridge=self.bridge
+            )
             for index, name in enumerate(names)
         }
 
@@ -38,9 +42,9 @@ class Lab:
         self.shared.mkdir(parents=True, exist_ok=True)
         self._make_certificates()
         for words in (
-            ["link", "add", BRIDGE, "type", "bridge"],
-            ["addr", "add", f"{SUBNET}.1/24", "dev", BRIDGE],
-            ["link", "set", BRIDGE, "up"],
+            ["link", "add", self.bridge, "type", "bridge"],
+            ["addr", "add", f"{self.subnet}.1/24", "dev", self.bridge],
+            ["link", "set", self.bridge, "up"],
         ):
             subprocess.run(["ip", *words], check=True)
         table = "127.0.0.1 localhost\n" + "".join(f"{host.address} {name}\n" for name, host in self.hosts.items())
@@ -54,7 +58,7 @@ class Lab:
     def __exit__(self, *exc: object) -> None:
         for host in self.hosts.values():
             host.stop()
-        subprocess.run(["ip", "link", "del", BRIDGE], check=False, capture_output=True)
+        subprocess.run(["ip", "link", "del", self.bridge], check=False, capture_output=True)
 
     def repair(self) -> None:
         """Have every host on, its cable in, its libvirtd answering."""
@@ -77,7 +81,7 @@ class Lab:
         client.mkdir(parents=True, exist_ok=True)
         authority = ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign"]
         self._openssl("req", "-x509", *_KEY, "-subj", "/CN=lab CA", *authority, "-keyout", "ca.key", "-out", "ca.pem")
-        self._certificate("client", f"{SUBNET}.1")
+        self._certificate("client", f"{self.subnet}.1")
         for source, target in (("ca.pem", "cacert"), ("client.pem", "clientcert"), ("client.key", "clientkey")):
             shutil.copy(self.pki / source, client / f"{target}.pem")
         for name, host in self.hosts.items():

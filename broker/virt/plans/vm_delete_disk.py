@@ -34,8 +34,12 @@ def let_go(ctx: Context) -> None:
 def plug_again(ctx: Context) -> None:
     vm = work.machine(ctx)
     disk = Disk.objects.select_related("storage").filter(pk=ctx.args["disk"]).first()
-    if disk is not None and work.observe(ctx, vm).power in RUNS:
+    if disk is None:
+        return
+    if work.observe(ctx, vm).power in RUNS:
         work.line(ctx, vm).attach_disk(str(vm.pk), specs.disk_spec(disk))
+    else:
+        work.define(ctx, vm)
 
 
 def forget(ctx: Context) -> None:

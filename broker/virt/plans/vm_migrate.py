@@ -19,6 +19,8 @@ from broker.virt.driver import (
     HostConnection,
     HostUnreachable,
     MigrationStats,
+    NotFound,
+    Refused,
     SavedPoints,
     StorageSpec,
 )
@@ -129,8 +131,13 @@ def begin(ctx: Context) -> None:
     ctx.save(begun=True)
     if here.observe_one(move.uuid).power in UP and here.migration(move.uuid) is None:
         wanted = order.order_of(move.vm, move.target, move.rules, move.policy, move.copies)
-        here.begin_migration(move.uuid, wanted)
-        here.adjust_migration(move.uuid, downtime_ms=move.policy.downtime_ms)
+        try:
+            here.begin_migration(move.uuid, wanted)
+            here.adjust_migration(move.uuid, downtime_ms=move.policy.downtime_ms)
+        except (NotFound, Refused):
+            # A move that another worker began may have ended just then: where it is, the next step finds out.
+            if here.observe_one(move.uuid).power in UP:
+                raise
 
 
 def wait(ctx: Context) -> None:

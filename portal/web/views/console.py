@@ -22,7 +22,7 @@ from portal.web.console_page import console_page
 from portal.web.machines import for_lists
 from portal.web.parts import error_sentences
 
-SOCKETS = {"vnc": "/console/ws", "spice": "/console/spice"}
+SOCKETS = {"vnc": "/console/ws", "spice": "/console/spice", "serial": "/console/ws"}
 LONGEST_BODY = 4096
 _SHOWN = Statement(lambda: for_lists(VirtualMachine.objects.filter(pk=Given("pk"))).order_by())
 

@@ -145,7 +145,9 @@ def _carry(
     try:
         own.lookupByUUIDString(uuid).migrateToURI3(uri, parameters, flags)
     except libvirt.libvirtError as error:
-        move.error = translate(error, alive=is_alive(own))
+        # Broken off on request it simply stays; whose request it was is not this driver's to know.
+        if error.get_error_code() != libvirt.VIR_ERR_OPERATION_ABORTED:
+            move.error = translate(error, alive=is_alive(own))
     finally:
         move.ended.set()
         try:

@@ -52,10 +52,14 @@ class Noting(Storing):
             pool = self._find_pool(storage)
             if pool is None:
                 return
-            if pool.isActive():
-                pool.destroy()
-            if pool.isPersistent():
-                pool.undefine()
+            try:
+                if pool.isActive():
+                    pool.destroy()
+                if pool.isPersistent():
+                    pool.undefine()
+            except libvirt.libvirtError as error:
+                if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_POOL:
+                    raise  # else somebody was quicker
 
     def _read(self, volume: libvirt.virStorageVol) -> bytes:
         data = bytearray()
