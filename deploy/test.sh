@@ -12,40 +12,28 @@ pytest=("$python" -m pytest)
 root=()
 [ "$(id -u)" = 0 ] || root=(sudo --preserve-env=CI,BERTH_CACHE_DIR)
 cage=("${root[@]}" "$python" -m tests.lab.cage --)
-failures=$(mktemp)
-beside=$(mktemp)
-trap 'rm -f "$failures" "$beside"' EXIT
+failed=()
 
 stage() {
     local name=$1 began=$SECONDS
     shift
     echo "== $name"
-    "$@" || echo "$name" >>"$failures"
+    "$@" || failed+=("$name")
     echo "== $name took $((SECONDS - began)) s"
-}
-
-# Guests and workers spend most of their time waiting, so what needs no guest runs beside them; it is printed afterwards.
-without_guests() {
-    stage "pages in the browser" "${cage[@]}" "${pytest[@]}" -m "browser and not lab" "$@"
-    stage "PostgreSQL and Redis" "${cage[@]}" "$python" -m tests.servers.postgres -- "${pytest[@]}" \
-        -m "not lab and not browser and not slow" tests/pools tests/jobs tests/events tests/access tests/connections \
-        tests/virt/actions tests/portal/api tests/directories/test_throttle.py tests/directories/test_ldap_sign_in.py \
-        tests/directories/test_ldap_sync.py tests/directories/test_directory_actions.py "$@"
 }
 
 stage "fast lane" "${pytest[@]}" -m "not lab and not browser and not postgres and not slow" -n 2 "$@"
 stage "guest image" "${root[@]}" deploy/image/ensure tiny
-set -m # a process group of its own, so that an interrupted run can end it
-without_guests "$@" >"$beside" 2>&1 &
-set +m
-trap 'kill -- -$! 2>/dev/null; rm -f "$failures" "$beside"' EXIT
 stage "real hypervisors" "${cage[@]}" "${pytest[@]}" -m "(lab or slow) and not browser and not postgres" "$@"
-wait
-cat "$beside"
+stage "pages in the browser" "${cage[@]}" "${pytest[@]}" -m "browser and not lab" "$@"
+stage "PostgreSQL and Redis" "${cage[@]}" "$python" -m tests.servers.postgres -- "${pytest[@]}" \
+    -m "not lab and not browser and not slow" tests/pools tests/jobs tests/events tests/access tests/connections \
+    tests/virt/actions tests/portal/api tests/directories/test_throttle.py tests/directories/test_ldap_sign_in.py \
+    tests/directories/test_ldap_sync.py tests/directories/test_directory_actions.py "$@"
 stage "the main job, end to end" "${cage[@]}" "${pytest[@]}" -m "lab and browser" "$@"
 
-if [ -s "$failures" ]; then
-    sed 's/^/Failed: /' "$failures" >&2
+if [ ${#failed[@]} -gt 0 ]; then
+    printf 'Failed: %s\n' "${failed[@]}" >&2
     exit 1
 fi
 echo "All stages passed."
