@@ -123,7 +123,6 @@ urlpatterns = [
     path("manage/networks/<uuid:pk>/", inventory.NetworkOne.as_view(), name="network"),
     *availability_urls.urlpatterns,
     *placement_urls.urlpatterns,
-    *placement_urls.urlpatterns,
     *disk_urls.urlpatterns,
     *people_urls.urlpatterns,
     *access_urls.urlpatterns,
