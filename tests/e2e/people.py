@@ -6,7 +6,7 @@ import re
 import time
 
 from PIL import Image, ImageChops
-from playwright.sync_api import Error, TimeoutError
+from playwright.sync_api import Error
 
 _SHIFTED = dict(zip('!@#$%^&*()_+{}|:"<>?~', "1234567890-=[]\\;',./`", strict=True))
 _CODES = {
@@ -64,14 +64,14 @@ class Person:
     def wait_for_screen(self, *, seconds: float = 90) -> None:
         """Until the console is connected; where it is still open on a device that is gone, it is taken over."""
         asked = self.page.get_by_role("button", name="Take it over")
-        try:
-            asked.or_(self.page.locator("body[data-phase=open]")).first.wait_for(timeout=seconds * 1000)
+        shown = self.page.locator("body[data-phase=open] " + _SCREEN)
+        deadline = time.monotonic() + seconds
+        while not shown.is_visible():
+            if time.monotonic() > deadline:
+                raise AssertionError(self.evidence())
             if asked.is_visible():
                 asked.click()
-            self.page.wait_for_selector("body[data-phase=open]", timeout=seconds * 1000)
-        except TimeoutError as error:
-            raise AssertionError(self.evidence()) from error
-        self.page.wait_for_selector(_SCREEN, timeout=seconds * 1000)
+            self.page.wait_for_timeout(200)
 
     def evidence(self) -> str:
         """What the page shows and said, and what the server wrote: for whoever reads a run that failed."""
