@@ -28,7 +28,7 @@ def test_a_hung_qemu_does_not_hold_up_the_others(lab_host, connection, make_mach
         for _, seen in looks:
             assert seen[hung.uuid].power is seen[well.uuid].power is PowerState.RUNNING
         took = sorted(seconds for seconds, _ in looks)
-        assert took[2] < observe.COUNTERS_TIMEOUT + 1
+        assert took[2] < observe.COUNTERS_TIMEOUT + 2
         assert took[-1] < observe.COUNTERS_TIMEOUT + 8  # libvirtd itself waits for the hung one at times: 3 s, or 6
         assert any(_counted(seen[well.uuid]) for _, seen in looks[1:])
         connection.power_off(hung.uuid)

@@ -141,7 +141,10 @@ class Storing(Link):
                 raise
             pools = self.connection.listAllStoragePools()
             return next((pool for pool in pools if _directory(pool) == spec.path), None)
-        if _directory(pool) != spec.path:
+        directory = _directory(pool)
+        if directory is None:
+            return None
+        if directory != spec.path:
             raise Refused(
                 gettext_noop("The host has a storage “%(name)s” already, in another place."),
                 fix=gettext_noop("Use another name, or remove that one."),
@@ -277,8 +280,14 @@ def _copy(
         raise failure[0]
 
 
-def _directory(pool: libvirt.virStoragePool) -> str:
-    return str(etree.fromstring(pool.XMLDesc(), PARSER).findtext("target/path", ""))
+def _directory(pool: libvirt.virStoragePool) -> str | None:
+    """Where it keeps its volumes; None for one that somebody let go since it was looked up."""
+    try:
+        return str(etree.fromstring(pool.XMLDesc(), PARSER).findtext("target/path", ""))
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_POOL:
+            raise
+        return None
 
 
 def _info(pool: libvirt.virStoragePool) -> StorageInfo:
