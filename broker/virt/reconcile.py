@@ -24,7 +24,7 @@ from broker.jobs.states import ACTIVE
 from . import history, screens
 from .driver import PowerState
 from .models import Host, MonitorProcess, TemplateVersion, VirtualMachine
-from .states import VERSION, VM, VmState
+from .states import HOST, VERSION, VM, HostState, VmState
 
 log = logging.getLogger(__name__)
 RECONCILER = Actor.system("virt.reconcile")
@@ -43,6 +43,7 @@ def reconcile() -> None:
     end_creating()
     end_deleting()
     end_versions()
+    end_preparing()
     break_missing()
     forget_shutdowns()
     tell_unwatched()
@@ -96,6 +97,19 @@ def _remove_unmade(row: TemplateVersion) -> int:
         enqueue("template.delete-version", actor=RECONCILER, subject=row, args={"was": row.state})
     log.info("%s was not made; what there is of it is removed", row)
     return 1
+
+
+def end_preparing() -> int:
+    """A host being emptied that no job empties is in service again. Returns how many."""
+    moved = 0
+    for row in _idle(Host.objects.filter(state=HostState.PREPARING), "host"):
+        with transaction.atomic():
+            if HOST.attempt(Host.objects.filter(pk=row.pk), "keep"):
+                record("host.kept", actor=RECONCILER, subject=row, severity="warning", name=row.name,
+                       message=N_("%(name)s is in service again: it was not emptied"))  # fmt: skip
+                publish("host", row.pk, "changed")
+                moved += 1
+    return moved
 
 
 def break_missing() -> int:

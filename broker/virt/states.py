@@ -73,6 +73,7 @@ VERSION = Machine(
 
 class HostState(StrEnum):
     ACTIVE = "active"
+    PREPARING = "preparing"
     MAINTENANCE = "maintenance"
 
 
@@ -81,14 +82,25 @@ HOST = Machine(
     states=HostState,
     initial=HostState.ACTIVE,
     transitions={
+        "evacuate": transition("active maintenance", HostState.PREPARING),
+        "emptied": transition("preparing", HostState.MAINTENANCE),
+        "keep": transition("preparing", HostState.ACTIVE),
         "maintain": transition("active", HostState.MAINTENANCE),
         "activate": transition("maintenance", HostState.ACTIVE),
     },
     meanings={
         HostState.ACTIVE: N_("Machines may be started on it."),
+        HostState.PREPARING: N_("Its machines are being moved to other hosts; none is started on it."),
         HostState.MAINTENANCE: N_("No machine is started on it; those that run go on."),
     },
-    sets={"schedulable": frozenset({HostState.ACTIVE})},
+    unstable={
+        HostState.PREPARING: "Its host.evacuate job ends it: emptied, or kept in service by the undo.",
+    },
+    sets={
+        "schedulable": frozenset({HostState.ACTIVE}),
+        "guarded": frozenset({HostState.ACTIVE, HostState.PREPARING}),
+        "removable": frozenset({HostState.MAINTENANCE}),
+    },
 )
 
 

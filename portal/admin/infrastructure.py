@@ -27,6 +27,7 @@ from broker.virt.actions.edit_host import edit_host
 from broker.virt.actions.edit_storage import edit_storage
 from broker.virt.actions.edit_template import edit_template
 from broker.virt.actions.edit_template_version import edit_template_version
+from broker.virt.actions.evacuate_host import evacuate_host
 from broker.virt.actions.maintain_host import maintain_host
 from broker.virt.actions.maintain_storage import maintain_storage
 from broker.virt.models import Cluster, Host, MonitorProcess, Network, StorageDomain, TemplateVersion, VmTemplate
@@ -63,6 +64,14 @@ class ClusterAdmin(Rows):
         "host",
         _("No machine is started on it any more; those that run go on."),
         "build",
+    ),
+    Deed(
+        "evacuate",
+        _("Empty, then to maintenance"),
+        evacuate_host,
+        "host",
+        _("Its machines are moved to other hosts; when it is empty it is in maintenance."),
+        "move_up",
     ),
     Deed("activate", _("Activate"), activate_host, "host", _("Machines are started on it again."), "play_arrow"),
     Deed("delete", _("Delete"), delete_host, "host", GONE, "delete", destroys=True),
@@ -108,7 +117,9 @@ class HostAdmin(Rows):
     def headline(self, host: Host) -> list[str]:
         return [host.name, host.hostname or host.uri, host.name[:2].upper()]
 
-    @display(description=_("State"), ordering="state", label={"active": GREEN, "maintenance": AMBER})
+    @display(
+        description=_("State"), ordering="state", label={"active": GREEN, "preparing": AMBER, "maintenance": AMBER}
+    )
     def life(self, host: Host) -> str:
         return host.state
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import access_urls, availability_urls, disk_urls, people_urls, placement_urls
+from . import access_urls, availability_urls, disk_urls, host_urls, people_urls, placement_urls
 from .views import (
     clusters,
     console,
@@ -124,6 +124,7 @@ urlpatterns = [
     *availability_urls.urlpatterns,
     *placement_urls.urlpatterns,
     *disk_urls.urlpatterns,
+    *host_urls.urlpatterns,
     *people_urls.urlpatterns,
     *access_urls.urlpatterns,
     path("manage/jobs/", records.Jobs.as_view(), name="jobs"),

@@ -77,7 +77,22 @@ STEP = {
 }
 STORAGE_KIND = {"dir": _("Directory"), "nfs": _("NFS share")}
 STORAGE = {"active": Mark(_("In use"), "good"), "maintenance": Mark(_("Maintenance"), "warn")}
-HOST = {"active": Mark(_("Up"), "good"), "maintenance": Mark(_("Maintenance"), "warn")}
+HOST = {
+    "active": Mark(_("In service"), "good"),
+    "preparing": Mark(_("Preparing for maintenance"), "busy"),
+    "maintenance": Mark(_("Maintenance"), "warn"),
+}
+HOST_STATUS = {
+    "up": Mark(_("Up"), "good"),
+    "unassigned": Mark(_("Not seen yet"), "idle"),
+    "connecting": Mark(_("Connecting"), "busy"),
+    "non-responsive": Mark(_("Not responding"), "bad"),
+    "non-operational": Mark(_("Not operational"), "bad"),
+    "preparing-for-maintenance": Mark(_("Preparing for maintenance"), "busy"),
+    "maintenance": Mark(_("Maintenance"), "warn"),
+    "rebooting": Mark(_("Rebooting"), "busy"),
+    "down": Mark(_("Down"), "bad"),
+}
 VERSION = {
     "building": Mark(_("Being built"), "busy"),
     "ready": Mark(_("Ready"), "good"),

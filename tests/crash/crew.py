@@ -75,19 +75,20 @@ class Crew:
                     raise AssertionError(f"workers still alive after {seconds} s: {self.alive & pids}")
 
     def drain(self, job_ids: set[UUID], seconds: float) -> None:
-        """Be the waker: send a healthy worker to each due job until all have ended."""
+        """Be the waker: send a healthy worker to each due job, children included, until all of `job_ids` have ended."""
         deadline = time.monotonic() + seconds
         sent: dict[UUID, float] = {}
         while True:
             now = clock.now()
             active = Job.objects.filter(pk__in=job_ids, state__in=ACTIVE)
-            due = list(active.filter(lease_until__lte=now, next_run_at__lte=now).values_list("pk", flat=True))
+            every = Job.objects.filter(state__in=ACTIVE, lease_until__lte=now, next_run_at__lte=now)
+            due = list(every.values_list("pk", flat=True))
             for job_id in due:
                 if time.monotonic() - sent.get(job_id, 0) > 3:
                     self.wait_for_room()
                     sent[job_id] = time.monotonic()
                     self.send(job_id)
-            if not due and not active.exists():
+            if not active.exists():
                 return
             if time.monotonic() > deadline:
                 left = list(active.values_list("plan", "state", "position", "message", "error"))

@@ -10,10 +10,13 @@ from pathlib import Path
 from broker.access.actor import Actor
 from broker.core import clock
 from broker.jobs.enqueue import enqueue
+from broker.virt.actions.create_vm import create_vm
+from broker.virt.actions.evacuate_host import evacuate_host
 from broker.virt.driver import PowerState
 from broker.virt.drivers.simulated.world import world
-from broker.virt.models import FenceDevice, Host, HostHealth, Recovery, VirtualMachine
+from broker.virt.models import AffinityGroup, FenceDevice, Host, HostHealth, Recovery, VirtualMachine
 from broker.virt.states import RecoveryState
+from tests.jobs_help import finish
 
 ACTOR = Actor.system("crash test")
 _numbers = itertools.count(1)
@@ -103,3 +106,39 @@ def cleaned(stage, job, known) -> None:
     assert stage.power(vm.pk) is PowerState.MISSING
     assert stage.files_of(vm) == [disk.volume for disk in vm.disks.all()]
     assert HostHealth.objects.get(host=back).lost_at is None
+
+
+def evacuate(stage):
+    """The real hypervisor under a name of its own in the pair's cluster, with one machine that may only go right."""
+    with stage.pair.target_closed():
+        job = create_vm(actor=ACTOR, name=f"e-{next(_numbers)}", version=stage.pair.version, start=True, memory_mib=16)
+        finish(job)
+    vm = VirtualMachine.objects.get(pk=job.subject_id)
+    assert vm.host is not None
+    host = Host.objects.create(
+        cluster=vm.cluster, name=f"h-{next(_numbers)}", uri=vm.host.uri, observed_at=clock.now(), state="maintenance"
+    )
+    bound = AffinityGroup.objects.create(cluster=vm.cluster, name=host.name, host_rule="together", host_hard=True)
+    bound.machines.add(vm)
+    bound.hosts.add(stage.pair.right)
+    VirtualMachine.objects.filter(pk=vm.pk).update(host=host)
+    return evacuate_host(actor=ACTOR, host=host), (host, vm)
+
+
+def evacuated(stage, job, known) -> None:
+    host, vm = known
+    vm.refresh_from_db()
+    host.refresh_from_db()
+    assert (host.state, vm.host) == ("maintenance", stage.pair.right)
+    assert stage.pair.there.observe_one(str(vm.pk)).power is PowerState.RUNNING
+    assert stage.power(vm.pk) is PowerState.MISSING
+
+
+def not_evacuated(stage, job, known) -> None:
+    """In service again; its machine runs, here or, if it had arrived, there, or is still on the way back."""
+    host, vm = known
+    host.refresh_from_db()
+    assert host.state == "active"
+    there = stage.pair.there.observe_one(str(vm.pk)).power
+    assert PowerState.RUNNING in (stage.power(vm.pk), there)
+    Host.objects.filter(pk=host.pk).update(state="maintenance")  # it is the hypervisor of "left": no machine for it

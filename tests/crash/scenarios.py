@@ -366,6 +366,7 @@ SCENARIOS: dict[str, Scenario] = {
     "host.ask": Scenario(of_hosts.ask, of_hosts.asked),
     "host.fence": Scenario(of_hosts.fence, of_hosts.fenced, of_hosts.not_fenced),
     "host.clean": Scenario(of_hosts.clean, of_hosts.cleaned),
+    "host.evacuate": Scenario(of_hosts.evacuate, of_hosts.evacuated, of_hosts.not_evacuated),
     "vm.create": Scenario(_create, _created, _not_created),
     "vm.delete": Scenario(_delete, _not_created, _kept),
     "vm.start": Scenario(_power(start_vm, running=False), _ends(PowerState.RUNNING)),

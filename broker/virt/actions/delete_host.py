@@ -17,7 +17,7 @@ from broker.virt.states import HOST
 def delete_host(*, actor: Actor, host: Host) -> None:
     """Only from maintenance. Raises Missing, Denied, or Conflict naming the machines and storage still on it."""
     require(actor, "host.manage", host)
-    if HOST.is_(host.state, "schedulable"):
+    if not HOST.is_(host.state, "removable"):
         raise Conflict(
             N_("%(name)s is in service."),
             rule="host.maintenance",

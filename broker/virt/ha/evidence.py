@@ -126,7 +126,7 @@ def _judged(
     fenced: dict[UUID, datetime] = {}
     for host, health, _ in found:
         total[host.cluster_id] += 1
-        if health.silent_since is not None and health.lost_at is None and HOST.is_(host.state, "schedulable"):
+        if health.silent_since is not None and health.lost_at is None and HOST.is_(host.state, "guarded"):
             silent[host.cluster_id] += 1
         latest = max((at for at in (health.off_at, health.tried_at) if at), default=None)
         if latest and (host.cluster_id not in fenced or latest > fenced[host.cluster_id]):
@@ -161,7 +161,7 @@ def case_of(host: Host, health: HostHealth, signs: list[HostSign], now: datetime
     evidence += [Evidence(sign.source, ago(str(sign)), by=sign.by) for sign in signs]
     return Case(
         host=host.name,
-        schedulable=HOST.is_(host.state, "schedulable"),
+        schedulable=HOST.is_(host.state, "guarded"),
         evidence=tuple(evidence),
         silent=(now - health.silent_since).total_seconds() if health.silent_since else 0.0,
         machines=host.running,  # type: ignore[attr-defined]  # annotated by look()

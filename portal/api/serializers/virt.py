@@ -8,6 +8,7 @@ from rest_framework import serializers
 from broker.access.require import may
 from broker.core.tables import complete
 from broker.virt.ha.rules import SETTINGS as HA_SETTINGS
+from broker.virt.host_status import HostStatus, status_of
 from broker.virt.migrating import policies
 from broker.virt.models import (
     Cluster,
@@ -55,6 +56,7 @@ class HostSerializer(serializers.ModelSerializer):
     graphics = serializers.ListField(child=serializers.CharField())
     labels = serializers.ListField(child=serializers.CharField())
     vms_running = serializers.IntegerField()
+    status = serializers.SerializerMethodField(help_text="What it is like now; `state` is what is wanted of it.")
 
     class Meta:
         model = Host
@@ -65,6 +67,7 @@ class HostSerializer(serializers.ModelSerializer):
             "driver",
             "uri",
             "state",
+            "status",
             "error",
             "observed_at",
             "hostname",
@@ -80,6 +83,10 @@ class HostSerializer(serializers.ModelSerializer):
             "labels",
             "vms_running",
         )
+
+    @extend_schema_field(serializers.ChoiceField([one.value for one in HostStatus]))
+    def get_status(self, host: Host) -> str:
+        return status_of(host)
 
 
 class ForeignMachineSerializer(serializers.ModelSerializer):

@@ -24,10 +24,12 @@ from broker.virt.actions.edit_cluster import edit_cluster
 from broker.virt.actions.edit_host import edit_host
 from broker.virt.actions.edit_template import edit_template
 from broker.virt.actions.edit_template_version import edit_template_version
+from broker.virt.actions.evacuate_host import evacuate_host
 from broker.virt.actions.import_template_version import import_template_version
 from broker.virt.actions.maintain_host import maintain_host
 from broker.virt.driver import PowerState
 from broker.virt.ha.rules import SETTINGS as HA_SETTINGS
+from broker.virt.host_status import with_status
 from broker.virt.migrating import policies
 from broker.virt.models import Cluster, ForeignMachine, Host, Network, StorageDomain, TemplateVersion, VmTemplate
 from broker.virt.placement.policy import SETTINGS
@@ -117,7 +119,7 @@ class Hosts(Listed, Read, Resource):
 
     def rows(self) -> QuerySet[Host]:
         running = Count("vms", filter=Q(vms__power_state=PowerState.RUNNING))
-        return Host.objects.select_related("cluster").annotate(vms_running=running)
+        return with_status(Host.objects.all()).annotate(vms_running=running)
 
     @extend_schema(request=NewHost, responses={201: HostSerializer})
     def create(self, request: Request) -> Response:
@@ -143,6 +145,12 @@ class Hosts(Listed, Read, Resource):
         """Start no machine on it any more; those that run go on."""
         self.nothing()
         return self.shown(maintain_host(actor=self.actor, host=self.find()))
+
+    @job_verb("evacuate")
+    def evacuate(self, request: Request, pk: Any) -> Response:
+        """Move its machines to other hosts, then put it into maintenance."""
+        self.nothing()
+        return self.accepted(evacuate_host(actor=self.actor, host=self.find()))
 
     @verb("activate", gives=HostSerializer)
     def activate(self, request: Request, pk: Any) -> Response:

@@ -13,6 +13,7 @@ from broker.access.require import find, may, visible_to
 from broker.virt.actions.create_cluster import create_cluster
 from broker.virt.actions.delete_cluster import delete_cluster
 from broker.virt.actions.edit_cluster import edit_cluster
+from broker.virt.host_status import with_status
 from broker.virt.models import Cluster, Host, Network, StorageDomain
 from portal.context import holds
 from portal.templatetags.berth import bytesize
@@ -76,7 +77,7 @@ class ClusterOne(Page):
 
     def content(self, pk: Any) -> dict[str, Any]:
         row = find(self.actor, Cluster, pk)
-        hosts = visible_to(self.actor, Host).filter(cluster=row)[:MOST_RELATED]
+        hosts = with_status(visible_to(self.actor, Host)).filter(cluster=row)[:MOST_RELATED]
         storage = visible_to(self.actor, StorageDomain).filter(cluster=row)[:MOST_RELATED]
         networks = visible_to(self.actor, Network).filter(cluster=row)[:MOST_RELATED]
         return {

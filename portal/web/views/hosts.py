@@ -13,6 +13,7 @@ from broker.core.errors import Missing
 from broker.core.text import gettext_noop as N_
 from broker.virt.actions.activate_host import activate_host
 from broker.virt.actions.maintain_host import maintain_host
+from broker.virt.host_status import line_of, status_of, with_status
 from broker.virt.models import ForeignMachine, Host, VirtualMachine
 from portal.context import holds
 from portal.templatetags.berth import bytesize, share
@@ -20,7 +21,7 @@ from portal.web import words
 from portal.web.access_page import permission_actions
 from portal.web.base import Deed, Page, done
 from portal.web.listing import Column, Filter, Listing
-from portal.web.parts import Action, Cell, Notice, Pair, Related, Row, recent_events
+from portal.web.parts import Action, Cell, Notice, Pair, Related, Row, jobs_of, progress_of, recent_events
 from portal.web.words import Mark
 
 from .inventory import MOST_RELATED, machines_on
@@ -36,7 +37,7 @@ class Hosts(Page):
             Column(_("Processors"), "cpus"), Column(_("Memory in use")), Column(_("Running"), "running_count"),
             Column(_("Guests run")), Column(_("Seen"), "observed_at"),
         )  # fmt: skip
-        rows = visible_to(self.actor, Host).select_related("cluster").annotate(
+        rows = with_status(visible_to(self.actor, Host)).annotate(
             running_count=Count("vms", filter=Q(vms__power_state="running"))
         )  # fmt: skip
         listing = Listing(
@@ -77,8 +78,8 @@ class HostOne(Page):
     template = "portal/manage/detail.html"
 
     def content(self, pk: Any) -> dict[str, Any]:
-        host = find(self.actor, Host, pk)
-        notices = []
+        host = with_status(visible_to(self.actor, Host)).get(pk=find(self.actor, Host, pk).pk)
+        notices = [*_under_way(host)]
         if host.error:
             notices.append(Notice(_("This host cannot be reached: %(error)s") % {"error": host.error}, tone="bad"))
         if host.emulated:
@@ -87,14 +88,14 @@ class HostOne(Page):
         return {
             "title": host.name,
             "mark": host_mark(host),
-            "under": host.hostname,
+            "under": " · ".join(part for part in (host.hostname, _(line_of(host).meaning)) if part),
             "actions": [
                 *permission_actions(self.actor, "host", host),
                 *(_actions(host) if may(self.actor, "host.manage", host) else []),
             ],
             "back_url": reverse("portal:hosts"),
             "back_label": _("Hosts"),
-            "live_kinds": f"host:{host.pk} vm",
+            "live_kinds": f"host:{host.pk} vm job",
             "notices": notices,
             "details": [
                 Pair(_("Cluster"), host.cluster.name, url=reverse("portal:cluster", args=[host.cluster_id])),
@@ -133,9 +134,11 @@ def _actions(host: Host) -> list[Action]:
     health = reverse("portal:host-availability", args=[host.pk])
     edit = Action(_("Edit"), reverse("portal:host-edit", args=[host.pk]), "edit", link=True)
     seen = Action(_("Availability"), health, "activity", link=True)
+    upkeep = Action(_("Maintenance"), reverse("portal:host-maintenance", args=[host.pk]), "settings", link=True)
     if host.state == "active":
-        text = _("No machine is started on it any more; those that run go on.")
-        return [seen, edit, Action(_("Maintenance"), _deed(host, "maintain"), "settings", confirm=text)]
+        return [seen, edit, upkeep]
+    if host.state == "preparing":
+        return [seen, edit]
     return [seen, edit, Action(_("Back into use"), _deed(host, "activate"), "player-play"), host_removal(host)]
 
 
@@ -144,12 +147,16 @@ def _deed(host: Host, verb: str) -> str:
 
 
 def host_mark(host: Host) -> Mark:
-    """A host that cannot be reached says so, whatever an admin wants of it."""
-    if host.error:
-        return Mark(_("Not reachable"), "bad")
-    if host.observed_at is None:
-        return Mark(_("Not seen yet"), "idle")
-    return words.HOST.get(host.state, words.UNKNOWN)
+    """The status in oVirt's words, of a host from `with_status`."""
+    return words.HOST_STATUS[status_of(host)]
+
+
+def _under_way(host: Host) -> list[Notice]:
+    """The job that empties the host."""
+    job = jobs_of("host", [host.pk]).get(host.pk)
+    if job is None or job.plan != "host.evacuate":
+        return []
+    return [Notice(str(progress_of(job).text), _("Its job can be cancelled on the page of jobs."), "idle", "activity")]
 
 
 def _speed(host: Host) -> Mark:

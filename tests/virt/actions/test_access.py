@@ -113,6 +113,7 @@ CASES = {
         "storage", "storage.manage", lambda stage, vm: {"storage": stage.world.storage, "found": uuid4()}
     ),
     "maintain_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
+    "evacuate_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
     "activate_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
     "delete_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
     "create_storage": Case(
