@@ -12,6 +12,7 @@ urlpatterns = [
     path("readyz", health.ready),
     path("metrics", metrics.metrics),
     path("favicon.ico", health.favicon),
+    path("agent/", include("portal.agents.urls")),
     path("api/v1/", include("portal.api.urls")),
     path("admin/", site.urls),
     path("i18n/", include("django.conf.urls.i18n")),

@@ -15,10 +15,21 @@ from broker.jobs.runner import Runner
 from broker.jobs.states import ACTIVE
 from broker.virt import hosts, observe, specs
 from broker.virt.driver import PowerState
-from broker.virt.drivers.simulated import connect, world
+from broker.virt.drivers.simulated import connect
 from broker.virt.ha import duty, fencing, signs
-from broker.virt.models import Cluster, FenceDevice, HaWatch, Host, HostHealth, Recovery, Verdict, VirtualMachine
+from broker.virt.models import (
+    Cluster,
+    FenceDevice,
+    HaWatch,
+    Host,
+    HostHealth,
+    HostSign,
+    Recovery,
+    Verdict,
+    VirtualMachine,
+)
 from broker.virt.monitor import facts
+from tests.simulator.machine import Machine
 
 SYSTEM = Actor.system("simulator")
 STEP = 10.0
@@ -30,29 +41,6 @@ BEGIN = datetime(2030, 1, 1, tzinfo=UTC)
 
 class Killed(BaseException):
     """A worker dies here: nothing of its process goes on."""
-
-
-class Machine:
-    """What lies under a host: power, cables, agent and fence device."""
-
-    def __init__(self, name: str, uri: str):
-        self.name, self.uri, self.world = name, uri, world(uri)
-        self.cable = self.manager_cable = self.storage = self.agent = self.libvirt = True
-        self.fence = "ok"  # or "lies", "dead", "stuck", "refuses"
-        self.boots_at: float | None = None
-        self.storage_lost_at: float | None = None
-
-    @property
-    def reachable(self) -> bool:
-        return self.world.powered and self.cable and self.manager_cable and self.libvirt
-
-    def apply(self) -> None:
-        """Have the driver meet what the cables and daemons are like."""
-        plugged = self.cable and self.manager_cable and self.libvirt
-        with self.world.changing() as data:
-            if data["plugged"] and not plugged:
-                data["epoch"] += 1
-            data["plugged"] = plugged
 
 
 class Sim:
@@ -180,6 +168,8 @@ class Sim:
     def _agents(self) -> None:
         at = clock.now()
         for name, machine in self.machines.items():
+            if self.managers and not self.read_only:
+                self._look_at_lease(name, at)
             if not machine.world.powered:
                 machine.storage_lost_at = None
                 continue
@@ -199,6 +189,11 @@ class Sim:
                 near = other is not machine and other.reachable and other.agent
                 if near and machine.cable and not machine.manager_cable:
                     signs.note(host, "peer", at, by=other.name)
+
+    def _look_at_lease(self, name: str, at: datetime) -> None:
+        """Agents of others that reach the storage and the manager look at the lease, whether it moves or not."""
+        if any(other.sees for key, other in self.machines.items() if key != name):
+            HostSign.objects.filter(host=self.hosts[name], source="lease").update(looked_at=at)
 
     def _guard(self, machine: Machine) -> None:
         """The agent, or the watchdog when that is dead, stops the guests a host may no longer run."""

@@ -118,6 +118,14 @@ def _moved(health: HostHealth, source: str) -> datetime | None:
     return datetime.fromisoformat(pair[1]) if pair else None
 
 
+def _still(health: HostHealth, sign: HostSign) -> float | None:
+    """For how long a lease was seen unmoved: from when it moved to the last look at it."""
+    moved = _moved(health, str(sign))
+    if sign.looked_at is None or moved is None:
+        return None
+    return max((sign.looked_at - moved).total_seconds(), 0.0)
+
+
 def _judged(
     found: list[tuple[Host, HostHealth, bool]], signs: dict[UUID, list[HostSign]], watch: HaWatch, now: datetime
 ) -> list[Situation]:
@@ -158,7 +166,10 @@ def case_of(host: Host, health: HostHealth, signs: list[HostSign], now: datetime
         return (now - moved).total_seconds() if moved else None
 
     evidence = [Evidence(LIBVIRT, ago(LIBVIRT), host.error)]
-    evidence += [Evidence(sign.source, ago(str(sign)), by=sign.by) for sign in signs]
+    evidence += [
+        Evidence(sign.source, ago(str(sign)), by=sign.by, still=_still(health, sign), promise=sign.promise)
+        for sign in signs
+    ]
     return Case(
         host=host.name,
         schedulable=HOST.is_(host.state, "guarded"),

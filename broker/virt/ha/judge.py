@@ -28,15 +28,26 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What one source says: when it last showed a sign of life, in seconds ago; None: never. `by` is who saw it."""
+    """What one source says: when it last showed a sign of life, in seconds ago; None: never. `by` is who saw it.
+
+    `still`: for how long a lease was seen to stand still, None where it is looked at all the time. `promise`: after so
+    many seconds without a renewal the host stops its machines; others get twice as long.
+    """
 
     source: str
     ago: float | None
     detail: str = ""
     by: str = ""
+    still: float | None = None
+    promise: float = 0.0
 
     def fresh(self, within: float) -> bool:
-        return self.ago is not None and self.ago < within
+        return self.ago is not None and self.ago < max(within, 2 * self.promise)
+
+    def over(self, within: float) -> bool:
+        """Whether a lease was seen to stand still for so long: that nobody looked proves nothing."""
+        still = self.ago if self.still is None else self.still
+        return self.ago is not None and still is not None and still >= max(within, 2 * self.promise)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +139,7 @@ def _gates(case: Case, around: Surroundings, rules: HaRules, patience: float) ->
     if any(one.fresh(patience) for one in case.of(PEER)) and case.silent < 2 * patience:
         return _ruling(Decision.HOLD, "peer", N_("another host still reaches it"))
     if closed := _fence_closed(case, around, rules):
-        if leases and all(one.ago is not None for one in leases):
+        if leases and all(one.over(rules.lease_seconds) for one in leases):
             return _ruling(
                 Decision.LEASED, "lease-over", N_("its lease on storage has been over for long enough; %(closed)s"),
                 closed=closed.message % dict(closed.params),

@@ -4,6 +4,20 @@ from datetime import datetime
 
 from broker.virt.models import Host, HostSign
 
+from .judge import LEASE
+
+
+def looked(host: Host, at: datetime, *, by: str, looked_at: datetime, promise: float = 0.0) -> None:
+    """Somebody looked at the host's lease on a storage (`by`) at `looked_at`, and it stood at `at`.
+
+    Any other value than before counts as a renewal: a look that was late may take an old one for new, and then the
+    host is taken for alive, never for dead.
+    """
+    note(host, LEASE, at, by=by)
+    mine = HostSign.objects.filter(host=host, source=LEASE, by=by)
+    mine.exclude(looked_at__gt=looked_at).update(looked_at=looked_at)
+    mine.exclude(promise=promise).update(promise=promise)
+
 
 def note(host: Host, source: str, at: datetime, *, by: str = "") -> None:
     """`at` is the teller's own time or counter: it only has to differ from the last. `by`: who saw it, of a peer."""

@@ -1,6 +1,7 @@
 """The nouns of the virtualization manager."""
 
 from .affinity import AffinityGroup
+from .agent import HostAgent
 from .attachment import StorageAttachment
 from .availability import FenceDevice, HaWatch, HostHealth, HostSign, Recovery, Verdict
 from .cluster import Cluster
@@ -21,6 +22,7 @@ __all__ = [
     "ForeignMachine",
     "HaWatch",
     "Host",
+    "HostAgent",
     "HostHealth",
     "HostSign",
     "MonitorProcess",

@@ -12,12 +12,18 @@ from .machine import VirtualMachine
 
 
 class HostSign(models.Model):
-    """The last sign of life of a host that a source saw: its agent, its lease on storage, another host (`by`)."""
+    """The last sign of life of a host that a source saw: its agent, its lease on a storage (`by`), another host (`by`).
+
+    `looked_at`: when somebody last looked at a lease, whether it had moved or not. That it stands still is known only
+    as far as somebody looked. `promise`: after so many seconds without a renewal the host stops its machines.
+    """
 
     host = models.ForeignKey(Host, on_delete=models.CASCADE, related_name="signs")
     source = models.CharField(max_length=16)
     by = models.CharField(max_length=64, blank=True)
     at = models.DateTimeField()
+    looked_at = models.DateTimeField(null=True)
+    promise = models.FloatField(default=0.0)
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("host", "source", "by"), name="one_sign_per_source"),)

@@ -57,7 +57,12 @@ class Storing(Link):
             refresh(pool)
             found = {volume.name(): volume for volume in pool.listAllVolumes()}
             whole = [
-                name for name in found if name not in NOTES and not name.endswith(PART) and name + PART not in found
+                name
+                for name in found
+                if name not in NOTES
+                and not name.startswith(".")  # the folder of the hosts' leases
+                and not name.endswith(PART)
+                and name + PART not in found
             ]
             return tuple(volume_info(found[name]) for name in sorted(whole))
 

@@ -1,0 +1,45 @@
+"""`python -m broker.virt.agent [CONFIG]`: begin as the guard, with a keeper beside it."""
+
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from .guard import Guard, Line
+from .keeper import Keeper
+
+USUAL = "/etc/berth/agent.json"
+
+
+def start_keeper(path: Path) -> tuple[int, Line]:
+    """A fork that keeps; the guard has one thread only, so nothing is torn."""
+    ours, theirs = socket.socketpair()
+    guard = os.getpid()
+    child = os.fork()
+    if not child:
+        _keep(path, guard, ours, theirs)
+    theirs.close()
+    return child, Line(ours)
+
+
+def _keep(path: Path, guard: int, ours: socket.socket, theirs: socket.socket) -> NoReturn:
+    ours.close()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.closerange(3, theirs.fileno())
+    os.closerange(theirs.fileno() + 1, 4096)
+    try:
+        Keeper(path, guard, Line(theirs)).run()
+    except BaseException:
+        os._exit(1)
+    os.execv(sys.executable, sys.orig_argv)  # noqa: S606 -- the guard is gone: be the next one
+
+
+def main() -> None:
+    path = Path(sys.argv[1] if len(sys.argv) > 1 else USUAL)
+    Guard(path, start_keeper).run()
+
+
+if __name__ == "__main__":
+    main()

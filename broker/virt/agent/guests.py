@@ -1,0 +1,71 @@
+"""The guests of this host as libvirt notes them down in /run, and their end. Works without libvirtd."""
+
+import os
+import signal
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A machine of Berth's whose QEMU runs here. `files`: what its disks lie in."""
+
+    uuid: str
+    name: str
+    pid: int
+    files: tuple[str, ...]
+
+    @property
+    def alive(self) -> bool:
+        """Whether this very QEMU is there: a number may be another process's by now."""
+        try:
+            return self.uuid.encode() in Path(f"/proc/{self.pid}/cmdline").read_bytes()
+        except OSError:
+            return False  # a zombie's command line is empty, and it runs nothing any more
+
+    def on(self, directories: Iterable[str]) -> bool:
+        """Whether a disk of it lies in one of the directories."""
+        roots = [os.path.normpath(one) + "/" for one in directories]
+        return any(os.path.normpath(file).startswith(root) for file in self.files for root in roots)
+
+
+def running(folder: str) -> list[Guest]:
+    """Berth's guests that run. A file that cannot be read is passed over: libvirt writes them while we look."""
+    found = []
+    for path in Path(folder).glob("*.xml"):
+        try:
+            status = ElementTree.parse(path).getroot()  # noqa: S314 -- libvirt's own file, which only root writes
+        except (OSError, ElementTree.ParseError):
+            continue
+        domain, pid = status.find("domain"), status.get("pid", "0")
+        if status.tag != "domstatus" or domain is None or not pid.isdigit() or int(pid) < 2:
+            continue
+        metadata = domain.find("metadata")
+        if metadata is None or not any(child.tag.startswith("{urn:berth:machine:") for child in metadata):
+            continue
+        files = tuple(
+            found_file
+            for source in domain.iterfind("devices/disk//source")
+            if (found_file := source.get("file") or source.get("dev") or "")
+        )
+        guest = Guest(domain.findtext("uuid", ""), domain.findtext("name", ""), int(pid), files)
+        if guest.uuid and guest.alive:
+            found.append(guest)
+    return found
+
+
+def kill(guest: Guest) -> None:
+    """End its QEMU, however it is. Whether it is gone, `alive` says."""
+    try:
+        handle = os.pidfd_open(guest.pid)
+    except ProcessLookupError:
+        return
+    try:
+        if guest.alive:  # looked at with the handle in hand: the number cannot change hands any more
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(handle)
