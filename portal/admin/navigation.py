@@ -21,6 +21,8 @@ def groups(request: HttpRequest) -> list[dict[str, Any]]:
             _item(_("Machines"), "computer", "virt_virtualmachine_changelist", badge="portal.admin.navigation.running"),
             _item(_("Templates"), "inventory_2", "virt_vmtemplate_changelist"),
             _item(_("Storage"), "hard_drive", "virt_storagedomain_changelist"),
+            _item(_("Backups"), "backup", "backups_backup_changelist"),
+            _item(_("Backup schedules"), "schedule", "backups_backupschedule_changelist"),
             _item(_("Networks"), "lan", "virt_network_changelist"),
             _item(_("Clusters"), "hub", "virt_cluster_changelist"),
         ),

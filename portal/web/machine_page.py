@@ -123,6 +123,8 @@ def machine_page(actor: Actor, vm: VirtualMachine, *, managing: bool) -> Machine
         others.append(Action(_("Disks and snapshots"), disks, "device-sd-card", link=True))
         asks = reverse("portal:vm-explain", args=[vm.pk])
         others.append(Action(_("Would it start?"), asks, "help-circle", link=True))
+    if vm.state == "ready" and may(actor, "vm.backup", vm):
+        others.append(Action(_("Backups"), reverse("portal:vm-backups", args=[vm.pk]), "history", link=True))
     if vm.state == "ready" and may(actor, "vm.migrate", vm):
         others += _moving(actor, vm, job)
     if not desktop and not job and vm.state in ("ready", "broken") and may(actor, "vm.delete", vm):

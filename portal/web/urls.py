@@ -2,9 +2,8 @@
 
 from django.urls import path
 
-from . import access_urls, availability_urls, disk_urls, host_urls, people_urls, placement_urls
+from . import access_urls, availability_urls, backup_urls, disk_urls, host_urls, people_urls, placement_urls
 from .views import (
-    backups,
     clusters,
     console,
     console_policy,
@@ -128,8 +127,7 @@ urlpatterns = [
     *host_urls.urlpatterns,
     *people_urls.urlpatterns,
     *access_urls.urlpatterns,
-    path("manage/backups/", backups.Backups.as_view(), name="backups"),
-    path("manage/backups/<uuid:pk>/<slug:verb>", backups.BackupDeed.as_view(), name="backup-deed"),
+    *backup_urls.urlpatterns,
     path("manage/jobs/", records.Jobs.as_view(), name="jobs"),
     path("manage/jobs/<uuid:pk>/", records.JobOne.as_view(), name="job"),
     path("manage/jobs/<uuid:pk>/cancel", records.CancelJob.as_view(), name="job-cancel"),
