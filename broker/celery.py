@@ -29,6 +29,7 @@ DUTIES: dict[str, tuple[float, str]] = {
     "virt.storage-notes": (20.0, "broker.virt.storage_duty.keep_notes"),
     "backups.reconcile": (30.0, "broker.backups.reconcile.reconcile"),
     "virt.purge": (300.0, "broker.virt.reconcile.purge"),
+    "virt.certificates": (3600.0, "broker.virt.pki.warnings.warn"),
 }
 
 TASK_PACKAGES = ["broker.jobs", "pools"]

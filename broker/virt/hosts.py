@@ -14,6 +14,7 @@ from broker.core.errors import Conflict
 from broker.core.text import gettext_noop as N_
 from broker.virt import drivers
 from broker.virt.driver import HostConnection, HostUnreachable
+from broker.virt.pki.line import uri_of
 
 if TYPE_CHECKING:
     from broker.jobs.context import Context
@@ -50,7 +51,7 @@ class _Link:
 
     def _open(self, host: "Host") -> HostConnection:
         try:
-            connection = drivers.load(host.driver).connect(host.uri, timeout=CONNECT_TIMEOUT)
+            connection = drivers.load(host.driver).connect(uri_of(host), timeout=CONNECT_TIMEOUT)
             _same_host(host, connection)
         except HostUnreachable as error:
             self.failures += 1

@@ -15,7 +15,6 @@ from uuid import UUID
 from django.conf import settings
 from django.db import transaction
 
-from broker.access.actor import Actor
 from broker.core.errors import Denied, Invalid
 from broker.core.sealing import CannotOpen, Sealer
 from broker.core.text import gettext_noop as N_
@@ -27,11 +26,11 @@ from .ha.judge import AGENT, LEASE, PEER
 from .ha.rules import HaRules
 from .migrating.reach import address
 from .models import Host, HostAgent, HostSign, StorageDomain
+from .pki.renewal import AGENTS, renewal
 from .states import StorageState
 
 BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_SERIAL = 2 * 10**17  # as microseconds it is still a date
-AGENTS = Actor.system("host agent")
 
 
 @cache
@@ -65,7 +64,8 @@ def take(body: bytes, code: str) -> tuple[bytes, str]:
         _note(agent.host, given, count, now)
         _tell_late(agent, given)
         HostAgent.objects.filter(pk=agent.pk).update(told=_kept(given))
-    answer = wire.packed({"count": count, **orders(agent.host)})
+        renewed = renewal(agent.host, given)
+    answer = wire.packed({"count": count, **orders(agent.host), **renewed})
     return answer, wire.code(secret, "report answer", answer)
 
 

@@ -2,6 +2,11 @@
 
 from django.urls import path
 
-from .views import Report
+from . import views
 
-urlpatterns = [path("report", Report.as_view(), name="agent-report")]
+urlpatterns = [
+    path("report", views.Report.as_view(), name="agent-report"),
+    path("enrol", views.Enrol.as_view(), name="agent-enrol"),
+    path("agent.pyz", views.agent, name="agent-program"),
+    path("enrol.sh", views.script, name="agent-script"),
+]

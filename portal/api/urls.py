@@ -11,6 +11,7 @@ from .views.backups import Backups, BackupSchedules, BackupTargets
 from .views.console_policy import MachinePolicy, PoolPolicy
 from .views.directories import Directories, DirectoryPreview
 from .views.disks import Disks, Snapshots
+from .views.enrol import InviteHost
 from .views.explain import ExplainAllocation, ExplainStart
 from .views.jobs import Events, Jobs
 from .views.people import Grants, Groups, Me, Roles, Tokens, Users
@@ -73,6 +74,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("pools/<uuid:pk>/explain/", ExplainAllocation.as_view(), name="api-pool-explain"),
     path("pools/<uuid:pk>/time-to-desktop/", TimeToDesktop.as_view(), name="api-pool-time"),
     path("pools/<uuid:pk>/set-goal/", SetGoal.as_view(), name="api-pool-goal"),
+    path("hosts/invite/", InviteHost.as_view(), name="api-host-invite"),
     path("hosts/<uuid:pk>/fence/", Fence.as_view(), name="api-host-fence"),
     path("hosts/<uuid:pk>/confirm-rebooted/", ConfirmRebooted.as_view(), name="api-host-confirm-rebooted"),
     path("clusters/<uuid:pk>/availability/", Availability.as_view(), name="api-cluster-availability"),

@@ -1,12 +1,14 @@
-"""`python -m broker.virt.agent [CONFIG]`: begin as the guard, with a keeper beside it."""
+"""`python -m broker.virt.agent [CONFIG]`: begin as the guard, with a keeper beside it; or `--enrol` (enrol.py)."""
 
 import os
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import NoReturn
 
+from .enrol import enrol, read_code
 from .guard import Guard, Line
 from .keeper import Keeper
 
@@ -37,6 +39,13 @@ def _keep(path: Path, guard: int, ours: socket.socket, theirs: socket.socket) ->
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["--enrol"] and len(sys.argv) in (4, 5):
+        try:
+            config = enrol(sys.argv[2], sys.argv[3], read_code(), Path(sys.argv[4] if len(sys.argv) == 5 else USUAL))
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            sys.exit(f"not enrolled: {error}")
+        print(f"enrolled as {config.host}")
+        return
     path = Path(sys.argv[1] if len(sys.argv) > 1 else USUAL)
     Guard(path, start_keeper).run()
 

@@ -28,6 +28,7 @@ class Config:
     watchdog: str = ""
     state: str = "/run/berth-agent"
     guests: str = "/run/libvirt/qemu"
+    root: str = "/"
 
     @property
     def renew_every(self) -> float:

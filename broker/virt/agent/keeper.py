@@ -6,12 +6,13 @@ A guard that is dead or frozen is replaced by this process, which becomes the gu
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from . import guests, lease, peers, wire
+from . import certificates, guests, lease, peers, wire
 from .config import VERSION, Config
 from .guard import Line, say
 from .terms import now
@@ -30,6 +31,7 @@ class Keeper:
         self.clean: set[str] = set()
         self._storages: dict[str, Storage] = {}
         self._lock = threading.Lock()
+        self._asked: tuple[str, str] | None = None
 
     def run(self) -> None:
         """Until the guard is gone; then the caller begins anew as the guard."""
@@ -85,7 +87,7 @@ class Keeper:
                 if said:
                     say("the manager answers again")
                 said = ""
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, subprocess.SubprocessError) as error:
                 if str(error) != said:
                     say(f"the manager was not told: {error}")
                 said = str(error)
@@ -112,15 +114,28 @@ class Keeper:
             "late": sorted(self.late),
             "stop_after": self.config.stop_after,
             "watchdog": bool(self.config.watchdog),
+            **({"csr": self._asked[1]} if self._asked else {}),
         }
 
     def _take(self, answer: dict[str, Any]) -> None:
+        self._renew_certificate(answer)
         new = self.config.told(answer)
         if new != self.config:
             new.save(self.path)
             self.config = new
             with self._lock:
                 self.line.tell(reload=True)
+
+    def _renew_certificate(self, answer: dict[str, Any]) -> None:
+        """The next report asks for one when the manager wants that; what it then answers is put to use."""
+        certificate, authority = answer.get("certificate"), answer.get("authority")
+        if isinstance(certificate, str) and isinstance(authority, str) and self._asked:
+            certificates.install(self._asked[0], certificate, authority, root=Path(self.config.root))
+            self._asked = None
+            problem = certificates.reload()
+            say(f"the certificate was renewed, but libvirtd: {problem}" if problem else "the certificate was renewed")
+        elif answer.get("renew") and not self._asked:
+            self._asked = certificates.request()
 
 
 class Storage:

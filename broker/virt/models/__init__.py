@@ -10,12 +10,14 @@ from .host import Host
 from .machine import VirtualMachine
 from .network import Network, Nic
 from .observed import ForeignMachine, MonitorProcess, Sample
+from .pki import Authority, HostCertificate, HostInvitation
 from .snapshot import Snapshot, SnapshotDisk
 from .storage import StorageDomain
 from .template import TemplateVersion, VmTemplate
 
 __all__ = [
     "AffinityGroup",
+    "Authority",
     "Cluster",
     "Disk",
     "FenceDevice",
@@ -23,7 +25,9 @@ __all__ = [
     "HaWatch",
     "Host",
     "HostAgent",
+    "HostCertificate",
     "HostHealth",
+    "HostInvitation",
     "HostSign",
     "MonitorProcess",
     "Network",

@@ -21,6 +21,7 @@ from broker.settings import env
 from broker.virt import drivers, history, observe, screens
 from broker.virt.driver import EventKind, HostConnection, HostEvent, HostUnreachable, Observation, PowerState
 from broker.virt.models import Host, VirtualMachine
+from broker.virt.pki.line import uri_of
 
 from . import attachments, facts
 from .chores import Chores
@@ -39,7 +40,7 @@ MOST_EVENTS = 500  # applied at once
 
 def connect(host: Host) -> HostConnection:
     """A connection of the monitor's own: jobs that keep theirs busy do not delay it."""
-    return drivers.load(host.driver).connect(host.uri, timeout=CONNECT_TIMEOUT)
+    return drivers.load(host.driver).connect(uri_of(host), timeout=CONNECT_TIMEOUT)
 
 
 class Watch:

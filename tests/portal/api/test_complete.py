@@ -112,6 +112,7 @@ DOORS = {
         "make_template_version": "POST vms/{id}/make-version/",
         "migrate_vm": "POST vms/{id}/migrate/",
         "maintain_host": "POST hosts/{id}/maintain/",
+        "invite_host": "POST hosts/invite/",
         "evacuate_host": "POST hosts/{id}/evacuate/",
         "pause_vm": "POST vms/{id}/pause/",
         "power_off_vm": "POST vms/{id}/power-off/",

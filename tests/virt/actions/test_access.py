@@ -113,6 +113,11 @@ CASES = {
         "storage", "storage.manage", lambda stage, vm: {"storage": stage.world.storage, "found": uuid4()}
     ),
     "maintain_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
+    "invite_host": Case(
+        "cluster",
+        "host.manage",
+        lambda stage, vm: {"cluster": stage.world.cluster, "name": "x", "address": "x.example.org"},
+    ),
     "evacuate_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
     "activate_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
     "delete_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),

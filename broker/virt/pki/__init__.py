@@ -1,0 +1,1 @@
+"""The certificates of hosts: Berth's own authority, how a host is enrolled, how what it has is renewed."""
