@@ -44,3 +44,9 @@ def require_no_snapshots(vm: VirtualMachine) -> None:
         raise Conflict(
             N_("%(name)s has snapshots."), rule="snapshot.none", fix=N_("Delete them first."), name=vm.name,
         )  # fmt: skip
+
+
+def most_taken(vm: VirtualMachine, disk: Disk) -> int:
+    """The most that the moved disk takes: what its own images hold, and the template's below it."""
+    below = vm.template_version.size_bytes if vm.template_version else 0
+    return min(disk.allocated_bytes + below, disk.size_bytes)

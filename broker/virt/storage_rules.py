@@ -36,6 +36,24 @@ def require_usable(storage: StorageDomain) -> None:
             name=storage.name,
             error=storage.error,
         )
+    require_room(storage)
+
+
+def require_room(storage: StorageDomain, more: int = 0) -> None:
+    """Raise Conflict when `storage` is full but for what is kept free, or would be with `more` bytes on it."""
+    if not storage.capacity_bytes:
+        return
+    kept = storage.free_at("critical")
+    if storage.level == "critical" or storage.available_bytes - more < kept:
+        raise Conflict(
+            N_("The storage %(name)s has %(free)s MiB free; %(more)s MiB are needed and %(kept)s MiB stay free."),
+            rule="storage.room",
+            fix=N_("Free space on it, choose another storage, or set its critical level lower."),
+            name=storage.name,
+            free=storage.available_bytes >> 20,
+            more=more >> 20,
+            kept=kept >> 20,
+        )
 
 
 def nfs_share(server: str, export: str, version: str) -> dict[str, str]:

@@ -137,6 +137,9 @@ class HostAdmin(Rows):
         return bar(share(used, host.memory_bytes), f"{bytesize(used)} / {bytesize(host.memory_bytes)}")
 
 
+CHANGEABLE = ("name", "warning_percent", "critical_percent")
+
+
 @admin.register(StorageDomain, site=site)
 @with_deeds(
     Deed("maintain", _("To maintenance"), maintain_storage, "storage", _("Nothing is made on it any more."), "build"),
@@ -164,7 +167,7 @@ class StorageAdmin(Rows):
         return create_storage(actor=self.actor(request), **values)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return [field.name for field in StorageDomain._meta.fields if field.name != "name"] if obj else ()
+        return [field.name for field in StorageDomain._meta.fields if field.name not in CHANGEABLE] if obj else ()
 
     def change_by(self, request: HttpRequest, obj: StorageDomain, values: dict[str, Any]) -> None:
         edit_storage(actor=self.actor(request), storage=obj, **values)

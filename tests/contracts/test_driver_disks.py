@@ -54,6 +54,32 @@ class TestDisks:
             host.grow_disk(machine, "vda", store, "nothing.qcow2", 8 << 20)
 
 
+class TestCopies:
+    def test_a_running_disk_is_copied_and_put_over(self, host, machine, store, spec):
+        booted(host, machine)
+        one = spec.disks[0].path
+        two = host.create_volume(store, "two.qcow2", capacity=host.volume(store, "one.qcow2").capacity).path
+        assert not host.pivot_disk(machine, "vda", two)
+        host.mirror_disk(machine, "vda", two, bandwidth=64 << 20)
+        host.stop_mirror(machine, "vda")
+        host.stop_mirror(machine, "vda")
+        assert host.chain(machine, "vda")[0] == one
+        deadline = time.monotonic() + 60
+        while host.mirror_disk(machine, "vda", two) < 1.0:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        for _ in range(2):
+            assert host.pivot_disk(machine, "vda", two)
+        assert host.chain(machine, "vda") == (two,)  # nothing lies below it
+        assert host.mirror_disk(machine, "vda", two) == 1.0
+        host.delete_volume(store, "one.qcow2")
+        host.power_off(machine)
+        assert host.chain(machine, "vda") == (two,)
+        assert not host.pivot_disk(machine, "vda", two)  # nothing is being kept the same
+        with pytest.raises(Refused):
+            host.mirror_disk(machine, "vda", one)
+
+
 class TestLayers:
     def test_a_running_machine_writes_to_new_files_and_is_merged_back(self, host, machine, store, spec):
         booted(host, machine)

@@ -1,15 +1,19 @@
 """The crash matrix's scenarios of disks and snapshots; see scenarios.py."""
 
+from pathlib import Path
+
 from broker.jobs.models import Job
 from broker.virt import specs
 from broker.virt.actions.create_disk import create_disk
+from broker.virt.actions.create_storage import create_storage
 from broker.virt.actions.delete_disk import delete_disk
 from broker.virt.actions.delete_snapshot import delete_snapshot
 from broker.virt.actions.grow_disk import grow_disk
+from broker.virt.actions.move_disks import move_disks
 from broker.virt.actions.revert_snapshot import revert_snapshot
 from broker.virt.actions.take_snapshot import take_snapshot
 from broker.virt.driver import PowerState
-from broker.virt.models import VirtualMachine
+from broker.virt.models import Disk, StorageDomain, VirtualMachine
 from tests.crash.scenarios import ACTOR, Scenario, Stage
 from tests.jobs_help import finish
 
@@ -102,6 +106,43 @@ def _delete_snapshot(stage: Stage):
     return delete_snapshot(actor=ACTOR, snapshot=vm.snapshots.get(name="two")), vm
 
 
+def _move_disks(stage: Stage):
+    """Of a running machine, to a directory beside."""
+    folder = stage.disks.parent / f"{stage.disks.name}-other"
+    cluster = stage.world.cluster
+    other = StorageDomain.objects.filter(path=str(folder)).first() or create_storage(
+        actor=ACTOR, cluster=cluster, name=f"{stage.disks.name}-other", path=str(folder)
+    )
+    vm = stage.machine(running=True)
+    disk = vm.disks.get()
+    return move_disks(actor=ACTOR, vm=_seen(vm), storage=other), (vm, folder, disk)
+
+
+def _moved(stage: Stage, job: Job, known) -> None:
+    vm, folder, was = known
+    disk = vm.disks.get()
+    assert (disk.path, disk.generation) == (f"{folder}/{disk.volume}", was.generation + 1)
+    _only_there(stage, vm, disk, sorted(folder.glob(f"{was.pk}*")), [])
+
+
+def _not_moved(stage: Stage, job: Job, known) -> None:
+    """Cancelled: it is where it was, or had been put over already; one whole disk either way."""
+    vm, folder, was = known
+    disk = vm.disks.get()
+    if disk.volume == was.volume:
+        _only_there(stage, vm, disk, [stage.disks / was.volume], sorted(folder.glob(f"{was.pk}*")))
+    else:
+        _moved(stage, job, known)
+
+
+def _only_there(stage: Stage, vm: VirtualMachine, disk: Disk, files: list[Path], none: list[Path]) -> None:
+    assert [str(path) for path in files] == [disk.path or str(stage.disks / disk.volume)]
+    assert none == [] and (stage.files_of(vm) == []) is (files[0].parent != stage.disks)
+    assert stage.host.chain(str(vm.pk), disk.target)[0] == str(files[0])
+    assert f"{files[0]}'" in stage.host.definition(str(vm.pk))
+    assert stage.power(vm.pk) is PowerState.RUNNING
+
+
 def _seen(vm: VirtualMachine) -> VirtualMachine:
     vm.refresh_from_db()
     return vm
@@ -119,6 +160,7 @@ DISKS: dict[str, Scenario] = {
     "vm.create-disk": Scenario(_create_disk, _has_disks, _had_one_disk),
     "vm.delete-disk": Scenario(_delete_disk, _has_disks, _has_both_disks),
     "vm.grow-disk": Scenario(_grow_disk, _grown),
+    "vm.move-disks": Scenario(_move_disks, _moved, _not_moved),
     "vm.take-snapshot": Scenario(_take_snapshot, _snapshots(1, running=True), _snapshots(0, running=True)),
     "vm.revert": Scenario(_revert, _snapshots(1, running=True), _snapshots(1, running=False)),
     "vm.delete-snapshot": Scenario(_delete_snapshot, _snapshots(1, running=True), _snapshots(2, running=True)),

@@ -14,7 +14,7 @@ from broker.virt import quotas
 from broker.virt.asking import require_power, require_usable
 from broker.virt.disk_rules import MOST_DISKS, SETTLED, checked_size, require_kept
 from broker.virt.models import Disk, StorageDomain, VirtualMachine
-from broker.virt.states import STORAGE
+from broker.virt.storage_rules import require_usable as require_usable_storage
 
 
 @transaction.atomic
@@ -36,11 +36,7 @@ def create_disk(*, actor: Actor, vm: VirtualMachine, size_bytes: int, storage: S
             N_("The machine's host does not see %(name)s."), field="storage",
             fix=N_("Choose a storage of its host, or one that the whole cluster shares."), name=storage.name,
         )  # fmt: skip
-    if not STORAGE.is_(storage.state, "usable"):
-        raise Conflict(
-            N_("%(name)s is in maintenance."), rule="storage.usable", fix=N_("Choose another storage."),
-            name=storage.name,
-        )  # fmt: skip
+    require_usable_storage(storage)
     require_usable(vm)
     require_power(vm, SETTLED)
     require_kept(vm)

@@ -1,9 +1,12 @@
-"""Rename a storage domain. Its directory stays: disks lie there."""
+"""Rename a storage domain, or say how full it may get. Its directory stays: disks lie there."""
+
+from typing import Any
 
 from django.db import transaction
 
 from broker.access.actor import Actor
 from broker.access.require import require
+from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
@@ -12,10 +15,29 @@ from broker.virt.models import StorageDomain
 
 
 @transaction.atomic
-def edit_storage(*, actor: Actor, storage: StorageDomain, name: str | None = None) -> StorageDomain:
-    """Raises Missing, Denied, Invalid or Conflict (the name is taken)."""
+def edit_storage(
+    *,
+    actor: Actor,
+    storage: StorageDomain,
+    name: str | None = None,
+    warning_percent: int | None = None,
+    critical_percent: int | None = None,
+) -> StorageDomain:
+    """The levels are shares of free space. Raises Missing, Denied, Invalid or Conflict (the name is taken)."""
     require(actor, "storage.manage", storage)
-    if rows.change(storage, {"name": None if name is None else names.name(name)}):
+    wanted: dict[str, Any] = {"name": None if name is None else names.name(name)}
+    for field, value in (("warning_percent", warning_percent), ("critical_percent", critical_percent)):
+        wanted[field] = None if value is None else names.number(value, field=field, least=0, most=95)
+    warns, stops = (
+        getattr(storage, field) if wanted[field] is None else wanted[field]
+        for field in ("warning_percent", "critical_percent")
+    )
+    if stops > warns:
+        raise Invalid(
+            N_("The critical level is reached before the warning."), field="critical_percent",
+            fix=N_("Warn at the same or at more free space."),
+        )  # fmt: skip
+    if rows.change(storage, wanted):
         record("storage.edited", actor=actor, subject=storage, message=N_("Storage %(name)s was changed"),
                name=storage.name)  # fmt: skip
         publish("storage", storage.pk, "changed")

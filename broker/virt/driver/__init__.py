@@ -16,6 +16,7 @@ from .backups import BackupLook as BackupLook
 from .backups import Backups as Backups
 from .consoles import Consoles as Consoles
 from .consoles import SerialStream as SerialStream
+from .copies import Copies as Copies
 from .disks import Disks as Disks
 from .disks import Layers as Layers
 from .errors import DriverError as DriverError
@@ -70,6 +71,7 @@ class HostConnection(
     Backups,
     Disks,
     Layers,
+    Copies,
     GuestCommands,
     Networks,
     Consoles,

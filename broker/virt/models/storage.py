@@ -7,6 +7,7 @@ one, all hosts of the cluster see the same files under `path`. For NFS, `path` i
 
 import uuid
 
+from django.core.validators import MaxValueValidator
 from django.db import models
 
 from broker.virt.states import StorageState
@@ -20,6 +21,7 @@ class StorageDomain(models.Model):
 
     `noted` is the digest of what was last noted down on the storage itself (storage_notes.py), empty before Berth
     read what is there; `found` what it then read, `held_by` another Berth that says the storage is its own.
+    Below `warning_percent` of free space people are warned, below `critical_percent` nothing new is put on it.
     """
 
     access_kind = "storage"
@@ -40,6 +42,8 @@ class StorageDomain(models.Model):
     state = models.CharField(max_length=16, default=StorageState.ACTIVE, choices=[(s, s) for s in StorageState])
     capacity_bytes = models.PositiveBigIntegerField(default=0, editable=False)
     available_bytes = models.PositiveBigIntegerField(default=0, editable=False)
+    warning_percent = models.PositiveSmallIntegerField(default=10, validators=[MaxValueValidator(100)])
+    critical_percent = models.PositiveSmallIntegerField(default=5, validators=[MaxValueValidator(100)])
     observed_at = models.DateTimeField(null=True, editable=False)
     error = models.TextField(blank=True, editable=False)
     held_by = models.CharField(max_length=32, blank=True, editable=False)
@@ -51,3 +55,15 @@ class StorageDomain(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def level(self) -> str:
+        """How full it is: "ok", "warning" or "critical"; one that nobody measured is ok."""
+        if not self.capacity_bytes or self.available_bytes > self.free_at("warning"):
+            return "ok"
+        return "warning" if self.available_bytes > self.free_at("critical") else "critical"
+
+    def free_at(self, level: str) -> int:
+        """So many free bytes, or fewer, are that level."""
+        percent = self.critical_percent if level == "critical" else self.warning_percent
+        return self.capacity_bytes * percent // 100

@@ -10,7 +10,7 @@ from broker.core.errors import BerthError, Conflict
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
-from broker.virt.driver import HostConnection, HostFacts, HostUnreachable
+from broker.virt.driver import HostConnection, HostFacts, HostUnreachable, StorageInfo
 from broker.virt.models import Host, StorageDomain
 
 from . import attachments
@@ -121,10 +121,29 @@ def measure_storage(host: Host, connection: HostConnection) -> None:
             StorageDomain.objects.filter(pk=storage.pk).update(
                 capacity_bytes=info.capacity, available_bytes=info.available, error=""
             )
+            _tell_level(storage, info)
             if storage.error:
                 record("storage.reachable", actor=MONITOR, subject=storage,
                        message=N_("%(name)s can be reached again"), name=storage.name)  # fmt: skip
             publish("storage", storage.pk, "changed")
+
+
+def _tell_level(storage: StorageDomain, info: StorageInfo) -> None:
+    """An event when the storage has got fuller or emptier by a level."""
+    before = storage.level
+    now = StorageDomain(
+        capacity_bytes=info.capacity, available_bytes=info.available, warning_percent=storage.warning_percent,
+        critical_percent=storage.critical_percent,
+    ).level  # fmt: skip
+    if now == before:
+        return
+    severity, text = {
+        "ok": ("info", N_("%(name)s has room again")),
+        "warning": ("warning", N_("%(name)s is nearly full: %(free)s MiB are free")),
+        "critical": ("error", N_("%(name)s is full: %(free)s MiB are free, and nothing new is put on it")),
+    }[now]
+    record("storage.level", actor=MONITOR, subject=storage, severity=severity, message=text, name=storage.name,
+           free=info.available >> 20, level=now)  # fmt: skip
 
 
 def _storage_told(storage: StorageDomain, error: BerthError) -> None:

@@ -100,12 +100,13 @@ class ForeignMachineSerializer(serializers.ModelSerializer):
 class StorageDomainSerializer(serializers.ModelSerializer):
     cluster = RefSerializer()
     host = RefSerializer(allow_null=True)
+    level = serializers.ChoiceField(choices=["ok", "warning", "critical"], read_only=True)
 
     class Meta:
         model = StorageDomain
         fields = (
             "id", "name", "cluster", "host", "kind", "path", "server", "export", "version", "state", "error", "held_by",
-            "capacity_bytes", "available_bytes", "observed_at",
+            "capacity_bytes", "available_bytes", "level", "warning_percent", "critical_percent", "observed_at",
         )  # fmt: skip
 
 

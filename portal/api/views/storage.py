@@ -23,7 +23,7 @@ from broker.virt.actions.take_storage import take_storage
 from broker.virt.models import Cluster, Host, StorageDomain
 from broker.virt.states import StorageState
 from portal.api.base import Listed, Read, Resource, job_verb, verb
-from portal.api.fields import Id, Input, NameField, TextField
+from portal.api.fields import Id, Input, NameField, TextField, WholeNumber
 from portal.api.queries import choices
 from portal.api.serializers.virt import StorageDomainSerializer
 
@@ -47,6 +47,12 @@ class NewStorage(Input):
 
 class ChangedStorage(Input):
     name = NameField(required=False)
+    warning_percent = WholeNumber(
+        required=False, min_value=0, max_value=95, help_text="Free space at which people are warned."
+    )
+    critical_percent = WholeNumber(
+        required=False, min_value=0, max_value=95, help_text="Free space at which nothing new is put on it."
+    )
 
 
 class FoundSerializer(serializers.Serializer):
@@ -92,7 +98,7 @@ class StorageDomains(Listed, Read, Resource):
 
     @extend_schema(request=ChangedStorage, responses=StorageDomainSerializer)
     def partial_update(self, request: Request, pk: Any) -> Response:
-        """Rename it."""
+        """Rename it, or say how full it may get."""
         return self.shown(edit_storage(actor=self.actor, storage=self.find(), **self.input(ChangedStorage)))
 
     @extend_schema(responses={204: None})

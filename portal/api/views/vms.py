@@ -36,6 +36,7 @@ from portal.api.serializers.connections import TicketSerializer
 from portal.api.serializers.jobs import JobSerializer
 from portal.api.serializers.virt import SampleSerializer, VmDetailSerializer, VmSerializer
 from portal.api.settings_fields import rules_input
+from portal.api.views.disk_moves import MovingDisks
 from portal.api.views.migrations import Moving
 from portal.api.views.versions import Copying
 
@@ -107,7 +108,7 @@ class VmFilter(filters.FilterSet):
         )
 
 
-class Vms(Listed, Read, Copying, Moving):
+class Vms(Listed, Read, Copying, Moving, MovingDisks):
     """Machines."""
 
     serializer_class = VmSerializer

@@ -22,8 +22,11 @@ from portal.web import words
 from portal.web.base import Deed, Page, done
 from portal.web.disk_forms import GIB, GrowDiskForm, NewDiskForm, SnapshotForm
 from portal.web.form_page import FormPage
-from portal.web.parts import Action, Cell, Notice, Pair, Related, Row, jobs_of, recent_events
+from portal.web.parts import Action, Cell, Pair, Related, Row, jobs_of, recent_events
 from portal.web.words import Mark
+
+from .backups import job_notices
+from .disk_moves import cancel_of
 
 NONE = N_("There is no such object.")
 
@@ -54,11 +57,11 @@ class MachineDisks(Page):
         return {
             "title": _("Disks and snapshots of %(name)s") % {"name": vm.title or vm.name},
             "mark": words.machine_mark(vm, job),
-            "notices": [Notice(_("A job is at work on this machine: %(job)s.") % {"job": _(job.title)})] if job else [],
+            "notices": job_notices(job),
             "back_url": reverse("portal:vm", args=[vm.pk]),
             "back_label": vm.title or vm.name,
             "live_kinds": f"vm:{vm.pk} job",
-            "actions": _new(vm) if able else [],
+            "actions": _new(vm) if able else cancel_of(self.actor, job),
             "details": [
                 Pair(_("Disks"), str(len(disks))),
                 Pair(_("Size"), bytesize(sum(disk.size_bytes for disk in disks))),
@@ -73,6 +76,7 @@ def _new(vm: VirtualMachine) -> list[Action]:
     return [
         Action(_("New disk"), reverse("portal:disk-new", args=[vm.pk]), "plus", link=True),
         Action(_("Take a snapshot"), reverse("portal:snapshot-new", args=[vm.pk]), "history", link=True),
+        Action(_("Move to another storage"), reverse("portal:disks-move", args=[vm.pk]), "database", link=True),
     ]
 
 

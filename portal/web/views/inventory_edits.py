@@ -22,6 +22,16 @@ class EditStorageForm(StyledForm):
     )  # fmt: skip
 
 
+class StorageLevelsForm(EditStorageForm):
+    warning_percent = forms.IntegerField(
+        label=gettext_lazy("Warn when less is free, in %"), min_value=0, max_value=95, required=False
+    )
+    critical_percent = forms.IntegerField(
+        label=gettext_lazy("Refuse new work when less is free, in %"), min_value=0, max_value=95, required=False,
+        help_text=gettext_lazy("Machines that run go on; nothing new is put on it."),
+    )  # fmt: skip
+
+
 class EditHostForm(EditStorageForm):
     uri = forms.CharField(
         label=gettext_lazy("Address"), max_length=255,
@@ -43,9 +53,9 @@ class EditHost(FormPage):
 
 
 class EditStorage(FormPage):
-    def form(self, data: Any, pk: Any) -> EditStorageForm:
+    def form(self, data: Any, pk: Any) -> StorageLevelsForm:
         row = find(self.actor, StorageDomain, pk, "storage.manage")
-        return EditStorageForm(data, initial={"name": row.name})
+        return StorageLevelsForm(data, initial={name: getattr(row, name) for name in StorageLevelsForm.base_fields})
 
     def make(self, values: dict[str, Any], pk: Any) -> str:
         edit_storage(actor=self.actor, storage=find(self.actor, StorageDomain, pk), **values)

@@ -93,6 +93,7 @@ class StorageOne(Page):
                 Pair(_("Size"), bytesize(row.capacity_bytes)),
                 Pair(_("Free"), bytesize(row.available_bytes)),
                 Pair(_("Used"), f"{_used(row)} %"),
+                Pair(_("Levels"), f"{row.warning_percent} % · {row.critical_percent} %"),
                 Pair(_("Seen"), moment=row.observed_at) if row.observed_at else Pair(_("Seen"), _("never")),
             ],
             "relateds": [*_found(self.actor, row), machines_on(machines)],
@@ -121,7 +122,11 @@ class StorageDeed(Deed):
 
 def storage_mark(row: StorageDomain) -> Mark:
     """A storage that cannot be reached says so, whatever an admin wants of it."""
-    return Mark(_("Not reachable"), "bad") if row.error else words.STORAGE.get(row.state, words.UNKNOWN)
+    if row.error:
+        return Mark(_("Not reachable"), "bad")
+    if row.level != "ok" and row.state == "active":
+        return Mark(_("Full"), "bad") if row.level == "critical" else Mark(_("Nearly full"), "warn")
+    return words.STORAGE.get(row.state, words.UNKNOWN)
 
 
 def _where(row: StorageDomain) -> str:
@@ -155,6 +160,13 @@ class ImportFound(Deed):
 
 def _notices(row: StorageDomain) -> list[Notice]:
     notices = []
+    if row.level == "critical":
+        text = _("Nothing new is put on this storage: less than %(percent)s %% of it is free.")
+        fix = _("Move disks to another storage, delete what is not needed, or set the level lower.")
+        notices.append(Notice(text % {"percent": row.critical_percent}, fix, "bad"))
+    elif row.level == "warning":
+        text = _("Less than %(percent)s %% of this storage is free.")
+        notices.append(Notice(text % {"percent": row.warning_percent}, _("Make room before it is full.")))
     if row.held_by:
         text = _("This storage belongs to another Berth (%(holder)s…) and is not used.") % {"holder": row.held_by[:8]}
         fix = _("Detach it there, or take it over when that Berth is gone for good.")

@@ -8,9 +8,9 @@ from broker.virt.drivers.libvirt.backups import BackingUp
 from broker.virt.drivers.libvirt.commands import Commanding
 from broker.virt.drivers.libvirt.connection import open_connection
 from broker.virt.drivers.libvirt.consoles import Showing
+from broker.virt.drivers.libvirt.copies import Copying
 from broker.virt.drivers.libvirt.definitions import Defining
 from broker.virt.drivers.libvirt.events import Telling
-from broker.virt.drivers.libvirt.layers import Layering
 from broker.virt.drivers.libvirt.moves import Moving
 from broker.virt.drivers.libvirt.networks import Networking
 from broker.virt.drivers.libvirt.notes import Noting
@@ -27,7 +27,7 @@ class LibvirtHost(
     Powering,
     Noting,
     BackingUp,
-    Layering,
+    Copying,
     Networking,
     Showing,
     Moving,

@@ -65,7 +65,7 @@ class Layering(Storing):
         with self.calling():
             domain = self.domain(uuid)
             if domain.isActive():
-                return _live_disk(domain, target).layers()
+                return live_disk(domain, target).layers()
             machine = Machine.parse(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
             path = next((disk.path for disk in machine.disks if disk.target == target), None)
             found: list[str] = []
@@ -121,7 +121,7 @@ class Layering(Storing):
     def merge_layer(self, uuid: str, target: str, *, top: str, base: str) -> float:
         with self.calling():
             domain = self._up(uuid)
-            disk = _live_disk(domain, target)
+            disk = live_disk(domain, target)
             layers = disk.layers()
             if top not in layers:
                 return 1.0
@@ -133,7 +133,7 @@ class Layering(Storing):
                 return 0.0
             if active and disk.mirrored():
                 domain.blockJobAbort(target, libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT)
-                return 1.0 if top not in _live_disk(domain, target).layers() else _ALMOST
+                return 1.0 if top not in live_disk(domain, target).layers() else _ALMOST
             return min(job["cur"] / job["end"], _ALMOST) if job["end"] else 0.0
 
     def stop_merge(self, uuid: str, target: str) -> None:
@@ -181,7 +181,7 @@ def _live_disks(domain: libvirt.virDomain) -> dict[str | None, Disk]:
     return {disk.target: disk for disk in Machine.parse(domain.XMLDesc()).disks}
 
 
-def _live_disk(domain: libvirt.virDomain, target: str) -> Disk:
+def live_disk(domain: libvirt.virDomain, target: str) -> Disk:
     disk = _live_disks(domain).get(target)
     if disk is None:
         raise _no_image(target)

@@ -8,7 +8,7 @@ from broker.virt.driver import EventKind, HostEvent, PowerState
 from broker.virt.drivers.simulated.backups import BackingUp
 from broker.virt.drivers.simulated.commands import Commanding
 from broker.virt.drivers.simulated.consoles import Showing
-from broker.virt.drivers.simulated.layers import Layering
+from broker.virt.drivers.simulated.copies import Copying
 from broker.virt.drivers.simulated.machines import Defining, Seeing
 from broker.virt.drivers.simulated.moves import Moving
 from broker.virt.drivers.simulated.power import Powering
@@ -17,7 +17,7 @@ from broker.virt.drivers.simulated.storage import Networking
 log = logging.getLogger(__name__)
 
 
-class SimulatedHost(Seeing, Commanding, Defining, Powering, BackingUp, Layering, Networking, Showing, Moving):
+class SimulatedHost(Seeing, Commanding, Defining, Powering, BackingUp, Copying, Networking, Showing, Moving):
     """A connection to one simulated host; see broker/virt/driver/ for what each verb does."""
 
     def subscribe(self, callback: Callable[[HostEvent], None]) -> Callable[[], None]:

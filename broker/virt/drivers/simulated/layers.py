@@ -18,25 +18,25 @@ class Layering(Link):
     def attach_disk(self, uuid: str, disk: DiskSpec) -> None:
         self.meet("attach_disk")
         with self.world.changing() as data:
-            disks = _live(running(data, uuid))
+            disks = live(running(data, uuid))
             disks.setdefault(disk.target, asdict(disk))
 
     def detach_disk(self, uuid: str, target: str) -> bool:
         self.meet("detach_disk")
         with self.world.changing() as data:
             machine = find(data, uuid)
-            if machine["power"] not in ("running", "paused") or target not in _live(machine):
+            if machine["power"] not in ("running", "paused") or target not in live(machine):
                 return True
             if machine["deaf"]:
                 return False
-            del _live(machine)[target]
+            del live(machine)[target]
             return True
 
     def grow_disk(self, uuid: str, target: str, storage: StorageSpec, name: str, size: int) -> None:
         self.meet("grow_disk")
         with self.world.changing() as data:
             find(data, uuid)
-            volume = _volume(data, f"{storage.path}/{name}")
+            volume = volume_at(data, f"{storage.path}/{name}")
             volume["capacity"] = max(volume["capacity"], size)
 
     def chain(self, uuid: str, target: str) -> tuple[str, ...]:
@@ -44,11 +44,11 @@ class Layering(Link):
         with self.world.changing() as data:
             machine = find(data, uuid)
             up = machine["power"] in ("running", "paused")
-            disks = _live(machine) if up else _defined(machine)
+            disks = live(machine) if up else _defined(machine)
             path, found = disks[target]["path"] if target in disks else "", []
             while path:
                 found.append(path)
-                path = _volume(data, path)["backing"] if _has(data, path) else ""
+                path = volume_at(data, path)["backing"] if _has(data, path) else ""
             return tuple(found)
 
     def freeze_disks(self, uuid: str, overlays: Mapping[str, str], *, memory: str = "", quiesce: bool = False) -> None:
@@ -61,13 +61,13 @@ class Layering(Link):
                     fix=gettext_noop("Install qemu-guest-agent in the guest, or use the power button."),
                     name=machine["name"],
                 )
-            if all(_live(machine)[target]["path"] == path for target, path in overlays.items()):
+            if all(live(machine)[target]["path"] == path for target, path in overlays.items()):
                 return
             for target, path in overlays.items():
-                below = _live(machine)[target]["path"]
-                made = {"capacity": _volume(data, below)["capacity"], "allocation": 200 << 10, "backing": below}
+                below = live(machine)[target]["path"]
+                made = {"capacity": volume_at(data, below)["capacity"], "allocation": 200 << 10, "backing": below}
                 _put(data, path, made)
-                _point(machine, target, path)
+                point(machine, target, path)
             if memory:
                 _put(data, memory, {"capacity": 1 << 20, "allocation": 1 << 20, "backing": ""})
             self.world.note(data, EventKind.DEFINED, uuid, "defined")
@@ -86,9 +86,9 @@ class Layering(Link):
             del merges[target]
             place = layers.index(top)
             if place == 0:
-                _point(machine, target, base)
+                point(machine, target, base)
             else:
-                _volume(data, layers[place - 1])["backing"] = base
+                volume_at(data, layers[place - 1])["backing"] = base
             return 1.0
 
     def stop_merge(self, uuid: str, target: str) -> None:
@@ -112,11 +112,11 @@ class Layering(Link):
             machine = find(data, uuid)
             if machine["power"] in ("running", "paused"):
                 return
-            _volume(data, memory)
+            volume_at(data, memory)
             data["runs"] += 1
             machine.update(power="running", reason="restored", run=data["runs"])
             for target, path in disks.items():
-                _point(machine, target, path)
+                point(machine, target, path)
             self.world.note(data, EventKind.POWER, uuid, "started")
 
 
@@ -124,15 +124,15 @@ def _defined(machine: Data) -> dict[str, Data]:
     return {disk["target"]: disk for disk in machine["definition"].get("disks", [])}
 
 
-def _live(machine: Data) -> dict[str, Data]:
+def live(machine: Data) -> dict[str, Data]:
     """The disks of the run at hand; at its beginning those of the definition."""
     if machine.get("live_run") != machine["run"]:
         machine.update(live_run=machine["run"], live=_defined(machine))
     return machine["live"]  # type: ignore[no-any-return]
 
 
-def _point(machine: Data, target: str, path: str) -> None:
-    for disks in (_live(machine), _defined(machine)):
+def point(machine: Data, target: str, path: str) -> None:
+    for disks in (live(machine), _defined(machine)):
         if target in disks:
             disks[target]["path"] = path
 
@@ -142,7 +142,7 @@ def _has(data: Data, path: str) -> bool:
     return name in data["storages"].get(folder, {"volumes": {}})["volumes"]
 
 
-def _volume(data: Data, path: str) -> Data:
+def volume_at(data: Data, path: str) -> Data:
     if not _has(data, path):
         raise NotFound(
             gettext_noop("There is no volume “%(name)s” on the host."),

@@ -19,6 +19,7 @@ class Disk(Element):
     serial = Text("serial")
     readonly = Flag("readonly")
     boot_order = Attr("boot@order", int)
+    mirror_path = Attr("mirror/source@file")
 
     def mirrored(self) -> bool:
         """Of a machine that runs: whether a block job has copied all of it, and it can be put over."""

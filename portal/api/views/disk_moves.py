@@ -1,0 +1,41 @@
+"""Disks of machines on their way to other storages."""
+
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from broker.access.require import find
+from broker.core.errors import Invalid
+from broker.core.text import gettext_noop as N_
+from broker.virt.actions.move_disks import MOST_MIB, move_disks
+from broker.virt.models import StorageDomain
+from portal.api.base import Resource, job_verb
+from portal.api.fields import Id, Input, WholeNumber
+
+
+class DiskMove(Input):
+    storage = Id()
+    disks = serializers.ListField(
+        child=Id(), required=False, allow_null=True, max_length=64, help_text="null: all that are not there."
+    )
+    bandwidth_mib = WholeNumber(
+        required=False, min_value=0, max_value=MOST_MIB, help_text="At most so many MiB a second; 0: no limit."
+    )
+
+
+class MovingDisks(Resource):
+    """The verb of the machines' resource."""
+
+    @job_verb("move-disks", takes=DiskMove)
+    def move_disks(self, request: Request, pk: Any) -> Response:
+        """Move its disks to another storage, also while it runs; one job for all of them."""
+        vm, given = self.find(), self.input(DiskMove)
+        given["storage"] = find(self.actor, StorageDomain, given["storage"])
+        if given.get("disks") is not None:
+            wanted = set(given["disks"])
+            given["disks"] = list(vm.disks.filter(pk__in=wanted))
+            if len(given["disks"]) != len(wanted):
+                raise Invalid(N_("There is no such disk."), field="disks", fix=N_("Choose disks of the machine."))
+        return self.accepted(move_disks(actor=self.actor, vm=vm, **given))

@@ -1,0 +1,84 @@
+"""Disks on their way to another storage: the form, with what it will take."""
+
+from typing import Any
+
+from django import forms
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from broker.access.actor import Actor
+from broker.access.require import find, may, visible_to
+from broker.jobs.models import Job
+from broker.virt.actions.move_disks import MOST_MIB, move_disks
+from broker.virt.disk_rules import most_taken
+from broker.virt.models import Disk, StorageDomain, VirtualMachine
+from portal.templatetags.berth import bytesize
+from portal.web.checks import Checks
+from portal.web.form_page import FormPage
+from portal.web.forms import StyledForm, offer
+from portal.web.parts import Action
+
+
+class MoveForm(StyledForm):
+    storage = forms.ModelChoiceField(label=gettext_lazy("To the storage"), queryset=StorageDomain.objects.none())
+    disks = forms.ModelMultipleChoiceField(
+        label=gettext_lazy("Disks"), queryset=Disk.objects.none(), required=False, widget=Checks,
+        help_text=gettext_lazy("None chosen: all that are not there."),
+    )  # fmt: skip
+    bandwidth_mib = forms.IntegerField(
+        label=gettext_lazy("At most MiB a second"), min_value=0, max_value=MOST_MIB, required=False,
+        help_text=gettext_lazy("While it runs. Empty: no limit."),
+    )  # fmt: skip
+
+    def clean_disks(self) -> Any:
+        return list(self.cleaned_data["disks"]) or None
+
+    def clean_bandwidth_mib(self) -> int:
+        return self.cleaned_data["bandwidth_mib"] or 0
+
+
+class MoveDisks(FormPage):
+    def form(self, data: Any, pk: Any) -> MoveForm:
+        vm = self._vm(pk)
+        form = MoveForm(data)
+        here = StorageDomain.objects.filter(cluster=vm.cluster_id)
+        offer(form, "storage", visible_to(self.actor, here.filter(host=None) | here.filter(host=vm.host_id)))
+        field = form.fields["disks"]
+        assert isinstance(field, forms.ModelMultipleChoiceField)
+        field.queryset = vm.disks.select_related("storage")
+        field.label_from_instance = _label  # type: ignore[method-assign,assignment]
+        return form
+
+    def make(self, values: dict[str, Any], pk: Any) -> str:
+        move_disks(actor=self.actor, vm=self._vm(pk), **values)
+        return reverse("portal:vm-disks", args=[pk])
+
+    def words(self, pk: Any) -> dict[str, Any]:
+        vm = self._vm(pk)
+        under = _(
+            "It goes on running meanwhile. At most %(size)s are copied; cancelled, the disks stay where they are. What "
+            "lay on a template's image is whole of itself afterwards."
+        )
+        size = sum(most_taken(vm, disk) for disk in vm.disks.all())
+        return {
+            "title": _("Move disks of %(name)s") % {"name": vm.title or vm.name},
+            "under": under % {"size": bytesize(size)},
+            "submit": _("Move them"),
+            "back_url": reverse("portal:vm-disks", args=[vm.pk]),
+            "back_label": _("Disks and snapshots"),
+        }
+
+    def _vm(self, pk: Any) -> VirtualMachine:
+        return find(self.actor, VirtualMachine, pk, "vm.edit")
+
+
+def _label(disk: Any) -> str:
+    return f"{disk.target} · {bytesize(disk.size_bytes)} · {disk.storage.name}"
+
+
+def cancel_of(actor: Actor, job: Job | None) -> list[Action]:
+    """The way to take back what is under way, for those who may."""
+    if job is None or job.plan not in ("vm.move-disks", "vm.delete-snapshot") or not may(actor, "job.cancel", job):
+        return []
+    return [Action(_("Cancel"), reverse("portal:job-cancel", args=[job.pk]), "x")]
