@@ -10,7 +10,7 @@ definition, and whoever changes a model changes the statement with it:
     broken = _BREAK.run(pk=desktop.pk)
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar
@@ -53,6 +53,15 @@ class _Written(models.QuerySet):  # type: ignore[type-arg]
         query.annotations = {}
         query.clear_ordering(force=True)
         return query
+
+
+def several(name: str, count: int, field: "models.Field[Any, Any] | None" = None) -> tuple[Given, ...]:
+    """So many values, for "in": `each` names them when the statement is run."""
+    return tuple(Given(f"{name}{number}", field) for number in range(count))
+
+
+def each(name: str, values: Iterable[Any]) -> dict[str, Any]:
+    return {f"{name}{number}": value for number, value in enumerate(values)}
 
 
 def given(model: type[models.Model], *columns: str) -> dict[str, Given]:
@@ -191,16 +200,19 @@ def add(row: M) -> M:
     return row
 
 
-def add_unless_there(row: models.Model) -> None:
-    """Insert it; nothing happens when a constraint says that it is there."""
-    fields, sql, _ = _insertion(type(row), OnConflict.IGNORE)
+def add_unless_there(*rows: models.Model) -> None:
+    """Insert these, all of one model; nothing happens to those of which a constraint says that they are there."""
+    fields, sql, _ = _insertion(type(rows[0]), OnConflict.IGNORE)
+    row_of_values = f"({', '.join(['%s'] * len(fields))})"
+    sql = sql.replace(row_of_values, ", ".join([row_of_values] * len(rows)))
     with connection.cursor() as cursor:
-        cursor.execute(sql, [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields])
+        values = [field.get_db_prep_save(field.pre_save(row, True), connection) for row in rows for field in fields]
+        cursor.execute(sql, values)
 
 
 @cache
 def _insertion(model: type[models.Model], conflict: OnConflict | None) -> tuple[list[Any], str, Any]:
-    """The columns that are written, the SQL, and the key that the database makes, if it does."""
+    """The columns that are given, the SQL, and the key that the database makes, if it does."""
     made = model._meta.auto_field
     fields = [field for field in model._meta.concrete_fields if field is not made]
     query = InsertQuery(model, on_conflict=conflict)
@@ -209,7 +221,8 @@ def _insertion(model: type[models.Model], conflict: OnConflict | None) -> tuple[
     made = None if conflict else made
     compiler.returning_fields = [made] if made else None
     ((sql, _),) = compiler.as_sql()
-    return fields, sql, made
+    # What the database says by itself stands in the SQL.
+    return [field for field in fields if not field.has_db_default()], sql, made
 
 
 ROWS_AT_ONCE = 200

@@ -36,9 +36,18 @@ class SessionStore(DatabaseStore):
         # That nobody has it is for the INSERT to say: create() takes another one then.
         return get_random_string(32, VALID_KEY_CHARS)
 
+    def cycle_key(self) -> None:
+        """A new key for what is in it. Of one that is in no database yet nothing has to be written before its end."""
+        if self.session_key is not None:
+            super().cycle_key()
+            return
+        self._session_key = self._get_new_session_key()
+        self._unwritten = self.modified = True
+
     def save(self, must_create: bool = False) -> None:
         if self.session_key is None:
             return self.create()
+        must_create = must_create or getattr(self, "_unwritten", False)
         content = self._get_session(no_load=must_create)  # type: ignore[attr-defined]  # missing in the stubs
         row = self.create_model_instance(content)
         if must_create:
@@ -47,6 +56,7 @@ class SessionStore(DatabaseStore):
                     add(row)
             except IntegrityError:
                 raise CreateError from None
+            self._unwritten = False
         elif not _WRITE.run(key=row.session_key, session_data=row.session_data, expire_date=row.expire_date):
             raise UpdateError
         return None

@@ -9,9 +9,10 @@ class DirectoriesConfig(AppConfig):
     def ready(self) -> None:
         from broker.access.kinds import register
 
-        from . import kinds
+        from . import coming, kinds
 
         register("user", "directories.User", owner="pk", owner_verbs=("user.view",))
         register("group", "directories.Group")
         register("directory", "directories.Directory")
         kinds.discover()
+        coming.note_sign_ins()

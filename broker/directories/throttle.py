@@ -158,12 +158,15 @@ class Try:
         if not self.known:
             _GIVE_BACK.run(key=self.name_key, part=1.0)
         now = clock.now()
+        new = []
         for key in _places(self.name, self.address, self.device):
             seen = self.seen.get(key)
             if seen is not None and seen > now - SEEN_AGAIN:
                 continue
             if seen is None or not _SEEN.run(key=key, now=now):
-                sql.add_unless_there(KnownPlace(key=key, seen_at=now))
+                new.append(KnownPlace(key=key, seen_at=now))
+        if new:
+            sql.add_unless_there(*new)
 
     def _give_back(self, part: float) -> None:
         for key in [self.place_key] if self.known else [self.place_key, self.name_key]:

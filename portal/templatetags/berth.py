@@ -10,7 +10,7 @@ from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import get_language, gettext, ngettext
 
 from broker.core.errors import BerthError
 from portal.why import told
@@ -25,6 +25,31 @@ def icon(name: str, classes: str = "") -> SafeString:
     return format_html(
         '<svg class="icon {}" aria-hidden="true"><use href="{}#i-{}"/></svg>', classes, static("berth/icons.svg"), name
     )
+
+
+class _Steady(template.Node):
+    """Rendered once for each language, and without a context: what is somebody's own cannot get into it."""
+
+    def __init__(self, nodes: template.NodeList):
+        self.nodelist = nodes
+        self._rendered: dict[str | None, SafeString] = {}
+
+    def render(self, context: template.Context) -> SafeString:
+        language = get_language()
+        if language not in self._rendered:
+            alone = template.Context()
+            alone.template = context.template
+            with alone.render_context.push_state(alone.template):
+                self._rendered[language] = self.nodelist.render(alone)
+        return self._rendered[language]
+
+
+@register.tag
+def steady(parser: Any, token: Any) -> _Steady:
+    """{% steady %} … {% endsteady %}: a part that is the same for everybody. Variables are empty in it."""
+    nodes = parser.parse(("endsteady",))
+    parser.delete_first_token()
+    return _Steady(nodes)
 
 
 @register.filter

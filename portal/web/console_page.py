@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
 from django.urls import reverse
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from broker.access.actor import Actor
@@ -73,7 +75,9 @@ def console_page(
     ready = vm.state == "ready" and vm.power_state in ("running", "paused")
     desktop = getattr(vm, "desktop", None)
     # One's own desktop may be about to start by itself, without a job that could be shown yet.
-    starts = power_actions(vm, job, ("start", "resume")) if may(actor, "vm.power", vm) else []
+    starts = power_actions(vm, job, ("start", "resume"))
+    if starts and not may(actor, "vm.power", vm):
+        starts = []
     sentence, fix = _sentence(vm, bool(job), bool(starts))
     why: Why | None = None
     if not job and not ready:
@@ -164,8 +168,14 @@ def _policy(vm: VirtualMachine, name: str) -> dict[str, Any]:
 
 
 def _common(csrf: str) -> dict[str, Any]:
+    return {"csrf": csrf, **_said(get_language())}
+
+
+@cache
+def _said(language: str | None) -> dict[str, Any]:
+    """What the script says, in the reader's language."""
     closing = {str(row["code"]): {"text": _(str(row["text"])), "again": row["again"]} for row in for_page()}
-    return {"csrf": csrf, "closing": closing, "texts": _texts()}
+    return {"closing": closing, "texts": _texts()}
 
 
 def _sentence(vm: VirtualMachine, working: bool, startable: bool) -> tuple[str, str]:

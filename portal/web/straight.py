@@ -1,17 +1,20 @@
 """Where somebody lands who has just signed in."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from uuid import UUID
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
 from broker.access.actor import Actor
-from broker.access.require import visible_to
+from broker.access.require import directly_on, visible_to
 from broker.access.roles import covers
 from broker.core.errors import BerthError
-from broker.sql import Given, Statement
+from broker.sql import Given, Statement, each, several
 from broker.virt.models import VirtualMachine
 from broker.virt.states import VmState
 from pools.actions.allocate import allocate
@@ -24,6 +27,16 @@ from .parts import error_sentences
 _HELD = Statement(
     lambda: Desktop.objects.filter(holder=Given("user")).order_by().values_list("vm__pk", "vm__state", "pool_id")
 )
+
+
+def _active() -> QuerySet[Pool]:
+    return Pool.objects.filter(state=PoolState.ACTIVE).order_by()
+
+
+@lru_cache(maxsize=64)
+def _granted(count: int) -> Statement:
+    """The pools among so many."""
+    return Statement(lambda: _active().filter(pk__in=several("pool", count)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,5 +91,10 @@ def _machines(actor: Actor) -> list[_Machine]:
 
 def _pools(actor: Actor, machines: list[_Machine]) -> list[Pool]:
     """The pools of which the user may take one more."""
-    rows = visible_to(actor, Pool.objects.filter(state=PoolState.ACTIVE).order_by(), "pool.use")
+    granted = directly_on(actor, "pool", "pool.use")
+    rows: Iterable[Pool]
+    if granted is None:
+        rows = visible_to(actor, _active(), "pool.use")
+    else:
+        rows = _granted(len(granted)).objects(**each("pool", granted)) if granted else ()
     return [pool for pool in rows if sum(one.pool == pool.pk for one in machines) < pool.max_per_user]

@@ -1,12 +1,15 @@
 """Give a signed-in user a ticket for a machine's console."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, DateTimeField, ExpressionWrapper, Value
-from django.db.models.functions import Now
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce, Now
 
+from broker import sql
 from broker.access.actor import Actor
 from broker.access.require import require
 from broker.connections.consent import require_one_device, require_own_screen
@@ -18,20 +21,29 @@ from broker.connections.secrets import computer, fingerprint, new_secret, uptime
 from broker.connections.states import HelpState
 from broker.core.errors import Conflict, Denied, Invalid, OverQuota
 from broker.core.text import gettext_noop as N_
+from broker.directories.models import User
 from broker.sql import Given, Statement
 from broker.virt.driver import PowerState
 from broker.virt.models import VirtualMachine
 from broker.virt.states import VM
 
-_OPEN = Statement(
-    lambda: Session.objects.live().filter(user=Given("user")).order_by().values_list("user").annotate(Count("pk"))
-)
-_WAITING = Statement(
+
+def _count_of(rows: QuerySet[Any]) -> Coalesce:
+    """How many of the user's rows there are, as a column."""
+    counted = rows.filter(user=OuterRef("pk")).order_by().values("user").annotate(count=Count("pk"))
+    return Coalesce(Subquery(counted.values("count")), 0)
+
+
+# The database's clock is the one that a ticket's end is compared with.
+_PRESENT = Statement(
     lambda: (
-        ConsoleTicket.objects.filter(user=Given("user"), used_at__isnull=True, expires_at__gt=Now())
+        User.objects.filter(pk=Given("user"))
         .order_by()
-        .values_list("user")
-        .annotate(Count("pk"))
+        .values_list(
+            _count_of(Session.objects.live()),
+            _count_of(ConsoleTicket.objects.filter(used_at__isnull=True, expires_at__gt=Now())),
+            Now(),
+        )
     )
 )
 
@@ -93,25 +105,27 @@ def issue_ticket(
     if not consent and kind != SERIAL and not take_over:
         require_one_device(actor, vm, fingerprint(actor.session_key))
     with transaction.atomic():
-        _check_quota(actor)
+        now = _check_quota(actor)
         secret = new_secret()
         life = NATIVE_TICKET_LIFE if via == NATIVE else TICKET_LIFE
-        ticket = ConsoleTicket.objects.create(
-            secret_hash=fingerprint(secret),
-            user=actor.user,
-            web_session=fingerprint(actor.session_key) if actor.session_key else "",
-            vm=vm,
-            boot_id=vm.boot_id,
-            kind=kind,
-            via=via,
-            view_only=view_only,
-            take_over=take_over and not consent and kind != SERIAL,
-            help=help,
-            share=share,
-            address=actor.address if getattr(settings, "CONSOLE_BIND_ADDRESS", False) else None,
-            expires_at=ExpressionWrapper(Now() + Value(life), output_field=DateTimeField()),
-            tick=uptime(),
-            computer=computer(),
+        ticket = sql.add(
+            ConsoleTicket(
+                secret_hash=fingerprint(secret),
+                user=actor.user,
+                web_session=fingerprint(actor.session_key) if actor.session_key else "",
+                vm=vm,
+                boot_id=vm.boot_id,
+                kind=kind,
+                via=via,
+                view_only=view_only,
+                take_over=take_over and not consent and kind != SERIAL,
+                help=help,
+                share=share,
+                address=actor.address if getattr(settings, "CONSOLE_BIND_ADDRESS", False) else None,
+                expires_at=now + life,
+                tick=uptime(),
+                computer=computer(),
+            )
         )
     return IssuedTicket(str(ticket.pk), secret, int(life.total_seconds()), kind, view_only)
 
@@ -179,24 +193,22 @@ def _check_state(vm: VirtualMachine, kind: str) -> None:
         )
 
 
-def _check_quota(actor: Actor) -> None:
-    assert actor.user is not None
-    if _count(_OPEN, actor) >= SESSIONS_PER_USER:
+def _check_quota(actor: Actor) -> datetime:
+    """Raise OverQuota with too many consoles open or tickets unused; else the time by the database's clock."""
+    ((opened, unused, now),) = _PRESENT.rows(user=actor.user_id)
+    if opened >= SESSIONS_PER_USER:
         raise OverQuota(
             N_("You have %(limit)s consoles open; more are not allowed."),
             rule="console.most-open",
             fix=N_("Close one of them."),
             limit=SESSIONS_PER_USER,
         )
-    if _count(_WAITING, actor) >= TICKETS_WAITING:
+    if unused >= TICKETS_WAITING:
         raise OverQuota(
             N_("You asked for %(limit)s consoles without opening one."),
             rule="console.most-tickets",
             fix=N_("Wait half a minute."),
             limit=TICKETS_WAITING,
         )
-
-
-def _count(statement: Statement, actor: Actor) -> int:
-    """How many there are of the actor's: the statement gives (user, count), or nothing."""
-    return sum(count for _user, count in statement.rows(user=actor.user_id))
+    present: datetime = now
+    return present

@@ -8,12 +8,12 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import render
 
-from broker.access.require import find
+from broker.access.require import find, named, require
 from broker.connections.actions import IssuedTicket, issue_ticket
 from broker.connections.consent import OpenElsewhere
 from broker.connections.finding import found, helps
 from broker.connections.vv import MEDIA_TYPE, viewer_file
-from broker.core.errors import BerthError, Invalid
+from broker.core.errors import BerthError, Invalid, Missing
 from broker.core.text import gettext_noop as N_
 from broker.sql import Given, Statement
 from broker.virt.models import VirtualMachine
@@ -31,8 +31,10 @@ class Console(SignedIn):
     stays = True
 
     def get(self, request: HttpRequest, pk: Any) -> HttpResponse:
-        vm = find(self.actor, VirtualMachine, pk, "vm.use")
-        vm = _SHOWN.objects(pk=vm.pk)[0]
+        vm = next(iter(_SHOWN.objects(pk=pk)), None)
+        if vm is None:
+            raise Missing(N_("There is no such object."), fix=N_("Go back to the list; it may have been removed."))
+        require(self.actor, "vm.use", vm)
         help = (
             found(helps(self.actor).filter(vm=vm, helper=self.actor.user_id), asked)
             if (asked := request.GET.get("help"))
@@ -57,7 +59,7 @@ class Ticket(SignedIn):
 
     def post(self, request: HttpRequest, pk: Any) -> HttpResponse:
         def issue() -> IssuedTicket:
-            vm = find(self.actor, VirtualMachine, pk)
+            vm = named(VirtualMachine, pk)
             wanted = read_body(request)
             help = wanted.get("help")
             return issue_ticket(

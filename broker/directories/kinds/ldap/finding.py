@@ -5,6 +5,7 @@ AD is asked in one search by its matching rule.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import ldap
@@ -160,25 +161,7 @@ class RowBackend(LDAPBackend):
     def __init__(self, config: LdapConfig, password: str, *, seconds: float = SIGN_IN_SECONDS, patient: bool = False):
         self.config, self.password, self.seconds, self.patient = config, password, seconds, patient
         self.nobody = f"cn=nobody-{'0' * 12},{config.user_base}"
-        typed = "".join(f"({name}=%(user)s)" for name in config.login_attributes)
-        self.settings = LDAPSettings(
-            f"BERTH_LDAP_{id(self)}_",
-            {
-                "USER_SEARCH": LDAPSearch(
-                    config.user_base,
-                    ldap.SCOPE_SUBTREE,
-                    f"(&{config.user_filter.replace('%', '%%')}(|{typed}))",
-                    user_attributes(config),
-                ),
-                "GROUP_SEARCH": LDAPSearch(
-                    config.group_base,
-                    ldap.SCOPE_SUBTREE,
-                    config.group_filter.replace("%", "%%"),
-                    [config.id_attribute, config.group_name_attribute],
-                ),
-                "GROUP_TYPE": group_type(config),
-            },
-        )
+        self.settings = _settings(config)
 
     def lines(self) -> Keeper:
         return Keeper(self.config, self.password, seconds=self.seconds, patient=self.patient)
@@ -186,6 +169,30 @@ class RowBackend(LDAPBackend):
     def find(self, username: str) -> Searcher:
         """Somebody who may or may not exist; nothing is asked yet."""
         return Searcher(self, username)
+
+
+@lru_cache(maxsize=32)
+def _settings(config: LdapConfig) -> LDAPSettings:
+    """What django-auth-ldap reads of its settings; the same for all who sign in."""
+    typed = "".join(f"({name}=%(user)s)" for name in config.login_attributes)
+    return LDAPSettings(
+        "BERTH_LDAP_",
+        {
+            "USER_SEARCH": LDAPSearch(
+                config.user_base,
+                ldap.SCOPE_SUBTREE,
+                f"(&{config.user_filter.replace('%', '%%')}(|{typed}))",
+                user_attributes(config),
+            ),
+            "GROUP_SEARCH": LDAPSearch(
+                config.group_base,
+                ldap.SCOPE_SUBTREE,
+                config.group_filter.replace("%", "%%"),
+                [config.id_attribute, config.group_name_attribute],
+            ),
+            "GROUP_TYPE": group_type(config),
+        },
+    )
 
 
 def group_type(config: LdapConfig) -> LDAPGroupType:

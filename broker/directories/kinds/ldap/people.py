@@ -1,6 +1,7 @@
 """Write down whom the directory vouches for: known by their id, called what the directory calls them now."""
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 from django.contrib.auth.hashers import make_password
@@ -17,13 +18,20 @@ from broker.core.text import gettext_noop as N_
 from broker.directories.models import Directory, Group, Membership, User
 from broker.events.news import publish
 from broker.events.record import record
-from broker.sql import Given, Statement
+from broker.sql import Given, Statement, each, several
 
 from .entries import Person
 from .finding import GroupFound
 
 Look = Callable[[str], Person | None]
 """Asks the directory for the entry with an external id, now."""
+
+
+@lru_cache(maxsize=64)
+def _groups(count: int) -> Statement:
+    """Those among so many ids of groups that are known."""
+    ids = several("id", count, CharField())
+    return Statement(lambda: Group.objects.filter(directory=Given("directory"), external_id__in=ids).order_by())
 
 
 def _text(name: str) -> Given:
@@ -134,9 +142,8 @@ def join(directory: Directory, user: User, groups: Iterable[GroupFound], *, new:
     said = () if new else _SAID.rows(user=user.pk, directory=directory.pk)
     if {id for (id,) in said} == set(wanted):
         return
-    rows = {
-        group.external_id: group for group in Group.objects.filter(directory=directory, external_id__in=list(wanted))
-    }
+    found = _groups(len(wanted)).objects(directory=directory.pk, **each("id", wanted)) if wanted else ()
+    rows: dict[str, Group] = {group.external_id: group for group in found}
     for id, group in wanted.items():
         if id not in rows:
             rows[id] = Group.objects.create(directory=directory, external_id=id, name=free_name(directory, group))
