@@ -225,6 +225,19 @@ def _insertion(model: type[models.Model], conflict: OnConflict | None) -> tuple[
     return [field for field in fields if not field.has_db_default()], sql, made
 
 
+def with_rows(row: M, **found: Sequence[models.Model]) -> M:
+    """Let the row know what refers to it, by related name, as prefetch_related() would."""
+    known: Any = row.__dict__.setdefault("_prefetched_objects_cache", {})
+    for name, others in found.items():
+        manager: Any = getattr(row, name)
+        for other in others:
+            setattr(other, manager.field.name, row)
+        rows = manager.get_queryset()
+        rows._result_cache, rows._prefetch_done = list(others), True
+        known[name] = rows
+    return row
+
+
 ROWS_AT_ONCE = 200
 
 

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 def carry_out(pool: Pool, plan: Plan, desktops: Iterable[Desktop]) -> dict[str, Any] | None:
     """Write and enqueue; returns the first refusal as BerthError.as_dict(), or None. Call inside a transaction."""
+    if plan.restful:
+        return None
     rows = {row.pk: row for row in desktops}
     actor, versions = builder(pool), versions_of(pool)
     refused: list[BerthError] = []

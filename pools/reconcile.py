@@ -24,7 +24,7 @@ from .holding import take_back
 from .models import Desktop, Pool
 from .seats import Look
 from .serving import serve
-from .states import DESKTOP, POOL, DesktopState
+from .states import DESKTOP, POOL, DesktopState, note
 
 log = logging.getLogger(__name__)
 MOST_FAILURES = 3
@@ -99,14 +99,14 @@ def _wanted(pool: Pool, found: trouble.Streak, look: Look) -> sizing.Wanted:
 
 def _settle(pool: Pool, look: Look, found: trouble.Streak) -> Look:
     """Move desktops whose job has ended, and take back those whose user switched them off."""
-    moved = False
+    again = False
     for desktop in look.desktops:
         if _goes_back(pool, desktop, look):
             take_back(trouble.builder(pool), desktop, pool, reason=N_("it was switched off"))
-            moved = True
+            again = True
         elif event := _event(desktop, look, found):
-            moved |= _move(pool, desktop, event, look)
-    return seats.look(pool) if moved else look
+            again |= not _move(pool, desktop, event, look)
+    return seats.look(pool) if again else look
 
 
 def _goes_back(pool: Pool, desktop: Desktop, look: Look) -> bool:
@@ -144,12 +144,16 @@ def _event(desktop: Desktop, look: Look, found: trouble.Streak) -> str:
 
 
 def _move(pool: Pool, desktop: Desktop, event: str, look: Look) -> bool:
-    rows = Desktop.objects.filter(pk=desktop.pk)
-    if not DESKTOP.attempt(rows, event, changed_at=clock.now(), failures=look.failed(desktop.pk).count):
+    """Move it, in the look as well; False when it had been moved by somebody else, so that it must be read again."""
+    rows, now = Desktop.objects.filter(pk=desktop.pk), clock.now()
+    if not DESKTOP.attempt(rows, event, changed_at=now, failures=look.failed(desktop.pk).count):
         return False
     publish("desktop", desktop.pk, event)
+    error = look.failed(desktop.pk).error
+    note(desktop, event)
+    desktop.changed_at = now
+    look.forget(desktop.pk)
     if DESKTOP.transitions[event].target == DesktopState.BROKEN:
-        error = look.failed(desktop.pk).error
         cause = str(error.get("message") or N_("its machine is not there as it should be"))
         record(
             "desktop.broken",

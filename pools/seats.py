@@ -86,6 +86,10 @@ class Look:
     def failed(self, desktop_id: UUID) -> Failures:
         return self.failures.get(desktop_id, Failures())
 
+    def forget(self, desktop_id: UUID) -> None:
+        """It has just changed hands: what failed before does not count any more."""
+        self.failures.pop(desktop_id, None)
+
 
 def _booted(row: Desktop, now: datetime) -> bool:
     """Whether the guest has come up, as its agent or its age says."""

@@ -68,7 +68,7 @@ class Limits:
     pool's. `rooms`: how many further ones each host bears; a host that is not named bears as many as come.
     """
 
-    builds: int = 10
+    builds: int = 25
     starts: int = 2
     removals: int = 10
     resets: int = 50

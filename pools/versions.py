@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from broker.sql import Given, Statement
 from broker.virt.models import TemplateVersion
 from broker.virt.states import VERSION, VersionState
 
@@ -13,18 +14,30 @@ def wanted_version(pool: Pool) -> TemplateVersion | None:
     """The pinned one, else the template's newest ready one."""
     if pool.version_id:
         return pool.version
-    return (
-        TemplateVersion.objects.filter(template_id=pool.template_id, state=VersionState.READY)
+    return next(iter(_NEWEST.objects(template=pool.template_id)), None)
+
+
+_NEWEST = Statement(
+    lambda: (
+        TemplateVersion.objects.filter(template=Given("template"), state=VersionState.READY)
         .select_related("template__cluster", "storage")
-        .order_by("-number")
-        .first()
+        .order_by("-number")[:1]
     )
+)
 
 
 def open_rollout(pool: Pool) -> Rollout | None:
     """The one that is under way or stopped: one query."""
-    rows = Rollout.objects.filter(pool=pool, state__in=sorted(ROLLOUT.sets["open"]))
-    return rows.select_related("version__template", "previous__template__cluster", "previous__storage").first()
+    return next(iter(_OPEN.objects(pool=pool.pk)), None)
+
+
+_OPEN = Statement(
+    lambda: (
+        Rollout.objects.filter(pool=Given("pool"), state__in=sorted(ROLLOUT.sets["open"])).select_related(
+            "version__template", "previous__template__cluster", "previous__storage"
+        )
+    )[:1]
+)
 
 
 @dataclass(frozen=True, slots=True)

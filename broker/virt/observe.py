@@ -266,9 +266,12 @@ def _foreign(host: Host) -> Any:
     return ForeignMachine.objects.filter(host=host)
 
 
+_FOREIGN_OF = Statement(lambda: ForeignMachine.objects.filter(host=Given("host")).order_by())
+
+
 def _list_foreign(host: Host, seen: dict[UUID, Observation], ours: Collection[UUID]) -> None:
     """Bring the list of foreign machines in line with `seen`, and take `ours` off it; others stay as they are."""
-    listed = {row.uuid: row for row in _foreign(host)}
+    listed = {row.uuid: row for row in _FOREIGN_OF.objects(host=host.pk)}
     news = {pk: one for pk, one in seen.items() if _is_news(listed.get(pk), one)}
     adopted = listed.keys() & ours
     if not news and not adopted:

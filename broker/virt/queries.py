@@ -5,10 +5,12 @@ from uuid import UUID
 
 from django.db.models import Count, Prefetch, Q, QuerySet
 
+from broker import sql
 from broker.access.actor import Actor
 from broker.access.require import visible_to
 from broker.jobs.models import Job
 from broker.jobs.states import ACTIVE
+from broker.sql import Given, Statement
 
 from .driver import PowerState
 from .models import Cluster, Disk, Host, Network, Nic, StorageDomain, TemplateVersion, VirtualMachine, VmTemplate
@@ -22,6 +24,19 @@ def whole_machines() -> QuerySet[VirtualMachine]:
         Prefetch("disks", Disk.objects.select_related("storage")),
         Prefetch("nics", Nic.objects.select_related("network")),
     )
+
+
+def whole_machine(pk: UUID) -> VirtualMachine:
+    """The one of these; raises VirtualMachine.DoesNotExist."""
+    found: list[VirtualMachine] = _WHOLE.objects(pk=pk)
+    if not found:
+        raise VirtualMachine.DoesNotExist(f"There is no machine {pk}")
+    return sql.with_rows(found[0], disks=_DISKS_OF.objects(vm=pk), nics=_NICS_OF.objects(vm=pk))
+
+
+_WHOLE = Statement(lambda: whole_machines().filter(pk=Given("pk")).order_by())
+_DISKS_OF = Statement(lambda: Disk.objects.filter(vm=Given("vm")).select_related("storage"))
+_NICS_OF = Statement(lambda: Nic.objects.filter(vm=Given("vm")).select_related("network"))
 
 
 def machines(actor: Actor) -> QuerySet[VirtualMachine]:

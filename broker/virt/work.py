@@ -25,7 +25,7 @@ _ensured: dict[tuple[object, StorageSpec | NetworkSpec], float] = {}
 
 def machine(ctx: Context) -> VirtualMachine:
     """The job's machine with all that a definition needs, as it is now."""
-    return queries.whole_machines().get(pk=ctx.job.subject_id)
+    return queries.whole_machine(ctx.job.subject_id)
 
 
 def kept_machine(ctx: Context) -> VirtualMachine:

@@ -97,12 +97,12 @@ class Bench:
         from broker.access.actor import Actor
         from pools.actions.create_pool import create_pool
         from pools.actions.delete_pool import delete_pool
-        from pools.models import Desktop, Pool
+        from pools.models import Pool
 
         actor, world = Actor.for_user(self.world.root), self.world
         began = time.perf_counter()
         pool = create_pool(actor=actor, name="bench", template=world.template, storage=world.storage, size=count)
-        while Desktop.objects.filter(pool=pool, state="free").count() < count:
+        while self._free(pool) < count:
             if time.perf_counter() - began > 120:
                 raise RuntimeError("the pool is not filled after two minutes")
             time.sleep(0.02)
@@ -113,6 +113,15 @@ class Bench:
         while Pool.objects.filter(pk=pool.pk).exists():
             time.sleep(0.05)
         return taken
+
+    @staticmethod
+    def _free(pool: Any) -> int:
+        """How many are free, asked as cheaply as can be: the one who asks shares the process with those who work."""
+        from django.db import connection
+
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT COUNT(*) FROM pools_desktop WHERE pool_id = %s AND state = 'free'", [pool.pk.hex])
+            return int(cursor.fetchone()[0])
 
 
 def measure(*, count: int, rounds: int) -> dict[str, Any]:

@@ -36,6 +36,7 @@ ATTACHED_EVERY = 60.0
 STORAGE_EVERY = 15.0  # how often a look is taken whether some storage is due
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 MOST_EVENTS = 500  # applied at once
+BURST, GATHERED = 0.25, 0.04  # seconds: what comes so soon after the last is waited for so long, for it has company
 
 
 def connect(host: Host) -> HostConnection:
@@ -55,7 +56,7 @@ class Watch:
         self._guests, self._meter = Guests(self._chores), history.Meter()
         self._ours: set[UUID] = set()
         self._shot_at: dict[UUID, float] = {}
-        self._facts_at = self._storage_at = self._attached_at = float("-inf")
+        self._facts_at = self._storage_at = self._attached_at = self._news_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name=f"watch-{host.name}", daemon=True)
 
     def start(self) -> None:
@@ -155,16 +156,21 @@ class Watch:
                 self._take(connection, batch)
 
     def _wait(self, seconds: float) -> list[HostEvent]:
-        """The first event within `seconds`, and all that are there by then: under load batches grow by themselves."""
+        """The first event within `seconds`, and all that are there by then; in a burst, those of a moment more."""
         batch: list[HostEvent] = []
+        until = clock.steady() + seconds
         try:
             while len(batch) < MOST_EVENTS:
-                event = self._news.get(timeout=seconds) if not batch else self._news.get_nowait()
+                event = self._news.get(timeout=max(until - clock.steady(), 0.0))
                 if event is None:
                     break
+                if not batch:
+                    until = clock.steady() + (GATHERED if clock.steady() - self._news_at < BURST else 0.0)
                 batch.append(event)
         except queue.Empty:
             pass
+        if batch:
+            self._news_at = clock.steady()
         return batch
 
     def _take(self, connection: HostConnection, batch: list[HostEvent]) -> None:
@@ -193,7 +199,8 @@ class Watch:
 
     def _learn_ours(self, ids: "map[UUID]") -> None:
         new = set(ids) - self._ours
-        self._ours |= set(VirtualMachine.objects.filter(pk__in=new, host=self.host).values_list("pk", flat=True))
+        if new:
+            self._ours |= set(VirtualMachine.objects.filter(pk__in=new, host=self.host).values_list("pk", flat=True))
 
     def _follow(self, seen: list[Observation], *, full_pass: bool) -> None:
         self._guests.note(seen, self._ours, full_pass=full_pass)
