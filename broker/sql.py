@@ -105,7 +105,7 @@ class Statement:
         return self._made().rows(values)
 
     def objects(self, **values: Any) -> list[Any]:
-        """Read rows of the model, with what select_related() brings along; of a queryset without values_list()."""
+        """Read rows of the model, with what select_related() and annotate() bring; of one without values_list()."""
         return list(self._made().objects(values))
 
     def run(self, **values: Any) -> int:
@@ -141,11 +141,14 @@ class _Ready:
         select, info = self.compiler.select, self.compiler.klass_info
         model, first, last = info["model"], info["select_fields"][0], info["select_fields"][-1] + 1
         columns = [column[0].target.attname for column in select[first:last]]
+        annotated = self.compiler.annotation_col_map
         populators = get_related_populators(info, select, DEFAULT_DB_ALIAS)  # type: ignore[call-arg]  # of a later Django
         for row in self.rows(values):
             made = model.from_db(DEFAULT_DB_ALIAS, columns, row[first:last])
             for populator in populators:
                 populator.populate(row, made)
+            for name, position in annotated.items():
+                setattr(made, name, row[position])
             yield made
 
     def run(self, values: dict[str, Any]) -> int:

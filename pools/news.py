@@ -2,8 +2,12 @@
 
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef
+
 from broker.connections.models import Session
 from broker.events.news import subscribe
+from broker.jobs.models import Job
+from broker.jobs.states import ACTIVE
 from broker.sql import Given, Statement
 from pools.models import Desktop, Pool
 from pools.states import PoolState
@@ -12,7 +16,9 @@ from .wake import WAKER
 
 # What may change a pool's needs; thumbnails, guest information and progress do not.
 RELEVANT = frozenset({"power", "job-ended", "vm.created", "kept"})
-_POOL_OF = Statement(lambda: Desktop.objects.filter(vm=Given("vm")).order_by().values_list("pool_id"))
+_OF_THE_SAME = Desktop.objects.filter(pool=OuterRef(OuterRef("pool"))).order_by().values("pk")
+_AT_WORK = Job.objects.filter(subject_kind="vm", state__in=sorted(ACTIVE), subject_id__in=_OF_THE_SAME).order_by()
+_POOL_OF = Statement(lambda: Desktop.objects.filter(vm=Given("vm")).order_by().values_list("pool_id", Exists(_AT_WORK)))
 
 
 @subscribe("vm")
@@ -22,8 +28,8 @@ def machine_changed(id: str, change: str) -> None:
         for going in Pool.objects.filter(state=PoolState.DELETING).values_list("pk", flat=True):
             WAKER.wake(going)
     elif change in RELEVANT:
-        for (pool_id,) in _POOL_OF.rows(vm=UUID(id)):
-            WAKER.wake(pool_id)
+        for pool_id, at_work in _POOL_OF.rows(vm=UUID(id)):
+            WAKER.wake(pool_id, at_once=change == "job-ended" and not at_work)
 
 
 @subscribe("template")

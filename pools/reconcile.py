@@ -14,6 +14,7 @@ from broker.core import clock
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
+from broker.sql import Given, Statement
 from broker.virt.driver import PowerState
 from broker.virt.models import Cluster
 from broker.virt.states import VM, VmState
@@ -50,12 +51,7 @@ def reconcile_all() -> int:
 @transaction.atomic
 def reconcile_pool(pool_id: UUID) -> sizing.Plan:
     """One pass over one pool; returns what was begun. Nothing happens when the pool is gone."""
-    pool = (
-        Pool.objects.select_for_update(of=("self",), no_key=True)
-        .select_related("cluster", "template", "version__template__cluster", "version__storage", "storage", "network")
-        .filter(pk=pool_id)
-        .first()
-    )
+    pool: Pool | None = next(iter(_LOCKED.objects(pool=pool_id)), None)
     if pool is None:
         return sizing.Plan()
     found = trouble.streak(pool)
@@ -78,6 +74,16 @@ def reconcile_pool(pool_id: UUID) -> sizing.Plan:
     cause = refused or (None if healed else found.error) or trouble.of_suspending(look)
     trouble.write_down(pool, found, cause)
     return plan
+
+
+_LOCKED = Statement(
+    lambda: (
+        Pool.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("cluster", "template", "version__template__cluster", "version__storage", "storage", "network")
+        .filter(pk=Given("pool"))
+        .order_by()
+    )
+)
 
 
 def _wanted(pool: Pool, found: trouble.Streak, look: Look) -> sizing.Wanted:

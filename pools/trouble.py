@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from django.db import models
+
 from broker.access.actor import Actor
 from broker.core import clock
 from broker.core.text import gettext_noop as N_
@@ -15,6 +17,7 @@ from broker.events.news import publish
 from broker.events.record import record
 from broker.jobs.models import Job
 from broker.jobs.states import JobState
+from broker.sql import Given, Statement
 
 from .models import Pool
 from .seats import Look, pause
@@ -50,8 +53,10 @@ def builder(pool: Pool) -> Actor:
 
 
 def streak(pool: Pool) -> Streak:
-    """One query over the pool's last builds and starts."""
+    """One query over the pool's last builds and starts, and one more when the last of them failed."""
     jobs = Job.objects.filter(correlation=tag(pool), plan__in=("vm.create", "vm.start"), state__in=_ENDED)
+    if _LAST_STATE.rows(tag=tag(pool)) in ([], [(JobState.SUCCEEDED,)]):
+        return Streak()
     failed = []
     for job in jobs.order_by("-finished_at")[:_LOOKED_AT]:
         if job.state == JobState.SUCCEEDED:
@@ -65,6 +70,17 @@ def streak(pool: Pool) -> Streak:
             tries, try_ended = tries + 1, job.finished_at
     last = failed[0]
     return Streak(tries, last.finished_at + pause(tries) if last.finished_at else None, last.error or {})
+
+
+_LAST_STATE = Statement(
+    lambda: (
+        Job.objects.filter(
+            correlation=Given("tag", models.CharField()), plan__in=("vm.create", "vm.start"), state__in=_ENDED
+        )
+        .order_by("-finished_at")
+        .values_list("state")[:1]
+    )
+)
 
 
 def of_suspending(look: Look) -> dict[str, Any] | None:

@@ -17,23 +17,25 @@ GAP = 0.2  # seconds between two messages about one pool
 
 
 class Waker:
-    """The first call sends at once; calls within GAP of it share one message at its end."""
+    """The first call sends at once; calls within GAP of it share one message at its end, unless one cannot wait."""
 
     def __init__(self) -> None:
         self._lock, self._pid = threading.Lock(), os.getpid()
         self._sent: dict[UUID, float] = {}
-        self._waiting: set[UUID] = set()
+        self._waiting: dict[UUID, threading.Timer] = {}
 
-    def wake(self, pool_id: UUID) -> None:
+    def wake(self, pool_id: UUID, *, at_once: bool = False) -> None:
+        """`at_once`: nothing more is to come that it could wait for."""
         with self._lock:
             if self._pid != os.getpid():  # timers do not survive a fork
-                self._pid, self._sent, self._waiting = os.getpid(), {}, set()
-            if pool_id in self._waiting:
-                return
+                self._pid, self._sent, self._waiting = os.getpid(), {}, {}
             rest = self._sent.get(pool_id, float("-inf")) + GAP - clock.steady()
-            if rest > 0:
-                self._waiting.add(pool_id)
-                timer = threading.Timer(rest, self._send_late, (pool_id,))
+            if at_once and pool_id in self._waiting:
+                self._waiting.pop(pool_id).cancel()
+            elif pool_id in self._waiting:
+                return
+            elif rest > 0 and not at_once:
+                timer = self._waiting[pool_id] = threading.Timer(rest, self._send_late, (pool_id,))
                 timer.daemon = True
                 timer.start()
                 return
@@ -42,7 +44,7 @@ class Waker:
 
     def _send_late(self, pool_id: UUID) -> None:
         with self._lock:
-            self._waiting.discard(pool_id)
+            self._waiting.pop(pool_id, None)
             self._sent[pool_id] = clock.steady()
         try:
             send(pool_id)

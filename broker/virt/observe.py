@@ -141,8 +141,13 @@ def host_lost(machines: QuerySet[VirtualMachine], at: datetime) -> list[UUID]:
 def _machines(pks: Iterable[UUID]) -> list[VirtualMachine]:
     """The rows of these machines, in slices that fit into one statement everywhere."""
     keys = list(pks)
+    if len(keys) == 1:
+        return _MACHINE.objects(pk=keys[0])
     slices = (keys[start : start + BATCH] for start in range(0, len(keys), BATCH))
     return [row for part in slices for row in VirtualMachine.objects.filter(pk__in=part)]
+
+
+_MACHINE = Statement(lambda: VirtualMachine.objects.filter(pk=Given("pk")).order_by())
 
 
 def _beat(host: Host, at: datetime) -> bool:
@@ -185,25 +190,35 @@ def _write(host: Host, seen: dict[UUID, Observation]) -> set[UUID]:
     ((floor,),) = _FLOOR.rows(host=host.pk)
     busy = _busy(seen)
     rows, changed = [], set()
-    locked = VirtualMachine.objects.select_for_update().order_by("pk")
-    keys = sorted(seen)
-    for start in range(0, len(keys), BATCH):
-        for row in locked.filter(pk__in=keys[start : start + BATCH], host=host):
-            one = seen[row.pk]
-            if (row.observed_at and one.at < row.observed_at) or (floor and one.at < floor):
-                continue
-            if one.power is PowerState.MISSING and (row.pk in busy or row.state in VM.unstable):
-                continue  # whoever works on it knows better; the next pass looks again
-            if row.created_at > one.at:
-                continue
-            if _take(row, one, ours=row.pk in busy):
-                changed.add(row.pk)
-            rows.append(row)
+    for row in _locked(host, sorted(seen)):
+        one = seen[row.pk]
+        if (row.observed_at and one.at < row.observed_at) or (floor and one.at < floor):
+            continue
+        if one.power is PowerState.MISSING and (row.pk in busy or row.state in VM.unstable):
+            continue  # whoever works on it knows better; the next pass looks again
+        if row.created_at > one.at:
+            continue
+        if _take(row, one, ours=row.pk in busy):
+            changed.add(row.pk)
+        rows.append(row)
     write_rows([row for row in rows if row.pk in changed], _WRITTEN)
     write_rows([row for row in rows if row.pk not in changed], ("observed_at",))
     return changed
 
 
+def _locked(host: Host, keys: list[UUID]) -> Iterable[VirtualMachine]:
+    """The host's machines of these, one slice after another, each locked as it is read."""
+    if len(keys) == 1:
+        yield from _LOCKED.objects(pk=keys[0], host=host.pk)
+        return
+    rows = VirtualMachine.objects.select_for_update().order_by("pk").filter(host=host)
+    for start in range(0, len(keys), BATCH):
+        yield from rows.filter(pk__in=keys[start : start + BATCH])
+
+
+_LOCKED = Statement(
+    lambda: VirtualMachine.objects.select_for_update().filter(pk=Given("pk"), host=Given("host")).order_by()
+)
 _FLOOR = Statement(lambda: Host.objects.filter(pk=Given("host")).order_by().values_list("observed_at"))
 
 

@@ -39,7 +39,7 @@ class _Steady(template.Node):
         if language not in self._rendered:
             alone = template.Context()
             alone.template = context.template
-            with alone.render_context.push_state(alone.template):
+            with alone.render_context.push_state(context.template):  # type: ignore[arg-type]  # while it is rendered there is one
                 self._rendered[language] = self.nodelist.render(alone)
         return self._rendered[language]
 

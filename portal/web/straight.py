@@ -36,7 +36,7 @@ def _active() -> QuerySet[Pool]:
 @lru_cache(maxsize=64)
 def _granted(count: int) -> Statement:
     """The pools among so many."""
-    return Statement(lambda: _active().filter(pk__in=several("pool", count)))
+    return Statement(lambda: _active().filter(pk__in=several("pool", count)))  # type: ignore[misc]
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def hosts_of(cluster_id: UUID, *, besides: UUID | None = None, policy: Policy | 
     shared, local, unseen = _storages(cluster_id)
     load = _load(cluster_id, besides)
     facts = []
-    for host in Host.objects.filter(cluster_id=cluster_id).annotate(lost_at=F("health__lost_at")):
+    for host in _HOSTS.objects(cluster=cluster_id):
         promised_mib, machines, vcpus, given = load.get(host.pk, (0, 0, 0, 0))
         facts.append(
             HostFacts(
@@ -69,6 +69,9 @@ def hosts_of(cluster_id: UUID, *, besides: UUID | None = None, policy: Policy | 
     if policy.reserve_hosts:
         facts = _with_reserves(cluster_id, facts, policy)
     return facts
+
+
+_HOSTS = Statement(lambda: Host.objects.filter(cluster=Given("cluster")).annotate(lost_at=F("health__lost_at")))
 
 
 def busy_of(cluster_id: UUID, policy: Policy) -> dict[UUID, tuple[UUID, float]]:

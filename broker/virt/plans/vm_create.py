@@ -7,6 +7,7 @@ from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.jobs.context import Context
 from broker.jobs.plans import Plan, Step, register
+from broker.sql import Given, Statement, written
 from broker.virt import specs, work
 from broker.virt.driver import HostConnection, Refused, StorageSpec, VolumeInfo
 from broker.virt.models import Disk, Host, VirtualMachine
@@ -20,8 +21,11 @@ def choose_host(ctx: Context) -> None:
     if vm.host is None:
         with ctx.write():
             host = sql.get(Host, place(vm).host.id)
-            VirtualMachine.objects.filter(pk=vm.pk).update(host=host)
+            _PLACED.run(pk=vm.pk, host=host.pk)
         vm.host = host
+
+
+_PLACED = Statement(lambda: written(VirtualMachine).filter(pk=Given("pk")).update(host=Given("host")))
 
 
 def remove_row(ctx: Context) -> None:
