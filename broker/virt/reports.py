@@ -20,6 +20,7 @@ from broker.core.sealing import CannotOpen, Sealer
 from broker.core.text import gettext_noop as N_
 from broker.events.record import record
 
+from . import host_checks
 from .agent import wire
 from .ha import moments, signs
 from .ha.judge import AGENT, LEASE, PEER
@@ -65,7 +66,7 @@ def take(body: bytes, code: str) -> tuple[bytes, str]:
         _tell_late(agent, given)
         HostAgent.objects.filter(pk=agent.pk).update(told=_kept(given))
         renewed = renewal(agent.host, given)
-    answer = wire.packed({"count": count, **orders(agent.host), **renewed})
+    answer = wire.packed({"count": count, "now": now.timestamp(), **orders(agent.host), **renewed})
     return answer, wire.code(secret, "report answer", answer)
 
 
@@ -155,6 +156,7 @@ def _kept(given: Mapping[str, Any]) -> dict[str, Any]:
         "late": [name[:64] for name in _strings(given.get("late"))[:64]],
         "guests": guests if isinstance(guests, int) else 0,
         "watchdog": given.get("watchdog") is True,
+        "checks": host_checks.kept(given.get("checks")),
         "stop_after": _seconds(given.get("stop_after")) or 0.0,
     }
 

@@ -1,27 +1,44 @@
-"""What a host's page says of its agent and its certificate."""
+"""What a host's page says of its agent, its certificate and what was checked on it."""
 
 from django.utils.translation import gettext as _
 
 from broker.core import clock
+from broker.virt.host_checks import Finding, findings
 from broker.virt.models import Host, HostAgent, HostCertificate
-from portal.web.parts import Pair
+from portal.web.parts import Cell, Related, Row
 from portal.web.words import Mark
 
 LATE_SECONDS = 30
 SOON_DAYS = 30
 
 
-def agent_pairs(host: Host) -> list[Pair]:
-    agent = HostAgent.objects.filter(host=host).first()
+def agent_part(host: Host) -> Related:
+    """A table of what was looked at, what was found, and what helps."""
+    agent, heads = HostAgent.objects.filter(host=host).first(), [_("What, and what helps"), _("Found")]
+    empty = _("It has no agent: its machines are restarted elsewhere only when its power is cut or you confirm that it "
+              "was rebooted. “Enrol a machine” with its name gives it one.")  # fmt: skip
     if agent is None:
-        return [Pair(_("Agent"), _("none"))]
-    pairs = [Pair(_("Agent"), mark=_agent(agent)), Pair(_("Leases on storage"), mark=_leases(agent))]
-    if agent.told:
-        pairs.append(Pair(_("Hardware watchdog"), _("fed by the agent") if agent.told.get("watchdog") else _("none")))
+        return Related(_("Agent and checks"), heads, [], empty)
+    rows = [
+        _row(_("Agent"), _agent(agent), _("Look at berth-agent.service on the host.")),
+        _row(_("Leases on storage"), _leases(agent), _("Look at the storage, and at the agent's log on the host.")),
+    ]
     certificate = HostCertificate.objects.filter(host=host).first()
     if certificate is not None:
-        pairs.append(Pair(_("Certificate ends"), mark=_certificate(certificate)))
-    return pairs
+        rows.append(_row(_("Certificate ends"), _certificate(certificate), _("It renews by its agent; see to that.")))
+    return Related(_("Agent and checks"), heads, [*rows, *(_check(one) for one in findings(agent.told))])
+
+
+def _row(title: str, mark: Mark, fix: str) -> Row:
+    return Row([Cell(title, under=fix if mark.tone in ("warn", "bad") else ""), Cell(mark=mark)])
+
+
+def _check(found: Finding) -> Row:
+    if found.well:
+        mark = Mark(found.seen or _("well"), "good")
+    else:
+        mark = Mark(found.seen or _("missing"), "bad" if found.check.needed else "warn")
+    return _row(_(found.check.title), mark, _(found.check.fix))
 
 
 def _agent(agent: HostAgent) -> Mark:

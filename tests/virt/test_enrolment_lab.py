@@ -74,6 +74,11 @@ def test_one_command_and_a_code_make_a_host(lab, manager, tmp_path):
         assert real.daemon_pid == daemon and line.alive()
         hosts.forget(host)
         assert hosts.connection(host).facts().hostname == name
+        checks = HostAgent.objects.get().told["checks"]
+        assert {name: checks[name][0] for name in ("qemu", "libvirt", "tls")} == dict.fromkeys(
+            ("qemu", "libvirt", "tls"), True
+        )
+        eventually(lambda: HostAgent.objects.get().told["checks"].get("time", [False])[0], within=30)
     finally:
         hosts.forget(host)
         agent.kill()

@@ -11,7 +11,9 @@ from broker.core.errors import Denied
 from broker.events.models import Event
 from broker.virt import reports
 from broker.virt.agent import wire
+from broker.virt.agent.checks import look
 from broker.virt.ha import evidence, moments
+from broker.virt.host_checks import CHECKS, findings
 from broker.virt.models import Cluster, HaWatch, Host, HostAgent, HostSign, StorageDomain
 
 SECRET = "k" * 43
@@ -92,7 +94,8 @@ def test_nonsense_is_refused_at_the_door(site, body):
     [
         {"count": -1}, {"count": True}, {"count": 2**70}, {"leases": 7}, {"leases": {"x": {"y": 1}}},
         {"peers": {"a": 1}},
-        {"peers": [7, None]}, {"looked": {"x": "y"}}, {"own": [1]}, {"late": 3}, {"guests": "many"},
+        {"peers": [7, None]}, {"looked": {"x": "y"}}, {"own": [1]},
+        {"checks": [["qemu", 1, 2], [[], True, ""], 7]}, {"late": 3}, {"guests": "many"},
     ],
 )  # fmt: skip
 def test_a_known_agent_may_say_nonsense_too(site, said):
@@ -168,6 +171,15 @@ def test_a_storage_that_is_no_longer_used_leaves_no_lease_to_run_out(site):
     StorageDomain.objects.filter(pk=site.storage.pk).update(state="maintenance")
     site.take(site.two)
     assert not HostSign.objects.filter(source="lease").exists()
+
+
+def test_of_checks_what_is_known_is_kept(site):
+    site.take(site.one, checks=[["qemu", False, "5" * 100], ["nonsense", True, ""], ["tpm", True, ""]])
+    told = HostAgent.objects.get(host=site.one).told
+    assert told["checks"] == {"qemu": [False, "5" * 64], "tpm": [True, ""]}
+    found = findings(told)
+    assert [(one.check, one.well) for one in found] == [(CHECKS["qemu"], False), (CHECKS["tpm"], True)]
+    assert {name for name, _, _ in look(skew=1.0, watchdog="")} == set(CHECKS)
 
 
 def test_a_lost_lease_is_told_once(site):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import certificates, guests, lease, peers, wire
+from .checks import Checks
 from .config import VERSION, Config
 from .guard import Line, say
 from .terms import now
@@ -32,6 +33,7 @@ class Keeper:
         self._storages: dict[str, Storage] = {}
         self._lock = threading.Lock()
         self._asked: tuple[str, str] | None = None
+        self._checks = Checks()
 
     def run(self) -> None:
         """Until the guard is gone; then the caller begins anew as the guard."""
@@ -114,10 +116,13 @@ class Keeper:
             "late": sorted(self.late),
             "stop_after": self.config.stop_after,
             "watchdog": bool(self.config.watchdog),
+            "checks": self._checks.found(self.config.watchdog),
             **({"csr": self._asked[1]} if self._asked else {}),
         }
 
     def _take(self, answer: dict[str, Any]) -> None:
+        if isinstance(answer.get("now"), int | float):
+            self._checks.skew = time.time() - float(answer["now"])
         self._renew_certificate(answer)
         new = self.config.told(answer)
         if new != self.config:

@@ -20,7 +20,7 @@ from portal.templatetags.berth import bytesize, share
 from portal.web import words
 from portal.web.access_page import permission_actions
 from portal.web.base import Deed, Page, done
-from portal.web.host_part import agent_pairs
+from portal.web.host_part import agent_part
 from portal.web.listing import Column, Filter, Listing
 from portal.web.parts import Action, Cell, Notice, Pair, Related, Row, jobs_of, progress_of, recent_events
 from portal.web.words import Mark
@@ -110,9 +110,8 @@ class HostOne(Page):
                 Pair(_("Memory"), bytesize(host.memory_bytes)),
                 Pair(_("Memory free"), bytesize(host.memory_free_bytes)),
                 Pair(_("Seen"), moment=host.observed_at) if host.observed_at else Pair(_("Seen"), _("never")),
-                *agent_pairs(host),
             ],
-            "relateds": [machines_on(machines), _foreign(host)],
+            "relateds": [machines_on(machines), agent_part(host), _foreign(host)],
             "events": recent_events("host", host.pk),
         }
 

@@ -12,6 +12,7 @@ from broker.virt.actions.evacuate_host import evacuate_host
 from broker.virt.actions.maintain_host import maintain_host
 from broker.virt.evacuating import outlook
 from broker.virt.models import Host, VirtualMachine
+from broker.virt.placement.recover import Restart
 from portal.middleware import sentence
 from portal.web.form_page import FormPage
 from portal.web.forms import StyledForm
@@ -26,6 +27,12 @@ class MaintenanceForm(StyledForm):
             ("move", gettext_lazy("Move them to other hosts first")), ("leave", gettext_lazy("Leave them running")),
         ],
     )  # fmt: skip
+
+
+def _why(host: Host, one: Restart) -> list[str]:
+    """Why the other hosts do not take it; where there is no other, why its own does not."""
+    others = [reason for reason in one.reasons if reason.id != str(host.pk)]
+    return [f"{one.subject}: {sentence(one.template, one.params)}" for one in (others or one.reasons)[:6]]
 
 
 class Maintenance(FormPage):
@@ -53,7 +60,7 @@ class Maintenance(FormPage):
                 "name": one.machine.name if one.machine.id in seen else _("A machine you may not see"),
                 "url": reverse("portal:vm", args=[one.machine.id]) if one.machine.id in seen else "",
                 "host": one.host.name if one.host else "",
-                "why": [f"{reason.subject}: {sentence(reason.template, reason.params)}" for reason in one.reasons[:6]],
+                "why": _why(host, one),
             }
             for one in sorted(plan, key=lambda one: one.host is not None)
         ]

@@ -43,11 +43,19 @@ def test_the_page_of_a_host_tells_of_agent_leases_and_certificate(site):
     HostCertificate.objects.create(host=host, certificate="x", until=clock.now() + timedelta(days=5))
     agent = HostAgent.objects.create(host=host, secret="x")
     assert "not heard of yet" in client.get(page).content.decode()
-    agent.seen_at, agent.told = clock.now(), {"own": {"a": "held", "b": "lost"}, "watchdog": True}
+    agent.seen_at, agent.told = clock.now(), {
+        "own": {"a": "held", "b": "lost"}, "checks": {"qemu": [False, "5.2"], "tpm": [True, ""], "gone": [True, ""]},
+    }  # fmt: skip
     agent.save()
     text = client.get(page).content.decode()
     assert_strict(text)
-    for words in ("reports", "1 of 2 held", "fed by the agent", f"{clock.now() + timedelta(days=5):%Y-%m-%d}"):
+    for words in (
+        "reports",
+        "1 of 2 held",
+        "5.2",
+        "Install qemu-system-x86",
+        f"{clock.now() + timedelta(days=5):%Y-%m-%d}",
+    ):
         assert words in text
     agent.seen_at, agent.told = clock.now() - timedelta(hours=1), {"own": {"a": "lost"}, "late": ["a"]}
     agent.save()

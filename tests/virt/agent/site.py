@@ -121,6 +121,7 @@ class Place:
         )  # fmt: skip
         (self.base / "guests" / f"{name}.xml").write_text(status)
         self._guests.append(guest)
+        wait_for(lambda: name.encode() in Path(f"/proc/{guest.pid}/cmdline").read_bytes())
         return guest
 
     def record(self, storage: str) -> lease.Record | None:
