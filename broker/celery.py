@@ -28,6 +28,7 @@ DUTIES: dict[str, tuple[float, str]] = {
     "directories.tries": (600.0, "broker.directories.throttle.tidy"),
     "virt.storage-notes": (20.0, "broker.virt.storage_duty.keep_notes"),
     "backups.reconcile": (30.0, "broker.backups.reconcile.reconcile"),
+    "virt.images": (60.0, "broker.virt.image_duty.tidy"),
     "virt.purge": (300.0, "broker.virt.reconcile.purge"),
     "virt.certificates": (3600.0, "broker.virt.pki.warnings.warn"),
 }

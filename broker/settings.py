@@ -296,6 +296,8 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "ENUM_NAME_OVERRIDES": {
         "JobState": "portal.api.enums.JOB",
+        "ImageState": "portal.api.enums.IMAGE",
+        "ImageKind": "broker.virt.models.Image.Kind",
         "VmState": "portal.api.enums.VM",
         "VersionState": "portal.api.enums.VERSION",
         "HostState": "portal.api.enums.HOST",

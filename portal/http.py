@@ -22,6 +22,8 @@ from django.urls import set_script_prefix
 
 # Some may wait for long: for a directory that does not answer, or for another call with the same key.
 THREADS = 40
+# A piece of an upload is the largest thing anybody sends; what is longer is not even kept.
+LARGEST_BODY = 20 << 20
 
 
 class Handler(ASGIHandler):
@@ -35,8 +37,12 @@ class Handler(ASGIHandler):
         super().load_middleware(is_async=False)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if _announced(scope) > LARGEST_BODY:
+            await send({"type": "http.response.start", "status": 413, "headers": [(b"connection", b"close")]})
+            await send({"type": "http.response.body"})
+            return
         try:
-            body = await self.read_body(receive)
+            body = await self.read_body(_counted(receive))
         except RequestAborted:
             return
         response = await self._in_thread(self._answer, scope, body)
@@ -61,6 +67,25 @@ class Handler(ASGIHandler):
             response.close()
             body.close()
         return response
+
+
+def _announced(scope: Any) -> int:
+    """How long the body is said to be."""
+    told = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    return int(told) if told.isdigit() else 0
+
+
+def _counted(receive: Callable[[], Any]) -> Callable[[], Any]:
+    """`receive` that ends a body which did not say how long it would be, and is too long."""
+    came = 0
+
+    async def counting() -> Any:
+        nonlocal came
+        message = await receive()
+        came += len(message.get("body", b""))
+        return {"type": "http.disconnect"} if came > LARGEST_BODY else message
+
+    return counting
 
 
 def application() -> Handler:

@@ -16,15 +16,17 @@ BUILTIN: dict[str, tuple[str, list[str]]] = {
     "auditor": (N_("Auditor (reads everything, changes nothing)"), ["*.view"]),
     "cluster-admin": (
         N_("Cluster administrator (everything of a cluster)"),
-        ["backup.*", "cluster.*", "host.*", "network.*", "pool.*", "quota.view", "storage.*", "template.*", "vm.*"],
+        ["backup.*", "cluster.*", "host.*", "image.*", "network.*", "pool.*", "quota.view", "storage.*", "template.*",
+         "vm.*"],
     ),
     "operator": (
         N_("Operator (machines and pools)"),
         ["vm.*", "pool.view", "pool.use", "pool.manage", "host.view", "template.view", "template.use", "cluster.view",
-         "storage.view", "network.view", "backup.view", "backup.restore", "job.view", "job.cancel", "event.view"],
+         "storage.view", "network.view", "image.view", "image.manage", "backup.view", "backup.restore", "job.view",
+         "job.cancel", "event.view"],
     ),
     "host-admin": (N_("Host administrator"), ["cluster.view", "host.*"]),
-    "storage-admin": (N_("Storage administrator"), ["cluster.view", "storage.*"]),
+    "storage-admin": (N_("Storage administrator"), ["cluster.view", "image.*", "storage.*"]),
     "storage-user": (N_("Storage user (puts disks on it)"), ["storage.view"]),
     "network-admin": (N_("Network administrator"), ["cluster.view", "network.*"]),
     "network-user": (N_("Network user (plugs machines into it)"), ["network.view"]),
@@ -41,12 +43,12 @@ BUILTIN: dict[str, tuple[str, list[str]]] = {
     "pool-user": (N_("Pool user (takes desktops)"), ["pool.view", "pool.use"]),
     "power-user": (
         N_("Power user (makes machines and owns them)"),
-        ["cluster.view", "network.view", "storage.view", "template.create", "template.use", "template.view",
-         "vm.create"],
+        ["cluster.view", "image.view", "network.view", "storage.view", "template.create", "template.use",
+         "template.view", "vm.create"],
     ),
     "vm-creator": (
         N_("Machine creator (makes machines and owns them)"),
-        ["cluster.view", "network.view", "storage.view", "vm.create"],
+        ["cluster.view", "image.view", "network.view", "storage.view", "vm.create"],
     ),
     "vm-manager": (
         N_("Machine owner"),

@@ -33,6 +33,8 @@ VERBS: dict[str, str] = {
     "template.manage": N_("Change and delete the template, and make versions"),
     "storage.view": N_("See the storage, and put disks on it"),
     "storage.manage": N_("Add, change and remove storage"),
+    "image.view": N_("See images, and make machines from them"),
+    "image.manage": N_("Upload and delete images"),
     "network.view": N_("See the network, and plug into it"),
     "network.manage": N_("Make, change and remove networks"),
     "cluster.view": N_("See the cluster"),

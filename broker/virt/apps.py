@@ -16,6 +16,7 @@ class VirtConfig(AppConfig):
         register("cluster", "virt.Cluster")
         register("host", "virt.Host", {"cluster": "cluster_id"})
         register("storage", "virt.StorageDomain", {"cluster": "cluster_id"})
+        register("image", "virt.Image", {"storage": "storage_id", "cluster": "storage__cluster_id"})
         register("affinity-group", "virt.AffinityGroup", {"cluster": "cluster_id"})
         register("network", "virt.Network", {"cluster": "cluster_id"})
         register("template", "virt.VmTemplate", {"cluster": "cluster_id"})

@@ -65,7 +65,7 @@ def inspect(source: str, *, thoroughly: bool = True) -> ImageFacts:
         size = os.fstat(file).st_size
         capacity = check_header(os.pread(file, _FIRST_CLUSTER, 0))
         if thoroughly:
-            _ask_qemu(file)
+            ask_qemu(file)
     return ImageFacts(path=path, capacity=capacity, size=size)
 
 
@@ -154,7 +154,7 @@ def _extensions(head: bytes, start: int) -> set[int]:
     raise _bad(N_("The header of this image is damaged."), N_("Make the image anew."))
 
 
-def _ask_qemu(file: int) -> None:
+def ask_qemu(file: int) -> None:
     """Have qemu-img agree, on the file that is open: another one under its name changes nothing."""
     asked = ["qemu-img", "info", "-f", "qcow2", "--output=json", f"/proc/self/fd/{file}"]
     try:

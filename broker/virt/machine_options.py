@@ -47,6 +47,7 @@ OPTIONS = (
         choices=(
             ("disk", N_("disk")), ("disk-network", N_("disk, then network")),
             ("network-disk", N_("network, then disk")),
+            ("disk-cdrom", N_("disk, then CD")),
             ("cdrom-disk", N_("CD, then disk")),
         ),
     ),

@@ -20,7 +20,9 @@ RUNNING = (PowerState.RUNNING, PowerState.PAUSED)
 
 def whole_machines() -> QuerySet[VirtualMachine]:
     """Machines with all that their definition is made of: three queries."""
-    return VirtualMachine.objects.select_related("host", "cluster", "template_version__storage").prefetch_related(
+    return VirtualMachine.objects.select_related(
+        "host", "cluster", "template_version__storage", "cd__storage", "seed_on"
+    ).prefetch_related(
         Prefetch("disks", Disk.objects.select_related("storage")),
         Prefetch("nics", Nic.objects.select_related("network")),
     )

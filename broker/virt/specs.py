@@ -8,7 +8,9 @@ from typing import Literal, cast
 from broker.virt.driver import DiskSpec, Hardware, MachineSpec, NetworkSpec, NicSpec, StorageSpec, VolumeInfo
 
 from .machine_options import KNOWN
-from .models import Disk, Network, StorageDomain, TemplateVersion, VirtualMachine
+from .models import Disk, Image, Network, StorageDomain, TemplateVersion, VirtualMachine
+
+CD_DRIVE = "sda"
 
 
 def storage_spec(storage: StorageDomain) -> StorageSpec:
@@ -48,6 +50,14 @@ def version_volume(version: TemplateVersion) -> VolumeInfo:
     )
 
 
+def image_volume(image: Image) -> VolumeInfo:
+    """A disk of the library, as something to copy."""
+    return VolumeInfo(
+        name=image.volume, path=volume_path(image.storage, image.volume), format="qcow2",
+        capacity=image.capacity_bytes, allocation=0,
+    )  # fmt: skip
+
+
 def machine_spec(vm: VirtualMachine, *, without: Disk | None = None) -> MachineSpec:
     """What `vm` should be, with its disks and cards in their order; `without` one that is on its way out."""
     return MachineSpec(
@@ -59,10 +69,38 @@ def machine_spec(vm: VirtualMachine, *, without: Disk | None = None) -> MachineS
         memory_mib=vm.memory_mib,
         machine=vm.machine,
         graphics=tuple(vm.graphics or ["vnc"]),
-        disks=tuple(disk_spec(disk) for disk in vm.disks.all() if disk != without),
+        disks=(*(disk_spec(disk) for disk in vm.disks.all() if disk != without), *drives(vm)),
         nics=tuple(NicSpec(mac=nic.mac, network=nic.network.host_name) for nic in vm.nics.all()),
         hardware=Hardware(**{name: value for name, value in vm.options.items() if name in KNOWN}),
     )
+
+
+def drives(vm: VirtualMachine) -> tuple[DiskSpec, ...]:
+    """Its CD drives: with what is put in, and with what cloud-init reads."""
+    found = []
+    if vm.cd is not None:
+        found.append(cd_spec(vm.cd))
+    if (seed := seed_of(vm)) is not None:
+        path = volume_path(*seed)
+        found.append(DiskSpec(path=path, format="raw", target="sdb", bus="sata", device="cdrom", readonly=True))
+    return tuple(found)
+
+
+def cd_spec(cd: Image) -> DiskSpec:
+    """A CD as it is put in."""
+    path = volume_path(cd.storage, cd.volume)
+    return DiskSpec(path=path, format="raw", target=CD_DRIVE, bus="sata", device="cdrom", readonly=True)
+
+
+def seed_of(vm: VirtualMachine) -> tuple[StorageDomain, str] | None:
+    """Where the words for cloud-init lie: the storage, and the volume there."""
+    return (vm.seed_on, f"seed-{vm.id}.iso") if vm.seed_on is not None else None
+
+
+def cd_storages(vm: VirtualMachine) -> set[StorageDomain]:
+    """Where the CDs lie that its definition names."""
+    seed = seed_of(vm)
+    return {*((vm.cd.storage,) if vm.cd else ()), *((seed[0],) if seed else ())}
 
 
 def disk_spec(disk: Disk) -> DiskSpec:

@@ -71,6 +71,38 @@ VERSION = Machine(
 )
 
 
+class ImageState(StrEnum):
+    UPLOADING = "uploading"
+    IMPORTING = "importing"
+    READY = "ready"
+    DELETING = "deleting"
+
+
+IMAGE = Machine(
+    name="image",
+    states=ImageState,
+    initial=ImageState.UPLOADING,
+    transitions={
+        "finish": transition("uploading", ImageState.IMPORTING),
+        "imported": transition("importing", ImageState.READY),
+        "delete": transition("uploading importing ready deleting", ImageState.DELETING),
+    },
+    meanings={
+        ImageState.UPLOADING: N_("Its bytes are being sent."),
+        ImageState.IMPORTING: N_("It is looked at, converted and put on its storage."),
+        ImageState.READY: N_("Machines can be made from it."),
+        ImageState.DELETING: N_("It is being removed."),
+    },
+    unstable={
+        ImageState.UPLOADING: "Whoever uploads finishes or cancels it; the duty removes one that was left for a day.",
+        ImageState.IMPORTING: "Its image.import job ends it: imported, or removed by the undo.",
+        ImageState.DELETING: "Its image.delete job ends it, or leaves it to be deleted again.",
+    },
+    ends=frozenset({ImageState.UPLOADING, ImageState.IMPORTING, ImageState.DELETING}),
+    sets={"usable": frozenset({ImageState.READY}), "growing": frozenset({ImageState.UPLOADING})},
+)
+
+
 class HostState(StrEnum):
     ACTIVE = "active"
     PREPARING = "preparing"

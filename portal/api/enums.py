@@ -5,7 +5,7 @@ from enum import StrEnum
 from broker.backups.states import BackupState
 from broker.connections.states import HelpState, SessionState
 from broker.jobs.states import JobState
-from broker.virt.states import HostState, VersionState, VmState
+from broker.virt.states import HostState, ImageState, VersionState, VmState
 from pools.states import DesktopState, PoolState
 
 
@@ -17,3 +17,4 @@ JOB, SESSION, HELP = _choices(JobState), _choices(SessionState), _choices(HelpSt
 VM, VERSION, HOST = _choices(VmState), _choices(VersionState), _choices(HostState)
 POOL, DESKTOP = _choices(PoolState), _choices(DesktopState)
 BACKUP = _choices(BackupState)
+IMAGE = _choices(ImageState)

@@ -13,6 +13,7 @@ from .views.directories import Directories, DirectoryPreview
 from .views.disks import Disks, Snapshots
 from .views.enrol import InviteHost
 from .views.explain import ExplainAllocation, ExplainStart
+from .views.images import ImageData, Images
 from .views.jobs import Events, Jobs
 from .views.people import Grants, Groups, Me, Roles, Tokens, Users
 from .views.placement import AffinityGroups, Balance, WhatIf
@@ -41,6 +42,7 @@ for prefix, viewset in {
     "hosts/<uuid:host_pk>/fence-devices": FenceDevices,
     "hosts/<uuid:host_pk>/verdicts": Verdicts,
     "storage-domains": StorageDomains,
+    "images": Images,
     "backups": Backups,
     "backup-targets": BackupTargets,
     "backup-schedules": BackupSchedules,
@@ -69,6 +71,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("me/", Me.as_view(), name="api-me"),
     path("directories/preview/", DirectoryPreview.as_view(), name="api-directory-preview"),
     path("users/<uuid:pk>/rights/", Rights.as_view(), name="api-rights"),
+    path("images/<uuid:pk>/data/", ImageData.as_view(), name="api-image-data"),
     path("vms/<uuid:pk>/screen/", Screen.as_view(), name="api-screen"),
     path("vms/<uuid:pk>/viewer-file/", ViewerFile.as_view(), name="api-viewer-file"),
     path("pools/<uuid:pk>/explain/", ExplainAllocation.as_view(), name="api-pool-explain"),

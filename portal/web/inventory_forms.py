@@ -10,9 +10,9 @@ from django.utils.translation import gettext_lazy as _
 from broker.access.actor import Actor
 from broker.access.require import visible_to
 from broker.virt import drivers
-from broker.virt.actions.import_template_version import MACHINES
 from broker.virt.images import import_directory
 from broker.virt.models import Cluster, Host, StorageDomain, VmTemplate
+from broker.virt.origins import MACHINES
 from broker.virt.storage_rules import NFS_VERSIONS
 
 from . import words

@@ -19,13 +19,14 @@ from broker.jobs.states import ENDED, JobState
 from tests.crash.crew import Crew, stopped
 from tests.crash.disk_scenarios import DISKS
 from tests.crash.hosts_scenarios import install_agent
+from tests.crash.image_scenarios import IMAGES
 from tests.crash.pair import Pair
 from tests.crash.scenarios import SCENARIOS as MACHINES
 from tests.crash.scenarios import Stage
 from tests.lab import guest
 from tests.world import World
 
-SCENARIOS = MACHINES | DISKS
+SCENARIOS = MACHINES | DISKS | IMAGES
 # A lease of 30 s, found expired within 2 s by the waker, and the work itself; the machine does a hundred at once.
 TAKEN_OVER_WITHIN = 40.0
 AT_ONCE = 90

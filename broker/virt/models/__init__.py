@@ -7,6 +7,7 @@ from .availability import FenceDevice, HaWatch, HostHealth, HostSign, Recovery, 
 from .cluster import Cluster
 from .disk import Disk
 from .host import Host
+from .image import Image
 from .machine import VirtualMachine
 from .network import Network, Nic
 from .observed import ForeignMachine, MonitorProcess, Sample
@@ -29,6 +30,7 @@ __all__ = [
     "HostHealth",
     "HostInvitation",
     "HostSign",
+    "Image",
     "MonitorProcess",
     "Network",
     "Nic",

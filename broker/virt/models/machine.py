@@ -10,6 +10,8 @@ from broker.virt.states import VmState
 
 from .cluster import Cluster
 from .host import Host
+from .image import Image
+from .storage import StorageDomain
 from .template import TemplateVersion
 
 
@@ -20,6 +22,8 @@ class VirtualMachine(models.Model):
     `available`: highly available, so restarted elsewhere when its host dies, the highest `priority` first; `leased`:
     its host's lease on storage guards it, so the lease's end alone proves that it cannot run there any more.
     `options`: the hardware somebody chose, by the names in machine_options.py.
+    `cd`: what lies in its CD drive, which it has with a CD only. `cloud_init`: what its guest is told at its first
+    start, sealed (cloud_init.py); a second drive has these words on a CD, which lies on `seed_on`.
     While a job moves it, `moving_to` is where to; it is on `host` until it was seen to run there.
     A `protected` machine is not deleted, whoever asks, until somebody takes the protection away.
     The columns from `power_state` on are written by the monitor alone, never older over newer.
@@ -41,6 +45,13 @@ class VirtualMachine(models.Model):
     )
     owner = models.ForeignKey(
         "directories.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="machines"
+    )
+    cd = models.ForeignKey(
+        Image, null=True, blank=True, editable=False, on_delete=models.PROTECT, related_name="machines"
+    )
+    cloud_init = models.TextField(blank=True, editable=False)
+    seed_on = models.ForeignKey(
+        StorageDomain, null=True, blank=True, editable=False, on_delete=models.PROTECT, related_name="seeds"
     )
     linked = models.BooleanField(default=True)
     name = models.CharField(max_length=64, unique=True)

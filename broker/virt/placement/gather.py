@@ -108,7 +108,7 @@ def _machines(cluster_id: UUID, busy: dict[UUID, tuple[UUID, float]], at_work: f
     rows = VirtualMachine.objects.filter(cluster=cluster_id, power_state__in=UP, host__isnull=False)
     return [
         machine_facts(vm, busy=busy.get(vm.pk, (None, 0.0))[1], movable=vm.pk not in at_work)
-        for vm in rows.select_related("template_version").prefetch_related("disks")
+        for vm in rows.select_related("template_version", "cd").prefetch_related("disks")
     ]
 
 
@@ -229,6 +229,10 @@ def request_of(vm: VirtualMachine, *, bound_to: UUID | None = None) -> Request:
     storages = {disk.storage_id for disk in vm.disks.all()}
     if vm.linked and vm.template_version is not None:
         storages.add(vm.template_version.storage_id)
+    if vm.cd is not None:
+        storages.add(vm.cd.storage_id)
+    if vm.seed_on_id is not None:
+        storages.add(vm.seed_on_id)
     return Request(
         cluster=vm.cluster_id,
         memory_mib=vm.memory_mib,

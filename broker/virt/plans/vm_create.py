@@ -8,9 +8,9 @@ from broker.events.news import publish
 from broker.jobs.context import Context
 from broker.jobs.plans import Plan, Step, register
 from broker.sql import Given, Statement, written
-from broker.virt import specs, work
+from broker.virt import cloud_init, specs, work
 from broker.virt.driver import HostConnection, Refused, StorageSpec, VolumeInfo
-from broker.virt.models import Disk, Host, VirtualMachine
+from broker.virt.models import Disk, Host, Image, VirtualMachine
 from broker.virt.placement.gather import place
 from broker.virt.states import VM
 
@@ -36,18 +36,31 @@ def remove_row(ctx: Context) -> None:
 
 
 def make_disk(ctx: Context) -> None:
-    """An overlay on the template's image, or a copy of it."""
+    """An overlay on the template's image, a copy of it or of the library's, or a blank one; and cloud-init's words."""
     vm = work.kept_machine(ctx)
-    assert vm.template_version is not None
-    image = specs.version_volume(vm.template_version)
+    image = _image(ctx, vm)
     for disk in vm.disks.all():
         work.with_storage(ctx, work.host_of(vm), disk.storage, partial(_make, ctx, disk, image, vm.linked))
+    if (seed := specs.seed_of(vm)) is not None:
+        with cloud_init.seed(vm) as file:
+            storage, volume = seed
+            work.with_storage(
+                ctx, work.host_of(vm), storage, lambda host, spec: host.store_volume(spec, volume, file)
+            )  # fmt: skip
+
+
+def _image(ctx: Context, vm: VirtualMachine) -> VolumeInfo | None:
+    if vm.template_version is not None:
+        return specs.version_volume(vm.template_version)
+    if not (key := ctx.args.get("image")):
+        return None
+    return specs.image_volume(Image.objects.select_related("storage").get(pk=key))
 
 
 def _make(
-    ctx: Context, disk: Disk, image: VolumeInfo, linked: bool, host: HostConnection, storage: StorageSpec
+    ctx: Context, disk: Disk, image: VolumeInfo | None, linked: bool, host: HostConnection, storage: StorageSpec
 ) -> None:
-    if linked:
+    if image is None or linked:
         host.create_volume(storage, disk.volume, capacity=disk.size_bytes, backing=image)
     else:
         host.copy_volume(storage, disk.volume, source=image, progress=ctx.progress)
@@ -59,11 +72,15 @@ def remove_disk(ctx: Context) -> None:
         return
     for disk in vm.disks.all():
         work.delete_volume(ctx, vm.host, disk.storage, disk.volume)
+    if (seed := specs.seed_of(vm)) is not None:
+        work.delete_volume(ctx, vm.host, *seed)
 
 
 def define(ctx: Context) -> None:
     vm = work.kept_machine(ctx)
     try:
+        if vm.cd is not None:
+            work.with_storage(ctx, work.host_of(vm), vm.cd.storage, lambda host, storage: None)
         work.define(ctx, vm)
     except Refused:
         namesake = next((one for one in work.line(ctx, vm).observe() if one.name == vm.name), None)
@@ -75,6 +92,12 @@ def define(ctx: Context) -> None:
             host=vm.host,
             name=vm.name,
         ) from None
+    image = _image(ctx, vm)
+    for disk in vm.disks.all():
+        if image is not None and disk.size_bytes > image.capacity:
+            work.line(ctx, vm).grow_disk(
+                str(vm.pk), disk.target, specs.storage_spec(disk.storage), disk.volume, disk.size_bytes
+            )  # fmt: skip
 
 
 def undefine(ctx: Context) -> None:

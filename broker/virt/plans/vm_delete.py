@@ -6,7 +6,7 @@ from broker.events.record import record
 from broker.jobs.context import Context
 from broker.jobs.plans import Plan, Step, register
 from broker.jobs.runner import JobActor
-from broker.virt import work
+from broker.virt import specs, work
 from broker.virt.models import VirtualMachine
 from broker.virt.states import VM
 
@@ -50,6 +50,8 @@ def remove_disks(ctx: Context) -> None:
         return
     for disk in vm.disks.all():
         work.delete_volume(ctx, vm.host, disk.storage, disk.volume)
+    if (seed := specs.seed_of(vm)) is not None:
+        work.delete_volume(ctx, vm.host, *seed)
     for snapshot in vm.snapshots.select_related("memory_storage").prefetch_related("disks__storage"):
         for frozen in snapshot.disks.all():
             work.delete_volume(ctx, vm.host, frozen.storage, frozen.volume)

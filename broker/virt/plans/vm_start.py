@@ -5,7 +5,7 @@ from broker.core.errors import Conflict
 from broker.core.text import gettext_noop as N_
 from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
-from broker.virt import hosts, work
+from broker.virt import hosts, specs, work
 from broker.virt.driver import NotFound, PowerState, Refused
 from broker.virt.ha.loss import lost_epoch
 from broker.virt.models import Host, Recovery, VirtualMachine
@@ -53,6 +53,8 @@ def prepare(ctx: Context) -> None:
         _leave(ctx, vm, left)
     for disk in vm.disks.all():
         work.with_storage(ctx, work.host_of(vm), disk.storage, lambda host, storage: None)
+    for cds in specs.cd_storages(vm):
+        work.with_storage(ctx, work.host_of(vm), cds, lambda host, storage: None)
     work.define(ctx, vm)
 
 

@@ -47,12 +47,13 @@ def run(
     command: Sequence[str],
     *,
     file: int | None = None,
+    also: Sequence[int] = (),
     stdin: str = "",
     seconds: float = SECONDS,
     as_nobody: bool = True,
     tick: Callable[[], None] = lambda: None,
 ) -> Ended:
-    """Run `command` over the open `file`; returns its end with stdout and stderr as one text.
+    """Run `command` over the open `file`, and what is `also` open; returns its end with stdout and stderr as one text.
 
     `tick` is called about twice a second and may raise to end it. Raises OutOfBounds and Unavailable.
     """
@@ -63,7 +64,7 @@ def run(
         try:
             process = subprocess.Popen(
                 [*_fence(seconds, as_nobody), *command], stdin=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                pass_fds=() if file is None else (file,), cwd="/",
+                pass_fds=(*(() if file is None else (file,)), *also), cwd="/",
                 env={"PATH": _PATH, "LC_ALL": "C.UTF-8", "E2FSCK_FORCE_INTERACTIVE": ""},
             )  # fmt: skip
         except OSError as error:

@@ -26,7 +26,7 @@ from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.suspend_vm import suspend_vm
 from broker.virt.driver import PowerState
 from broker.virt.machine_options import OPTIONS
-from broker.virt.models import Network, StorageDomain, TemplateVersion, VirtualMachine
+from broker.virt.models import Image, Network, StorageDomain, TemplateVersion, VirtualMachine
 from broker.virt.states import VmState
 from portal.api.active import with_active_job
 from portal.api.base import Listed, Read, Resource, job_verb, verb
@@ -44,9 +44,30 @@ MOST_SAMPLES = 1000
 MachineOptions = rules_input("MachineOptions", OPTIONS)
 
 
+class CloudInit(Input):
+    """Read by cloud-init from a CD. The password is kept as its hash, all of it sealed."""
+
+    hostname = TextField(max_length=253, required=False, help_text="Left out: the machine's name.")
+    user = TextField(max_length=32, required=False)
+    password = serializers.CharField(max_length=256, required=False, write_only=True, trim_whitespace=False)
+    ssh_keys = serializers.ListField(child=TextField(max_length=9000), max_length=64, required=False)
+    packages = serializers.ListField(child=TextField(max_length=128), max_length=64, required=False)
+    script = LongTextField(max_length=48_000, required=False, help_text="Run once as root; begins with #!.")
+    address = TextField(max_length=64, required=False, help_text="Of its first card, like 10.0.0.5/24; else DHCP.")
+    gateway = TextField(max_length=64, required=False)
+    nameservers = serializers.ListField(child=TextField(max_length=64), max_length=8, required=False)
+
+
 class NewVm(Input):
     name = NameField()
-    version = Id(help_text="A ready template version.")
+    version = Id(required=False, allow_null=True, help_text="A ready template version; or an image, or a blank disk.")
+    image = Id(required=False, allow_null=True, help_text="A disk of the library, copied.")
+    disk_bytes = WholeNumber(
+        required=False, allow_null=True, min_value=1 << 20, max_value=64 << 40,
+        help_text="Of a blank disk, or how large the image's copy is made.",
+    )  # fmt: skip
+    cd = Id(required=False, allow_null=True, help_text="A CD of the library, put into its drive.")
+    machine = serializers.ChoiceField(choices=["q35", "pc"], required=False, help_text="Its type, without a template.")
     storage = Id(required=False, allow_null=True)
     network = Id(required=False, allow_null=True)
     title = TextField(required=False, allow_blank=True)
@@ -56,6 +77,7 @@ class NewVm(Input):
     linked = Switch(required=False, help_text="true: an overlay on the template's image; false: a full copy.")
     start = Switch(required=False)
     options = MachineOptions(required=False, help_text="Its hardware.")
+    cloud_init = CloudInit(required=False, help_text="What its guest is told at its first start.")
 
 
 class ChangedVm(Input):
@@ -124,10 +146,12 @@ class Vms(Listed, Read, Copying, Moving, MovingDisks):
 
     @extend_schema(request=NewVm, responses={202: JobSerializer})
     def create(self, request: Request) -> Response:
-        """Make a machine from a template version; the job's subject is the machine."""
+        """Make a machine from a template version, an image or a blank disk; the job's subject is the machine."""
         given = self.input(NewVm)
-        given["version"] = find(self.actor, TemplateVersion, given["version"], "template.view")
-        for name, model in (("storage", StorageDomain), ("network", Network)):
+        if given.get("version"):
+            given["version"] = find(self.actor, TemplateVersion, given["version"], "template.view")
+        places = (("storage", StorageDomain), ("network", Network), ("image", Image), ("cd", Image))
+        for name, model in places:
             given[name] = find(self.actor, model, given[name]) if given.get(name) else None
         return self.accepted(create_vm(actor=self.actor, **given))
 

@@ -70,6 +70,10 @@ DOORS = {
         "sync_directory": "POST directories/{id}/sync/",
     },
     "broker.virt.actions": {
+        "append_image": "PUT images/{id}/data/",
+        "create_image": "POST images/",
+        "delete_image": "DELETE images/{id}/",
+        "finish_image": "POST images/{id}/finish/",
         "activate_storage": "POST storage-domains/{id}/activate/",
         "maintain_storage": "POST storage-domains/{id}/maintain/",
         "detach_storage": "POST storage-domains/{id}/detach/",

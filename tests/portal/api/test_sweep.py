@@ -16,7 +16,7 @@ from broker.core import clock
 from broker.directories.models import Directory
 from broker.events.models import Event
 from broker.jobs.models import Job
-from broker.virt.models import AffinityGroup, Disk, Snapshot
+from broker.virt.models import AffinityGroup, Disk, Image, Snapshot
 from portal.models import ApiToken
 
 pytestmark = pytest.mark.urls("tests.portal.api.urls")
@@ -74,6 +74,9 @@ def tenant(world, make_vm, make_pool, make_desktop):
         "/api/v1/vms/{vm_pk}/snapshots/{id}/": Snapshot.objects.create(vm=vm, name="theirs").pk,
         "/api/v1/backups/{id}/": backup.pk, "/api/v1/backup-targets/{id}/": target.pk,
         "/api/v1/backup-schedules/{id}/": schedule.pk,
+        "/api/v1/images/{id}/": Image.objects.create(
+            name="theirs", kind="iso", storage=world.storage, size_bytes=512, volume="theirs.iso"
+        ).pk,
         "/api/v1/pools/{id}/": pool.pk, "/api/v1/pools/{pool_pk}/": pool.pk, "/api/v1/desktops/{id}/": desktop.pk,
         "/api/v1/vms/{id}/": vm.pk, "/api/v1/vms/{vm_pk}/": vm.pk, "/api/v1/templates/{id}/": world.template.pk,
         "/api/v1/template-versions/{id}/": world.version.pk, "/api/v1/hosts/{id}/": world.host.pk,

@@ -6,6 +6,7 @@ An action without a case here fails the suite.
 import importlib
 import pkgutil
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ from broker.core.errors import Denied, Missing
 from broker.events.models import Event
 from broker.jobs.models import Job
 from broker.virt import actions
-from broker.virt.models import AffinityGroup, Cluster, Disk, FenceDevice, Snapshot, VirtualMachine
+from broker.virt.models import AffinityGroup, Cluster, Disk, FenceDevice, Image, Snapshot, VirtualMachine
 
 ACTIONS = {
     module.name: getattr(importlib.import_module(f"{actions.__name__}.{module.name}"), module.name)
@@ -43,6 +44,11 @@ def group_of(stage) -> AffinityGroup:
 
 def device_of(stage) -> FenceDevice:
     return FenceDevice.objects.get_or_create(host=stage.world.host, agent="fence_ipmilan", address="192.0.2.7")[0]
+
+
+def image_of(stage) -> Image:
+    wished = {"kind": "iso", "storage": stage.world.storage, "size_bytes": 1 << 20, "volume": "theirs.iso"}
+    return Image.objects.get_or_create(name="theirs", defaults=wished)[0]
 
 
 def disk_of(stage, vm) -> Disk:
@@ -81,6 +87,18 @@ CASES = {
     "revert_snapshot": Case("vm", "vm.edit", lambda stage, vm: {"snapshot": snapshot_of(vm)}),
     "delete_snapshot": Case("vm", "vm.edit", lambda stage, vm: {"snapshot": snapshot_of(vm)}),
     "create_vm": Case("cluster", "vm.create", lambda stage, vm: {"name": "x", "version": stage.world.version}),
+    "create_image": Case(
+        "storage",
+        "image.manage",
+        lambda stage, vm: {"name": "x", "kind": "iso", "storage": stage.world.storage, "size_bytes": 1 << 20},
+    ),
+    "append_image": Case(
+        "storage",
+        "image.manage",
+        lambda stage, vm: {"image": image_of(stage), "offset": 0, "length": 512, "stream": BytesIO(bytes(512))},
+    ),
+    "finish_image": Case("storage", "image.manage", lambda stage, vm: {"image": image_of(stage)}),
+    "delete_image": Case("storage", "image.manage", lambda stage, vm: {"image": image_of(stage)}),
     "create_affinity_group": Case(
         "cluster", "cluster.manage", lambda stage, vm: {"cluster": stage.world.cluster, "name": "x"}
     ),

@@ -1,0 +1,18 @@
+"""Images of the library."""
+
+from rest_framework import serializers
+
+from broker.virt.models import Image
+
+from .common import RefSerializer
+
+
+class ImageSerializer(serializers.ModelSerializer):
+    storage = RefSerializer()
+
+    class Meta:
+        model = Image
+        fields = (
+            "id", "name", "description", "kind", "format", "storage", "state", "size_bytes", "received_bytes",
+            "capacity_bytes", "sha256", "created_at",
+        )  # fmt: skip

@@ -1,0 +1,57 @@
+"""The crash matrix's scenarios of the image library; see scenarios.py."""
+
+import hashlib
+from io import BytesIO
+
+from broker.jobs.models import Job
+from broker.virt import specs, uploads
+from broker.virt.actions.append_image import append_image
+from broker.virt.actions.create_image import create_image
+from broker.virt.actions.delete_image import delete_image
+from broker.virt.actions.finish_image import finish_image
+from broker.virt.models import Image
+from tests.crash.scenarios import ACTOR, Scenario, Stage, _numbers
+from tests.jobs_help import finish
+
+CONTENT = bytes(range(256)) * 4096
+
+
+def _import(stage: Stage):
+    """A raw disk, so that it is converted, too."""
+    image = create_image(
+        actor=ACTOR, name=f"image-{next(_numbers)}", kind="disk", storage=stage.world.storage,
+        size_bytes=len(CONTENT), sha256=hashlib.sha256(CONTENT).hexdigest(),
+    )  # fmt: skip
+    append_image(actor=ACTOR, image=image, offset=0, length=len(CONTENT), stream=BytesIO(CONTENT))
+    return finish_image(actor=ACTOR, image=image), image
+
+
+def _nothing_uploaded(image) -> bool:
+    return not list(uploads.folder().glob(f"{image.pk}*"))
+
+
+def _imported(stage: Stage, job: Job, image) -> None:
+    image.refresh_from_db()
+    assert (image.state, image.format, image.capacity_bytes) == ("ready", "raw", len(CONTENT))
+    seen = stage.host.volume(specs.storage_spec(stage.world.storage), image.volume)
+    assert (seen.format, seen.capacity) == ("qcow2", len(CONTENT))
+    assert [path.name for path in stage.disks.glob(f"{image.volume}*")] == [image.volume]
+    assert _nothing_uploaded(image)
+
+
+def _gone(stage: Stage, job: Job, image) -> None:
+    assert not Image.objects.filter(pk=image.pk).exists()
+    assert not list(stage.disks.glob(f"{image.volume}*"))
+    assert _nothing_uploaded(image)
+
+
+def _delete(stage: Stage):
+    job, image = _import(stage)
+    assert finish(job).state == "succeeded", Job.objects.get(pk=job.pk).error
+    return delete_image(actor=ACTOR, image=image), image
+
+
+IMAGES: dict[str, Scenario] = {
+    "image.import": Scenario(_import, _imported, _gone),
+    "image.delete": Scenario(_delete, _gone),
+}

@@ -1,0 +1,106 @@
+"""Uploads over the API: in pieces, in order, never more than announced, gone when nobody goes on with them."""
+
+from datetime import timedelta
+
+import pytest
+
+from broker.core import clock
+from broker.jobs.models import Job
+from broker.virt import image_duty, uploads
+from broker.virt.models import Image
+from tests.jobs_help import run_all
+from tests.virt.actions.stage import Stage
+
+
+@pytest.fixture
+def root(caller, tmp_path, settings):
+    settings.DATA_DIR = tmp_path
+    return caller("root")
+
+
+@pytest.fixture
+def world(db, settings):
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    return Stage().world
+
+
+@pytest.fixture
+def begun(root, world):
+    wish = {"name": "debian", "kind": "iso", "storage": str(world.storage.pk), "size_bytes": 2048}
+    answer = root.post("images/", wish)
+    assert answer.status_code == 201, answer.content
+    return Image.objects.get(pk=answer.json()["id"])
+
+
+def send(who, image, piece, offset, content_type="application/octet-stream"):
+    return who.client.put(
+        f"/api/v1/images/{image.pk}/data/", piece, content_type=content_type, headers={"Upload-Offset": str(offset)}
+    )
+
+
+def test_pieces_arrive_in_order_and_are_gone_on_with(root, begun):
+    assert send(root, begun, b"a" * 1500, 0).json()["received_bytes"] == 1500
+    again = send(root, begun, b"a" * 1500, 0)
+    assert again.status_code == 409 and "1500" in again.json()["detail"]
+    assert root.post(f"images/{begun.pk}/finish/").status_code == 409
+    assert send(root, begun, b"b" * 600, 1500).status_code == 400  # more than announced
+    assert send(root, begun, b"b" * 548, 1500).json()["received_bytes"] == 2048
+    assert uploads.path_of(begun.pk).read_bytes() == b"a" * 1500 + b"b" * 548
+    assert uploads.path_of(begun.pk).stat().st_mode & 0o077 == 0
+    answer = root.post(f"images/{begun.pk}/finish/")
+    assert answer.status_code == 202 and answer.json()["plan"] == "image.import"
+    assert send(root, begun, b"c", 2048).status_code == 409
+
+
+@pytest.mark.parametrize("offset", ["-1", "1e3", "", "٣", "9" * 30, "0x0"])
+def test_offsets_that_are_none_are_refused(root, begun, offset):
+    assert send(root, begun, b"a", offset).status_code == 400
+
+
+def test_pieces_have_bounds_and_a_type(root, begun):
+    assert send(root, begun, b"", 0).status_code == 400
+    assert send(root, begun, b"{}", 0, "application/json").status_code in (400, 415)
+    assert send(root, begun, bytes(uploads.LARGEST_CHUNK + 1), 0).status_code == 413
+    begun.refresh_from_db()
+    assert begun.received_bytes == 0
+
+
+def test_who_may_not_upload_finds_nothing(caller, begun, world):
+    charlie = caller("charlie")
+    assert send(charlie, begun, b"a", 0).status_code == 404
+    world.grant(world.charlie, "auditor")
+    assert send(caller("charlie"), begun, b"a", 0).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [{"name": "../x"}, {"name": "json:{}"}, {"kind": "floppy"}, {"size_bytes": 1}, {"size_bytes": 2**62},
+     {"sha256": "abc"}, {"format": "qcow2"}, {"surprise": 1}],
+)  # fmt: skip
+def test_a_wrong_announcement_is_refused(root, world, wish):
+    right = {"name": "debian", "kind": "iso", "storage": str(world.storage.pk), "size_bytes": 2048}
+    assert root.post("images/", right | wish).status_code == 400
+    assert not Image.objects.exists()
+
+
+def test_what_does_not_fit_or_is_one_too_many_is_refused(root, world, monkeypatch):
+    wish = {"kind": "iso", "storage": str(world.storage.pk), "size_bytes": 2048}
+    for number in range(8):
+        assert root.post("images/", wish | {"name": f"cd-{number}"}).status_code == 201
+    assert root.post("images/", wish | {"name": "cd-9"}).status_code == 409
+    Image.objects.all().delete()
+    monkeypatch.setattr(uploads, "SPARE", 1 << 60)
+    assert root.post("images/", wish | {"name": "cd-9"}).status_code == 503
+
+
+def test_a_cancelled_or_forgotten_upload_leaves_nothing(root, begun):
+    send(root, begun, b"a" * 100, 0)
+    stray = uploads.folder() / "11111111-1111-1111-1111-111111111111.qcow2"
+    stray.write_bytes(b"x")
+    image_duty.tidy()
+    assert uploads.path_of(begun.pk).exists() and not stray.exists()
+    Image.objects.update(touched_at=clock.now() - timedelta(days=2))
+    image_duty.tidy()
+    run_all()
+    assert not Image.objects.exists() and not uploads.path_of(begun.pk).exists()
+    assert Job.objects.get().state == "succeeded"
