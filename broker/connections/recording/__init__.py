@@ -1,0 +1,1 @@
+"""Recordings of consoles as files: compressed, encrypted, and whole or known not to be."""
