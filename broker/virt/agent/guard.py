@@ -16,9 +16,11 @@ from pathlib import Path
 
 from . import guests
 from .config import Config
+from .lease import FOLDER
 from .terms import Terms, now
 
 LOOK_EVERY = 0.5
+GIVE_BACK_SECONDS = 5.0
 STUCK_SECONDS = 10.0  # guests that do not die for so long: the watchdog is left to bite
 
 
@@ -80,7 +82,7 @@ class Guard:
         self._stopping = False
 
     def run(self) -> None:
-        """Until SIGTERM; then leases run out by themselves, as guests may go on only while somebody guards them."""
+        """Until SIGTERM; then the leases are given back, so that nobody takes their standing still for an end."""
         signal.signal(signal.SIGTERM, self._on_term)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a keeper ended
         while not self._stopping:
@@ -90,8 +92,28 @@ class Guard:
             time.sleep(LOOK_EVERY)
         if self._keeper:
             os.kill(self._keeper, signal.SIGKILL)
+        if not self.late and self._give_back():
+            self.terms.path.unlink(missing_ok=True)
         if self._dog is not None:
-            os.write(self._dog, b"V")  # a stop on purpose; until it is started again, nothing renews
+            os.write(self._dog, b"V")  # a stop on purpose
+
+    def _give_back(self) -> bool:
+        """Remove our leases: then no other host may start what runs here. By a process that may hang on storage."""
+        child = os.fork()
+        if not child:
+            try:
+                for _, directory in self.config.leases:
+                    Path(directory, FOLDER, self.config.host).unlink(missing_ok=True)
+                (self.terms.path.parent / "given-back").touch()
+            finally:
+                os._exit(0)
+        done, deadline = self.terms.path.parent / "given-back", time.monotonic() + GIVE_BACK_SECONDS
+        while time.monotonic() < deadline:
+            if done.exists():
+                done.unlink()
+                return True
+            time.sleep(0.05)
+        return False
 
     def look(self, at: float) -> None:
         """Stop what may no longer run."""

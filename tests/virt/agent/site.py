@@ -142,6 +142,10 @@ class Place:
         (self.storages[storage] / lease.FOLDER).unlink()
         shutil.move(self.storages[storage] / "gone", self.storages[storage] / lease.FOLDER)
 
+    def told(self) -> str:
+        """What the agent wrote."""
+        return (self.base / "log").read_text()
+
     def signal(self, number: int, *pids: int) -> None:
         for pid in pids:
             os.kill(pid, number)

@@ -99,6 +99,15 @@ CASES = [
     ({"devices": 0, "evidence": (sign("lease", 95.0),)}, {"silent_hosts": 4}, {}, "hold:silent-share"),
     ({"devices": 0, "evidence": (sign("lease", 95.0), sign("agent", 1.0))}, {}, {}, "hold:agent"),
     ({"devices": 0, "evidence": (sign("lease", 95.0), sign("lease", 5.0))}, {}, {}, "hold:lease"),
+    (
+        {"devices": 0, "evidence": (replace(sign("lease", 95.0), still=89.0),)},
+        {},
+        {},
+        "hold:no-device",
+    ),  # not looked at
+    ({"devices": 0, "evidence": (replace(sign("lease", 99.0), still=90.0),)}, {}, {}, "leased:lease-over"),
+    ({"devices": 0, "evidence": (replace(sign("lease", 95.0), promise=50.0),)}, {}, {}, "hold:lease"),
+    ({"devices": 0, "evidence": (replace(sign("lease", 101.0), promise=50.0),)}, {}, {}, "leased:lease-over"),
 ]
 
 
