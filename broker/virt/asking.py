@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Any
 
 from broker.access.actor import Actor
-from broker.core.errors import Conflict, Reason
+from broker.core.errors import Busy, Conflict, Reason
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
@@ -13,6 +13,7 @@ from broker.jobs.models import Job
 
 from .driver import PowerState
 from .models import VirtualMachine
+from .queries import active_jobs
 from .states import VM
 
 
@@ -47,6 +48,15 @@ def require_usable(vm: VirtualMachine) -> None:
             name=vm.name,
             state=vm.state,
         )
+
+
+def require_idle(vm: VirtualMachine) -> None:
+    """Raise Busy while a job works on it."""
+    if job := active_jobs("vm", [vm.pk]).get(vm.pk):
+        raise Busy(
+            N_("%(name)s is busy: %(job)s."), fix=N_("Wait until that is done, or cancel it."), name=vm.name,
+            job=job.title,
+        )  # fmt: skip
 
 
 def require_unprotected(vm: VirtualMachine) -> None:

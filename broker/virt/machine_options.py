@@ -26,6 +26,14 @@ OPTIONS = (
     Setting("cores", 1, N_("Cores in a socket"), least=1, most=256),
     Setting("threads", 1, N_("Threads in a core"), least=1, most=8),
     Setting(
+        "max_vcpus", 0, N_("Most processors"),
+        N_("Up to so many it can be given while it runs. 0: as many as it has."), least=0, most=256,
+    ),
+    Setting(
+        "max_memory_mib", 0, N_("Most memory in MiB"),
+        N_("Up to so much it can be given while it runs. 0: as much as it has."), least=0, most=4 * 1024 * 1024,
+    ),
+    Setting(
         "balloon_mib", 0, N_("Memory after its start in MiB"),
         N_("The balloon keeps the rest of its memory back. 0: it has all of it."), least=0, most=4 * 1024 * 1024,
     ),
@@ -72,11 +80,18 @@ def ensure_fits(*, options: Mapping[str, Any], vcpus: int, memory_mib: int, mach
     """Raise Invalid unless the options go with each other and with the size of the machine."""
     if any(name in options for name in TOPOLOGY):
         sockets, cores, threads = (int(options.get(name, 1)) for name in TOPOLOGY)
-        if sockets * cores * threads != vcpus:
+        most = options.get("max_vcpus", 0) or vcpus
+        if sockets * cores * threads != most:
             raise Invalid(
                 N_("%(sockets)s sockets of %(cores)s cores with %(threads)s threads are not %(vcpus)s processors."),
-                field="sockets", fix=N_("Choose sockets, cores and threads whose product is the processors."),
-                sockets=sockets, cores=cores, threads=threads, vcpus=vcpus,
+                field="sockets", fix=N_("Choose sockets, cores and threads whose product is the most processors."),
+                sockets=sockets, cores=cores, threads=threads, vcpus=most,
+            )  # fmt: skip
+    for name, has in (("max_vcpus", vcpus), ("max_memory_mib", memory_mib)):
+        if 0 < options.get(name, 0) < has:
+            raise Invalid(
+                N_("The machine has %(has)s already."), field=name,
+                fix=N_("Choose as much or more, or 0 for what it has."), has=has,
             )  # fmt: skip
     if options.get("balloon_mib", 0) > memory_mib:
         raise Invalid(

@@ -106,6 +106,23 @@ def claim_disks(actor: Actor, vm: VirtualMachine, *, more_bytes: int, start: boo
         claim_start(actor, vm)
 
 
+def claim_growth(actor: Actor, vm: VirtualMachine, *, vcpus: int, memory_mib: int) -> None:
+    """Before a running machine grows to these sizes (0, or smaller: it does not)."""
+    if quota.any_in_force():
+        more = Amount(vcpus=max(vcpus - vm.vcpus, 0), memory_mib=max(memory_mib - vm.memory_mib, 0))
+        quota.claim(more, actor=actor, payer=_payer(vm.pk), cluster=vm.cluster_id, subject=vm)
+
+
+def claim_gift(actor: Actor, vm: VirtualMachine, owner: UUID) -> None:
+    """Before `vm` becomes the `owner`'s: its disks and, while it runs and nobody else pays for that, its size."""
+    if not quota.any_in_force():
+        return
+    disks = Disk.objects.filter(vm=vm).aggregate(_size=Sum("size_bytes"))["_size"] or 0
+    running_now = VirtualMachine.objects.filter(up(), pk=vm.pk, **{f"{HOLDER}__isnull": True}).exists()
+    need = Amount(machines=1, disk_bytes=disks) + (running(vm) if running_now else Amount())
+    quota.claim(need, actor=actor, payer=owner, cluster=vm.cluster_id, subject=vm, of_cluster=False)
+
+
 def ensure_size(vm: VirtualMachine, *, vcpus: int, memory_mib: int) -> None:
     """Before a machine that is off is made larger. Raises OverQuota when it could never be started so."""
     if quota.any_in_force():

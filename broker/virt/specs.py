@@ -8,7 +8,7 @@ from typing import Literal, cast
 from broker.virt.driver import DiskSpec, Hardware, MachineSpec, NetworkSpec, NicSpec, StorageSpec, VolumeInfo
 
 from .machine_options import KNOWN
-from .models import Disk, Image, Network, StorageDomain, TemplateVersion, VirtualMachine
+from .models import Disk, Image, Network, Nic, StorageDomain, TemplateVersion, VirtualMachine
 
 CD_DRIVE = "sda"
 
@@ -28,8 +28,9 @@ def network_spec(network: Network) -> NetworkSpec:
     return NetworkSpec(
         name=network.host_name,
         uuid=str(network.id),
-        kind=cast(Literal["nat", "isolated", "bridge"], network.kind),
+        kind=cast(Literal["nat", "isolated", "bridge", "ovs"], network.kind),
         bridge=network.bridge,
+        vlan=network.vlan,
         subnet=network.subnet,
     )
 
@@ -70,7 +71,7 @@ def machine_spec(vm: VirtualMachine, *, without: Disk | None = None) -> MachineS
         machine=vm.machine,
         graphics=tuple(vm.graphics or ["vnc"]),
         disks=(*(disk_spec(disk) for disk in vm.disks.all() if disk != without), *drives(vm)),
-        nics=tuple(NicSpec(mac=nic.mac, network=nic.network.host_name) for nic in vm.nics.all()),
+        nics=tuple(nic_spec(nic) for nic in vm.nics.all() if nic.plugged),
         hardware=Hardware(**{name: value for name, value in vm.options.items() if name in KNOWN}),
     )
 
@@ -101,6 +102,14 @@ def cd_storages(vm: VirtualMachine) -> set[StorageDomain]:
     """Where the CDs lie that its definition names."""
     seed = seed_of(vm)
     return {*((vm.cd.storage,) if vm.cd else ()), *((seed[0],) if seed else ())}
+
+
+def nic_spec(nic: Nic) -> NicSpec:
+    """A card as it is plugged in."""
+    return NicSpec(
+        mac=nic.mac, network=nic.network.host_name, model=nic.model, connected=nic.connected, in_kib=nic.in_kib,
+        out_kib=nic.out_kib, guard=cast(Literal["addresses", "mac", "off"], nic.guarded),
+    )  # fmt: skip
 
 
 def disk_spec(disk: Disk) -> DiskSpec:

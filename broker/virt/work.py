@@ -13,7 +13,7 @@ from broker.jobs.plans import Step
 from broker.jobs.runner import JobActor
 from broker.virt.driver import HostConnection, NetworkSpec, NotFound, Observation, StorageSpec
 
-from . import hosts, queries, specs
+from . import hosts, pending, queries, specs
 from .models import Disk, Host, StorageDomain, VirtualMachine
 from .observe import apply
 
@@ -134,6 +134,8 @@ def start_if_asked(ctx: Context, failure: str) -> None:
         return
     vm = machine(ctx)
     try:
+        if pending.is_off(vm) and pending.fold(vm):
+            define(ctx, machine(ctx))
         line(ctx, vm).start(str(vm.pk))
         observe(ctx, vm)
     except BerthError as error:

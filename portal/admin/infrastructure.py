@@ -24,6 +24,7 @@ from broker.virt.actions.delete_template_version import delete_template_version
 from broker.virt.actions.detach_storage import detach_storage
 from broker.virt.actions.edit_cluster import edit_cluster
 from broker.virt.actions.edit_host import edit_host
+from broker.virt.actions.edit_network import edit_network
 from broker.virt.actions.edit_storage import edit_storage
 from broker.virt.actions.edit_template import edit_template
 from broker.virt.actions.edit_template_version import edit_template_version
@@ -185,14 +186,23 @@ class StorageAdmin(Rows):
 @admin.register(Network, site=site)
 @with_deeds(Deed("delete", _("Delete"), delete_network, "network", GONE, "delete", destroys=True))
 class NetworkAdmin(Rows):
-    addable = True
-    list_display = ("name", "cluster", "kind", "subnet", "bridge")
+    addable = editable = True
+    list_display = ("name", "cluster", "kind", "subnet", "bridge", "vlan", "guard")
     list_filter = (("kind", ChoicesDropdownFilter), ("cluster", RelatedDropdownFilter))
     search_fields = ("name", "bridge", "subnet")
     list_select_related = ("cluster",)
 
     def add_by(self, request: HttpRequest, values: dict[str, Any]) -> Network:
-        return create_network(actor=self.actor(request), **values)
+        return create_network(actor=self.actor(request), **{**values, "vlan": values.get("vlan") or 0})
+
+    def change_by(self, request: HttpRequest, obj: Network, values: dict[str, Any]) -> None:
+        edit_network(actor=self.actor(request), network=obj, **values)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Network | None = None) -> Any:
+        return ("cluster", "kind") if obj is not None else ()
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {**super().get_changeform_initial_data(request), "guard": ""}
 
 
 class VersionInline(Inline):

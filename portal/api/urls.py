@@ -8,6 +8,7 @@ from .schema import Docs, Schema
 from .views.access import Quotas, Rights
 from .views.availability import Availability, ConfirmRebooted, Fence, FenceDevices, Verdicts
 from .views.backups import Backups, BackupSchedules, BackupTargets
+from .views.changes import Nics
 from .views.console_policy import MachinePolicy, PoolPolicy
 from .views.directories import Directories, DirectoryPreview
 from .views.disks import Disks, Snapshots
@@ -34,6 +35,7 @@ for prefix, viewset in {
     "vms": Vms,
     "vms/<uuid:vm_pk>/samples": Samples,
     "vms/<uuid:vm_pk>/disks": Disks,
+    "vms/<uuid:vm_pk>/nics": Nics,
     "vms/<uuid:vm_pk>/snapshots": Snapshots,
     "templates": Templates,
     "template-versions": TemplateVersions,

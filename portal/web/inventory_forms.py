@@ -11,7 +11,7 @@ from broker.access.actor import Actor
 from broker.access.require import visible_to
 from broker.virt import drivers
 from broker.virt.images import import_directory
-from broker.virt.models import Cluster, Host, StorageDomain, VmTemplate
+from broker.virt.models import Cluster, Guard, Host, StorageDomain, VmTemplate
 from broker.virt.origins import MACHINES
 from broker.virt.storage_rules import NFS_VERSIONS
 
@@ -139,8 +139,20 @@ class NetworkForm(ClusterForm):
     )  # fmt: skip
     bridge = forms.CharField(
         label=_("Bridge"), max_length=15, required=False,
-        help_text=_("For a bridge: the interface that the hosts have, e.g. br0."),
+        help_text=_("For a bridge or Open vSwitch: the interface that the hosts have, e.g. br0."),
     )  # fmt: skip
+    vlan = forms.IntegerField(
+        label=_("VLAN"), min_value=0, max_value=4094, required=False, help_text=_("The tag, for Open vSwitch.")
+    )
+    guard = forms.ChoiceField(
+        label=_("Its cards may send as"), required=False,
+        choices=[
+            ("", _("themselves only (usual for the kind)")), *((value, _(label)) for value, label in Guard.choices)
+        ],
+    )  # fmt: skip
+
+    def clean_vlan(self) -> int:
+        return self.cleaned_data["vlan"] or 0
 
 
 def offered_images() -> dict[str, str]:

@@ -102,6 +102,7 @@ NETWORK = {
     "nat": _("Behind the host (NAT)"),
     "isolated": _("Isolated"),
     "bridge": _("Bridge"),
+    "ovs": _("Open vSwitch"),
 }
 SEVERITY = {
     "info": Mark(_("Information"), "idle"),

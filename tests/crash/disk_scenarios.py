@@ -1,4 +1,4 @@
-"""The crash matrix's scenarios of disks and snapshots; see scenarios.py."""
+"""The crash matrix's scenarios of disks and snapshots, and of changes while a machine runs; see scenarios.py."""
 
 from pathlib import Path
 
@@ -8,12 +8,14 @@ from broker.virt.actions.create_disk import create_disk
 from broker.virt.actions.create_storage import create_storage
 from broker.virt.actions.delete_disk import delete_disk
 from broker.virt.actions.delete_snapshot import delete_snapshot
+from broker.virt.actions.edit_vm import edit_vm
 from broker.virt.actions.grow_disk import grow_disk
 from broker.virt.actions.move_disks import move_disks
 from broker.virt.actions.revert_snapshot import revert_snapshot
+from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.take_snapshot import take_snapshot
 from broker.virt.driver import PowerState
-from broker.virt.models import Disk, StorageDomain, VirtualMachine
+from broker.virt.models import Disk, PendingChange, StorageDomain, VirtualMachine
 from tests.crash.scenarios import ACTOR, Scenario, Stage
 from tests.jobs_help import finish
 
@@ -156,7 +158,33 @@ def _snapshots(count: int, *, running: bool):
     return check
 
 
+def _change(stage: Stage):
+    vm = stage.machine()
+    edit_vm(actor=ACTOR, vm=_seen(vm), options={"max_vcpus": 3, "max_memory_mib": 512})
+    finish(start_vm(actor=ACTOR, vm=_seen(vm)))
+    edit_vm(actor=ACTOR, vm=_seen(vm), vcpus=2, memory_mib=144)
+    return Job.objects.get(subject_id=vm.pk, plan="vm.change"), vm
+
+
+def _changed(stage: Stage, job: Job, vm: VirtualMachine) -> None:
+    """QEMU, the row and the definition say the same, and nothing waits."""
+    has = stage.host.running(str(vm.pk))
+    assert (has.vcpus, has.memory_mib) == (2, 144)
+    assert (_seen(vm).vcpus, vm.memory_mib) == (2, 144) and not PendingChange.objects.filter(vm=vm).exists()
+    assert "current='2'" in stage.host.definition(str(vm.pk))
+
+
+def _not_changed(stage: Stage, job: Job, vm: VirtualMachine) -> None:
+    """Cancelled before it began: it waits for the next start."""
+    if PendingChange.objects.filter(vm=vm).exists():
+        assert stage.host.running(str(vm.pk)).vcpus in (1, 2)
+        assert _seen(vm).vcpus == 1
+    else:
+        _changed(stage, job, vm)
+
+
 DISKS: dict[str, Scenario] = {
+    "vm.change": Scenario(_change, _changed, _not_changed),
     "vm.create-disk": Scenario(_create_disk, _has_disks, _had_one_disk),
     "vm.delete-disk": Scenario(_delete_disk, _has_disks, _has_both_disks),
     "vm.grow-disk": Scenario(_grow_disk, _grown),

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from tests.lab import boot, cage
 
+_FILTERS = "/usr/share/libvirt/nwfilter"
 START_TIMEOUT = 20.0  # seconds until libvirtd must answer
 
 _LIBVIRTD_CONF = """\
@@ -221,6 +222,8 @@ class LabHost:
         shutil.rmtree(self.home / "run", ignore_errors=True)
         for folder in (*boot.BINDS, "etc/qemu/networks", "lib/images", "pki/qemu"):
             (self.home / folder).mkdir(parents=True, exist_ok=True)
+        # as its package has them, with which cards are held to their own addresses
+        shutil.copytree(_FILTERS, self.home / "etc" / "nwfilter", dirs_exist_ok=True)
         host_uuid = uuid.uuid5(uuid.NAMESPACE_DNS, str(self.home))  # two hosts with one UUID refuse to migrate
         tls = int((self.home / "pki" / "libvirt" / "servercert.pem").exists())
         (self.home / "etc" / "libvirtd.conf").write_text(_LIBVIRTD_CONF.format(host_uuid=host_uuid, tls=tls))

@@ -1,4 +1,4 @@
-"""Change what a machine is called and how large it is."""
+"""Change what a machine is called, what is noted of it, and its hardware: now, while it runs, or at its next start."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,20 +7,17 @@ from django.db import transaction
 
 from broker.access.actor import Actor
 from broker.access.require import require
-from broker.core.errors import Busy
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
-from broker.virt import machine_options, names, quotas
-from broker.virt.asking import require_power, require_usable
-from broker.virt.driver import PowerState
+from broker.jobs.enqueue import enqueue
+from broker.virt import machine_options, names, own, pending, quotas, rows
+from broker.virt.asking import require_idle, require_power, require_usable
 from broker.virt.models import VirtualMachine
-from broker.virt.queries import active_jobs
 
 from .create_vm import LEAST_MEMORY_MIB, MOST_MEMORY_MIB, MOST_VCPUS
 
-HARDWARE = frozenset({"vcpus", "memory_mib", "options"})
-OFF = (PowerState.OFF, PowerState.CRASHED, PowerState.MISSING)
+SIZES = ("vcpus", "memory_mib")
 
 
 @transaction.atomic
@@ -28,8 +25,10 @@ def edit_vm(
     *,
     actor: Actor,
     vm: VirtualMachine,
+    name: str | None = None,
     title: str | None = None,
     description: str | None = None,
+    notes: str | None = None,
     vcpus: int | None = None,
     memory_mib: int | None = None,
     protected: bool | None = None,
@@ -37,29 +36,31 @@ def edit_vm(
     priority: int | None = None,
     leased: bool | None = None,
     labels: Sequence[str] | None = None,
+    tags: Sequence[str] | None = None,
+    own_fields: Mapping[str, str] | None = None,
     options: Mapping[str, Any] | None = None,
+    now: bool = True,
 ) -> VirtualMachine:
-    """Write what is given (None: leave); its host learns of it at the next start. The size and the hardware
-    change only while off.
+    """Write what is given (None: leave).
 
+    Size and `options` (machine_options.py) of a machine that is off count at once. Of one that runs they are noted in
+    its PendingChange, for its next start; `now`: what its run can take of them is given to it by a job. It is renamed
+    only while off. `tags` and `own_fields` replace those there are.
     `available`: restart it elsewhere when its host dies, by `priority` (0 to 100), also
     when nothing but the end of its host's lease on storage proves that (`leased`). `labels` are for affinity groups.
-    `options`: what of the hardware is chosen anew, by machine_options.py.
     Raises Missing, Denied, Invalid, Conflict, Busy, or OverQuota (it could never be started); returns the machine as
     it is now.
     """
     require(actor, "vm.edit", vm)
     wanted: dict[str, Any] = {}
+    if name is not None:
+        wanted["name"] = names.name(name)
     if title is not None:
         wanted["title"] = names.title(title)
     if description is not None:
         wanted["description"] = names.description(description)
-    if vcpus is not None:
-        wanted["vcpus"] = names.number(vcpus, field="vcpus", least=1, most=MOST_VCPUS)
-    if memory_mib is not None:
-        wanted["memory_mib"] = names.number(
-            memory_mib, field="memory_mib", least=LEAST_MEMORY_MIB, most=MOST_MEMORY_MIB
-        )
+    if notes is not None:
+        wanted["notes"] = names.description(notes, field="notes")
     if protected is not None:
         wanted["protected"] = bool(protected)
     if available is not None:
@@ -70,38 +71,63 @@ def edit_vm(
         wanted["priority"] = names.number(priority, field="priority", least=0, most=100)
     if labels is not None:
         wanted["labels"] = names.labels(labels)
+    hardware = _hardware(vcpus, memory_mib, options)
     vm = VirtualMachine.objects.select_for_update().get(pk=vm.pk)
-    if options is not None:
-        wanted["options"] = machine_options.changed(vm.options, options)
-    changed = {field: value for field, value in wanted.items() if getattr(vm, field) != value}
+    changed = {field for field, value in wanted.items() if getattr(vm, field) != value}
+    if changed:
+        require_usable(vm)
+    if "name" in changed:
+        require_power(vm, pending.OFF)
+        require_idle(vm)
+    rows.change(vm, wanted)
+    changed |= own.write(vm, tags=tags, fields=own_fields)
+    if hardware:
+        changed |= _change_hardware(actor, vm, hardware, now=now)
     if not changed:
         return vm
-    require_usable(vm)
-    if HARDWARE & changed.keys():
-        after = {name: changed.get(name, getattr(vm, name)) for name in HARDWARE}
-        machine_options.ensure_fits(**after, machine=vm.machine)
-        require_power(vm, OFF)
-        if job := active_jobs("vm", [vm.pk]).get(vm.pk):
-            raise Busy(
-                N_("%(name)s is busy: %(job)s."),
-                fix=N_("Wait until that is done, or cancel it."),
-                name=vm.name,
-                job=job.title,
-            )
-    if sizes := {field: int(changed[field]) for field in ("vcpus", "memory_mib") if field in changed}:
-        grown = {field: size for field, size in sizes.items() if size > getattr(vm, field)}
-        quotas.ensure_size(vm, **{"vcpus": 0, "memory_mib": 0, **grown})
-    VirtualMachine.objects.filter(pk=vm.pk).update(**changed)
-    for field, value in changed.items():
-        setattr(vm, field, value)
-    fields = ", ".join(sorted(changed))
     record(
-        "vm.edited",
-        actor=actor,
-        subject=vm,
-        message=N_("%(name)s was changed: %(fields)s"),
-        name=vm.name,
-        fields=fields,
-    )
+        "vm.edited", actor=actor, subject=vm, message=N_("%(name)s was changed: %(fields)s"), name=vm.name,
+        fields=", ".join(sorted(changed)),
+    )  # fmt: skip
     publish("vm", vm.pk, "changed")
     return vm
+
+
+def _hardware(vcpus: int | None, memory_mib: int | None, options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What is wanted of it, checked one by one."""
+    wanted: dict[str, Any] = {}
+    if vcpus is not None:
+        wanted["vcpus"] = names.number(vcpus, field="vcpus", least=1, most=MOST_VCPUS)
+    if memory_mib is not None:
+        wanted["memory_mib"] = names.number(
+            memory_mib, field="memory_mib", least=LEAST_MEMORY_MIB, most=MOST_MEMORY_MIB
+        )
+    if options is not None:
+        wanted |= machine_options.changed({}, options)
+    return wanted
+
+
+def _change_hardware(actor: Actor, vm: VirtualMachine, wanted: Mapping[str, Any], *, now: bool) -> set[str]:
+    """At once while it is off, else noted, and given to its run if that may take any of it; returns what changed."""
+    off = pending.is_off(vm)
+    before = pending.hardware(vm, pending.of(vm))
+    after = {size: wanted.get(size, before[size]) for size in SIZES}
+    options = {**before["options"], **{name: value for name, value in wanted.items() if name not in SIZES}}
+    if (after | {"options": options}) == before:
+        return set()
+    require_usable(vm)
+    machine_options.ensure_fits(**after, options=options, machine=vm.machine)
+    grown = {size: after[size] if after[size] > getattr(vm, size) else 0 for size in SIZES}
+    if any(grown.values()):
+        quotas.ensure_size(vm, **grown)
+    if off:
+        require_idle(vm)
+        pending.fold(vm)
+        changed = {field for field, value in {**after, "options": options}.items() if getattr(vm, field) != value}
+        rows.change(vm, {**after, "options": options})
+        return changed
+    changed = pending.keep(vm, wanted, actor=actor)
+    if now and vm.power_state in pending.UP and changed & set(pending.HOT):
+        quotas.claim_growth(actor, vm, **{size: after[size] if size in changed else 0 for size in SIZES})
+        enqueue("vm.change", actor=actor, subject=vm)
+    return changed

@@ -6,7 +6,7 @@ from broker.access.actor import Actor
 from broker.access.require import require
 from broker.core.text import gettext_noop as N_
 from broker.jobs.models import Job
-from broker.virt import quotas
+from broker.virt import pending, quotas
 from broker.virt.asking import power_job, require_power, require_usable
 from broker.virt.driver import PowerState
 from broker.virt.models import VirtualMachine
@@ -20,5 +20,7 @@ def start_vm(*, actor: Actor, vm: VirtualMachine) -> Job:
     require(actor, "vm.power", vm)
     require_usable(vm)
     require_power(vm, WHEN)
+    if pending.is_off(vm):
+        pending.fold(vm)
     quotas.claim_start(actor, vm)
     return power_job(actor=actor, vm=vm, plan="vm.start", when=WHEN, message=N_("Start of %(name)s was asked for"))

@@ -14,6 +14,8 @@ from typing import Protocol, runtime_checkable
 
 from .backups import BackupLook as BackupLook
 from .backups import Backups as Backups
+from .changing import Changes as Changes
+from .changing import Running as Running
 from .consoles import Consoles as Consoles
 from .consoles import SerialStream as SerialStream
 from .copies import Copies as Copies
@@ -40,6 +42,7 @@ from .migration import MigrationOrder as MigrationOrder
 from .migration import MigrationResult as MigrationResult
 from .migration import MigrationStats as MigrationStats
 from .migration import SavedPoints as SavedPoints
+from .networks import Lease as Lease
 from .networks import Networks as Networks
 from .networks import NetworkSpec as NetworkSpec
 from .observation import ConsoleEndpoint as ConsoleEndpoint
@@ -72,6 +75,7 @@ class HostConnection(
     Disks,
     Layers,
     Copies,
+    Changes,
     GuestCommands,
     Networks,
     Consoles,

@@ -9,7 +9,8 @@ class Hardware:
     """None: not spoken of, so as it is in an existing definition, and as the driver likes it in a new one.
 
     `cpu`: "host-model", "host-passthrough", "maximum" or a model's name. `sockets`, `cores` and `threads` multiply
-    to the processors. `balloon_mib`: the memory after the start, 0 for all. `boot`: kinds of devices in their order.
+    to the processors, or to `max_vcpus`: up to that, and up to `max_memory_mib`, it grows while it runs (0: it does
+    not). `balloon_mib`: the memory after the start, 0 for all. `boot`: kinds of devices in their order.
     """
 
     firmware: Literal["bios", "uefi", "secure"] | None = None
@@ -18,6 +19,8 @@ class Hardware:
     sockets: int | None = None
     cores: int | None = None
     threads: int | None = None
+    max_vcpus: int | None = None
+    max_memory_mib: int | None = None
     balloon_mib: int | None = None
     video: str | None = None
     sound: bool | None = None

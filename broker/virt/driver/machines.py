@@ -21,11 +21,19 @@ class DiskSpec:
 
 @dataclass(frozen=True, slots=True)
 class NicSpec:
-    """A network card; `network` is the driver's name of a network made by `ensure_network`."""
+    """A network card; `network` is the driver's name of a network made by `ensure_network`.
+
+    `connected`: whether its cable is in. `in_kib` and `out_kib`: the most KiB a second, 0 for no limit.
+    `guard`: what it may pretend to be: its own "addresses", its own "mac", or anything ("off").
+    """
 
     mac: str
     network: str
     model: str = "virtio"
+    connected: bool = True
+    in_kib: int = 0
+    out_kib: int = 0
+    guard: Literal["addresses", "mac", "off"] = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +72,11 @@ class Definitions(Protocol):
 
 
 class Power(Protocol):
-    def start(self, uuid: str) -> None:
-        """Run it, from saved memory when there is some; done when already running."""
+    def start(self, uuid: str, *, boot: str = "") -> None:
+        """Run it, from saved memory when there is some; done when already running.
+
+        `boot`: kinds of devices in their order for this run only; the definition stays as it is.
+        """
         ...
 
     def shutdown(self, uuid: str, *, via: Literal["acpi", "agent"]) -> None:

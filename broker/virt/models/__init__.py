@@ -9,8 +9,10 @@ from .disk import Disk
 from .host import Host
 from .image import Image
 from .machine import VirtualMachine
-from .network import Network, Nic
+from .network import Guard, Network, Nic
 from .observed import ForeignMachine, MonitorProcess, Sample
+from .own import OwnField, Tag
+from .pending import PendingChange
 from .pki import Authority, HostCertificate, HostInvitation
 from .snapshot import Snapshot, SnapshotDisk
 from .storage import StorageDomain
@@ -23,6 +25,7 @@ __all__ = [
     "Disk",
     "FenceDevice",
     "ForeignMachine",
+    "Guard",
     "HaWatch",
     "Host",
     "HostAgent",
@@ -34,12 +37,15 @@ __all__ = [
     "MonitorProcess",
     "Network",
     "Nic",
+    "OwnField",
+    "PendingChange",
     "Recovery",
     "Sample",
     "Snapshot",
     "SnapshotDisk",
     "StorageAttachment",
     "StorageDomain",
+    "Tag",
     "TemplateVersion",
     "Verdict",
     "VirtualMachine",

@@ -57,6 +57,7 @@ class VirtualMachine(models.Model):
     name = models.CharField(max_length=64, unique=True)
     title = models.CharField(max_length=128, blank=True)
     description = models.TextField(blank=True)
+    notes = models.TextField(blank=True)
     vcpus = models.PositiveSmallIntegerField(default=1)
     memory_mib = models.PositiveIntegerField(default=1024)
     machine = models.CharField(max_length=16, default="q35")

@@ -8,7 +8,7 @@ from broker.events.news import publish
 from broker.jobs.context import Context
 from broker.jobs.plans import Plan, Step, register
 from broker.sql import Given, Statement, written
-from broker.virt import cloud_init, specs, work
+from broker.virt import cloning, cloud_init, specs, work
 from broker.virt.driver import HostConnection, Refused, StorageSpec, VolumeInfo
 from broker.virt.models import Disk, Host, Image, VirtualMachine
 from broker.virt.placement.gather import place
@@ -36,8 +36,14 @@ def remove_row(ctx: Context) -> None:
 
 
 def make_disk(ctx: Context) -> None:
-    """An overlay on the template's image, a copy of it or of the library's, or a blank one; and cloud-init's words."""
+    """An overlay on the template's image, a copy of it or of the library's, or a blank one; and cloud-init's words.
+
+    Of a clone, copies of the original's disks.
+    """
     vm = work.kept_machine(ctx)
+    if ctx.args.get("source"):
+        cloning.copy_disks(ctx, vm)
+        return
     image = _image(ctx, vm)
     for disk in vm.disks.all():
         work.with_storage(ctx, work.host_of(vm), disk.storage, partial(_make, ctx, disk, image, vm.linked))
@@ -72,6 +78,8 @@ def remove_disk(ctx: Context) -> None:
         return
     for disk in vm.disks.all():
         work.delete_volume(ctx, vm.host, disk.storage, disk.volume)
+        if ctx.args.get("seal"):
+            work.delete_volume(ctx, vm.host, disk.storage, cloning.unsealed(disk))
     if (seed := specs.seed_of(vm)) is not None:
         work.delete_volume(ctx, vm.host, *seed)
 

@@ -1,11 +1,16 @@
-"""vm.start: on a host that may run it, with an up-to-date definition; done when it was seen running."""
+"""vm.start: on a host that may run it, with an up-to-date definition; done when it was seen running.
+
+args: `host`, where it has to run; `boot`, what this run boots from.
+"""
+
+from uuid import UUID
 
 from broker.core import clock
 from broker.core.errors import Conflict
 from broker.core.text import gettext_noop as N_
 from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
-from broker.virt import hosts, specs, work
+from broker.virt import hosts, pending, specs, work
 from broker.virt.driver import NotFound, PowerState, Refused
 from broker.virt.ha.loss import lost_epoch
 from broker.virt.models import Host, Recovery, VirtualMachine
@@ -18,6 +23,13 @@ UP = (PowerState.RUNNING, PowerState.PAUSED)
 def choose_host(ctx: Context) -> None:
     """Keep the host unless it is in maintenance; then another, if the disks can be seen from there."""
     vm = work.machine(ctx)
+    if pending.is_off(vm):
+        with ctx.write():
+            pending.fold(vm)
+    if ctx.args.get("host"):
+        with ctx.write():
+            _go_to(ctx, vm)
+        return
     if vm.host is not None and (epoch := lost_epoch(vm.host)):
         with ctx.write():
             # Proof that the copy there is stale: its host was found dead, and the machine is off.
@@ -41,6 +53,15 @@ def choose_host(ctx: Context) -> None:
         left = vm.host_id
         VirtualMachine.objects.filter(pk=vm.pk).update(host_id=place(vm).host.id, shutdown_asked_at=None)
         ctx.save(left=str(left) if left else "")
+
+
+def _go_to(ctx: Context, vm: VirtualMachine) -> None:
+    """To the host that was asked for, if it can; the one before is left by `prepare`."""
+    asked, left = UUID(ctx.args["host"]), vm.host_id
+    if asked != left:
+        VirtualMachine.objects.filter(pk=vm.pk).update(host_id=place(vm, bound_to=asked).host.id)
+        ctx.save(left=str(left) if left else "")
+    VirtualMachine.objects.filter(pk=vm.pk, shutdown_asked_at__isnull=False).update(shutdown_asked_at=None)
 
 
 def prepare(ctx: Context) -> None:
@@ -74,7 +95,7 @@ def _leave(ctx: Context, vm: VirtualMachine, left: Host) -> None:
 
 def start(ctx: Context) -> None:
     vm = work.machine(ctx)
-    work.line(ctx, vm).start(str(vm.pk))
+    work.line(ctx, vm).start(str(vm.pk), boot=ctx.args.get("boot", ""))
 
 
 def see_running(ctx: Context) -> None:

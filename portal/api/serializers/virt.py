@@ -16,16 +16,18 @@ from broker.virt.models import (
     ForeignMachine,
     Host,
     Network,
-    Nic,
     Sample,
     StorageDomain,
     TemplateVersion,
     VirtualMachine,
     VmTemplate,
 )
+from broker.virt.pending import differences
+from broker.virt.pending import of as pending_of
 from broker.virt.placement.policy import SETTINGS
 from portal.sealing import left_unsealed
 
+from .changes import DifferenceSerializer, NicSerializer, NotedSerializer
 from .common import RefSerializer
 
 
@@ -115,7 +117,7 @@ class NetworkSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Network
-        fields = ("id", "name", "cluster", "kind", "bridge", "subnet")
+        fields = ("id", "name", "cluster", "kind", "bridge", "subnet", "vlan", "guard")
 
 
 class TemplateSerializer(serializers.ModelSerializer):
@@ -164,7 +166,7 @@ class TemplateVersionSerializer(serializers.ModelSerializer):
         return {"outcome": version.sealing["outcome"], "left": left_unsealed(version)} if version.sealing else None
 
 
-class VmSerializer(serializers.ModelSerializer):
+class VmSerializer(NotedSerializer):
     """`host` is told only to who may see hosts; where consoles listen is told to nobody."""
 
     cluster = RefSerializer()
@@ -181,6 +183,7 @@ class VmSerializer(serializers.ModelSerializer):
             "name",
             "title",
             "description",
+            *NotedSerializer.NOTED,
             "protected",
             "available",
             "leased",
@@ -224,22 +227,22 @@ class DiskSerializer(serializers.ModelSerializer):
         fields = ("id", "target", "size_bytes", "allocated_bytes", "generation")
 
 
-class NicSerializer(serializers.ModelSerializer):
-    network = RefSerializer()
-
-    class Meta:
-        model = Nic
-        fields = ("id", "mac", "network")
-
-
 class VmDetailSerializer(VmSerializer):
     disks = DiskSerializer(many=True)
     nics = NicSerializer(many=True)
     options = serializers.DictField(help_text="The hardware somebody chose; what is not named is as it was made.")
     guest = serializers.DictField(help_text="What the guest agent says: host name, operating system, addresses, users.")
 
+    pending = serializers.SerializerMethodField(help_text="What its next start will change.")
+
     class Meta(VmSerializer.Meta):
-        fields = (*VmSerializer.Meta.fields, "options", "disks", "nics", "guest", "guest_at")  # type: ignore[assignment]
+        fields = (  # type: ignore[assignment]
+            *VmSerializer.Meta.fields, "options", "pending", "disks", "nics", "guest", "guest_at"
+        )  # fmt: skip
+
+    @extend_schema_field(DifferenceSerializer(many=True))
+    def get_pending(self, vm: VirtualMachine) -> Any:
+        return DifferenceSerializer(differences(vm, pending_of(vm)), many=True).data
 
 
 class SampleSerializer(serializers.ModelSerializer):

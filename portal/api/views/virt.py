@@ -22,6 +22,7 @@ from broker.virt.actions.delete_template import delete_template
 from broker.virt.actions.delete_template_version import delete_template_version
 from broker.virt.actions.edit_cluster import edit_cluster
 from broker.virt.actions.edit_host import edit_host
+from broker.virt.actions.edit_network import edit_network
 from broker.virt.actions.edit_template import edit_template
 from broker.virt.actions.edit_template_version import edit_template_version
 from broker.virt.actions.evacuate_host import evacuate_host
@@ -31,7 +32,7 @@ from broker.virt.driver import PowerState
 from broker.virt.ha.rules import SETTINGS as HA_SETTINGS
 from broker.virt.host_status import with_status
 from broker.virt.migrating import policies
-from broker.virt.models import Cluster, ForeignMachine, Host, Network, StorageDomain, TemplateVersion, VmTemplate
+from broker.virt.models import Cluster, ForeignMachine, Guard, Host, Network, StorageDomain, TemplateVersion, VmTemplate
 from broker.virt.placement.policy import SETTINGS
 from broker.virt.states import HostState, VersionState
 from portal.api.base import Listed, Read, Resource, job_verb, verb
@@ -187,6 +188,13 @@ class NewNetwork(Input):
     kind = serializers.ChoiceField(choices=Network.Kind.choices, required=False)
     subnet = TextField(max_length=43, required=False, allow_blank=True)
     bridge = TextField(max_length=15, required=False, allow_blank=True)
+    vlan = WholeNumber(required=False, min_value=0, max_value=4094, help_text="The tag, of Open vSwitch; 0: none.")
+    guard = serializers.ChoiceField(choices=Guard.choices, required=False, help_text="What its cards may send as.")
+
+
+class ChangedNetwork(NewNetwork):
+    cluster = kind = None  # type: ignore[assignment]
+    name = NameField(required=False)
 
 
 class Networks(Listed, Read, Resource):
@@ -204,6 +212,11 @@ class Networks(Listed, Read, Resource):
         given = self.input(NewNetwork)
         given["cluster"] = find(self.actor, Cluster, given["cluster"])
         return self.shown(create_network(actor=self.actor, **given), status=201)
+
+    @extend_schema(request=ChangedNetwork, responses=NetworkSerializer)
+    def partial_update(self, request: Request, pk: Any) -> Response:
+        """Change its name or what its cards may send as; where it leads only while no machine runs on it."""
+        return self.shown(edit_network(actor=self.actor, network=self.find(), **self.input(ChangedNetwork)))
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, pk: Any) -> Response:

@@ -36,6 +36,7 @@ from portal.api.serializers.connections import TicketSerializer
 from portal.api.serializers.jobs import JobSerializer
 from portal.api.serializers.virt import SampleSerializer, VmDetailSerializer, VmSerializer
 from portal.api.settings_fields import rules_input
+from portal.api.views.changes import NOW, Changing, Fields, NotedFilter
 from portal.api.views.disk_moves import MovingDisks
 from portal.api.views.migrations import Moving
 from portal.api.views.versions import Copying
@@ -81,6 +82,7 @@ class NewVm(Input):
 
 
 class ChangedVm(Input):
+    name = NameField(required=False, help_text="Only while it is off.")
     title = TextField(required=False, allow_blank=True)
     description = LongTextField(required=False, allow_blank=True)
     vcpus = WholeNumber(required=False, min_value=1, max_value=512)
@@ -90,7 +92,11 @@ class ChangedVm(Input):
     leased = Switch(required=False, help_text="Guarded by its host's lease on storage, whose end allows a restart.")
     priority = WholeNumber(required=False, min_value=0, max_value=100, help_text="The higher, the sooner restarted.")
     labels = Labels(required=False)
-    options = MachineOptions(required=False, help_text="Its hardware; only while it is off.")
+    notes = LongTextField(required=False, allow_blank=True, max_length=10000)
+    tags = Labels(required=False, help_text="All of them: those left out are taken off.")
+    own_fields = Fields(required=False, help_text="All of them: those left out are taken off.")
+    options = MachineOptions(required=False, help_text="Its hardware; those left out stay.")
+    now = Switch(required=False, help_text=NOW)
 
 
 class ShutDown(Input):
@@ -112,7 +118,7 @@ class Console(Input):
     help = Id(required=False, allow_null=True, help_text="The consent to see another person's screen.")
 
 
-class VmFilter(filters.FilterSet):
+class VmFilter(NotedFilter):
     state = choices(VmState)
     power_state = choices(PowerState)
     cluster = filters.UUIDFilter(field_name="cluster_id")
@@ -130,7 +136,7 @@ class VmFilter(filters.FilterSet):
         )
 
 
-class Vms(Listed, Read, Copying, Moving, MovingDisks):
+class Vms(Listed, Read, Copying, Moving, MovingDisks, Changing):
     """Machines."""
 
     serializer_class = VmSerializer
@@ -141,7 +147,8 @@ class Vms(Listed, Read, Copying, Moving, MovingDisks):
 
     def rows(self) -> QuerySet[VirtualMachine]:
         rows = with_active_job(VirtualMachine.objects.all(), "vm")
-        rows = rows.select_related("cluster", "host", "template_version__template", "desktop__pool")
+        rows = rows.select_related("cluster", "host", "template_version__template", "desktop__pool", "owner")
+        rows = rows.prefetch_related("tags", "own_fields")
         return rows if self.action == "list" else rows.prefetch_related("disks", "nics__network")
 
     @extend_schema(request=NewVm, responses={202: JobSerializer})
@@ -162,7 +169,8 @@ class Vms(Listed, Read, Copying, Moving, MovingDisks):
 
     @extend_schema(request=ChangedVm, responses=VmDetailSerializer)
     def partial_update(self, request: Request, pk: Any) -> Response:
-        """Change title, description or size; the size only while it is off."""
+        """Change it. Of a machine that runs, size and hardware are changed by a job as far as its run can take it; the
+        rest waits for its next start, as `pending` tells."""
         return self.shown(edit_vm(actor=self.actor, vm=self.find(), **self.input(ChangedVm)))
 
     @extend_schema(responses={202: JobSerializer})

@@ -64,7 +64,7 @@ class EditMachine(SignedIn):
         context = {
             "form": form,
             "title": _("Edit %(name)s") % {"name": vm.title or vm.name},
-            "under": _("Processors and memory can be changed only while it is off."),
+            "under": _("What a running machine cannot take while it runs waits for its next start."),
             "submit": _("Save"),
             "back_url": reverse("portal:vm", args=[vm.pk]),
             "back_label": vm.title or vm.name,

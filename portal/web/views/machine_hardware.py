@@ -33,7 +33,7 @@ class MachineHardware(FormPage):
         vm = find(self.actor, VirtualMachine, pk)
         return {
             "title": _("Hardware of %(name)s") % {"name": vm.title or vm.name},
-            "under": _("It can be changed only while the machine is off; its next start has it."),
+            "under": _("Its next start has it. What a run can take, a running machine is given at once."),
             "submit": _("Save"),
             "back_url": reverse("portal:vm", args=[pk]),
             "back_label": vm.title or vm.name,

@@ -16,7 +16,7 @@ from broker.core import clock
 from broker.directories.models import Directory
 from broker.events.models import Event
 from broker.jobs.models import Job
-from broker.virt.models import AffinityGroup, Disk, Image, Snapshot
+from broker.virt.models import AffinityGroup, Disk, Image, Nic, Snapshot
 from portal.models import ApiToken
 
 pytestmark = pytest.mark.urls("tests.portal.api.urls")
@@ -72,6 +72,7 @@ def tenant(world, make_vm, make_pool, make_desktop):
         # First those within another, whose own parameter is filled after them.
         "/api/v1/vms/{vm_pk}/disks/{id}/": disk.pk,
         "/api/v1/vms/{vm_pk}/snapshots/{id}/": Snapshot.objects.create(vm=vm, name="theirs").pk,
+        "/api/v1/vms/{vm_pk}/nics/{id}/": Nic.objects.create(vm=vm, network=world.network, mac="52:54:00:00:00:98").pk,
         "/api/v1/backups/{id}/": backup.pk, "/api/v1/backup-targets/{id}/": target.pk,
         "/api/v1/backup-schedules/{id}/": schedule.pk,
         "/api/v1/images/{id}/": Image.objects.create(

@@ -17,7 +17,17 @@ from broker.core.errors import Denied, Missing
 from broker.events.models import Event
 from broker.jobs.models import Job
 from broker.virt import actions
-from broker.virt.models import AffinityGroup, Cluster, Disk, FenceDevice, Image, Snapshot, VirtualMachine
+from broker.virt.models import (
+    AffinityGroup,
+    Cluster,
+    Disk,
+    FenceDevice,
+    Image,
+    Nic,
+    PendingChange,
+    Snapshot,
+    VirtualMachine,
+)
 
 ACTIONS = {
     module.name: getattr(importlib.import_module(f"{actions.__name__}.{module.name}"), module.name)
@@ -55,6 +65,18 @@ def disk_of(stage, vm) -> Disk:
     return Disk.objects.get_or_create(vm=vm, storage=stage.world.storage, volume="theirs.qcow2", size_bytes=1 << 20)[0]
 
 
+def nic_of(stage, vm) -> Nic:
+    return Nic.objects.get_or_create(vm=vm, network=stage.world.network, mac="52:54:00:00:00:99")[0]
+
+
+def noted(vm) -> VirtualMachine:
+    """It runs, and something waits for its next start."""
+    VirtualMachine.objects.filter(pk=vm.pk).update(power_state="running")
+    PendingChange.objects.get_or_create(vm=vm, defaults={"values": {"video": "vga"}})
+    vm.refresh_from_db()
+    return vm
+
+
 def snapshot_of(vm) -> Snapshot:
     return Snapshot.objects.get_or_create(vm=vm, name="before")[0]
 
@@ -74,6 +96,14 @@ CASES = {
         )
     },
     "migrate_vm": vm_case("vm.migrate"),
+    "apply_changes": Case("vm", "vm.edit", lambda stage, vm: {"vm": noted(vm)}),
+    "undo_changes": Case("vm", "vm.edit", lambda stage, vm: {"vm": noted(vm)}),
+    "run_once": vm_case("vm.power"),
+    "clone_vm": Case("vm", "vm.edit", lambda stage, vm: {"vm": vm, "name": "x"}),
+    "create_nic": Case("vm", "vm.edit", lambda stage, vm: {"vm": vm, "network": stage.world.network}),
+    "edit_nic": Case("vm", "vm.edit", lambda stage, vm: {"nic": nic_of(stage, vm), "connected": False}),
+    "delete_nic": Case("vm", "vm.edit", lambda stage, vm: {"nic": nic_of(stage, vm)}),
+    "give_vm": Case("vm", "vm.manage", lambda stage, vm: {"vm": vm}),
     "edit_vm": Case("vm", "vm.edit", lambda stage, vm: {"vm": vm, "title": "x"}),
     "delete_vm": vm_case("vm.delete"),
     "reset_disks": vm_case("vm.edit"),
@@ -149,6 +179,7 @@ CASES = {
         "network.manage",
         lambda stage, vm: {"cluster": stage.world.cluster, "name": "x", "subnet": "10.1.0.0/24"},
     ),
+    "edit_network": Case("network", "network.manage", lambda stage, vm: {"network": stage.world.network, "name": "x"}),
     "delete_network": Case("network", "network.manage", lambda stage, vm: {"network": stage.world.network}),
     "create_template": Case(
         "cluster", "template.create", lambda stage, vm: {"cluster": stage.world.cluster, "name": "x"}
@@ -233,6 +264,9 @@ def test_the_verb_itself_is_enough_and_no_other_helps(scene, name):
     if name == "create_vm":
         for person in ("alice", "bob"):
             stage.world.grant(getattr(stage.world, person), "exact", stage.world.template)
+    if name == "clone_vm":
+        for person in ("alice", "bob"):
+            stage.world.grant(getattr(stage.world, person), "vm-creator", stage.world.cluster)
     with pytest.raises(Denied):
         ACTIONS[name](actor=stage.world.actor("bob"), **case.wish(stage, vm))
     try:

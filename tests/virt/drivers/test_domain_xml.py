@@ -51,7 +51,8 @@ CHOSEN = Hardware(
     sound=True, rng=True, watchdog="poweroff", boot="network-disk",
 )  # fmt: skip
 ONE_BY_ONE: dict[str, object] = {
-    "firmware": "uefi", "tpm": True, "cpu": "maximum", "cores": 2, "balloon_mib": 512, "video": "qxl", "sound": True,
+    "firmware": "uefi", "tpm": True, "cpu": "maximum", "cores": 2, "max_vcpus": 4, "max_memory_mib": 4096,
+    "balloon_mib": 512, "video": "qxl", "sound": True,
     "rng": False, "watchdog": "pause", "boot": "disk-network",
 }  # fmt: skip
 FRESH |= {
@@ -60,6 +61,17 @@ FRESH |= {
         f"hardware-{name}": (replace(SPEC, hardware=Hardware(**{name: value})), False)
         for name, value in ONE_BY_ONE.items()
     },
+    # a card that may only be itself, with its cable out and limits
+    "fresh-held-card": (
+        replace(
+            SPEC,
+            nics=(
+                replace(SPEC.nics[0], guard="addresses", connected=False, in_kib=1000, out_kib=500),
+                replace(SPEC.nics[0], mac="52:54:00:aa:bb:02", guard="mac", model="e1000e"),
+            ),
+        ),
+        False,
+    ),
 }
 APPLIED = {
     # qemu:commandline, other people's metadata, aliases, addresses, a comment and devices we know nothing of
@@ -68,6 +80,11 @@ APPLIED = {
     "shrunk": replace(SPEC, nics=(), graphics=("spice",), video="qxl"),
     "without-clipboard": replace(SPEC, clipboard=False),
     "nothing-to-do": SPEC,
+    # room for more of both on a definition that has some already, and none any more
+    "grown": replace(SPEC, vcpus=3, memory_mib=2560, hardware=Hardware(max_vcpus=8, max_memory_mib=8192)),
+    "without-room": replace(SPEC, hardware=Hardware(max_vcpus=0, max_memory_mib=0)),
+    # a held card is let go of
+    "card-let-go": SPEC,
     # all that can be chosen, on what somebody else chose before; and all of it taken back
     "chosen": replace(SPEC, hardware=CHOSEN),
     "unchosen": replace(

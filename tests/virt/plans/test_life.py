@@ -174,14 +174,6 @@ def test_start_stays_where_local_disks_are(stage):
     assert fresh(vm).host == stage.world.host
 
 
-def test_edit_of_the_size_needs_it_off(stage):
-    vm = stage.make(start=True)
-    edit_vm(actor=SYSTEM, vm=vm, title="While it runs")
-    with pytest.raises(Conflict):
-        edit_vm(actor=SYSTEM, vm=fresh(vm), memory_mib=2048)
-    assert (fresh(vm).title, fresh(vm).memory_mib) == ("While it runs", 512)
-
-
 @pytest.mark.parametrize("start", [False, True])
 def test_delete_leaves_nothing(stage, start):
     vm, other = stage.make("one", start=start), stage.make("two")

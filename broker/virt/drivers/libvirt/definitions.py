@@ -3,10 +3,10 @@
 import libvirt
 
 from broker.core.text import gettext_noop
-from broker.virt.driver import MachineSpec, NotFound, Refused
+from broker.virt.driver import DriverError, MachineSpec, NotFound, Refused
 from broker.virt.drivers import names
 from broker.virt.drivers.libvirt.connection import Link
-from broker.virt.drivers.libvirt.domain_xml.build import apply, fresh
+from broker.virt.drivers.libvirt.domain_xml.build import FILTERS, apply, fresh
 from broker.virt.drivers.libvirt.domain_xml.machine import Machine
 from broker.virt.drivers.libvirt.kvm import Emulation
 
@@ -30,6 +30,7 @@ class Defining(Emulation, Link):
             domain = self._named(spec)
         except NotFound:
             domain = None
+        self._require_filters(spec)
         with self.calling():
             if domain is None:
                 self.connection.defineXML(fresh(spec, emulated=self.emulation()[0]).xml())
@@ -39,6 +40,23 @@ class Defining(Emulation, Link):
             apply(spec, machine)
             if machine.xml() != before:
                 self.connection.defineXML(machine.xml())
+
+    def _require_filters(self, spec: MachineSpec) -> None:
+        """Raise Refused where the host lacks what holds cards to their addresses: it would not start the machine."""
+        for name in sorted({FILTERS[nic.guard] for nic in spec.nics if nic.guard in FILTERS}):
+            try:
+                with self.calling():
+                    self.connection.nwfilterLookupByName(name)
+            except DriverError as error:
+                if error.retry:
+                    raise
+                raise Refused(
+                    gettext_noop("The host has no filter “%(name)s” to hold network cards to their own addresses."),
+                    fix=gettext_noop(
+                        "Install libvirt-daemon-config-nwfilter there, or let the network's cards send as anything."
+                    ),
+                    name=name,
+                ) from error
 
     def undefine(self, uuid: str) -> None:
         try:

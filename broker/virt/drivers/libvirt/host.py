@@ -5,6 +5,7 @@ from typing import Self
 
 from broker.virt.drivers.libvirt.agent import Asking
 from broker.virt.drivers.libvirt.backups import BackingUp
+from broker.virt.drivers.libvirt.changing import Changing
 from broker.virt.drivers.libvirt.commands import Commanding
 from broker.virt.drivers.libvirt.connection import open_connection
 from broker.virt.drivers.libvirt.consoles import Showing
@@ -28,6 +29,7 @@ class LibvirtHost(
     Noting,
     BackingUp,
     Copying,
+    Changing,
     Networking,
     Showing,
     Moving,

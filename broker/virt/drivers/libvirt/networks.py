@@ -1,4 +1,4 @@
-"""Virtual networks: behind the host (nat), closed (isolated), or joined to a bridge of the host."""
+"""Virtual networks: behind the host (nat), closed (isolated), or joined to a bridge of the host or of Open vSwitch."""
 
 import ipaddress
 
@@ -7,7 +7,7 @@ from lxml import etree
 
 from broker.core.errors import Invalid
 from broker.core.text import gettext_noop
-from broker.virt.driver import NetworkSpec, NotFound, Refused
+from broker.virt.driver import Lease, NetworkSpec, NotFound, Refused
 from broker.virt.drivers import names
 from broker.virt.drivers.libvirt.connection import Link
 from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
@@ -23,7 +23,12 @@ class Networking(Link):
         with self.calling():
             try:
                 network = self.connection.networkLookupByName(spec.name)
-                _check_kind(spec, network.XMLDesc(libvirt.VIR_NETWORK_XML_INACTIVE))
+                present = etree.fromstring(network.XMLDesc(libvirt.VIR_NETWORK_XML_INACTIVE), PARSER)
+                _check_kind(spec, present)
+                if _place(present) != _place(etree.fromstring(network_xml(spec), PARSER)):
+                    network = self.connection.networkDefineXML(network_xml(spec))
+                    if network.isActive():
+                        network.destroy()
             except libvirt.libvirtError as error:
                 if error.get_error_code() != libvirt.VIR_ERR_NO_NETWORK:
                     raise
@@ -32,6 +37,17 @@ class Networking(Link):
                 network.setAutostart(True)
             if not network.isActive():
                 _activate(network)
+
+    def leases(self, name: str) -> tuple[Lease, ...]:
+        try:
+            with self.calling():
+                network = self.connection.networkLookupByName(name)
+                if not network.isActive():
+                    return ()
+                told = network.DHCPLeases()
+        except NotFound:
+            return ()
+        return tuple(Lease(mac=one["mac"], address=one["ipaddr"]) for one in told if one.get("mac"))
 
     def remove_network(self, name: str) -> None:
         try:
@@ -58,9 +74,13 @@ def network_xml(spec: NetworkSpec) -> str:
     root = etree.Element("network", nsmap={"dnsmasq": _DNSMASQ})
     etree.SubElement(root, "name").text = spec.name
     etree.SubElement(root, "uuid").text = spec.uuid
-    if spec.kind == "bridge":
+    if spec.kind in ("bridge", "ovs"):
         etree.SubElement(root, "forward", mode="bridge")
         etree.SubElement(root, "bridge", name=names.check(spec.bridge))
+        if spec.kind == "ovs":
+            etree.SubElement(root, "virtualport", type="openvswitch")
+        if spec.vlan:
+            etree.SubElement(etree.SubElement(root, "vlan"), "tag", id=str(spec.vlan))
     else:
         if spec.kind == "nat":
             etree.SubElement(root, "forward", mode="nat")
@@ -90,10 +110,12 @@ def _addresses(root: etree._Element, subnet: str) -> None:
     etree.SubElement(dhcp, "range", start=str(network[2]), end=str(network[-2]))
 
 
-def _check_kind(spec: NetworkSpec, text: str) -> None:
+def _check_kind(spec: NetworkSpec, present: etree._Element) -> None:
     """Raise Refused when the network of this name is of another kind."""
-    forward = etree.fromstring(text, PARSER).find("forward")
+    forward = present.find("forward")
     kind = "isolated" if forward is None else forward.get("mode", "nat")
+    if kind == "bridge" and present.find("virtualport[@type='openvswitch']") is not None:
+        kind = "ovs"
     if kind != spec.kind:
         raise Refused(
             gettext_noop("The host has a network “%(name)s” already, of kind “%(kind)s”."),
@@ -101,3 +123,10 @@ def _check_kind(spec: NetworkSpec, text: str) -> None:
             name=spec.name,
             kind=kind,
         )
+
+
+def _place(root: etree._Element) -> tuple[str, ...]:
+    """What of a network can be edited: the bridge and tag of a joined one, the addresses of one of ours."""
+    if root.find("forward[@mode='bridge']") is not None:
+        return tuple(str(root.xpath(path)) for path in ("string(bridge/@name)", "string(vlan/tag/@id)"))
+    return tuple(str(root.xpath(path)) for path in ("string(ip/@address)", "string(ip/@netmask)"))

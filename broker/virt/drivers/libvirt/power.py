@@ -10,8 +10,11 @@ from broker.core.text import gettext_noop
 from broker.virt.driver import Refused
 from broker.virt.drivers.libvirt import agent, clipboard, moves
 from broker.virt.drivers.libvirt.connection import Link
+from broker.virt.drivers.libvirt.domain_xml import hardware
+from broker.virt.drivers.libvirt.domain_xml.machine import Machine
 from broker.virt.drivers.libvirt.domain_xml.mapping import NAMESPACE, PARSER
 
+_FULL = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
 _STARTING = [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP]
 _PAUSED = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PMSUSPENDED)
 
@@ -19,7 +22,7 @@ _PAUSED = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PMSUSPENDED)
 class Powering(Link):
     """The power verbs of a host."""
 
-    def start(self, uuid: str) -> None:
+    def start(self, uuid: str, *, boot: str = "") -> None:
         with self.calling():
             domain = self.domain(uuid)
             active = domain.isActive()
@@ -29,7 +32,10 @@ class Powering(Link):
             if not saved and not active:
                 _stamp(domain)
             try:
-                domain.create()  # waits for whoever is starting it already
+                if boot and not saved:
+                    self._start_once(domain, boot)
+                else:
+                    domain.create()  # waits for whoever is starting it already
             except libvirt.libvirtError as error:
                 if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID or not domain.isActive():
                     raise
@@ -37,6 +43,12 @@ class Powering(Link):
             if saved:
                 moves.drop_boot(domain)
                 clipboard.plug(domain)
+
+    def _start_once(self, domain: libvirt.virDomain, boot: str) -> None:
+        """A run of a definition that is kept nowhere; the persistent one stays beside it."""
+        machine = Machine.parse(domain.XMLDesc(_FULL))
+        hardware.boot(boot, machine)
+        self.connection.createXML(machine.xml())
 
     def shutdown(self, uuid: str, *, via: Literal["acpi", "agent"]) -> None:
         with self.calling():

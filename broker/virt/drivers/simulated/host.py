@@ -6,6 +6,7 @@ from datetime import datetime
 
 from broker.virt.driver import EventKind, HostEvent, PowerState
 from broker.virt.drivers.simulated.backups import BackingUp
+from broker.virt.drivers.simulated.changing import Changing
 from broker.virt.drivers.simulated.commands import Commanding
 from broker.virt.drivers.simulated.consoles import Showing
 from broker.virt.drivers.simulated.copies import Copying
@@ -17,7 +18,7 @@ from broker.virt.drivers.simulated.storage import Networking
 log = logging.getLogger(__name__)
 
 
-class SimulatedHost(Seeing, Commanding, Defining, Powering, BackingUp, Copying, Networking, Showing, Moving):
+class SimulatedHost(Seeing, Commanding, Defining, Powering, BackingUp, Copying, Changing, Networking, Showing, Moving):
     """A connection to one simulated host; see broker/virt/driver/ for what each verb does."""
 
     def subscribe(self, callback: Callable[[HostEvent], None]) -> Callable[[], None]:

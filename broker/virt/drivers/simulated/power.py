@@ -12,7 +12,7 @@ from broker.virt.drivers.simulated.world import Data
 class Powering(Link):
     """Start, stop and everything between."""
 
-    def start(self, uuid: str) -> None:
+    def start(self, uuid: str, *, boot: str = "") -> None:
         self.meet("start")
         with self.world.changing() as data:
             machine = find(data, uuid)
@@ -28,6 +28,7 @@ class Powering(Link):
             data["runs"] = max(data["runs"], machine["run"]) + 1
             machine.update(run=data["runs"], since=clock.now().isoformat())
             if not saved:
+                machine["boot"] = boot or machine["definition"].get("hardware", {}).get("boot") or "disk"
                 machine["serial"] = "LAB-UP\r\n"
             self._become(data, uuid, "running", "restored" if saved else "booted", "started")
 

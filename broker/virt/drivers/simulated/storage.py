@@ -1,11 +1,13 @@
 """Volumes and networks of a simulated host."""
 
+import ipaddress
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from broker.core.text import gettext_noop
 from broker.virt.driver import (
+    Lease,
     NetworkSpec,
     NoSpace,
     NotFound,
@@ -160,6 +162,24 @@ class Networking(Link):
                     name=spec.name,
                     kind=present["kind"],
                 )
+            present.update(bridge=spec.bridge, subnet=spec.subnet, vlan=spec.vlan)
+
+    def leases(self, name: str) -> tuple[Lease, ...]:
+        """Each card of a machine that runs has one, by its MAC's last octets."""
+        self.meet("leases")
+        with self.world.changing() as data:
+            network = data["networks"].get(name, {})
+            if not network.get("subnet"):
+                return ()
+            subnet = ipaddress.IPv4Network(network["subnet"])
+            room = subnet.num_addresses - 3  # without its own, the host's and the broadcast address
+            return tuple(
+                Lease(card["mac"], str(subnet[2 + int(card["mac"][-5:].replace(":", ""), 16) % room]))
+                for machine in data["machines"].values()
+                if machine["power"] == "running"
+                for card in machine["definition"].get("nics", [])
+                if card["network"] == name
+            )
 
     def remove_network(self, name: str) -> None:
         self.meet("remove_network")

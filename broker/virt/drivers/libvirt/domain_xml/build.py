@@ -26,6 +26,7 @@ AGENT = "org.qemu.guest_agent.0"
 CLIPBOARD = "com.redhat.spice.0"
 TRANSLATION_CACHE_MIB = 128
 BALLOON_PERIOD = 10  # seconds
+FILTERS = {"addresses": "clean-traffic", "mac": "no-mac-spoofing"}  # libvirt's own, by what a card is held to
 
 
 def fresh(spec: MachineSpec, *, emulated: bool) -> Machine:
@@ -59,7 +60,6 @@ def apply(spec: MachineSpec, machine: Machine) -> None:
     machine.title = spec.title or None
     machine.memory, machine.memory_unit = spec.memory_mib * 1024, "KiB"
     machine.current_memory, machine.current_memory_unit = spec.memory_mib * 1024, "KiB"
-    machine.vcpus = spec.vcpus
     owned = set((machine.owned or "").split())
     _disks(spec.disks, machine, owned)
     _interfaces(spec.nics, machine, owned)
@@ -74,7 +74,7 @@ def apply(spec: MachineSpec, machine: Machine) -> None:
     if spec.serial and not machine.serials.first():
         machine.serials.add(Serial.new(type="pty", port=0))
         machine.consoles.add(Console.new(type="pty", target_type="serial", port=0))
-    hardware.apply(spec.hardware, machine)
+    hardware.apply(spec.hardware, machine, spec.vcpus)
     machine.mark = spec.mark or None
     names = [disk.target for disk in spec.disks] + [nic.mac for nic in spec.nics]
     machine.owned = " ".join(names) if spec.mark and names else None
@@ -113,8 +113,24 @@ def _interfaces(wanted: tuple[NicSpec, ...], machine: Machine, owned: set[str]) 
             machine.interfaces.remove(interface)
     for spec in wanted:
         found = present.get(spec.mac)
-        interface = found or machine.interfaces.add(Interface.new(type="network", mac=spec.mac))
-        interface.network, interface.model = spec.network, spec.model
+        describe_nic(spec, found or machine.interfaces.add(Interface.new(type="network", mac=spec.mac)))
+
+
+def nic_element(spec: NicSpec) -> Interface:
+    """A card on its own, to be plugged into a machine that runs."""
+    interface = Interface.new(type="network", mac=spec.mac)
+    describe_nic(spec, interface)
+    return interface
+
+
+def describe_nic(spec: NicSpec, interface: Interface) -> None:
+    """Make a card say what `spec` says. A filter that is none of ours stays where no guard is wanted."""
+    interface.network, interface.model = spec.network, spec.model
+    if spec.connected == (interface.link == "down"):
+        interface.link = None if spec.connected else "down"
+    interface.limit(spec.in_kib, spec.out_kib)
+    if spec.guard != "off" or interface.filter in FILTERS.values():
+        interface.guard(FILTERS.get(spec.guard))
 
 
 def _graphics(spec: MachineSpec, machine: Machine) -> None:

@@ -50,7 +50,38 @@ class Interface(Element):
     mac = Attr("mac@address")
     network = Attr("source@network")
     model = Attr("model@type")
+    link = Attr("link@state")
+    inbound = Attr("bandwidth/inbound@average", int)
+    outbound = Attr("bandwidth/outbound@average", int)
+    filter = Attr("filterref@filter")
     boot_order = Attr("boot@order", int)
+
+    def limit(self, inbound: int, outbound: int) -> None:
+        """The most KiB a second each way; 0 lifts the limit with all that belonged to it."""
+        if (inbound, outbound) == (self.inbound or 0, self.outbound or 0):
+            return
+        for node in self.node.findall("bandwidth"):
+            self.node.remove(node)
+        self.inbound, self.outbound = inbound or None, outbound or None
+
+    def guard(self, name: str | None) -> None:
+        """Put another filter in; the addresses that were learnt for the one before go with it."""
+        if self.filter == name:
+            return
+        for node in self.node.findall("filterref"):
+            self.node.remove(node)
+        self.filter = name
+
+
+class Memory(Element):
+    """Memory plugged in."""
+
+    TAG = "memory"
+
+    model = Attr("@model")
+    size = Text("target/size", int)
+    unit = Attr("target/size@unit")
+    node_id = Text("target/node", int)
 
 
 class Graphics(Element):

@@ -5,15 +5,18 @@ from typing import TypeVar
 
 from broker.virt.driver import Hardware
 from broker.virt.drivers.libvirt.domain_xml.devices import Disk, Interface, Rng, Sound, Tpm, Watchdog
-from broker.virt.drivers.libvirt.domain_xml.machine import Feature, Machine
+from broker.virt.drivers.libvirt.domain_xml.machine import Cell, Feature, Machine
 from broker.virt.drivers.libvirt.domain_xml.mapping import Element, Items
 
 E = TypeVar("E", bound=Element)
+SLOTS = 16  # how often memory can be plugged in
 MODES = ("host-model", "host-passthrough", "maximum")
 
 
-def apply(hardware: Hardware, machine: Machine) -> None:
-    """Make `machine` have `hardware`. Its disks and cards are written before, for they are what it boots from."""
+def apply(hardware: Hardware, machine: Machine, vcpus: int) -> None:
+    """Make `machine` have `hardware`. Its disks and cards are written before, for they are what it boots from, and
+    its memory, which is what it has of the most."""
+    _vcpus(hardware, machine, vcpus)
     if hardware.firmware is not None:
         _firmware(hardware.firmware, machine)
     if hardware.cpu is not None:
@@ -21,6 +24,7 @@ def apply(hardware: Hardware, machine: Machine) -> None:
     topology = (hardware.sockets, hardware.cores, hardware.threads)
     if any(topology):
         machine.sockets, machine.cores, machine.threads = (count or 1 for count in topology)
+    _room(hardware, machine)
     if hardware.balloon_mib:
         machine.current_memory, machine.current_memory_unit = hardware.balloon_mib * 1024, "KiB"
     _wish(machine.tpms, hardware.tpm, lambda: Tpm.new(model="tpm-crb", backend="emulator", version="2.0"))
@@ -33,7 +37,33 @@ def apply(hardware: Hardware, machine: Machine) -> None:
         for watchdog in machine.watchdogs:
             watchdog.action = hardware.watchdog
     if hardware.boot is not None:
-        _boot(hardware.boot.split("-"), machine)
+        boot(hardware.boot, machine)
+
+
+def _vcpus(hardware: Hardware, machine: Machine, vcpus: int) -> None:
+    """So many, and the room for more. Which of them are plugged in, libvirt says of each once one was."""
+    before = (machine.vcpus, machine.current_vcpus)
+    most = max(hardware.max_vcpus or 0, vcpus)
+    machine.vcpus = most
+    if hardware.max_vcpus is not None or (machine.current_vcpus or 0) > most:
+        machine.current_vcpus = vcpus if vcpus < most else None
+    if (machine.vcpus, machine.current_vcpus) != before:
+        machine.forget_each_vcpu()
+
+
+def _room(hardware: Hardware, machine: Machine) -> None:
+    """Room for more memory needs the present one to be in a cell. Cells that somebody else laid out stay."""
+    if hardware.max_memory_mib is None or len(machine.cells) > 1:
+        return
+    if hardware.max_memory_mib * 1024 <= (machine.memory or 0):
+        if machine.max_memory is not None:
+            machine.forget_room()
+        return
+    machine.max_memory, machine.max_memory_unit = hardware.max_memory_mib * 1024, "KiB"
+    machine.max_memory_slots = machine.max_memory_slots or SLOTS
+    cell = machine.cells.first() or machine.cells.add(Cell.new(id=0))
+    cell.cpus = f"0-{(machine.vcpus or 1) - 1}" if (machine.vcpus or 1) > 1 else "0"
+    cell.memory, cell.unit = machine.memory, "KiB"
 
 
 def _firmware(wanted: str, machine: Machine) -> None:
@@ -63,10 +93,10 @@ def _cpu(wanted: str, machine: Machine) -> None:
         machine.cpu_fallback = "forbid"
 
 
-def _boot(kinds: list[str], machine: Machine) -> None:
+def boot(kinds: str, machine: Machine) -> None:
     """The first device of each kind, in this order; a legacy list of kinds would forbid such an order."""
     wanted: list[Disk | Interface] = []
-    for kind in kinds:
+    for kind in kinds.split("-"):
         cards = iter(machine.interfaces)
         disks = (disk for disk in machine.disks if (disk.device or "disk") == kind)
         found = next(cards, None) if kind == "network" else next(disks, None)

@@ -8,6 +8,7 @@ from broker.virt.drivers.libvirt.domain_xml.devices import (
     Graphics,
     Input,
     Interface,
+    Memory,
     Rng,
     Serial,
     Sound,
@@ -26,6 +27,17 @@ class Timer(Element):
     name = Attr("@name")
     tick_policy = Attr("@tickpolicy")
     present = Attr("@present")
+
+
+class Cell(Element):
+    """A part of the memory and the processors near it. Memory can be plugged into a machine that has one."""
+
+    TAG = "cell"
+
+    id = Attr("@id", int)
+    cpus = Attr("@cpus")
+    memory = Attr("@memory", int)
+    unit = Attr("@unit")
 
 
 class Feature(Element):
@@ -58,9 +70,13 @@ class Machine(Element):
     boot = Attr(f"metadata/{MARK}@boot")
     memory = Text("memory", int)
     memory_unit = Attr("memory@unit")
+    max_memory = Text("maxMemory", int)
+    max_memory_unit = Attr("maxMemory@unit")
+    max_memory_slots = Attr("maxMemory@slots", int)
     current_memory = Text("currentMemory", int)
     current_memory_unit = Attr("currentMemory@unit")
     vcpus = Text("vcpu", int)
+    current_vcpus = Attr("vcpu@current", int)
     os_type = Text("os/type")
     arch = Attr("os/type@arch")
     machine = Attr("os/type@machine")
@@ -88,6 +104,8 @@ class Machine(Element):
     suspend_to_disk = Attr("pm/suspend-to-disk@enabled")
 
     timers = Children("clock/timer", Timer)
+    cells = Children("cpu/numa/cell", Cell)
+    memories = Children("devices/memory", Memory)
     disks = Children("devices/disk", Disk)
     interfaces = Children("devices/interface", Interface)
     graphics = Children("devices/graphics", Graphics)
@@ -114,6 +132,16 @@ class Machine(Element):
             if (cpu := self.node.find("cpu")) is not None:
                 cpu.attrib.pop(name, None)
         self._drop("cpu/model", "cpu/vendor")
+
+    def forget_each_vcpu(self) -> None:
+        """Drop which of the processors are plugged in; how many stays."""
+        self._drop("vcpus")
+
+    def forget_room(self) -> None:
+        """Drop the room for more memory."""
+        self._drop("maxMemory", "cpu/numa")
+        if (cpu := self.node.find("cpu")) is not None and not len(cpu) and not cpu.attrib:
+            self.node.remove(cpu)
 
     def forget_boot(self) -> None:
         """Drop what it boots from."""
