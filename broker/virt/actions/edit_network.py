@@ -12,8 +12,7 @@ from broker.events.news import publish
 from broker.events.record import record
 from broker.virt import names, pending, rows
 from broker.virt.models import Network, VirtualMachine
-
-from .create_network import BRIDGED, checked_guard, checked_vlan, free_subnet
+from broker.virt.network_rules import BRIDGED, checked_guard, checked_vlan, free_subnet
 
 PLACE = ("subnet", "bridge", "vlan")
 

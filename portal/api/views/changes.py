@@ -127,12 +127,12 @@ class Changing(Resource):
 class NewNic(Input):
     network = Id()
     mac = TextField(max_length=17, required=False, allow_blank=True, help_text="Left out: one is made.")
-    model = serializers.ChoiceField(choices=Nic.Model.values, required=False)
+    model = serializers.ChoiceField(choices=Nic.Model.choices, required=False)
     connected = Switch(required=False, help_text="Whether its cable is in.")
     in_kib = WholeNumber(required=False, min_value=0, max_value=2**31 - 1, help_text="Most KiB a second in; 0: any.")
     out_kib = WholeNumber(required=False, min_value=0, max_value=2**31 - 1, help_text="Most KiB a second out; 0: any.")
     guard = serializers.ChoiceField(
-        choices=Guard.values,
+        choices=Guard.choices,
         required=False,
         allow_blank=True,
         help_text="What it may send as; empty: its network's.",
