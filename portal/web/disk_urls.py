@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from .views import disk_moves, disks
+from .views import disk_doctor, disk_moves, disks
 
 urlpatterns = [
     path("vms/<uuid:pk>/disks/", disks.MachineDisks.as_view(), name="vm-disks"),
     path("vms/<uuid:pk>/disks/new", disks.NewDisk.as_view(), name="disk-new"),
+    path("vms/<uuid:pk>/disks/examine", disk_doctor.Examine.as_view(), name="disks-examine"),
     path("vms/<uuid:pk>/disks/move", disk_moves.MoveDisks.as_view(), name="disks-move"),
     path("vms/<uuid:pk>/disks/<uuid:disk>/grow", disks.GrowDisk.as_view(), name="disk-grow"),
     path("vms/<uuid:pk>/disks/<uuid:disk>/delete", disks.DeleteDisk.as_view(), name="disk-delete"),

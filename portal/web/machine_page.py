@@ -14,6 +14,7 @@ from broker.connections.queries import live_at
 from broker.connections.rights import SERIAL_VERB
 from broker.core import clock
 from broker.jobs.models import Job
+from broker.virt.driver import NO_SPACE
 from broker.virt.models import Sample, VirtualMachine
 from pools.models import Desktop
 from pools.updates import waiting
@@ -213,6 +214,8 @@ def _notices(vm: VirtualMachine, job: Job | None) -> list[Notice]:
                 _("Something of this machine is missing or wrong."), _("The activity below says what happened."), "bad"
             )
         )
+    if vm.power_state == "paused" and vm.power_reason in (NO_SPACE, "ioerror"):
+        notices.append(_paused(vm.power_reason))
     if vm.power_state == "missing":
         notices.append(
             Notice(
@@ -229,6 +232,14 @@ def _notices(vm: VirtualMachine, job: Job | None) -> list[Notice]:
             )
         )
     return notices
+
+
+def _paused(reason: str) -> Notice:
+    if reason == NO_SPACE:
+        text = _("Its host paused this machine because its storage is full; nothing it wrote is lost.")
+        return Notice(text, _("Make room on the storage: it goes on by itself within a minute."), "bad")
+    text = _("Its host paused this machine because a disk could not be read or written.")
+    return Notice(text, _("See to the storage, then resume it."), "bad")
 
 
 def _details(actor: Actor, vm: VirtualMachine, managing: bool) -> list[Pair]:

@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from broker.jobs.models import Job
-from broker.virt import specs
+from broker.virt import queries, specs
 from broker.virt.actions.create_disk import create_disk
 from broker.virt.actions.create_storage import create_storage
 from broker.virt.actions.delete_disk import delete_disk
 from broker.virt.actions.delete_snapshot import delete_snapshot
 from broker.virt.actions.edit_vm import edit_vm
+from broker.virt.actions.examine_disks import examine_disks
 from broker.virt.actions.grow_disk import grow_disk
 from broker.virt.actions.move_disks import move_disks
 from broker.virt.actions.revert_snapshot import revert_snapshot
@@ -145,6 +146,17 @@ def _only_there(stage: Stage, vm: VirtualMachine, disk: Disk, files: list[Path],
     assert stage.power(vm.pk) is PowerState.RUNNING
 
 
+def _examine(stage: Stage):
+    """Off, with a definition that names the image below."""
+    vm = stage.machine()
+    finish(take_snapshot(actor=ACTOR, vm=_seen(vm), name="one"))
+    disk = vm.disks.get()
+    Disk.objects.filter(pk=disk.pk).update(volume=disk.below, path="")
+    stage.host.define(specs.machine_spec(queries.whole_machines().get(pk=vm.pk)))
+    Disk.objects.filter(pk=disk.pk).update(volume=disk.volume, path=disk.path)
+    return examine_disks(actor=ACTOR, vm=_seen(vm), mend=True), vm
+
+
 def _seen(vm: VirtualMachine) -> VirtualMachine:
     vm.refresh_from_db()
     return vm
@@ -188,6 +200,7 @@ DISKS: dict[str, Scenario] = {
     "vm.create-disk": Scenario(_create_disk, _has_disks, _had_one_disk),
     "vm.delete-disk": Scenario(_delete_disk, _has_disks, _has_both_disks),
     "vm.grow-disk": Scenario(_grow_disk, _grown),
+    "vm.examine": Scenario(_examine, _snapshots(1, running=False)),
     "vm.move-disks": Scenario(_move_disks, _moved, _not_moved),
     "vm.take-snapshot": Scenario(_take_snapshot, _snapshots(1, running=True), _snapshots(0, running=True)),
     "vm.revert": Scenario(_revert, _snapshots(1, running=True), _snapshots(1, running=False)),

@@ -45,6 +45,7 @@ from .migration import SavedPoints as SavedPoints
 from .networks import Lease as Lease
 from .networks import Networks as Networks
 from .networks import NetworkSpec as NetworkSpec
+from .observation import NO_SPACE as NO_SPACE
 from .observation import ConsoleEndpoint as ConsoleEndpoint
 from .observation import Counters as Counters
 from .observation import EventKind as EventKind

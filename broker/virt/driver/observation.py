@@ -59,6 +59,10 @@ class Counters:
     net_sent: int | None = None
 
 
+NO_SPACE = "no space"
+"""The reason of a machine that its host paused because a disk could not grow."""
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """One machine as its host sees it at `at`.

@@ -3,7 +3,7 @@
 from broker.access.actor import Actor
 from broker.core.text import gettext_noop as N_
 from broker.events.record import record
-from broker.virt.driver import Observation, PowerState
+from broker.virt.driver import NO_SPACE, Observation, PowerState
 from broker.virt.models import VirtualMachine
 
 OUTSIDE = "vm.changed-outside"
@@ -26,8 +26,11 @@ CRASHED: Story = ("vm.crashed", "error", N_("%(name)s crashed on %(host)s"))
 DISK_TROUBLE: Story = (
     "vm.disk-trouble", "error", N_("%(host)s paused %(name)s because a disk failed; is the storage full?"),
 )  # fmt: skip
+FULL: Story = (
+    "vm.no-space", "error", N_("%(host)s paused %(name)s because its storage is full; it goes on when there is room"),
+)  # fmt: skip
 
-_NOBODYS = {CRASHED, DISK_TROUBLE}  # told even while a job works on the machine: no job asks for these
+_NOBODYS = {CRASHED, DISK_TROUBLE, FULL}  # told even while a job works on the machine: no job asks for these
 _PASSING = {"migration", "save", "dump", "snapshot", "starting_up", "shutting_down", "from_snapshot", "postcopy"}
 
 
@@ -73,7 +76,7 @@ def _while_up(row: VirtualMachine, one: Observation) -> Story | None:
         return None
     if one.power is PowerState.RUNNING:
         return RESUMED if row.power_reason not in _PASSING else None
-    return DISK_TROUBLE if one.reason == "ioerror" else PAUSED
+    return {"ioerror": DISK_TROUBLE, NO_SPACE: FULL}.get(one.reason, PAUSED)
 
 
 def _ended(one: Observation) -> Story:

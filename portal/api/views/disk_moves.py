@@ -1,4 +1,4 @@
-"""Disks of machines on their way to other storages."""
+"""Disks of machines as a whole: moved to other storages, and examined."""
 
 from typing import Any
 
@@ -9,10 +9,11 @@ from rest_framework.response import Response
 from broker.access.require import find
 from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
+from broker.virt.actions.examine_disks import examine_disks
 from broker.virt.actions.move_disks import MOST_MIB, move_disks
 from broker.virt.models import StorageDomain
 from portal.api.base import Resource, job_verb
-from portal.api.fields import Id, Input, WholeNumber
+from portal.api.fields import Id, Input, Switch, WholeNumber
 
 
 class DiskMove(Input):
@@ -25,8 +26,12 @@ class DiskMove(Input):
     )
 
 
+class Examination(Input):
+    mend = Switch(required=False, help_text="Repair what touches no image: a definition that names another one.")
+
+
 class MovingDisks(Resource):
-    """The verb of the machines' resource."""
+    """Verbs of the machines' resource."""
 
     @job_verb("move-disks", takes=DiskMove)
     def move_disks(self, request: Request, pk: Any) -> Response:
@@ -39,3 +44,8 @@ class MovingDisks(Resource):
             if len(given["disks"]) != len(wanted):
                 raise Invalid(N_("There is no such disk."), field="disks", fix=N_("Choose disks of the machine."))
         return self.accepted(move_disks(actor=self.actor, vm=vm, **given))
+
+    @job_verb("examine-disks", takes=Examination)
+    def examine_disks(self, request: Request, pk: Any) -> Response:
+        """Compare what the database, the files and the hypervisor say; the job's args name the findings at its end."""
+        return self.accepted(examine_disks(actor=self.actor, vm=self.find(), **self.input(Examination)))

@@ -26,6 +26,7 @@ from portal.web.parts import Action, Cell, Pair, Related, Row, jobs_of, recent_e
 from portal.web.words import Mark
 
 from .backups import job_notices
+from .disk_doctor import examination, examine_actions
 from .disk_moves import cancel_of
 
 NONE = N_("There is no such object.")
@@ -67,7 +68,7 @@ class MachineDisks(Page):
                 Pair(_("Size"), bytesize(sum(disk.size_bytes for disk in disks))),
                 Pair(_("Snapshots"), str(len(snapshots))),
             ],
-            "relateds": [_disks(vm, disks, able), _snapshots(vm, snapshots, able)],
+            "relateds": [_disks(vm, disks, able), _snapshots(vm, snapshots, able), examination(vm)],
             "events": recent_events("vm", vm.pk, self.actor),
         }
 
@@ -77,6 +78,7 @@ def _new(vm: VirtualMachine) -> list[Action]:
         Action(_("New disk"), reverse("portal:disk-new", args=[vm.pk]), "plus", link=True),
         Action(_("Take a snapshot"), reverse("portal:snapshot-new", args=[vm.pk]), "history", link=True),
         Action(_("Move to another storage"), reverse("portal:disks-move", args=[vm.pk]), "database", link=True),
+        *examine_actions(vm),
     ]
 
 

@@ -84,6 +84,7 @@ DOORS = {
         "confirm_rebooted": "POST hosts/{id}/confirm-rebooted/",
         "create_disk": "POST vms/{vm_pk}/disks/",
         "delete_disk": "DELETE vms/{vm_pk}/disks/{id}/",
+        "examine_disks": "POST vms/{id}/examine-disks/",
         "move_disks": "POST vms/{id}/move-disks/",
         "grow_disk": "POST vms/{vm_pk}/disks/{id}/grow/",
         "take_snapshot": "POST vms/{vm_pk}/snapshots/",

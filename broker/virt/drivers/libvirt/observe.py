@@ -11,7 +11,7 @@ import libvirt
 from lxml import etree
 
 from broker.core import clock
-from broker.virt.driver import ConsoleEndpoint, Counters, HostFacts, Observation, PowerState
+from broker.virt.driver import NO_SPACE, ConsoleEndpoint, Counters, HostFacts, Observation, PowerState
 from broker.virt.drivers.libvirt.connection import Link
 from broker.virt.drivers.libvirt.domain_xml.machine import Machine
 from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
@@ -193,6 +193,8 @@ class Observing(Emulation, Link):
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
                 return _missing(uuid, at)  # undefined while we looked
             raise
+        if (power, reason) == (PowerState.PAUSED, "ioerror") and _no_space(domain):
+            reason = NO_SPACE
         observation = Observation(
             uuid=uuid, name=domain.name(), power=power, at=at, reason=reason, definition=definition.digest,
             mark=definition.mark, memory=definition.memory, vcpus=definition.vcpus,
@@ -269,6 +271,14 @@ def _digest(machine: Machine) -> str:
     if devices is not None:
         devices[:] = sorted(devices, key=lambda device: etree.tostring(device, method="c14n"))
     return hashlib.sha256(etree.tostring(machine.node, method="c14n")).hexdigest()[:32]
+
+
+def _no_space(domain: libvirt.virDomain) -> bool:
+    """Whether a disk of the paused machine could not grow; the hypervisor's own word."""
+    try:
+        return libvirt.VIR_DOMAIN_DISK_ERROR_NO_SPACE in domain.diskErrors(0).values()
+    except libvirt.libvirtError:
+        return False
 
 
 def _missing(uuid: str, at: datetime) -> Observation:

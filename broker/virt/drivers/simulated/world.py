@@ -20,7 +20,7 @@ from broker.core import clock
 from broker.core.errors import Invalid
 from broker.core.text import gettext_noop
 from broker.virt import driver
-from broker.virt.driver import DriverError, EventKind, HostUnreachable
+from broker.virt.driver import NO_SPACE, DriverError, EventKind, HostUnreachable
 from broker.virt.drivers.simulated.cord import Cord
 
 Data = dict[str, Any]
@@ -177,6 +177,12 @@ class World(Cord):
         with self.changing() as data:
             data["machines"][machine]["definition"].update(fields)
             self.note(data, EventKind.DEFINED, machine, "defined updated")
+
+    def fill(self, machine: str) -> None:
+        """Pause it as a hypervisor does when a disk cannot grow."""
+        with self.changing() as data:
+            data["machines"][machine].update(power="paused", reason=NO_SPACE)
+            self.note(data, EventKind.POWER, machine, "suspended ioerror")
 
     def note(self, data: Data, kind: EventKind, machine: str, detail: str) -> None:
         """Add an event to the host's log; call it while `changing()`."""
