@@ -77,13 +77,13 @@ def machine_spec(vm: VirtualMachine, *, without: Disk | None = None) -> MachineS
 
 
 def drives(vm: VirtualMachine) -> tuple[DiskSpec, ...]:
-    """Its CD drives: with what is put in, and with what cloud-init reads."""
+    """Its CD drive, and the disk that cloud-init reads."""
     found = []
     if vm.cd is not None:
         found.append(cd_spec(vm.cd))
     if (seed := seed_of(vm)) is not None:
-        path = volume_path(*seed)
-        found.append(DiskSpec(path=path, format="raw", target="sdb", bus="sata", device="cdrom", readonly=True))
+        # No drive: the kernels of many cloud images know only virtio, and cloud-init goes by the label alone.
+        found.append(DiskSpec(path=volume_path(*seed), format="raw", target="vdz", readonly=True))
     return tuple(found)
 
 

@@ -3,13 +3,16 @@
 import hashlib
 from io import BytesIO
 
+from broker.core import clock
 from broker.jobs.models import Job
 from broker.virt import specs, uploads
+from broker.virt.actions.adopt_vm import adopt_vm
 from broker.virt.actions.append_image import append_image
 from broker.virt.actions.create_image import create_image
 from broker.virt.actions.delete_image import delete_image
 from broker.virt.actions.finish_image import finish_image
-from broker.virt.models import Image
+from broker.virt.driver import PowerState
+from broker.virt.models import ForeignMachine, Image, VirtualMachine
 from tests.crash.scenarios import ACTOR, Scenario, Stage, _numbers
 from tests.jobs_help import finish
 
@@ -51,7 +54,35 @@ def _delete(stage: Stage):
     return delete_image(actor=ACTOR, image=image), image
 
 
+def _adopt(stage: Stage):
+    """A machine of Berth's that Berth forgot: its disk is in a storage, and its definition is somebody's."""
+    vm = stage.machine(running=True)
+    disk = vm.disks.get()
+    foreign = ForeignMachine(
+        host=stage.world.host, uuid=vm.pk, name=vm.name, power_state="running", vcpus=1, memory_bytes=16 << 20,
+        observed_at=clock.now(),
+    )  # fmt: skip
+    VirtualMachine.objects.filter(pk=vm.pk).delete()
+    foreign.save()
+    before = stage.host.definition(str(vm.pk))
+    return adopt_vm(actor=ACTOR, foreign=foreign), (vm.pk, disk.volume, before)
+
+
+def _adopted(stage: Stage, job: Job, known) -> None:
+    key, volume, before = known
+    vm = VirtualMachine.objects.get(pk=key)
+    assert (vm.state, vm.power_state, [disk.volume for disk in vm.disks.all()]) == ("ready", "running", [volume])
+    assert stage.host.definition(str(key)) == before
+
+
+def _not_adopted(stage: Stage, job: Job, known) -> None:
+    key, _volume, before = known
+    assert not VirtualMachine.objects.filter(pk=key).exists()
+    assert stage.host.definition(str(key)) == before and stage.power(key) is PowerState.RUNNING
+
+
 IMAGES: dict[str, Scenario] = {
     "image.import": Scenario(_import, _imported, _gone),
     "image.delete": Scenario(_delete, _gone),
+    "vm.adopt": Scenario(_adopt, _adopted, _not_adopted),
 }

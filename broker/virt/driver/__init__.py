@@ -12,6 +12,10 @@ Each module here holds one field of work; a new one adds its protocol to `HostCo
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
+from .adopting import Adopting as Adopting
+from .adopting import FoundDisk as FoundDisk
+from .adopting import FoundMachine as FoundMachine
+from .adopting import FoundNic as FoundNic
 from .backups import BackupLook as BackupLook
 from .backups import Backups as Backups
 from .changing import Changes as Changes
@@ -68,6 +72,7 @@ from .storage import Volumes as Volumes
 class HostConnection(
     Inventory,
     Definitions,
+    Adopting,
     Power,
     Volumes,
     Notes,

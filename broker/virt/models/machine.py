@@ -23,7 +23,8 @@ class VirtualMachine(models.Model):
     its host's lease on storage guards it, so the lease's end alone proves that it cannot run there any more.
     `options`: the hardware somebody chose, by the names in machine_options.py.
     `cd`: what lies in its CD drive, which it has with a CD only. `cloud_init`: what its guest is told at its first
-    start, sealed (cloud_init.py); a second drive has these words on a CD, which lies on `seed_on`.
+    start, sealed (cloud_init.py); a disk of its own has these words, which lies on `seed_on`.
+    `outside`: the devices of an adopted machine that Berth leaves alone and that tie it to its host.
     While a job moves it, `moving_to` is where to; it is on `host` until it was seen to run there.
     A `protected` machine is not deleted, whoever asks, until somebody takes the protection away.
     The columns from `power_state` on are written by the monitor alone, never older over newer.
@@ -53,6 +54,7 @@ class VirtualMachine(models.Model):
     seed_on = models.ForeignKey(
         StorageDomain, null=True, blank=True, editable=False, on_delete=models.PROTECT, related_name="seeds"
     )
+    outside = models.JSONField(default=list, blank=True, editable=False)
     linked = models.BooleanField(default=True)
     name = models.CharField(max_length=64, unique=True)
     title = models.CharField(max_length=128, blank=True)

@@ -238,7 +238,7 @@ def request_of(vm: VirtualMachine, *, bound_to: UUID | None = None) -> Request:
         memory_mib=vm.memory_mib,
         graphics=frozenset(vm.graphics or ["vnc"]),
         storages=frozenset(storages),
-        host=bound_to,
+        host=vm.host_id if vm.outside else bound_to,
         vcpus=vm.vcpus,
         available=vm.available,
     )

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from broker.access.require import find
 from broker.virt.actions.activate_host import activate_host
+from broker.virt.actions.adopt_vm import adopt_vm
 from broker.virt.actions.create_cluster import create_cluster
 from broker.virt.actions.create_host import create_host
 from broker.virt.actions.create_network import create_network
@@ -180,6 +181,12 @@ class ForeignMachines(Listed, Resource):
 
     def list(self, request: Request, host_pk: Any) -> Response:  # type: ignore[override]
         return super().list(request)
+
+    @job_verb("adopt")
+    def adopt(self, request: Request, host_pk: Any, pk: Any) -> Response:
+        """Look after it from now on, as it is and as it runs; the job's subject is the machine."""
+        self.nothing()
+        return self.accepted(adopt_vm(actor=self.actor, foreign=self.find(uuid=pk)))
 
 
 class NewNetwork(Input):

@@ -70,6 +70,7 @@ DOORS = {
         "sync_directory": "POST directories/{id}/sync/",
     },
     "broker.virt.actions": {
+        "adopt_vm": "POST hosts/{host_pk}/foreign-machines/{id}/adopt/",
         "append_image": "PUT images/{id}/data/",
         "create_image": "POST images/",
         "delete_image": "DELETE images/{id}/",

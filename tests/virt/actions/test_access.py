@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 
 from broker.access.models import Role
+from broker.core import clock
 from broker.core.errors import Denied, Missing
 from broker.events.models import Event
 from broker.jobs.models import Job
@@ -22,6 +23,7 @@ from broker.virt.models import (
     Cluster,
     Disk,
     FenceDevice,
+    ForeignMachine,
     Image,
     Nic,
     PendingChange,
@@ -54,6 +56,11 @@ def group_of(stage) -> AffinityGroup:
 
 def device_of(stage) -> FenceDevice:
     return FenceDevice.objects.get_or_create(host=stage.world.host, agent="fence_ipmilan", address="192.0.2.7")[0]
+
+
+def foreign_on(stage) -> ForeignMachine:
+    seen = {"name": "foreign", "power_state": "off", "observed_at": clock.now()}
+    return ForeignMachine.objects.get_or_create(host=stage.world.host, uuid=uuid4(), defaults=seen)[0]
 
 
 def image_of(stage) -> Image:
@@ -118,6 +125,7 @@ CASES = {
     "revert_snapshot": Case("vm", "vm.edit", lambda stage, vm: {"snapshot": snapshot_of(vm)}),
     "delete_snapshot": Case("vm", "vm.edit", lambda stage, vm: {"snapshot": snapshot_of(vm)}),
     "create_vm": Case("cluster", "vm.create", lambda stage, vm: {"name": "x", "version": stage.world.version}),
+    "adopt_vm": Case("host", "host.manage", lambda stage, vm: {"foreign": foreign_on(stage)}),
     "create_image": Case(
         "storage",
         "image.manage",

@@ -1,22 +1,30 @@
 """Machines made of what people bring along, on a real host: uploaded, looked at, converted, started, read back."""
 
 import hashlib
+import json
 import subprocess
+import time
 from io import BytesIO
 from pathlib import Path
 
+import libvirt
 import pytest
 
+from broker.jobs.models import Job
 from broker.virt import hosts, uploads
 from broker.virt.actions.append_image import append_image
 from broker.virt.actions.create_image import create_image
 from broker.virt.actions.delete_image import delete_image
 from broker.virt.actions.finish_image import finish_image
 from broker.virt.models import Image
+from broker.virt.observe import apply
+from portal.models import ApiToken
 from tests.jobs_help import finish
 from tests.lab import guest
-from tests.virt.actions.stage import SYSTEM, done
+from tests.portal.api.conftest import Caller
+from tests.virt.actions.stage import SYSTEM, done, fresh
 from tests.virt.plans.test_lab import Real
+from tests.virt.plans.test_make_lab import wait_for_agent
 
 pytestmark = pytest.mark.lab
 
@@ -28,6 +36,113 @@ def real(db, settings, connection, lab_host, lab_base):
     yield real
     real.line.remove_network(real.network.host_name)
     hosts.forget(real.world.host)
+
+
+FOREIGN = """<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
+  <name>oldtimer</name><uuid>6c1e6b52-6d6e-4e0b-9f0e-3f7a2f2b9b11</uuid><title>Somebody's</title>
+  <metadata><who:note xmlns:who='http://example.org/who'>keep me</who:note></metadata>
+  <memory unit='MiB'>64</memory><currentMemory unit='MiB'>48</currentMemory><vcpu>1</vcpu>
+  <os><type arch='x86_64' machine='pc'>hvm</type><smbios mode='sysinfo'/></os>
+  <sysinfo type='smbios'><system><entry name='serial'>OLD-1</entry></system></sysinfo>
+  <devices>
+    <disk type='file' device='disk'><driver name='qemu' type='qcow2' cache='writeback'/>
+      <source file='{ours}'/><target dev='vda' bus='virtio'/><serial>OLDSERIAL</serial><iotune>
+      <total_iops_sec>5000</total_iops_sec></iotune></disk>
+    <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{theirs}'/>
+      <target dev='hda' bus='ide'/></disk>
+    <interface type='user'><mac address='52:54:00:99:88:77'/><model type='e1000'/></interface>
+    <watchdog model='ib700' action='none'/><panic model='isa'/>
+    <graphics type='vnc' autoport='yes' keymap='de'/>
+  </devices>
+  <qemu:commandline><qemu:arg value='-fw_cfg'/><qemu:arg value='name=opt/old,string=timer'/></qemu:commandline>
+</domain>"""
+UNKNOWN = (
+    "keep me", "OLD-1", "OLDSERIAL", "total_iops_sec", "writeback", "hda", "52:54:00:99:88:77", "ib700", "panic",
+    "keymap='de'", "name=opt/old,string=timer",
+)  # fmt: skip
+
+
+def api(real) -> Caller:
+    return Caller(ApiToken.objects.create(user=real.world.root, name="test")[1])
+
+
+def asked(answer, status: int = 202) -> dict:
+    assert answer.status_code == status, answer.content
+    return answer.json()
+
+
+def finished(told: dict) -> Job:
+    return done(Job.objects.get(pk=told["id"]))
+
+
+def test_an_uploaded_system_reads_what_it_is_told(real, tiny_image):
+    """Over the API: a real Linux, in pieces, made larger, with a CD of words that it mounts and reads."""
+    caller, content = api(real), Path(tiny_image).read_bytes()
+    wish = {
+        "name": "tiny", "kind": "disk", "storage": str(real.storage.pk), "size_bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }  # fmt: skip
+    image = asked(caller.post("images/", wish), 201)
+    for offset in range(0, len(content), 8 << 20):
+        sent = caller.client.put(
+            f"/api/v1/images/{image['id']}/data/", content[offset : offset + (8 << 20)],
+            content_type="application/octet-stream", headers={"Upload-Offset": str(offset)},
+        )  # fmt: skip
+        asked(sent, 200)
+    finished(asked(caller.post(f"images/{image['id']}/finish/")))
+    wish = {
+        "name": "web", "image": image["id"], "disk_bytes": 256 << 20, "memory_mib": 128, "start": True,
+        "network": str(real.network.pk),
+        "cloud_init": {
+            "user": "alice", "password": "correct horse", "script": "#!/bin/sh\necho hello\n", "packages": ["htop"]
+        },
+    }  # fmt: skip
+    vm = fresh(finished(asked(caller.post("vms/", wish))).subject_id)
+    assert "alice" not in vm.cloud_init and "correct horse" not in str(Job.objects.values_list("args", flat=True))
+    wait_for_agent(real.line, str(vm.pk))
+    told = _in_guest(real, vm, "mount -t iso9660 -o ro /dev/vdb /mnt && cat /mnt/user-data && cat /sys/block/vda/size")
+    assert told.code == 0, told.output
+    config, _, size = told.output.removeprefix("#cloud-config\n").rpartition("}\n")
+    assert int(size) * 512 == 256 << 20
+    read = json.loads(config + "}")
+    assert read["hostname"] == "web" and read["packages"] == ["htop"] and read["users"][1]["name"] == "alice"
+    assert read["users"][1]["passwd"].startswith("$6$") and "correct horse" not in told.output
+    assert caller.delete(f"images/{image['id']}/").status_code == 202  # the machine has a copy of its own
+    finished(asked(caller.delete(f"vms/{vm.pk}/")))
+    assert not [name for name in real.files() if str(vm.pk) in name]
+
+
+def _in_guest(real, vm, text: str):
+    begun = real.line.begin_in_guest(str(vm.pk), text)
+    deadline = time.monotonic() + 60
+    while (ended := real.line.ended_in_guest(str(vm.pk), begun)) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return ended
+
+
+def test_a_machine_of_somebody_else_is_adopted_with_all_that_berth_does_not_know(real, tmp_path):
+    caller = api(real)
+    ours, theirs = real.disks / "old.qcow2", Path(f"{real.disks}-theirs.raw")
+    guest.write_image(ours, image_format="qcow2", period=2)
+    guest.write_image(theirs, image_format="raw", period=2)
+    domain = real.line.connection.defineXML(FOREIGN.format(ours=ours, theirs=theirs))
+    before = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    apply(real.world.host, real.line.observe(), full_pass=True)
+    foreign = f"hosts/{real.world.host.pk}/foreign-machines/"
+    seen = [one for one in caller.get(foreign).json()["results"] if one["name"] == "oldtimer"]
+    vm = fresh(finished(asked(caller.post(f"{foreign}{seen[0]['id']}/adopt/"))).subject_id)
+    assert domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE) == before
+    assert (vm.state, vm.title, vm.memory_mib, vm.graphics) == ("ready", "Somebody's", 64, ["vnc"])
+    assert vm.outside == ["disk hda", "card 52:54:00:99:88:77"]
+    assert [disk.volume for disk in vm.disks.all()] == ["old.qcow2"]
+    asked(caller.patch(f"vms/{vm.pk}/", {"memory_mib": 96, "title": "Ours"}), 200)
+    finished(asked(caller.post(f"vms/{vm.pk}/start/")))
+    after = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    assert [word for word in UNKNOWN if word not in after] == []
+    assert "98304" in after and "Ours" in after
+    finished(asked(caller.delete(f"vms/{vm.pk}/")))
+    assert theirs.exists() and not ours.exists()
 
 
 def uploaded(real, content: bytes, *, name: str, kind: str = "disk", sha256: str = "") -> Image:

@@ -3,6 +3,7 @@
 import threading
 from typing import Self
 
+from broker.virt.drivers.libvirt.adopting import Describing
 from broker.virt.drivers.libvirt.agent import Asking
 from broker.virt.drivers.libvirt.backups import BackingUp
 from broker.virt.drivers.libvirt.changing import Changing
@@ -24,6 +25,7 @@ class LibvirtHost(
     Telling,
     Asking,
     Commanding,
+    Describing,
     Defining,
     Powering,
     Noting,

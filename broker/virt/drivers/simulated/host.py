@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from broker.virt.driver import EventKind, HostEvent, PowerState
+from broker.virt.drivers.simulated.adopting import Describing
 from broker.virt.drivers.simulated.backups import BackingUp
 from broker.virt.drivers.simulated.changing import Changing
 from broker.virt.drivers.simulated.commands import Commanding
@@ -18,7 +19,9 @@ from broker.virt.drivers.simulated.storage import Networking
 log = logging.getLogger(__name__)
 
 
-class SimulatedHost(Seeing, Commanding, Defining, Powering, BackingUp, Copying, Changing, Networking, Showing, Moving):
+class SimulatedHost(
+    Seeing, Describing, Commanding, Defining, Powering, BackingUp, Copying, Changing, Networking, Showing, Moving
+):
     """A connection to one simulated host; see broker/virt/driver/ for what each verb does."""
 
     def subscribe(self, callback: Callable[[HostEvent], None]) -> Callable[[], None]:

@@ -103,7 +103,9 @@ def _new_disk(spec: DiskSpec) -> Disk:
 
 def _describe(spec: DiskSpec, disk: Disk) -> None:
     disk.device, disk.driver_name, disk.format, disk.path = spec.device, "qemu", spec.format, spec.path
-    disk.bus, disk.serial, disk.readonly = spec.bus, spec.serial or None, spec.readonly
+    disk.bus, disk.readonly = spec.bus, spec.readonly
+    if not disk.serial:  # by the one it has, the guest of an adopted machine finds its disk
+        disk.serial = spec.serial or None
 
 
 def _interfaces(wanted: tuple[NicSpec, ...], machine: Machine, owned: set[str]) -> None:
