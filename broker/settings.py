@@ -126,7 +126,12 @@ def _database() -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": unquote(query.get("host", parts.hostname or "")),
         "PORT": str(parts.port or ""),
-        "OPTIONS": {"pool": {"min_size": 1, "max_size": 20, "timeout": 10}},
+        "OPTIONS": {
+            "pool": {"min_size": 1, "max_size": 20, "timeout": 10},
+            # Only what broker.sql keeps is prepared, at once. A pooler that gives each transaction another session
+            # needs ?prepare=off.
+            "prepare_threshold": None if query.get("prepare") == "off" else 2**31,
+        },
     }
 
 

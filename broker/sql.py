@@ -119,6 +119,28 @@ class Statement:
         return self._ready
 
 
+def _cursor() -> Any:
+    """A cursor for a statement that is kept: PostgreSQL keeps it too, so that only values travel and nothing is planned
+    anew. https://www.psycopg.org/psycopg3/docs/advanced/prepare.html; settings say whether it may be kept there.
+    """
+    if connection.vendor != "postgresql":
+        return connection.cursor()
+    connection.ensure_connection()
+    made: Any = connection._prepare_cursor(_keeping()(connection.connection))  # type: ignore[attr-defined]
+    return made
+
+
+@cache
+def _keeping() -> Any:
+    from django.db.backends.postgresql.base import ServerBindingCursor
+
+    class Keeping(ServerBindingCursor):
+        def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+            return super().execute(query, params, prepare=True, **options)  # type: ignore[misc]
+
+    return Keeping
+
+
 class _Ready:
     """The SQL, and where its values go."""
 
@@ -131,7 +153,7 @@ class _Ready:
         self.converters = self.compiler.get_converters(selected)
 
     def rows(self, values: dict[str, Any]) -> list[tuple[Any, ...]]:
-        with connection.cursor() as cursor:
+        with _cursor() as cursor:
             cursor.execute(self.sql, self._bound(values))
             found = cursor.fetchall()
         return [tuple(row) for row in self.compiler.apply_converters(found, self.converters)]
@@ -152,7 +174,7 @@ class _Ready:
             yield made
 
     def run(self, values: dict[str, Any]) -> int:
-        with connection.cursor() as cursor:
+        with _cursor() as cursor:
             cursor.execute(self.sql, self._bound(values))
             return int(cursor.rowcount)
 
@@ -195,7 +217,7 @@ def add(row: M) -> M:
     """`row.save(force_insert=True)` of a model whose rows nobody waits for: no signals are sent."""
     fields, sql, returning = _insertion(type(row), None)
     values = [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields]
-    with connection.cursor() as cursor:
+    with _cursor() as cursor:
         cursor.execute(sql, values)
         if returning is not None:
             row.pk = cursor.fetchone()[0]

@@ -20,8 +20,9 @@ from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.http import FileResponse
 from django.urls import set_script_prefix
 
-# Some may wait for long: for a directory that does not answer, or for another call with the same key.
-THREADS = 40
+# As many as a process has connections to PostgreSQL: further ones would only wait for one. Some may wait for long: for
+# a directory that does not answer, or for another call with the same key.
+THREADS = 20
 # A piece of an upload is the largest thing anybody sends; what is longer is not even kept.
 LARGEST_BODY = 20 << 20
 
