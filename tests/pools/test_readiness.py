@@ -254,7 +254,7 @@ def test_a_pool_without_a_storage_spreads_over_those_with_room(world, make_pool,
 
 
 def test_without_room_anywhere_the_pool_says_so_and_heals(world, make_pool, hypervisor):
-    StorageDomain.objects.update(available_bytes=int(2.5 * GIB))
+    StorageDomain.objects.update(available_bytes=int(2.5 * GIB), warning_percent=0, critical_percent=0)
     pool = make_pool(size=3, storage=None)
     reconcile_pool(pool.pk)
     run_all()
