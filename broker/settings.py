@@ -24,7 +24,8 @@ class Environment(BaseSettings):
         default=Path("/var/lib/berth"), description="Where the database, the secret key and local storage live"
     )
     database_url: SecretStr = Field(
-        default=SecretStr(""), description="postgresql://user:password@host/name; empty: SQLite in data_dir. ?prepare=off for poolers"
+        default=SecretStr(""),
+        description="postgresql://user:password@host/name; empty: SQLite in data_dir. With a pooler: ?prepare=off",
     )
     broker_url: SecretStr = Field(
         default=SecretStr(""), description="redis:// or amqp:// for Celery; empty: inside the one process"
