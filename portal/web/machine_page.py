@@ -16,6 +16,8 @@ from broker.core import clock
 from broker.jobs.models import Job
 from broker.virt.driver import NO_SPACE
 from broker.virt.models import Sample, VirtualMachine
+from broker.virt.pending import differences, is_off
+from broker.virt.pending import of as pending_of
 from pools.models import Desktop
 from pools.updates import waiting
 from portal.context import holds
@@ -23,6 +25,7 @@ from portal.why import Sight, Why
 
 from . import words
 from .access_page import permission_actions
+from .changes import summary
 from .machines import (
     connect_to,
     delete_action,
@@ -117,6 +120,11 @@ def machine_page(actor: Actor, vm: VirtualMachine, *, managing: bool) -> Machine
     if not job and vm.state == "ready" and may(actor, "vm.edit", vm):
         others.append(Action(_("Edit"), reverse("portal:vm-edit", args=[vm.pk]), "edit", link=True))
         others.append(Action(_("Hardware"), reverse("portal:vm-hardware", args=[vm.pk]), "cpu", link=True))
+        changing = reverse("portal:vm-changes", args=[vm.pk])
+        others.append(Action(_("Changes and cards"), changing, "network", link=True))
+        if is_off(vm):
+            others.append(Action(_("Run once"), reverse("portal:vm-once", args=[vm.pk]), "player-play", link=True))
+            others.append(Action(_("Clone"), reverse("portal:vm-clone", args=[vm.pk]), "copy", link=True))
         if holds(actor, "template.manage"):
             makes = reverse("portal:version-make", args=[vm.pk])
             others.append(Action(_("Make a template version"), makes, "template", link=True))
@@ -222,6 +230,14 @@ def _notices(vm: VirtualMachine, job: Job | None) -> list[Notice]:
                 _("The host no longer knows this machine; somebody removed it there."),
                 _("Start it to define it anew, or delete it here."),
                 "bad",
+            )
+        )
+    if waiting_lines := differences(vm, pending_of(vm)):
+        notices.append(
+            Notice(
+                _("At its next start: %(changes)s.") % {"changes": summary(waiting_lines)},
+                _("“Changes and cards” in the menu says why not now, tries again, or undoes it."),
+                "idle",
             )
         )
     if vm.definition and vm.observed_definition and vm.definition != vm.observed_definition:

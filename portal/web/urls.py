@@ -2,7 +2,16 @@
 
 from django.urls import path
 
-from . import access_urls, availability_urls, backup_urls, disk_urls, host_urls, people_urls, placement_urls
+from . import (
+    access_urls,
+    availability_urls,
+    backup_urls,
+    change_urls,
+    disk_urls,
+    host_urls,
+    people_urls,
+    placement_urls,
+)
 from .views import (
     clusters,
     console,
@@ -123,6 +132,7 @@ urlpatterns = [
     path("manage/networks/<uuid:pk>/", inventory.NetworkOne.as_view(), name="network"),
     *availability_urls.urlpatterns,
     *placement_urls.urlpatterns,
+    *change_urls.urlpatterns,
     *disk_urls.urlpatterns,
     *host_urls.urlpatterns,
     *people_urls.urlpatterns,

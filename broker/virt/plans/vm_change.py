@@ -5,8 +5,10 @@ reason, for the next start. Guests take their time to let a card go or to fill t
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from broker.core import clock
 from broker.core.errors import BerthError
 from broker.core.text import gettext_noop as N_
 from broker.jobs.context import Context
@@ -15,8 +17,8 @@ from broker.virt import pending, specs, work
 from broker.virt.driver import DriverError, HostConnection, Refused, Running
 from broker.virt.models import Nic, VirtualMachine
 
-WAITS = 20  # times
-WAIT = 0.5  # seconds
+WAITS, WAIT = 20, 0.5  # looks, seconds between them
+LONGEST = 10.0  # seconds; a host may wait for the guest by itself, too
 
 
 class Waiting(Exception):
@@ -50,13 +52,22 @@ def change(ctx: Context) -> None:
             if error.retry:
                 raise
             refused[name] = error
-    if late and (waited := ctx.args.get("waited", 0)) < WAITS:
-        ctx.save(waited=waited + 1)
+    if late and _patient(ctx):
         raise NotYet(WAIT, N_("Waiting for the guest"))
     _give_up(line, vm, late)
     _write(ctx, line, vm, done, {**refused, **late})
     work.define(ctx, work.machine(ctx))
     _tell(ctx, vm, done, {**refused, **late})
+
+
+def _patient(ctx: Context) -> bool:
+    """Whether to look once more; counts the looks and the time since the first."""
+    looks = ctx.args.get("looks", 0)
+    since = datetime.fromisoformat(ctx.args["since"]) if looks else clock.now()
+    if looks >= WAITS or (clock.now() - since).total_seconds() > LONGEST:
+        return False
+    ctx.save(looks=looks + 1, since=since.isoformat())
+    return True
 
 
 def _own(line: HostConnection, vm: VirtualMachine, name: str, wanted: int) -> None:

@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from broker.access.require import find, may, visible_to
-from broker.virt.models import Network, TemplateVersion, VirtualMachine, VmTemplate
+from broker.virt.models import Guard, Network, Nic, TemplateVersion, VirtualMachine, VmTemplate
 from portal.context import holds
 from portal.templatetags.berth import bytesize, mib
 from portal.web import words
@@ -158,17 +158,42 @@ class NetworkOne(Page):
             "live_kinds": f"network:{row.pk}",
             "actions": [
                 *permission_actions(self.actor, "network", row),
-                *([network_removal(row)] if may(self.actor, "network.manage", row) else []),
+                *([_network_edit(row), network_removal(row)] if may(self.actor, "network.manage", row) else []),
             ],
             "details": [
                 Pair(_("Cluster"), row.cluster.name),
                 Pair(_("Subnet"), row.subnet or "–"),
                 Pair(_("Bridge"), row.bridge or "–"),
+                Pair(_("VLAN"), str(row.vlan or "–")),
+                Pair(_("Its cards may send as"), _(dict(Guard.choices)[row.guard])),
                 Pair(_("Name on the hosts"), row.host_name),
             ],
-            "relateds": [machines_on(machines)],
+            "relateds": [_cards_on(row, machines)],
             "events": recent_events("network", row.pk),
         }
+
+
+def _network_edit(row: Network) -> Action:
+    return Action(_("Edit"), reverse("portal:network-edit", args=[row.pk]), "edit", link=True)
+
+
+def _cards_on(row: Network, machines: Any) -> Related:
+    """Which address belongs to whom: what the network's DHCP gave away, and what guests tell."""
+    cards = Nic.objects.filter(network=row, vm__in=[vm.pk for vm in machines]).select_related("vm").order_by("vm__name")
+    return Related(
+        _("Cards and addresses"),
+        [_("Machine"), _("Card"), _("Address"), _("State")],
+        [
+            Row([
+                Cell(nic.vm.title or nic.vm.name, reverse("portal:vm", args=[nic.vm_id])),
+                Cell(nic.mac),
+                Cell(nic.leased or "–", under=", ".join((nic.vm.guest or {}).get("addresses") or [])),
+                Cell(mark=words.machine_mark(nic.vm)),
+            ])
+            for nic in cards
+        ],
+        _("None."),
+    )  # fmt: skip
 
 
 def machines_on(machines: Any) -> Related:

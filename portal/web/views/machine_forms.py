@@ -13,7 +13,8 @@ from broker.virt.actions.create_vm import create_vm
 from broker.virt.actions.edit_vm import edit_vm
 from broker.virt.models import VirtualMachine
 from portal.web.base import SignedIn
-from portal.web.forms import MachineForm, NewMachineForm, StyledForm
+from portal.web.change_forms import ChangeForm
+from portal.web.forms import NewMachineForm, StyledForm
 
 
 class NewMachine(SignedIn):
@@ -46,14 +47,14 @@ class NewMachine(SignedIn):
 class EditMachine(SignedIn):
     def get(self, request: HttpRequest, pk: Any) -> HttpResponse:
         vm = find(self.actor, VirtualMachine, pk, "vm.edit")
-        return self._show(vm, MachineForm(vm=vm))
+        return self._show(vm, ChangeForm(vm=vm))
 
     def post(self, request: HttpRequest, pk: Any) -> HttpResponse:
         vm = find(self.actor, VirtualMachine, pk)
-        form = MachineForm(request.POST, vm=vm)
+        form = ChangeForm(request.POST, vm=vm)
         if form.is_valid():
             try:
-                edit_vm(actor=self.actor, vm=vm, **form.cleaned_data)
+                edit_vm(actor=self.actor, vm=vm, **form.wish())
             except BerthError as error:
                 form.refuse(error)
             else:

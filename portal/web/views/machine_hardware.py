@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 
 from broker.access.require import find
 from broker.core.tables import complete
+from broker.virt import pending
 from broker.virt.actions.edit_vm import edit_vm
 from broker.virt.machine_options import OPTIONS, TOPOLOGY
 from broker.virt.models import VirtualMachine
@@ -41,6 +42,9 @@ class MachineHardware(FormPage):
 
 
 def _present(vm: VirtualMachine) -> dict[str, Any]:
-    """All options as they hold. Processors in no chosen order are sockets of their own."""
-    stored = vm.options if any(name in vm.options for name in TOPOLOGY) else {**vm.options, "sockets": vm.vcpus}
+    """All options as they hold, or will at its next start. Processors in no chosen order are sockets of their own."""
+    after = pending.hardware(vm, pending.of(vm))
+    stored = after["options"] if any(name in after["options"] for name in TOPOLOGY) else {
+        **after["options"], "sockets": after["vcpus"],
+    }  # fmt: skip
     return complete(OPTIONS, stored)

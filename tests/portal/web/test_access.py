@@ -20,6 +20,8 @@ def pages_of(site) -> dict[str, object]:
         "vm": site.server.pk, "vm-edit": site.server.pk, "vm-hardware": site.server.pk, "console": site.server.pk,
         "pool": site.pool.pk,
         "pool-explain": site.pool.pk, "vm-explain": site.server.pk,
+        "vm-changes": site.server.pk, "card-new": site.server.pk, "vm-once": site.server.pk,
+        "vm-clone": site.server.pk, "network-edit": world.network.pk,
         "vm-disks": site.server.pk, "disk-new": site.server.pk, "snapshot-new": site.server.pk,
         "pool-edit": site.pool.pk, "pool-times": site.pool.pk, "pool-wait": site.pool.pk,
         "cluster": world.cluster.pk, "cluster-edit": world.cluster.pk, "host-edit": world.host.pk,

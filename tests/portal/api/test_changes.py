@@ -1,0 +1,57 @@
+"""Machines changed, found by what is noted of them, and their cards, by the API."""
+
+from broker.virt.models import VirtualMachine
+
+
+def test_what_waits_is_told_and_undone(world, caller, make_vm):
+    vm, root = make_vm("one"), caller("root")
+    VirtualMachine.objects.filter(pk=vm.pk).update(power_state="running", host=world.host)
+    told = root.patch(f"vms/{vm.pk}/", {"options": {"tpm": True}}).json()
+    assert [(one["field"], one["now"], one["then"], one["reason"]) for one in told["pending"]] == [
+        ("tpm", False, True, None)
+    ]
+    assert told["options"] == {}
+    assert [one["id"] for one in root.get("vms/?changed=true").json()["results"]] == [str(vm.pk)]
+    assert root.post(f"vms/{vm.pk}/undo-changes/", {"fields": ["tpm"]}).json()["pending"] == []
+    assert root.post(f"vms/{vm.pk}/apply-changes/").status_code == 409
+    assert root.post(f"vms/{vm.pk}/run-once/", {"boot": "floppy"}).status_code == 400
+    assert root.post(f"vms/{vm.pk}/clone/", {"name": "copy"}).status_code == 409
+
+
+def test_machines_are_found_by_what_is_noted_of_them(world, caller, make_vm):
+    one, root = make_vm("one"), caller("root")
+    make_vm("two")
+    noted = {"tags": ["web"], "own_fields": {"centre": "4711"}, "notes": "x", "protected": True}
+    answer = root.patch(f"vms/{one.pk}/", noted).json()
+    assert {name: answer[name] for name in noted} == noted
+    assert root.post(f"vms/{one.pk}/give/", {"owner": str(world.alice.pk)}).json()["owner"]["id"] == str(world.alice.pk)
+    for query in ("tag=web", "own_field=centre", "own_field=centre:4711", "protected=true", f"owner={world.alice.pk}"):
+        found = root.get(f"vms/?{query}").json()["results"]
+        assert [row["id"] for row in found] == [str(one.pk)], query
+    for query in ("tag=db", "own_field=centre:1", "changed=true"):
+        assert root.get(f"vms/?{query}").json()["results"] == [], query
+    for bad in ({"tags": ["a b"]}, {"own_fields": {"x": 1}}, {"own_fields": {"a b": "x"}}, {"name": "../x"}):
+        assert root.patch(f"vms/{one.pk}/", bad).status_code == 400
+
+
+def test_cards_come_change_and_go(world, caller, make_vm):
+    vm, root = make_vm("one"), caller("root")
+    VirtualMachine.objects.filter(pk=vm.pk).update(power_state="off", host=world.host)
+    made = root.post(f"vms/{vm.pk}/nics/", {"network": str(world.network.pk), "guard": "mac"})
+    assert made.status_code == 201 and made.json()["plugged"]
+    there = f"vms/{vm.pk}/nics/{made.json()['id']}/"
+    assert root.patch(there, {"connected": False, "in_kib": 100}).json()["in_kib"] == 100
+    for bad in ({"guard": "x"}, {"mac": "52:54:00:00:00:01"}, {"in_kib": -1}, {"network": "x"}):
+        assert root.patch(there, bad).status_code == 400
+    assert root.delete(there).status_code == 204
+    assert root.get(there).status_code == 404
+
+
+def test_a_network_is_edited_and_a_tag_needs_open_vswitch(world, caller):
+    root = caller("root")
+    there = f"networks/{world.network.pk}/"
+    assert root.patch(there, {"guard": "addresses"}).json()["guard"] == "addresses"
+    assert root.patch(there, {"vlan": 42}).status_code == 400
+    wish = {"cluster": str(world.cluster.pk), "name": "tagged", "kind": "ovs", "bridge": "ovs0", "vlan": 42}
+    assert root.post("networks/", wish).json()["vlan"] == 42
+    VirtualMachine.objects.all().update(power_state="running")
