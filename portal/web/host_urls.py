@@ -1,10 +1,11 @@
-"""The addresses of hosts' upkeep."""
+"""The addresses of the upkeep of hosts and storages."""
 
 from django.urls import path
 
-from .views import enrol, maintenance
+from .views import enrol, maintenance, storage_emptying
 
 urlpatterns = [
+    path("manage/storage/<uuid:pk>/evacuate/", storage_emptying.EmptyStorage.as_view(), name="storage-evacuate"),
     path("manage/hosts/enrol", enrol.Invite.as_view(), name="host-invite"),
     path("manage/hosts/<uuid:pk>/maintenance/", maintenance.Maintenance.as_view(), name="host-maintenance"),
 ]

@@ -38,6 +38,7 @@ from broker.virt.driver import HostConnection, PowerState
 from broker.virt.models import StorageDomain, TemplateVersion, VirtualMachine
 from broker.virt.states import VmState
 from tests.crash import hosts_scenarios as of_hosts
+from tests.crash import storage_scenarios as of_storage
 from tests.crash.pair import Pair
 from tests.jobs_help import finish
 from tests.world import World
@@ -366,6 +367,7 @@ SCENARIOS: dict[str, Scenario] = {
     "host.ask": Scenario(of_hosts.ask, of_hosts.asked),
     "host.fence": Scenario(of_hosts.fence, of_hosts.fenced, of_hosts.not_fenced),
     "host.clean": Scenario(of_hosts.clean, of_hosts.cleaned),
+    "storage.evacuate": Scenario(of_storage.evacuate, of_storage.evacuated, of_storage.not_evacuated),
     "host.evacuate": Scenario(of_hosts.evacuate, of_hosts.evacuated, of_hosts.not_evacuated),
     "vm.create": Scenario(_create, _created, _not_created),
     "vm.delete": Scenario(_delete, _not_created, _kept),

@@ -17,6 +17,7 @@ from broker.virt.actions.create_storage import create_storage
 from broker.virt.actions.delete_storage import delete_storage
 from broker.virt.actions.detach_storage import detach_storage
 from broker.virt.actions.edit_storage import edit_storage
+from broker.virt.actions.evacuate_storage import evacuate_storage
 from broker.virt.actions.import_found import import_found
 from broker.virt.actions.maintain_storage import maintain_storage
 from broker.virt.actions.take_storage import take_storage
@@ -78,6 +79,10 @@ class StorageFilter(InCluster):
     state = choices(StorageState)
 
 
+class Target(Input):
+    target = Id(help_text="The storage that takes the disks.")
+
+
 class StorageDomains(Listed, Read, Resource):
     """Where disks live."""
 
@@ -113,6 +118,12 @@ class StorageDomains(Listed, Read, Resource):
         """Make nothing on it and start no machine from it any more; refused while machines use it."""
         self.nothing()
         return self.shown(maintain_storage(actor=self.actor, storage=self.find()))
+
+    @job_verb("evacuate", takes=Target)
+    def evacuate(self, request: Request, pk: Any) -> Response:
+        """Move the disks of all machines to another storage while they run, then put this one into maintenance."""
+        target = find(self.actor, StorageDomain, self.input(Target)["target"])
+        return self.accepted(evacuate_storage(actor=self.actor, storage=self.find(), target=target))
 
     @verb("activate", gives=StorageDomainSerializer)
     def activate(self, request: Request, pk: Any) -> Response:

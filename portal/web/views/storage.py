@@ -138,13 +138,14 @@ def _storage_actions(row: StorageDomain) -> list[Action]:
     if STORAGE.is_(row.state, "usable"):
         text = _("Nothing is made on it and no machine is started from it any more. Refused while machines use it.")
         wish = Action(_("Maintenance"), _deed(row, "maintain"), "settings", confirm=text)
+        empty = Action(_("Empty it"), reverse("portal:storage-evacuate", args=[row.pk]), "logout", link=True)
     else:
         wish = Action(_("Back into use"), _deed(row, "activate"), "player-play")
     if row.held_by:
         text = _("Two Berths on one storage destroy its disks. Do this only when the other one is gone for good.")
         wish = Action(_("Take over"), _deed(row, "take-over"), "lock", danger=True, confirm=text)
     if STORAGE.is_(row.state, "usable"):
-        return [edit, wish, storage_removal(row)]
+        return [edit, *([] if row.held_by else [empty]), wish, storage_removal(row)]
     text = _("Its machines and templates go with it: Berth forgets them, and another Berth can import them.")
     detach = Action(_("Detach"), _deed(row, "detach"), "arrow-left", danger=True, confirm=text)
     return [edit, wish, detach, storage_removal(row)]

@@ -129,6 +129,7 @@ DOORS = {
         "migrate_vm": "POST vms/{id}/migrate/",
         "maintain_host": "POST hosts/{id}/maintain/",
         "invite_host": "POST hosts/invite/",
+        "evacuate_storage": "POST storage-domains/{id}/evacuate/",
         "evacuate_host": "POST hosts/{id}/evacuate/",
         "pause_vm": "POST vms/{id}/pause/",
         "power_off_vm": "POST vms/{id}/power-off/",

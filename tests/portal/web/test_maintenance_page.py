@@ -4,7 +4,7 @@ from django.urls import reverse
 
 from broker.core import clock
 from broker.jobs.models import Job
-from broker.virt.models import Host, VirtualMachine
+from broker.virt.models import Host, StorageDomain, VirtualMachine
 
 from .test_pages import assert_strict
 
@@ -45,3 +45,15 @@ def test_it_is_emptied_by_a_job_or_left_as_it_is(site):
     Host.objects.filter(pk=host.pk).update(state="active")
     assert client.post(page, {"machines": "leave"}).url == reverse("portal:host", args=[host.pk])
     assert Host.objects.get(pk=host.pk).state == "maintenance"
+
+
+def test_a_storage_is_emptied_to_another(site):
+    storage, client = site.world.storage, site.client("root")
+    page = reverse("portal:storage-evacuate", args=[storage.pk])
+    other = StorageDomain.objects.create(cluster=storage.cluster, name="other", path="/srv/other")
+    assert page in client.get(reverse("portal:storage-one", args=[storage.pk])).content.decode()
+    assert_strict(client.get(page).content.decode())
+    assert client.post(page, {"target": str(storage.pk)}).status_code == 400
+    told = client.post(page, {"target": str(other.pk)})
+    assert told.url == reverse("portal:job", args=[Job.objects.get(plan="storage.evacuate").pk])
+    assert site.client("charlie").get(page).status_code == 404

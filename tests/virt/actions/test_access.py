@@ -176,6 +176,11 @@ CASES = {
         "host.manage",
         lambda stage, vm: {"cluster": stage.world.cluster, "name": "x", "address": "x.example.org"},
     ),
+    "evacuate_storage": Case(
+        "storage",
+        "storage.manage",
+        lambda stage, vm: {"storage": stage.world.storage, "target": stage.world.storage},
+    ),
     "evacuate_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
     "activate_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
     "delete_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),

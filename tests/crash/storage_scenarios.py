@@ -1,0 +1,42 @@
+"""The scenario of emptying a storage: one machine lies on it, and its disk moves to the storage of the others."""
+
+import itertools
+from pathlib import Path
+
+from broker.access.actor import Actor
+from broker.virt import specs
+from broker.virt.actions.create_storage import create_storage
+from broker.virt.actions.create_vm import create_vm
+from broker.virt.actions.evacuate_storage import evacuate_storage
+from broker.virt.models import StorageDomain, VirtualMachine
+from tests.jobs_help import finish
+
+ACTOR = Actor.system("crash test")
+_numbers = itertools.count(1)
+
+
+def evacuate(stage):
+    number = next(_numbers)
+    folder = stage.disks.parent / f"{stage.disks.name}-from-{number}"
+    own = create_storage(actor=ACTOR, cluster=stage.world.cluster, name=folder.name, path=str(folder))
+    stage.host.ensure_storage(specs.storage_spec(own))
+    job = create_vm(actor=ACTOR, name=f"s-{number}", version=stage.world.version, storage=own, memory_mib=16)
+    finish(job)
+    vm = VirtualMachine.objects.get(pk=job.subject_id)
+    assert vm.disks.get().storage == own
+    return evacuate_storage(actor=ACTOR, storage=own, target=stage.world.storage), (own, folder, vm)
+
+
+def evacuated(stage, job, known) -> None:
+    own, folder, vm = known
+    disk = vm.disks.get()
+    assert (StorageDomain.objects.get(pk=own.pk).state, disk.storage) == ("maintenance", stage.world.storage)
+    assert (stage.disks / disk.volume).exists() and not list(folder.glob(f"{disk.pk}*"))
+
+
+def not_evacuated(stage, job, known) -> None:
+    """In use still; the disk is whole on one of the two, or its move is still being called back."""
+    own, _, vm = known
+    disk = vm.disks.select_related("storage").get()
+    assert StorageDomain.objects.get(pk=own.pk).state == "active"
+    assert Path(specs.volume_path(disk.storage, disk.volume)).exists()
