@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 
 from broker.core.text import gettext_noop as N_
 from broker.virt.machine_options import KNOWN
+from broker.virt.models import Guard
 from broker.virt.pending import Difference
 from portal.middleware import sentence
 
@@ -28,7 +29,12 @@ def value_of(one: Difference, value: Any) -> str:
 def _card(value: Any) -> str:
     if value is None:
         return _("not there")
-    parts = [f"{_(CARD[name])}: {one}" for name, one in value.items() if name in CARD and one not in ("", 0)]
+    guards = dict(Guard.choices)
+    parts = [
+        f"{_(CARD[name])}: {_(guards[one]) if name == 'guard' else one}"
+        for name, one in value.items()
+        if name in CARD and one not in ("", 0)
+    ]
     if "connected" in value:
         parts.append(_("cable in") if value["connected"] else _("cable out"))
     return ", ".join(parts) or _("there")

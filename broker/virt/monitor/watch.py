@@ -23,7 +23,7 @@ from broker.virt.driver import EventKind, HostConnection, HostEvent, HostUnreach
 from broker.virt.models import Host, VirtualMachine
 from broker.virt.pki.line import uri_of
 
-from . import attachments, facts
+from . import addresses, attachments, facts
 from .chores import Chores
 from .guests import Guests
 
@@ -222,6 +222,7 @@ class Watch:
         if now - self._attached_at >= ATTACHED_EVERY:
             self._attached_at = now
             self._chores.add("attachments", partial(attachments.look, self.host, connection))
+            self._chores.add("addresses", partial(addresses.look, self.host, connection))
         self._guests.tick(connection)
         for vm_id in screens.wanted() & self._guests.running():
             if now - self._shot_at.get(vm_id, float("-inf")) >= screens.SHOT_EVERY:

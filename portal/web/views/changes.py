@@ -96,7 +96,7 @@ def _waiting(vm: VirtualMachine, row: Any, able: bool) -> Related:
         Row(
             [
                 Cell(_(one.title), under=one.nic.mac if one.nic else ""),
-                Cell(value_of(one, one.now)), Cell(value_of(one, one.then)), Cell(cause_of(one)),
+                Cell(f"{value_of(one, one.now)} → {value_of(one, one.then)}", under=cause_of(one)),
             ],
             [
                 Action(
@@ -108,31 +108,36 @@ def _waiting(vm: VirtualMachine, row: Any, able: bool) -> Related:
         )
         for one in pending.differences(vm, row)
     ]  # fmt: skip
-    heads = [_("What"), _("Now"), _("At its next start"), _("Why not now")]
+    heads = [_("What"), _("Now → at its next start")]
     return Related(_("Waits for its next start"), heads, rows, _("Nothing waits."), acting=True)
 
 
 def _cards(vm: VirtualMachine, row: Any, able: bool) -> Related:
-    guards = dict(Guard.choices)
-    rows = []
-    for nic in vm.nics.select_related("network"):
-        limits = [
-            _("%(kib)d KiB/s in") % {"kib": nic.in_kib} if nic.in_kib else "",
-            _("%(kib)d KiB/s out") % {"kib": nic.out_kib} if nic.out_kib else "",
-        ]
-        rows.append(
-            Row(
-                [
-                    Cell(nic.mac, under=nic.leased),
-                    Cell(nic.network.name, under=_("sends as %(guard)s") % {"guard": _(guards[nic.guarded])}),
-                    Cell(nic.get_model_display(), under=" · ".join(filter(None, limits))),
-                    Cell(mark=_card_mark(nic, gone=bool(pending.of_card(row, nic).get("gone")))),
-                ],
-                _card_actions(vm, nic) if able else (),
-            )
+    rows = [
+        Row(
+            [
+                Cell(nic.network.name, under=_about(nic)),
+                Cell(mark=_card_mark(nic, gone=bool(pending.of_card(row, nic).get("gone")))),
+            ],
+            _card_actions(vm, nic) if able else (),
         )
-    heads = [_("Card"), _("Network"), _("Model"), _("State")]
+        for nic in vm.nics.select_related("network")
+    ]
+    heads = [_("Card on"), _("State")]
     return Related(_("Network cards"), heads, rows, _("It has no card."), acting=True)
+
+
+def _about(nic: Nic) -> str:
+    """Its address, model, guard and limits in a line."""
+    parts = [
+        nic.mac,
+        nic.leased,
+        nic.get_model_display(),
+        _("sends as %(guard)s") % {"guard": _(dict(Guard.choices)[nic.guarded])},
+        _("%(kib)d KiB/s in") % {"kib": nic.in_kib} if nic.in_kib else "",
+        _("%(kib)d KiB/s out") % {"kib": nic.out_kib} if nic.out_kib else "",
+    ]
+    return " · ".join(filter(None, parts))
 
 
 def _card_mark(nic: Nic, *, gone: bool) -> Mark:

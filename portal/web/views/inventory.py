@@ -187,13 +187,21 @@ def _cards_on(row: Network, machines: Any) -> Related:
             Row([
                 Cell(nic.vm.title or nic.vm.name, reverse("portal:vm", args=[nic.vm_id])),
                 Cell(nic.mac),
-                Cell(nic.leased or "–", under=", ".join((nic.vm.guest or {}).get("addresses") or [])),
+                _address(nic),
                 Cell(mark=words.machine_mark(nic.vm)),
             ])
             for nic in cards
         ],
         _("None."),
     )  # fmt: skip
+
+
+def _address(nic: Nic) -> Cell:
+    """What DHCP says; else what the guest says, which does not tell of which of its cards."""
+    told = ", ".join((nic.vm.guest or {}).get("addresses") or [])
+    if nic.leased or not told:
+        return Cell(nic.leased or "–")
+    return Cell(told, under=_("says the guest"))
 
 
 def machines_on(machines: Any) -> Related:
