@@ -51,6 +51,7 @@ _SECTIONS = (
             (gettext_lazy("Clusters"), "clusters", "stack-2", "cluster.view"),
             (gettext_lazy("Hosts"), "hosts", "server", "host.view"),
             (gettext_lazy("Storage"), "storage", "database", "storage.view"),
+            (gettext_lazy("Images"), "images", "template", "image.view"),
             (gettext_lazy("Networks"), "networks", "network", "network.view"),
             (gettext_lazy("Backups"), "backups", "history", "backup.view"),
         ),

@@ -150,39 +150,6 @@ class MachineForm(StyledForm):
         super().__init__(*args, **kwargs)
 
 
-class NewMachineForm(MachineForm):
-    """A machine from a template's version; what is left empty comes from the version."""
-
-    protected = None  # type: ignore[assignment] # Django's way of leaving out an inherited field
-    name = forms.CharField(label=_("Name"), max_length=64, help_text=_("Letters, digits, dots and hyphens."))
-    version = forms.ModelChoiceField(label=_("Template"), queryset=TemplateVersion.objects.none())
-    storage = forms.ModelChoiceField(
-        label=_("Storage"),
-        queryset=StorageDomain.objects.none(),
-        required=False,
-        empty_label=_("where the template is"),
-    )
-    network = forms.ModelChoiceField(
-        label=_("Network"), queryset=Network.objects.none(), required=False, empty_label=_("none")
-    )
-    vcpus = forms.IntegerField(label=_("Processors"), min_value=1, required=False)
-    memory_mib = forms.IntegerField(label=_("Memory in MiB"), min_value=64, required=False)
-    linked = forms.BooleanField(
-        label=_("Linked clone"), required=False, initial=True,
-        help_text=_("Made at once and small, on top of the template's image. Without it the image is copied."),
-    )  # fmt: skip
-    start = forms.BooleanField(label=_("Start it when it is made"), required=False, initial=True)
-
-    field_order = ("name", "title", "version", "storage", "network", "vcpus", "memory_mib", "description")
-
-    def __init__(self, *args: Any, actor: Actor, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        versions = visible_to(actor, TemplateVersion).filter(state="ready").select_related("template")
-        offer(self, "version", versions)
-        offer(self, "storage", visible_to(actor, StorageDomain))
-        offer(self, "network", visible_to(actor, Network))
-
-
 def offer(form: forms.Form, name: str, rows: Any) -> None:
     """Let a field choose from `rows`; when it must be chosen and there is one, it is chosen already."""
     field = form.fields[name]

@@ -9,6 +9,7 @@ from . import (
     change_urls,
     disk_urls,
     host_urls,
+    image_urls,
     people_urls,
     placement_urls,
 )
@@ -134,6 +135,7 @@ urlpatterns = [
     *placement_urls.urlpatterns,
     *change_urls.urlpatterns,
     *disk_urls.urlpatterns,
+    *image_urls.urlpatterns,
     *host_urls.urlpatterns,
     *people_urls.urlpatterns,
     *access_urls.urlpatterns,

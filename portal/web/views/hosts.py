@@ -12,6 +12,7 @@ from broker.access.require import find, may, visible_to
 from broker.core.errors import Missing
 from broker.core.text import gettext_noop as N_
 from broker.virt.actions.activate_host import activate_host
+from broker.virt.actions.adopt_vm import adopt_vm
 from broker.virt.actions.maintain_host import maintain_host
 from broker.virt.host_status import line_of, status_of, with_status
 from broker.virt.models import ForeignMachine, Host, VirtualMachine
@@ -111,7 +112,7 @@ class HostOne(Page):
                 Pair(_("Memory free"), bytesize(host.memory_free_bytes)),
                 Pair(_("Seen"), moment=host.observed_at) if host.observed_at else Pair(_("Seen"), _("never")),
             ],
-            "relateds": [machines_on(machines), agent_part(host), _foreign(host)],
+            "relateds": [machines_on(machines), agent_part(host), _foreign(host, may(self.actor, "host.manage", host))],
             "events": recent_events("host", host.pk),
         }
 
@@ -180,7 +181,7 @@ def _emulation(names: str, reason: str = "") -> Notice:
     return Notice(text, f"{reason} {fix}".strip())
 
 
-def _foreign(host: Host) -> Related:
+def _foreign(host: Host, able: bool) -> Related:
     rows = ForeignMachine.objects.filter(host=host)[:MOST_RELATED]
     return Related(
         _("Machines that are not Berth's"),
@@ -190,8 +191,27 @@ def _foreign(host: Host) -> Related:
                 Cell(row.name),
                 Cell(mark=words.POWER.get(row.power_state, words.UNKNOWN)),
                 Cell(moment=row.observed_at),
-            ])
+            ], [_adopt(host, row)] if able else [])
             for row in rows
         ],
         _("None. If there were any, Berth would list them and leave them alone."),
+        acting=able,
     )  # fmt: skip
+
+
+def _adopt(host: Host, row: ForeignMachine) -> Action:
+    text = _("Berth looks after it from now on. Nothing of it is changed by that; deleting it later deletes its disks.")
+    url = reverse("portal:host-adopt", args=[host.pk, row.uuid])
+    return Action(_("Adopt %(name)s") % {"name": row.name}, url, "plus", confirm=text)
+
+
+class Adopt(Deed):
+    """Take a machine of somebody else's under Berth's care."""
+
+    def do(self, pk: Any, foreign: Any) -> HttpResponse:
+        host = find(self.actor, Host, pk)
+        row = ForeignMachine.objects.filter(host=host, uuid=foreign).first()
+        if row is None:
+            raise Missing(N_("There is no such machine."), fix=N_("Look at the host's page again."))
+        adopt_vm(actor=self.actor, foreign=row)
+        return done(self.request, _("The machine is being adopted."), to=reverse("portal:vm", args=[row.uuid]))

@@ -14,7 +14,8 @@ from broker.virt.actions.edit_vm import edit_vm
 from broker.virt.models import VirtualMachine
 from portal.web.base import SignedIn
 from portal.web.change_forms import ChangeForm
-from portal.web.forms import NewMachineForm, StyledForm
+from portal.web.forms import StyledForm
+from portal.web.new_machine_form import NewMachineForm
 
 
 class NewMachine(SignedIn):
@@ -25,7 +26,7 @@ class NewMachine(SignedIn):
         form = NewMachineForm(request.POST, actor=self.actor)
         if form.is_valid():
             try:
-                job = create_vm(actor=self.actor, **form.cleaned_data)
+                job = create_vm(actor=self.actor, **form.wish())
             except BerthError as error:
                 form.refuse(error)
             else:
@@ -36,12 +37,12 @@ class NewMachine(SignedIn):
         context = {
             "form": form,
             "title": _("New machine"),
-            "under": _("Made from a template; its page tells how far it is."),
+            "under": _("Made from a template, an image, a CD or nothing; its page tells how far it is."),
             "submit": _("Make the machine"),
             "back_url": reverse("portal:vms"),
             "back_label": _("Machines"),
         }
-        return render(self.request, "portal/manage/form.html", context, status=status)
+        return render(self.request, "portal/manage/new_machine.html", context, status=status)
 
 
 class EditMachine(SignedIn):

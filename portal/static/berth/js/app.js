@@ -9,4 +9,5 @@ import "./live.js";
 import "./copy.js";
 import "./why.js";
 
+if (document.querySelector("[data-upload]")) import("./upload.js");
 if (document.querySelector("time-chart")) import("./charts.js");

@@ -1,0 +1,12 @@
+"""The addresses of the library of images."""
+
+from django.urls import path
+
+from .views import images
+
+urlpatterns = [
+    path("manage/images/", images.Images.as_view(), name="images"),
+    path("manage/images/upload", images.Upload.as_view(), name="image-upload"),
+    path("manage/images/<uuid:pk>/", images.ImageOne.as_view(), name="image"),
+    path("manage/images/<uuid:pk>/delete", images.DeleteImage.as_view(), name="image-delete"),
+]

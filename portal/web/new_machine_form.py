@@ -1,0 +1,150 @@
+"""The form of a new machine: from a template, an image, a CD or nothing, its hardware, and what its guest is told."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from broker.access.actor import Actor
+from broker.access.require import visible_to
+from broker.core.errors import BerthError, Invalid
+from broker.virt.models import Image, Network, StorageDomain, TemplateVersion
+from broker.virt.origins import MACHINES
+
+from .forms import StyledForm, offer
+from .parts import error_sentences
+
+GIB = 1 << 30
+WORDS = ("hostname", "user", "password", "ssh_keys", "packages", "script", "address", "gateway", "nameservers")
+
+
+@dataclass(frozen=True)
+class Group:
+    title: Any
+    hint: Any
+    fields: list[Any]
+    open: bool
+
+
+class NewMachineForm(StyledForm):
+    """What is left empty comes from the template or the image."""
+
+    name = forms.CharField(label=_("Name"), max_length=64, help_text=_("Letters, digits, dots and hyphens."))
+    title = forms.CharField(
+        label=_("Title"), max_length=128, required=False, help_text=_("What users read on the card.")
+    )
+    version = forms.ModelChoiceField(
+        label=_("Template"), queryset=TemplateVersion.objects.none(), required=False, empty_label=_("none")
+    )
+    image = forms.ModelChoiceField(
+        label=_("Image"), queryset=Image.objects.none(), required=False, empty_label=_("none"),
+        help_text=_("A disk of the library, copied."),
+    )  # fmt: skip
+    disk_gib = forms.IntegerField(
+        label=_("Disk in GiB"), min_value=1, max_value=65536, required=False,
+        help_text=_("Without a template: the size of a blank disk, or of the image's copy."),
+    )  # fmt: skip
+    cd = forms.ModelChoiceField(
+        label=_("CD"), queryset=Image.objects.none(), required=False, empty_label=_("none"),
+        help_text=_("It boots from it while its disk holds no system."),
+    )  # fmt: skip
+    storage = forms.ModelChoiceField(
+        label=_("Storage"), queryset=StorageDomain.objects.none(), required=False,
+        empty_label=_("where the template or the image is"),
+    )  # fmt: skip
+    network = forms.ModelChoiceField(
+        label=_("Network"), queryset=Network.objects.none(), required=False, empty_label=_("none")
+    )
+    vcpus = forms.IntegerField(label=_("Processors"), min_value=1, required=False)
+    memory_mib = forms.IntegerField(label=_("Memory in MiB"), min_value=64, required=False)
+    start = forms.BooleanField(label=_("Start it when it is made"), required=False, initial=True)
+    linked = forms.BooleanField(
+        label=_("Linked clone"), required=False, initial=True,
+        help_text=_("Made at once and small, on top of the template's image. Without it the image is copied."),
+    )  # fmt: skip
+    machine = forms.ChoiceField(
+        label=_("Type"), required=False,
+        choices=[("", _("as the template has it, else q35")), *((one, one) for one in MACHINES)],
+    )  # fmt: skip
+    description = forms.CharField(
+        label=_("Description"), max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 2})
+    )
+    hostname = forms.CharField(
+        label=_("Host name"), max_length=253, required=False, help_text=_("Empty: the machine's name.")
+    )
+    user = forms.CharField(label=_("User"), max_length=32, required=False, help_text=_("May use sudo."))
+    password = forms.CharField(
+        label=_("Password"), max_length=256, required=False, strip=False, help_text=_("Kept as its hash."),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )  # fmt: skip
+    ssh_keys = forms.CharField(
+        label=_("SSH keys"), required=False, max_length=60_000, help_text=_("One a line."),
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )  # fmt: skip
+    packages = forms.CharField(
+        label=_("Packages"), required=False, max_length=9_000, help_text=_("One a line."),
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )  # fmt: skip
+    script = forms.CharField(
+        label=_("Script"), required=False, max_length=48_000, strip=False,
+        help_text=_("Run once as root; begins with #!."), widget=forms.Textarea(attrs={"rows": 3}),
+    )  # fmt: skip
+    address = forms.CharField(
+        label=_("Address"), required=False, max_length=64, help_text=_("Like 10.0.0.5/24; empty: by DHCP.")
+    )
+    gateway = forms.CharField(label=_("Gateway"), required=False, max_length=64)
+    nameservers = forms.CharField(
+        label=_("Name servers"), required=False, max_length=600, help_text=_("One a line."),
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )  # fmt: skip
+
+    GROUPS = (
+        (_("What it is"), "", ("name", "title", "description")),
+        (
+            _("What it is made from"), _("A template; or an image; or the size of a disk, with a CD."),
+            ("version", "linked", "image", "disk_gib", "cd", "storage"),
+        ),
+        (
+            _("Hardware"), _("More of it on the machine's page."),
+            ("vcpus", "memory_mib", "network", "machine", "start"),
+        ),
+        (_("First start"), _("What cloud-init tells its guest."), WORDS),
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, actor: Actor, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        images = visible_to(actor, Image).filter(state="ready")
+        versions = visible_to(actor, TemplateVersion).filter(state="ready").select_related("template")
+        offer(self, "version", versions)
+        offer(self, "image", images.filter(kind="disk"))
+        offer(self, "cd", images.filter(kind="iso"))
+        offer(self, "storage", visible_to(actor, StorageDomain))
+        offer(self, "network", visible_to(actor, Network))
+
+    def groups(self) -> Iterator[Group]:
+        """The fields as the page shows them; the last group opens when something of it is filled in or wrong."""
+        for title, hint, names in self.GROUPS:
+            used = any(self.data.get(name) or name in self.errors for name in names) if self.is_bound else False
+            yield Group(title, hint, [self[name] for name in names], open=names is not WORDS or used)
+
+    def wish(self) -> dict[str, Any]:
+        """What the action is asked for."""
+        wish: dict[str, Any] = dict(self.cleaned_data)
+        words = {name: value for name in WORDS if (value := wish.pop(name))}
+        gib = wish.pop("disk_gib")
+        return wish | {
+            "disk_bytes": gib * GIB if gib else None,
+            "machine": wish["machine"] or None,
+            "cloud_init": words or None,
+        }
+
+    def refuse(self, error: BerthError) -> None:
+        """As every form; what the action calls the disk's bytes is the field of its GiB."""
+        if isinstance(error, Invalid) and error.field in ("disk_bytes", "size_bytes"):
+            cause, fix = error_sentences(error)
+            self.refusal = error
+            self.add_error("disk_gib", f"{cause} {fix}".strip())
+            return
+        super().refuse(error)

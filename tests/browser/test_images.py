@@ -1,0 +1,40 @@
+"""An image is uploaded from the browser, breaks off and goes on; the pages around it are accessible."""
+
+import pytest
+from django.urls import reverse
+
+from broker.virt import uploads
+from broker.virt.models import Image
+from tests.browser.test_pages import violations
+
+pytestmark = pytest.mark.browser
+
+
+def test_an_upload_breaks_off_and_goes_on(site, visit, settings, tmp_path):
+    settings.DATA_DIR = tmp_path
+    content = bytes(range(256)) * (36 << 10)  # two pieces
+    page = visit("root", reverse("portal:image-upload"), theme="dark", phone=True)
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"
+    page.set_input_files("#upload-file", files=[{"name": "debian 12.iso", "mimeType": "", "buffer": content}])
+    assert page.input_value("#upload-name") == "debian-12.iso" and page.input_value("#upload-kind") == "iso"
+
+    def cut(route):
+        route.abort() if route.request.headers["upload-offset"] != "0" else route.continue_()
+
+    page.route("**/data/", cut)
+    page.focus("#upload-sha256")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[role=alert]:not([hidden])")
+    assert Image.objects.get().received_bytes == 8 << 20
+    assert violations(page) == []
+    page.unroute("**/data/", cut)
+    page.click("button.btn-primary")
+    page.wait_for_url("**/manage/images/")
+    image = Image.objects.get()
+    assert (image.state, image.received_bytes) == ("importing", len(content))
+    assert uploads.path_of(image.pk).read_bytes() == content
+    for name, more in (("images", []), ("image", [image.pk]), ("vm-new", [])):
+        page.goto(reverse(f"portal:{name}", args=more))
+        assert violations(page) == [], name
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name

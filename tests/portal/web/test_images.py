@@ -1,0 +1,86 @@
+"""The pages of the library, of new machines from everything, and of adopting: each goes through its action."""
+
+from uuid import uuid4
+
+import pytest
+from django.urls import reverse
+
+from broker.core import clock
+from broker.jobs.models import Job
+from broker.virt.models import ForeignMachine, Image, VirtualMachine
+
+
+@pytest.fixture
+def images(site):
+    def make(name, kind, **values):
+        return Image.objects.create(
+            name=name, kind=kind, storage=site.world.storage, size_bytes=4096, volume=name, **values
+        )
+
+    return make("debian", "iso", state="ready"), make("disk", "disk", state="ready", capacity_bytes=2 << 30)
+
+
+def new(site, **values):
+    return site.client("root").post(reverse("portal:vm-new"), {"name": "fresh", **values})
+
+
+def test_the_library_shows_what_there_is_to_those_who_may(site, images):
+    Image.objects.filter(name="disk").update(state="uploading", received_bytes=1024)
+    text = site.client("root").get(reverse("portal:images")).content.decode()
+    assert "debian" in text and "25 %" in text and reverse("portal:image-upload") in text
+    assert "debian" not in site.client("charlie").get(reverse("portal:images")).content.decode()
+    one = reverse("portal:image", args=[images[1].pk])
+    assert "Cancel the upload" in site.client("root").get(one).content.decode()
+    assert site.client("charlie").get(one).status_code == 404
+    assert site.client("root").get(reverse("portal:image-upload")).status_code == 200
+    assert site.client("charlie").get(reverse("portal:image-upload")).status_code == 403
+
+
+def test_deleting_goes_through_its_action(site, images):
+    there = reverse("portal:image-delete", args=[images[0].pk])
+    assert site.client("charlie").post(there).status_code == 404
+    assert site.client("root").post(there, headers={"HX-Request": "true"}).status_code == 204
+    assert Job.objects.get(subject_id=images[0].pk).plan == "image.delete"
+
+
+def test_a_machine_is_made_from_each_source(site, images):
+    cd, disk = images
+    storage = site.world.storage.pk
+    assert new(site, name="one", cd=cd.pk, disk_gib=4, storage=storage).status_code == 302
+    vm = VirtualMachine.objects.get(name="one")
+    assert (vm.cd, vm.disks.get().size_bytes, vm.options["boot"]) == (cd, 4 << 30, "disk-cdrom")
+    words = {"user": "alice", "password": "correct horse", "packages": "nginx\nhtop"}
+    assert new(site, name="two", image=disk.pk, disk_gib=8, **words).status_code == 302
+    vm = VirtualMachine.objects.get(name="two")
+    assert vm.disks.get().size_bytes == 8 << 30 and vm.cloud_init and "alice" not in vm.cloud_init
+    assert new(site, name="three", version=site.world.version.pk, linked="on").status_code == 302
+    assert VirtualMachine.objects.get(name="three").linked
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({}, "Say on which storage"),
+        ({"storage": True}, "Say from what it is made"),
+        ({"version": True, "disk_gib": 4}, "from something else, not both"),
+        ({"storage": True, "disk_gib": 4, "user": "alice", "password": "b4d-pw"}, "This password cannot be used"),
+    ],
+)
+def test_what_does_not_go_together_is_said_at_its_field(site, images, values, words):
+    rows = {"storage": site.world.storage.pk, "version": site.world.version.pk}
+    answer = new(site, **{name: rows[name] if value is True else value for name, value in values.items()})
+    assert answer.status_code == 400 and words in answer.content.decode()
+    assert 'value="b4d-pw"' not in answer.content.decode()
+    assert not VirtualMachine.objects.filter(name="fresh").exists()
+
+
+def test_a_foreign_machine_is_adopted_from_its_host_s_page(site):
+    host = site.world.host
+    row = ForeignMachine.objects.create(
+        host=host, uuid=uuid4(), name="old", power_state="running", observed_at=clock.now()
+    )
+    there = reverse("portal:host-adopt", args=[host.pk, row.uuid])
+    assert there in site.client("root").get(reverse("portal:host", args=[host.pk])).content.decode()
+    assert site.client("charlie").post(there).status_code == 404
+    assert site.client("root").post(there, headers={"HX-Request": "true"}).status_code == 204
+    assert Job.objects.get(subject_id=row.uuid).plan == "vm.adopt"
