@@ -20,6 +20,7 @@ from .views.people import Grants, Groups, Me, Roles, Tokens, Users
 from .views.placement import AffinityGroups, Balance, WhatIf
 from .views.pools import Desktops, Entitlements, Pools
 from .views.screens import Screen, ViewerFile
+from .views.searches import Batches, SavedSearches
 from .views.session_rules import Bulk, Rules
 from .views.sessions import Helps, Messages, Sessions, Shares
 from .views.storage import StorageDomains
@@ -37,6 +38,8 @@ for prefix, viewset in {
     "vms/<uuid:vm_pk>/disks": Disks,
     "vms/<uuid:vm_pk>/nics": Nics,
     "vms/<uuid:vm_pk>/snapshots": Snapshots,
+    "saved-searches": SavedSearches,
+    "batches": Batches,
     "templates": Templates,
     "template-versions": TemplateVersions,
     "hosts": Hosts,

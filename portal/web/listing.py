@@ -1,6 +1,6 @@
 """Lists for people: search, filters, sorting and paging, with a number of queries that does not grow with rows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,9 @@ from django.core.paginator import Page, Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
+from broker.core.errors import BerthError
+
+from .parts import error_sentences
 from .words import Text
 
 ROWS = 50
@@ -35,9 +38,21 @@ class Filter:
     value: str = ""
 
 
-def search_text(request: HttpRequest) -> str:
+def search_text(request: HttpRequest, longest: int = LONGEST_SEARCH) -> str:
     """What was typed into the search field, without what a database cannot take."""
-    return request.GET.get("q", "").replace("\0", "").strip()[:LONGEST_SEARCH]
+    return request.GET.get("q", "").replace("\0", "").strip()[:longest]
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """A search that is more than words: `find` makes a condition and an order of the text, or raises a BerthError.
+
+    `completes` is the address that tells what can be typed next.
+    """
+
+    find: Callable[[str], tuple[Q, Sequence[Any]]]
+    longest: int
+    completes: str
 
 
 class Listing:
@@ -53,8 +68,13 @@ class Listing:
         filters: Sequence[Filter] = (),
         order: str,
         per_page: int = ROWS,
+        language: Language | None = None,
     ):
-        self.search = search_text(request)
+        self.longest = language.longest if language else LONGEST_SEARCH
+        self.completes = language.completes if language else ""
+        self.search = search_text(request, self.longest)
+        self.error: tuple[str, str] | None = None
+        found_order: Sequence[Any] = ()
         self.filters = [self._chosen(request, one) for one in filters]
         for one in self.filters:
             if one.value:
@@ -64,11 +84,21 @@ class Listing:
             for field in search:
                 wanted |= Q(**{f"{field}__icontains": self.search})
             rows = rows.filter(wanted)
+        elif self.search and language:
+            try:
+                condition, found_order = language.find(self.search)
+                rows = rows.filter(condition)
+            except BerthError as error:
+                self.error = error_sentences(error)
+                rows = rows.none()
         asked = request.GET.get("order", "")
         self.order = asked if asked.removeprefix("-") in {one.field for one in columns if one.field} else ""
         key = self.order or order
         # The primary key last: pages must not overlap when many rows have the same value.
-        rows = rows.order_by(key, "-pk" if key.startswith("-") else "pk")
+        if found_order and not self.order:
+            rows, key = rows.order_by(*found_order), ""
+        else:
+            rows = rows.order_by(key, "-pk" if key.startswith("-") else "pk")
         self.columns = [self._sorted(one, key) for one in columns]
         self.page: Page[Any] = Paginator(rows, per_page).get_page(request.GET.get("page"))
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -110,6 +110,11 @@ class MachineRow:
     mark: Mark
     cpu_percent: int | None
     host: str
+    cluster: str
+    template: str
+    addresses: str
+    owner: str
+    created_at: datetime
     pool: str
     holder: str
     vcpus: int
@@ -120,6 +125,11 @@ class MachineRow:
 def for_lists(rows: QuerySet[VirtualMachine]) -> QuerySet[VirtualMachine]:
     """With all that a row shows, in one query."""
     return rows.select_related("host", "desktop__pool__session_rules", "desktop__holder", "template_version__template")
+
+
+def for_the_list(rows: QuerySet[VirtualMachine]) -> QuerySet[VirtualMachine]:
+    """With all that a row of the list of machines may show, in one query."""
+    return for_lists(rows).select_related("cluster", "owner")
 
 
 def machine_rows(actor: Actor, machines: Sequence[VirtualMachine]) -> list[MachineRow]:
@@ -145,6 +155,11 @@ def _row(vm: VirtualMachine, job: Job | None, powered: bool, deletable: bool) ->
         mark=words.machine_mark(vm, job),
         cpu_percent=vm.cpu_percent if vm.power_state == "running" else None,
         host=vm.host.name if vm.host else "",
+        cluster=vm.cluster.name,
+        template=str(vm.template_version) if vm.template_version else "",
+        addresses=", ".join(str(one) for one in vm.guest.get("addresses") or []) if isinstance(vm.guest, dict) else "",
+        owner=str(vm.owner) if vm.owner else "",
+        created_at=vm.created_at,
         pool=str(desktop.pool) if desktop else "",
         holder=str(desktop.holder) if desktop and desktop.holder else "",
         vcpus=vm.vcpus,

@@ -12,6 +12,7 @@ from . import (
     image_urls,
     people_urls,
     placement_urls,
+    search_urls,
 )
 from .views import (
     clusters,
@@ -79,6 +80,7 @@ urlpatterns = [
     path("pools/<uuid:pk>/wait/leave", waiting.Leave.as_view(), name="pool-leave"),
     path("manage/", dashboard.Dashboard.as_view(), name="dashboard"),
     path("manage/machines/", machines.Machines.as_view(), name="vms"),
+    *search_urls.urlpatterns,
     path("manage/machines/new", machine_forms.NewMachine.as_view(), name="vm-new"),
     path("manage/pools/", pools.Pools.as_view(), name="pools"),
     path("manage/pools/new", pools.NewPool.as_view(), name="pool-new"),

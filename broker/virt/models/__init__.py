@@ -4,6 +4,7 @@ from .affinity import AffinityGroup
 from .agent import HostAgent
 from .attachment import StorageAttachment
 from .availability import FenceDevice, HaWatch, HostHealth, HostSign, Recovery, Verdict
+from .batch import Batch
 from .cluster import Cluster
 from .disk import Disk
 from .host import Host
@@ -14,6 +15,7 @@ from .observed import ForeignMachine, MonitorProcess, Sample
 from .own import OwnField, Tag
 from .pending import PendingChange
 from .pki import Authority, HostCertificate, HostInvitation
+from .saved_search import SavedSearch
 from .snapshot import Snapshot, SnapshotDisk
 from .storage import StorageDomain
 from .template import TemplateVersion, VmTemplate
@@ -21,6 +23,7 @@ from .template import TemplateVersion, VmTemplate
 __all__ = [
     "AffinityGroup",
     "Authority",
+    "Batch",
     "Cluster",
     "Disk",
     "FenceDevice",
@@ -41,6 +44,7 @@ __all__ = [
     "PendingChange",
     "Recovery",
     "Sample",
+    "SavedSearch",
     "Snapshot",
     "SnapshotDisk",
     "StorageAttachment",

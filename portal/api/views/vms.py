@@ -27,11 +27,13 @@ from broker.virt.actions.suspend_vm import suspend_vm
 from broker.virt.driver import PowerState
 from broker.virt.machine_options import OPTIONS
 from broker.virt.models import Image, Network, StorageDomain, TemplateVersion, VirtualMachine
+from broker.virt.search import search
+from broker.virt.search.language import LONGEST
 from broker.virt.states import VmState
 from portal.api.active import with_active_job
 from portal.api.base import Listed, Read, Resource, job_verb, verb
 from portal.api.fields import Id, Input, Labels, LongTextField, NameField, Switch, TextField, WholeNumber
-from portal.api.queries import Search, choices
+from portal.api.queries import choices
 from portal.api.serializers.connections import TicketSerializer
 from portal.api.serializers.jobs import JobSerializer
 from portal.api.serializers.virt import SampleSerializer, VmDetailSerializer, VmSerializer
@@ -126,7 +128,7 @@ class VmFilter(NotedFilter):
     template = filters.UUIDFilter(field_name="template_version__template_id")
     pool = filters.UUIDFilter(field_name="desktop__pool_id")
     in_pool = filters.BooleanFilter(field_name="desktop", lookup_expr="isnull", exclude=True)
-    search = Search("name", "title")
+    search = filters.CharFilter(max_length=LONGEST, method="by_search", help_text="In the search language.")
 
     def by_host(self, rows: QuerySet[VirtualMachine], name: str, value: Any) -> QuerySet[VirtualMachine]:
         from broker.access.require import may
@@ -134,6 +136,13 @@ class VmFilter(NotedFilter):
         return (
             rows.filter(host_id=value) if may(self.request.parser_context["view"].actor, "host.view") else rows.none()
         )
+
+    def by_search(self, rows: QuerySet[VirtualMachine], name: str, value: str) -> QuerySet[VirtualMachine]:
+        view = self.request.parser_context["view"]
+        found = search(view.actor, value)
+        # An order in the search is the usual one; ?ordering= goes before it.
+        view.ordering = found.order or view.ordering
+        return rows.filter(found.condition)
 
 
 class Vms(Listed, Read, Copying, Moving, MovingDisks, Changing):

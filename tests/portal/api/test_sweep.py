@@ -16,7 +16,7 @@ from broker.core import clock
 from broker.directories.models import Directory
 from broker.events.models import Event
 from broker.jobs.models import Job
-from broker.virt.models import AffinityGroup, Disk, Image, Nic, Snapshot
+from broker.virt.models import AffinityGroup, Batch, Disk, Image, Nic, SavedSearch, Snapshot
 from portal.models import ApiToken
 
 pytestmark = pytest.mark.urls("tests.portal.api.urls")
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.urls("tests.portal.api.urls")
 # What anybody signed in may call: lists (which are empty for strangers), oneself, one's own tokens, the description.
 OPEN = {("GET", "/api/v1/me/"), ("GET", "/api/v1/schema/"), ("POST", "/api/v1/tokens/")}
 # What belongs to the people concerned alone: secrets of one's own, and what passes between two people.
-PERSONAL = tuple(f"/api/v1/{name}/" for name in ("tokens", "helps", "messages", "shares"))
+PERSONAL = tuple(f"/api/v1/{name}/" for name in ("tokens", "helps", "messages", "shares", "saved-searches"))
 # A screen shows what somebody works at, an explanation plays through what it explains; the rest is not always there.
 MORE_THAN_LOOKING = (
     "/screen/", "/explain/", "/explain-start/", "/what-if/",
@@ -78,6 +78,8 @@ def tenant(world, make_vm, make_pool, make_desktop):
         "/api/v1/images/{id}/": Image.objects.create(
             name="theirs", kind="iso", storage=world.storage, size_bytes=512, volume="theirs.iso"
         ).pk,
+        "/api/v1/saved-searches/{id}/": SavedSearch.objects.create(owner=world.bob, name="theirs").pk,
+        "/api/v1/batches/{id}/": Batch.objects.create(owner=world.bob, verb="start").pk,
         "/api/v1/pools/{id}/": pool.pk, "/api/v1/pools/{pool_pk}/": pool.pk, "/api/v1/desktops/{id}/": desktop.pk,
         "/api/v1/vms/{id}/": vm.pk, "/api/v1/vms/{vm_pk}/": vm.pk, "/api/v1/templates/{id}/": world.template.pk,
         "/api/v1/template-versions/{id}/": world.version.pk, "/api/v1/hosts/{id}/": world.host.pk,

@@ -27,6 +27,7 @@ from broker.virt.models import (
     Image,
     Nic,
     PendingChange,
+    SavedSearch,
     Snapshot,
     VirtualMachine,
 )
@@ -66,6 +67,10 @@ def foreign_on(stage) -> ForeignMachine:
 def image_of(stage) -> Image:
     wished = {"kind": "iso", "storage": stage.world.storage, "size_bytes": 1 << 20, "volume": "theirs.iso"}
     return Image.objects.get_or_create(name="theirs", defaults=wished)[0]
+
+
+def search_of(stage) -> SavedSearch:
+    return SavedSearch.objects.get_or_create(owner=stage.world.root, name="theirs", shared=True)[0]
 
 
 def disk_of(stage, vm) -> Disk:
@@ -153,6 +158,10 @@ CASES = {
     "delete_fence_device": Case("host", "host.manage", lambda stage, vm: {"device": device_of(stage)}),
     "fence_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
     "confirm_rebooted": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
+    "act_on_machines": Case("vm", "vm.power", lambda stage, vm: {"verb": "start", "machines": [vm.pk]}),
+    "create_saved_search": Case("", "vm.edit", lambda stage, vm: {"name": "x", "shared": True}),
+    "edit_saved_search": Case("", "system.manage", lambda stage, vm: {"search": search_of(stage), "name": "y"}),
+    "delete_saved_search": Case("", "system.manage", lambda stage, vm: {"search": search_of(stage)}),
     "create_cluster": Case("", "cluster.manage", lambda stage, vm: {"name": "x"}),
     "delete_cluster": Case("cluster", "cluster.manage", lambda stage, vm: {"cluster": stage.world.cluster}),
     "edit_cluster": Case("cluster", "cluster.manage", lambda stage, vm: {"cluster": stage.world.cluster, "name": "x"}),

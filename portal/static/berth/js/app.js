@@ -5,6 +5,8 @@ import "./confirm.js";
 import "./shortcuts.js";
 import "./times.js";
 import "./filters.js";
+import "./complete.js";
+import "./choose.js";
 import "./live.js";
 import "./copy.js";
 import "./why.js";

@@ -1,0 +1,13 @@
+"""The addresses about searching for machines and acting on several; those of pages come before the machines' own."""
+
+from django.urls import path
+
+from .views import batches, machines
+
+urlpatterns = [
+    path("manage/machines/batches", batches.NewBatch.as_view(), name="batch-new"),
+    path("manage/machines/batches/<uuid:pk>/", batches.BatchOne.as_view(), name="batch"),
+    path("manage/machines/words", machines.Words.as_view(), name="vms-words"),
+    path("manage/machines/searches", machines.SaveSearch.as_view(), name="search-save"),
+    path("manage/machines/searches/<uuid:pk>/delete", machines.DeleteSearch.as_view(), name="search-delete"),
+]
