@@ -28,7 +28,7 @@ def create_saved_search(
             N_("You have %(most)s saved searches already."), rule="search.most", fix=N_("Remove some of them."),
             most=saved.MOST_EACH,
         )  # fmt: skip
-    row = SavedSearch(owner_id=actor.user_id, **values)
+    row = SavedSearch(owner_id=actor.user.pk, **values)
     rows.insert(row)
     record("search.saved", actor=actor, subject=row, message=N_("The search %(name)s was saved"), name=row.name)
     return row

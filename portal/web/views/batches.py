@@ -49,12 +49,12 @@ class BatchOne(Page):
         batch = found(visible_batches(self.actor), pk)
         job = Job.objects.filter(subject_kind="batch", subject_id=batch.pk).first()
         sight = Sight(self.actor, [one.get("error") for one in batch.results.values()])
-        cancels = job and (job.actor_id == self.actor.user_id or may(self.actor, "job.cancel", job))
+        cancels = job is not None and (job.actor_id == self.actor.user_id or may(self.actor, "job.cancel", job))
         word = POWER[batch.verb].label if batch.verb in POWER else _("Delete")
         return {
             "batch": batch,
             "title": _("%(verb)s: %(count)d machines") % {"verb": word, "count": len(batch.results)},
-            "cancel": cancel_action(job) if cancels else None,
+            "cancel": cancel_action(job) if job and cancels else None,
             "progress": progress_on(job) if job and job.active else None,
             "rows": [self._row(key, one, sight) for key, one in batch.results.items()],
         }
