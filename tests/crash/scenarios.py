@@ -22,7 +22,6 @@ from broker.backups.actions.verify_backup import verify_backup
 from broker.backups.models import Backup, BackupTarget
 from broker.jobs.models import Job
 from broker.virt import specs, storage_notes
-from broker.virt.actions.act_on_machines import act_on_machines
 from broker.virt.actions.create_vm import create_vm
 from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.actions.migrate_vm import migrate_vm
@@ -36,7 +35,7 @@ from broker.virt.actions.shutdown_vm import shutdown_vm
 from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.suspend_vm import suspend_vm
 from broker.virt.driver import HostConnection, PowerState
-from broker.virt.models import Batch, StorageDomain, TemplateVersion, VirtualMachine
+from broker.virt.models import StorageDomain, TemplateVersion, VirtualMachine
 from broker.virt.states import VmState
 from tests.crash import hosts_scenarios as of_hosts
 from tests.crash import storage_scenarios as of_storage
@@ -364,23 +363,7 @@ def _not_migrated(stage: Stage, job: Job, vm) -> None:
     assert stage.pair.there.observe_one(str(vm.pk)).power is PowerState.MISSING
 
 
-def _batch(stage: Stage):
-    off, on = stage.machine(), stage.machine(running=True)
-    root = Actor.for_user(stage.world.root)
-    return act_on_machines(actor=root, verb="start", machines=[off.pk, on.pk]), (off, on)
-
-
-def _batch_ended(stage: Stage, job: Job, known) -> None:
-    """Each machine was asked once: the one that was off runs, the other refused."""
-    off, on = known
-    results = Batch.objects.get(pk=job.subject_id).results
-    assert [results[str(vm.pk)]["state"] for vm in known] == ["done", "refused"]
-    assert Job.objects.filter(plan="vm.start", subject_id=off.pk).count() == 1
-    assert stage.power(off.pk) is stage.power(on.pk) is PowerState.RUNNING
-
-
 SCENARIOS: dict[str, Scenario] = {
-    "batch.run": Scenario(_batch, _batch_ended),
     "host.ask": Scenario(of_hosts.ask, of_hosts.asked),
     "host.fence": Scenario(of_hosts.fence, of_hosts.fenced, of_hosts.not_fenced),
     "host.clean": Scenario(of_hosts.clean, of_hosts.cleaned),

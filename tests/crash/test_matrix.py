@@ -16,6 +16,7 @@ import pytest
 from broker.jobs.models import Job
 from broker.jobs.plans import PLANS
 from broker.jobs.states import ENDED, JobState
+from tests.crash.batch_scenarios import BATCHES
 from tests.crash.crew import Crew, stopped
 from tests.crash.disk_scenarios import DISKS
 from tests.crash.hosts_scenarios import install_agent
@@ -26,7 +27,7 @@ from tests.crash.scenarios import Stage
 from tests.lab import guest
 from tests.world import World
 
-SCENARIOS = MACHINES | DISKS | IMAGES
+SCENARIOS = MACHINES | DISKS | IMAGES | BATCHES
 # A lease of 30 s, found expired within 2 s by the waker, and the work itself; the machine does a hundred at once.
 TAKEN_OVER_WITHIN = 40.0
 AT_ONCE = 90
