@@ -9,6 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 
+from broker.virt import pending
+from broker.virt.actions.apply_changes import apply_changes
 from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.actions.edit_vm import edit_vm
 from broker.virt.actions.migrate_vm import migrate_vm
@@ -19,8 +21,10 @@ from broker.virt.actions.resume_vm import resume_vm
 from broker.virt.actions.shutdown_vm import shutdown_vm
 from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.suspend_vm import suspend_vm
+from broker.virt.actions.undo_changes import undo_changes
 from broker.virt.models import Disk, ForeignMachine, Nic, Sample, VirtualMachine
 from portal.templatetags.berth import bytesize, mib
+from portal.web.changes import summary
 
 from .deeds import Deed, with_deeds
 from .rows import AMBER, BLUE, GREEN, POWER, RED, Inline, Rows, bar, link
@@ -32,6 +36,15 @@ DEEDS = (
     Deed("shutdown", _("Shut down"), shutdown_vm, "vm", _("The guest is asked to shut down."), "power_settings_new"),
     Deed("reboot", _("Restart"), reboot_vm, "vm", _("The guest is asked to restart."), "restart_alt"),
     Deed("migrate", _("Migrate"), migrate_vm, "vm", _("It moves to another host while it runs."), "move_down"),
+    Deed("apply", _("Try changes now"), apply_changes, "vm", _("What waits for its next start is tried now."), "bolt"),
+    Deed(
+        "undo",
+        _("Undo changes"),
+        undo_changes,
+        "vm",
+        _("What waits for its next start is forgotten; the machine stays as it is."),
+        "undo",
+    ),
     Deed("pause", _("Pause"), pause_vm, "vm", _("It stands still, in memory, until resumed."), "pause"),
     Deed("resume", _("Resume"), resume_vm, "vm", _("It goes on where it was paused."), "resume"),
     Deed(
@@ -73,7 +86,17 @@ class DiskInline(Inline):
 
 class NicInline(Inline):
     model = Nic
-    fields = readonly_fields = ("mac", "network")
+    fields = readonly_fields = (
+        "mac",
+        "network",
+        "model",
+        "connected",
+        "in_kib",
+        "out_kib",
+        "guard",
+        "plugged",
+        "leased",
+    )
 
 
 @admin.register(VirtualMachine, site=site)
@@ -105,8 +128,8 @@ class MachineAdmin(Rows):
     list_select_related = ("host", "template_version__template", "desktop__pool", "desktop__holder")
     inlines = (DiskInline, NicInline)
     fieldsets = (
-        (_("General"), {"fields": (("name", "title"), "description")}),
-        (_("Hardware"), {"fields": (("vcpus", "memory_mib"), ("machine", "graphics"))}),
+        (_("General"), {"fields": (("name", "title"), "description", "notes", ("owner", "protected"))}),
+        (_("Hardware"), {"fields": (("vcpus", "memory_mib"), ("machine", "graphics"), "waits")}),
         (
             _("Now"),
             {
@@ -123,6 +146,8 @@ class MachineAdmin(Rows):
     readonly_fields = (
         "id",
         "name",
+        "owner",
+        "waits",
         "machine",
         "graphics",
         "life",
@@ -159,6 +184,10 @@ class MachineAdmin(Rows):
     def power(self, vm: VirtualMachine) -> str:
         return vm.power_state
 
+    @display(description=_("At its next start"))
+    def waits(self, vm: VirtualMachine) -> str:
+        return summary(pending.differences(vm, pending.of(vm))) or "–"
+
     @display(description=_("CPU"), ordering="cpu_percent")
     def load(self, vm: VirtualMachine) -> Any:
         return bar(vm.cpu_percent if vm.power_state == "running" else 0)
@@ -188,7 +217,10 @@ MachineAdmin.actions_detail = [
     "do_start",
     "do_shutdown",
     "do_power_off",
-    {"title": _("More"), "items": ["do_reboot", "do_migrate", "do_pause", "do_resume", "do_suspend", "do_delete"]},
+    {
+        "title": _("More"),
+        "items": ["do_reboot", "do_migrate", "do_apply", "do_undo", "do_pause", "do_resume", "do_suspend", "do_delete"],
+    },
 ]
 
 

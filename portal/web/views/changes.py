@@ -95,8 +95,11 @@ def _waiting(vm: VirtualMachine, row: Any, able: bool) -> Related:
     rows = [
         Row(
             [
-                Cell(_(one.title), under=one.nic.mac if one.nic else ""),
-                Cell(f"{value_of(one, one.now)} → {value_of(one, one.then)}", under=cause_of(one)),
+                Cell(
+                    f"{_(one.title)} {one.nic.mac if one.nic else ''}: "
+                    f"{value_of(one, one.now)} → {value_of(one, one.then)}".replace(" :", ":"),
+                    under=cause_of(one),
+                )
             ],
             [
                 Action(
@@ -108,7 +111,7 @@ def _waiting(vm: VirtualMachine, row: Any, able: bool) -> Related:
         )
         for one in pending.differences(vm, row)
     ]  # fmt: skip
-    heads = [_("What"), _("Now → at its next start")]
+    heads = [_("Now → at its next start")]
     return Related(_("Waits for its next start"), heads, rows, _("Nothing waits."), acting=True)
 
 
