@@ -8,8 +8,11 @@ class BackupsConfig(AppConfig):
 
     def ready(self) -> None:
         from broker.access.kinds import register
+        from broker.virt.leftovers import register_keeper
 
         from . import plans
+        from .places import files_on
 
         register("backup", "backups.Backup", {"vm": "vm_id", "cluster": "target__cluster_id"})
+        register_keeper(files_on)
         plans.load()

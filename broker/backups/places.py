@@ -51,3 +51,9 @@ def volume(target: BackupTarget, disk: BackupDisk) -> VolumeInfo:
         name=disk.volume, path=f"{spec(target).path.rstrip('/')}/{disk.volume}", format="qcow2",
         capacity=disk.capacity_bytes, allocation=disk.size_bytes,
     )  # fmt: skip
+
+
+def files_on(storage: StorageDomain) -> set[str]:
+    """The files of backups whose target is that storage."""
+    rows = BackupDisk.objects.filter(backup__target__storage=storage)
+    return {name for volume in rows.values_list("volume", flat=True) for name in (volume, f"{volume}.part")}

@@ -21,13 +21,7 @@ def require_usable(storage: StorageDomain) -> None:
             fix=N_("Activate it, or choose another storage."),
             name=storage.name,
         )
-    if storage.held_by:
-        raise Conflict(
-            N_("The storage %(name)s belongs to another Berth."),
-            rule="storage.held",
-            fix=N_("Detach it there, or take it over on its page when that Berth is gone for good."),
-            name=storage.name,
-        )
+    require_ours(storage)
     if storage.error:
         raise Conflict(
             N_("The storage %(name)s cannot be reached: %(error)s"),
@@ -37,6 +31,17 @@ def require_usable(storage: StorageDomain) -> None:
             error=storage.error,
         )
     require_room(storage)
+
+
+def require_ours(storage: StorageDomain) -> None:
+    """Raise Conflict for a storage that another Berth says is its own."""
+    if storage.held_by:
+        raise Conflict(
+            N_("The storage %(name)s belongs to another Berth."),
+            rule="storage.held",
+            fix=N_("Detach it there, or take it over on its page when that Berth is gone for good."),
+            name=storage.name,
+        )
 
 
 def require_room(storage: StorageDomain, more: int = 0) -> None:

@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from .views import disk_doctor, disk_moves, disks
+from .views import disk_doctor, disk_moves, disks, leftovers
 
 urlpatterns = [
+    path("manage/storage/<uuid:pk>/left-over/look", leftovers.Tidy.as_view(), name="storage-tidy"),
     path("vms/<uuid:pk>/disks/", disks.MachineDisks.as_view(), name="vm-disks"),
     path("vms/<uuid:pk>/disks/new", disks.NewDisk.as_view(), name="disk-new"),
     path("vms/<uuid:pk>/disks/examine", disk_doctor.Examine.as_view(), name="disks-examine"),

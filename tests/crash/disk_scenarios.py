@@ -1,6 +1,7 @@
 """The crash matrix's scenarios of disks and snapshots, and of changes while a machine runs; see scenarios.py."""
 
 from pathlib import Path
+from uuid import uuid4
 
 from broker.jobs.models import Job
 from broker.virt import queries, specs
@@ -15,6 +16,7 @@ from broker.virt.actions.move_disks import move_disks
 from broker.virt.actions.revert_snapshot import revert_snapshot
 from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.take_snapshot import take_snapshot
+from broker.virt.actions.tidy_storage import tidy_storage
 from broker.virt.driver import PowerState
 from broker.virt.models import Disk, PendingChange, StorageDomain, VirtualMachine
 from tests.crash.scenarios import ACTOR, Scenario, Stage
@@ -157,6 +159,21 @@ def _examine(stage: Stage):
     return examine_disks(actor=ACTOR, vm=_seen(vm), mend=True), vm
 
 
+def _tidy(stage: Stage):
+    """A storage of its own with one file too many."""
+    folder = stage.disks.parent / f"{stage.disks.name}-tidy-{uuid4().hex[:8]}"
+    folder.mkdir()
+    for name in ("theirs.qcow2", "kept.qcow2"):
+        (folder / name).write_bytes(b"x" * 4096)
+    storage = create_storage(actor=ACTOR, cluster=stage.world.cluster, name=folder.name, path=str(folder))
+    return tidy_storage(actor=ACTOR, storage=storage, remove=["theirs.qcow2"]), folder
+
+
+def _tidied(stage: Stage, job: Job, folder) -> None:
+    assert sorted(path.name for path in folder.glob("*.qcow2")) == ["kept.qcow2"]
+    assert [one["name"] for one in job.args["found"]] == ["kept.qcow2"]
+
+
 def _seen(vm: VirtualMachine) -> VirtualMachine:
     vm.refresh_from_db()
     return vm
@@ -201,6 +218,7 @@ DISKS: dict[str, Scenario] = {
     "vm.delete-disk": Scenario(_delete_disk, _has_disks, _has_both_disks),
     "vm.grow-disk": Scenario(_grow_disk, _grown),
     "vm.examine": Scenario(_examine, _snapshots(1, running=False)),
+    "storage.tidy": Scenario(_tidy, _tidied),
     "vm.move-disks": Scenario(_move_disks, _moved, _not_moved),
     "vm.take-snapshot": Scenario(_take_snapshot, _snapshots(1, running=True), _snapshots(0, running=True)),
     "vm.revert": Scenario(_revert, _snapshots(1, running=True), _snapshots(1, running=False)),

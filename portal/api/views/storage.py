@@ -21,6 +21,7 @@ from broker.virt.actions.evacuate_storage import evacuate_storage
 from broker.virt.actions.import_found import import_found
 from broker.virt.actions.maintain_storage import maintain_storage
 from broker.virt.actions.take_storage import take_storage
+from broker.virt.actions.tidy_storage import MOST, tidy_storage
 from broker.virt.models import Cluster, Host, StorageDomain
 from broker.virt.states import StorageState
 from portal.api.base import Listed, Read, Resource, job_verb, verb
@@ -73,6 +74,12 @@ class ImportedSerializer(serializers.Serializer):
     kind = serializers.ChoiceField(choices=["vm", "template-version"])
     id = serializers.UUIDField()
     name = serializers.CharField()
+
+
+class LeftOver(Input):
+    remove = serializers.ListField(
+        child=TextField(max_length=200), required=False, max_length=MOST, help_text="Names that an earlier look found."
+    )
 
 
 class StorageFilter(InCluster):
@@ -150,6 +157,11 @@ class StorageDomains(Listed, Read, Resource):
         """Use it although its notes say that another Berth does; only when that one is gone for good."""
         self.nothing()
         return self.shown(take_storage(actor=self.actor, storage=self.find()))
+
+    @job_verb("tidy", takes=LeftOver)
+    def tidy(self, request: Request, pk: Any) -> Response:
+        """Look for files that nothing refers to, and remove those that are named; the job's args tell at its end."""
+        return self.accepted(tidy_storage(actor=self.actor, storage=self.find(), **self.input(LeftOver)))
 
     @job_verb("detach")
     def detach(self, request: Request, pk: Any) -> Response:

@@ -29,6 +29,7 @@ from portal.web.parts import Action, Cell, Notice, Pair, Related, Row, recent_ev
 from portal.web.words import Mark
 
 from .inventory import MOST_RELATED, machines_on
+from .leftovers import leftovers, look_action
 from .removals import storage_removal
 
 
@@ -96,7 +97,11 @@ class StorageOne(Page):
                 Pair(_("Levels"), f"{row.warning_percent} % · {row.critical_percent} %"),
                 Pair(_("Seen"), moment=row.observed_at) if row.observed_at else Pair(_("Seen"), _("never")),
             ],
-            "relateds": [*_found(self.actor, row), machines_on(machines)],
+            "relateds": [
+                *_found(self.actor, row),
+                machines_on(machines),
+                *([leftovers(row)] if may(self.actor, "storage.manage", row) else []),
+            ],
             "events": recent_events("storage", row.pk),
         }
 
@@ -145,7 +150,7 @@ def _storage_actions(row: StorageDomain) -> list[Action]:
         text = _("Two Berths on one storage destroy its disks. Do this only when the other one is gone for good.")
         wish = Action(_("Take over"), _deed(row, "take-over"), "lock", danger=True, confirm=text)
     if STORAGE.is_(row.state, "usable"):
-        return [edit, *([] if row.held_by else [empty]), wish, storage_removal(row)]
+        return [edit, *([] if row.held_by else [empty, look_action(row)]), wish, storage_removal(row)]
     text = _("Its machines and templates go with it: Berth forgets them, and another Berth can import them.")
     detach = Action(_("Detach"), _deed(row, "detach"), "arrow-left", danger=True, confirm=text)
     return [edit, wish, detach, storage_removal(row)]

@@ -90,6 +90,7 @@ DOORS = {
         "create_disk": "POST vms/{vm_pk}/disks/",
         "delete_disk": "DELETE vms/{vm_pk}/disks/{id}/",
         "examine_disks": "POST vms/{id}/examine-disks/",
+        "tidy_storage": "POST storage-domains/{id}/tidy/",
         "move_disks": "POST vms/{id}/move-disks/",
         "grow_disk": "POST vms/{vm_pk}/disks/{id}/grow/",
         "take_snapshot": "POST vms/{vm_pk}/snapshots/",

@@ -125,6 +125,7 @@ CASES = {
     "grow_disk": Case("vm", "vm.edit", lambda stage, vm: {"disk": disk_of(stage, vm), "size_bytes": 1 << 30}),
     "delete_disk": Case("vm", "vm.edit", lambda stage, vm: {"disk": disk_of(stage, vm)}),
     "examine_disks": vm_case("vm.edit"),
+    "tidy_storage": Case("storage", "storage.manage", lambda stage, vm: {"storage": stage.world.storage}),
     "move_disks": Case("vm", "vm.edit", lambda stage, vm: {"vm": vm, "storage": stage.world.storage}),
     "take_snapshot": Case("vm", "vm.edit", lambda stage, vm: {"vm": vm, "name": "x"}),
     "revert_snapshot": Case("vm", "vm.edit", lambda stage, vm: {"snapshot": snapshot_of(vm)}),
