@@ -23,6 +23,7 @@ DUTIES: dict[str, tuple[float, str]] = {
     "pools.sessions": (5.0, "pools.session_duty.run"),
     "connections.tidy": (15.0, "broker.connections.reconcile.tidy"),
     "connections.timing": (15.0, "broker.connections.timing_duty.tidy"),
+    "connections.recordings": (300.0, "broker.connections.recording_duty.tidy"),
     "directories.follow": (15.0, "broker.directories.reconcile.follow_all"),
     "api.keys": (3600.0, "portal.api.idempotency.forget_old_keys"),
     "directories.tries": (600.0, "broker.directories.throttle.tidy"),

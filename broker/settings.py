@@ -67,6 +67,13 @@ class Environment(BaseSettings):
     console_ca_dir: str = Field(
         default="", description="Directory with ca-cert.pem, client-cert.pem, client-key.pem for remote consoles"
     )
+    recordings_dir: Path | None = Field(
+        default=None,
+        description="Where recordings lie; gateways, workers and web must all see it; empty: in data_dir",
+    )
+    recordings_days: int = Field(default=30, ge=1, description="Days after which recordings are deleted")
+    recording_mib: int = Field(default=2048, ge=1, description="Largest size of one recording; it ends there")
+    recordings_gib: int = Field(default=50, ge=0, description="With more than this no new recording begins")
     job_lease: float = Field(default=30.0, gt=0, description="Seconds after which a silent worker's job is taken over")
     worker_threads: int = Field(default=8, ge=1, le=64, description="Jobs at the same time in one worker")
     starts_per_cpu: float = Field(

@@ -62,6 +62,7 @@ BUILTIN: dict[str, tuple[str, list[str]]] = {
     "viewer": (N_("Viewer (looks on)"), ["vm.view"]),
     "user-admin": (N_("User administrator"), ["group.view", "user.view", "user.manage"]),
     "quota-admin": (N_("Quota administrator"), ["cluster.view", "group.view", "quota.*", "user.view"]),
+    "recording-reader": (N_("Reader of recordings"), ["recording.view", "recording.play"]),
     "event-reader": (N_("Reader of events and jobs"), ["event.view", "job.view"]),
 }  # fmt: skip
 

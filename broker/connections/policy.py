@@ -22,13 +22,18 @@ def policy_for(obj: Any) -> ConsolePolicy:
 
 
 def policy_of(vm: VirtualMachine) -> ConsolePolicy:
-    """The policy that holds for the machine: its own, else its pool's. Two queries."""
+    """The policy that holds for the machine: its own, else its pool's. Two queries.
+
+    What a pool records is recorded whatever its machine's own policy says: that one may be set by who uses it.
+    """
     places = Q(pk__in=[])
     for kind, key in lineage(vm):
         if kind in ("vm", "pool"):
             places |= Q(object_kind=kind, object_id=key)
     rows = {row.object_kind: row for row in ConsolePolicy.objects.filter(places)}
-    return rows.get("vm") or rows.get("pool") or ConsolePolicy(object_kind="vm", object_id=vm.pk)
+    holds = rows.get("vm") or rows.get("pool") or ConsolePolicy(object_kind="vm", object_id=vm.pk)
+    holds.record = any(row.record for row in rows.values())
+    return holds
 
 
 def forget_with(kind: str, model: str) -> None:
@@ -47,7 +52,8 @@ def told(policy: ConsolePolicy) -> list[str]:
         ConsolePolicy.Clipboard.OUT: _("Text can be copied out of this desktop, not pasted into it."),
         ConsolePolicy.Clipboard.NONE: _("No text can be pasted into this desktop or copied out of it."),
     }
-    sentences = [clipboard.get(ConsolePolicy.Clipboard(policy.clipboard), "")]
+    sentences = [_("This session is recorded.") if policy.record else ""]
+    sentences.append(clipboard.get(ConsolePolicy.Clipboard(policy.clipboard), ""))
     if not policy.files:
         sentences.append(_("Files cannot be transferred."))
     if not policy.usb:

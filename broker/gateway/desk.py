@@ -5,9 +5,13 @@ Every method may block (a database) and is called from a thread, never on the ev
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+from uuid import UUID
 
 from .closing import Closing
+
+if TYPE_CHECKING:
+    from .recording import Tape
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +54,13 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A redeemed ticket: the session that was opened for it and what it may do."""
+    """A redeemed ticket: the session that was opened for it and what it may do; with a `tape` it is recorded."""
 
     session: str
     target: Target
     view_only: bool = False
     terms: Terms = field(default_factory=Terms)
+    tape: "Tape | None" = None
 
 
 class Refused(Exception):
@@ -93,4 +98,8 @@ class TicketDesk(Protocol):
 
     def closed(self, console: Alive, closing: Closing) -> None:
         """The console has ended; called once for every session that was opened."""
+        ...
+
+    def recorded(self, recording: UUID, why: str, size: int) -> None:
+        """The recording has ended, for one of the reasons of `recording.Ended`; its console may go on."""
         ...

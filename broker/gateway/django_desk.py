@@ -11,21 +11,24 @@ from uuid import UUID
 from django.db import DatabaseError, close_old_connections
 
 from broker.access.actor import Actor
-from broker.connections.actions import TicketRefused, close_session, redeem_ticket
+from broker.connections.actions import TicketRefused, begin_recording, close_session, end_recording, redeem_ticket
 from broker.connections.endpoints import SERIAL, Endpoint
 from broker.connections.models import Session
 from broker.connections.policy import policy_of
 from broker.connections.queries import must_end
+from broker.connections.recording.files import path_of
 from broker.connections.rules import INPUT_FRESH
 from broker.connections.timing import Picture, note_pictures
 from broker.core.text import gettext_noop as N_
 from broker.events.models import Severity
 from broker.events.record import record
+from broker.settings import env
 from broker.virt.serial.wire import Hello
 
 from . import closing as why
 from .closing import Closing
 from .desk import Admitted, Alive, Presented, Refused, Target, Terms
+from .recording import Tape
 
 log = logging.getLogger(__name__)
 _UNKNOWN_EVERY = 10.0
@@ -74,7 +77,18 @@ class DjangoDesk:
             raise Refused(why.BY_NAME[refusal.reason]) from None
         policy = policy_of(session.vm)
         terms = Terms(paste=policy.paste, copy=policy.copy, speed=policy.speed * 1024)
-        return Admitted(str(session.pk), _target(session, endpoint), session.view_only, terms)
+        tape = self._tape(session) if policy.record and endpoint.kind == "vnc" else None
+        return Admitted(str(session.pk), _target(session, endpoint), session.view_only, terms, tape)
+
+    def _tape(self, session: Session) -> Tape | None:
+        if (begun := begin_recording(actor=self._actor, session=session)) is None:
+            return None
+        row, key = begun
+        return Tape(row.pk, str(path_of(row.pk)), key, env.recording_mib << 20)
+
+    @_on_fresh_connection
+    def recorded(self, recording: UUID, why: str, size: int) -> None:
+        end_recording(actor=self._actor, recording=recording, why=why, size=size)
 
     def _tell_unknown(self, address: str) -> None:
         """One event in ten seconds at most: anybody can make up tickets, nobody shall fill the events with them."""

@@ -11,6 +11,7 @@ from .closing import LOST, Closing
 from .consoles import LiveConsoles
 from .desk import Admitted, Alive, Presented, TicketDesk
 from .limits import Limits
+from .recording import Recorder, Scribe
 from .spice.sessions import SpiceSessions
 
 log = logging.getLogger(__name__)
@@ -32,9 +33,17 @@ class Floor:
     spice: SpiceSessions = field(default_factory=SpiceSessions)
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4, thread_name_prefix="desk"))
     draining: bool = False
+    scribe: Scribe = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.scribe = Scribe(self.desk.recorded)
 
     def redeem(self, presented: Presented) -> "Future[Admitted]":
         return self.pool.submit(self.desk.redeem, presented)
+
+    def recorder(self, admitted: Admitted) -> Recorder | None:
+        """Begin the console's recording, if it is to have one."""
+        return self.scribe.begin(admitted.tape) if admitted.tape else None
 
     def why_lost(self, console: Alive) -> Closing:
         """Why a machine closed its screen, if the desk knows; called from a thread a moment after it did.

@@ -44,6 +44,7 @@ def run(floor: Floor, doors: Doors, *, engine: str = "picows", ready: Callable[[
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(floor, doors, engine, ready))
+    floor.scribe.stop()
     floor.pool.shutdown(wait=True, cancel_futures=False)
 
 

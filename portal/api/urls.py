@@ -19,6 +19,7 @@ from .views.jobs import Events, Jobs
 from .views.people import Grants, Groups, Me, Roles, Tokens, Users
 from .views.placement import AffinityGroups, Balance, WhatIf
 from .views.pools import Desktops, Entitlements, Pools
+from .views.recordings import Recordings
 from .views.screens import Screen, ViewerFile
 from .views.searches import Batches, SavedSearches
 from .views.session_rules import Bulk, Rules
@@ -57,6 +58,7 @@ for prefix, viewset in {
     "sessions": Sessions,
     "helps": Helps,
     "shares": Shares,
+    "recordings": Recordings,
     "messages": Messages,
     "jobs": Jobs,
     "events": Events,

@@ -115,6 +115,8 @@ def console_page(
 def kinds_in_browser(vm: VirtualMachine) -> list[str]:
     """What the machine's screen can be shown by, the usual one first; VNC also while nothing is known yet."""
     carried = ("vnc", "spice") if env.console_engine == "picows" else ("vnc",)
+    if policy_of(vm).record:
+        carried = ("vnc",)
     return [kind for kind in carried if through_gateway(vm, kind)] or ["vnc"]
 
 

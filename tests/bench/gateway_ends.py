@@ -74,6 +74,9 @@ def serve_gateway(port: int, path: str, cert: str) -> None:
         def closed(self, console: Any, closing: Any) -> None:
             return None
 
+        def recorded(self, recording: Any, why: str, size: int) -> None:
+            return None
+
     tls = browser_context(cert) if cert else None
     run(Floor(OpenDesk(), Policy.of(["http://bench"])), Doors(listen=("127.0.0.1", port), tls=tls))
 

@@ -22,6 +22,7 @@ from broker.gateway.desk import Admitted, Alive, Presented, Refused, Target
 from broker.gateway.engines import Engine, make
 from broker.gateway.floor import Floor
 from broker.gateway.limits import Limits
+from broker.gateway.recording import Tape
 
 ORIGIN = "http://vdi.test"
 KEY = "browser-session-key"
@@ -43,14 +44,17 @@ class MemoryDesk:
         self.ended: list[tuple[Alive, why.Closing]] = []
         self.endings: dict[str, why.Closing] = {}
         self.seen: list[Alive] = []
+        self.recordings: list[tuple[object, str, int]] = []
         self.delay = threading.Event()
         self.delay.set()
 
     def issue(self, target: Target, *, view_only: bool = False, kind: str = "vnc", via: str = "browser",
-              machine: str = "") -> str:  # fmt: skip
+              machine: str = "", tape: Tape | None = None) -> str:  # fmt: skip
         secret = secrets.token_urlsafe(32)
         self.bound[secret] = (kind, via, machine)
-        self.tickets[hashlib.sha256(secret.encode()).hexdigest()] = Admitted(secrets.token_hex(8), target, view_only)
+        self.tickets[hashlib.sha256(secret.encode()).hexdigest()] = Admitted(
+            secrets.token_hex(8), target, view_only, tape=tape
+        )
         return secret
 
     def redeem(self, presented: Presented) -> Admitted:
@@ -73,6 +77,9 @@ class MemoryDesk:
 
     def closed(self, console: Alive, closing: why.Closing) -> None:
         self.ended.append((console, closing))
+
+    def recorded(self, recording, why: str, size: int) -> None:
+        self.recordings.append((recording, why, size))
 
 
 class FakeMachine:

@@ -15,6 +15,7 @@ from broker.access.require import require
 from broker.connections.consent import require_one_device, require_own_screen
 from broker.connections.endpoints import SERIAL, through_gateway
 from broker.connections.models import ConsoleTicket, Help, Session, Share
+from broker.connections.policy import policy_of
 from broker.connections.rights import SERIAL_VERB
 from broker.connections.rules import NATIVE, NATIVE_TICKET_LIFE, SESSIONS_PER_USER, TICKET_LIFE, TICKETS_WAITING
 from broker.connections.secrets import computer, fingerprint, new_secret, uptime
@@ -57,6 +58,7 @@ class IssuedTicket:
     seconds: int
     kind: str
     view_only: bool
+    recorded: bool
 
     @property
     def subprotocols(self) -> list[str]:
@@ -102,6 +104,9 @@ def issue_ticket(
     consent = help is not None or share is not None
     _check_kind(kind, via, other_person=consent)
     _check_state(vm, kind)
+    recorded = kind != SERIAL and policy_of(vm).record
+    if recorded and kind == "spice":
+        _refuse_recorded(vm)
     if not consent and kind != SERIAL and not take_over:
         require_one_device(actor, vm, fingerprint(actor.session_key))
     with transaction.atomic():
@@ -127,7 +132,7 @@ def issue_ticket(
                 computer=computer(),
             )
         )
-    return IssuedTicket(str(ticket.pk), secret, int(life.total_seconds()), kind, view_only)
+    return IssuedTicket(str(ticket.pk), secret, int(life.total_seconds()), kind, view_only, recorded)
 
 
 def _check_kind(kind: str, via: str, *, other_person: bool) -> None:
@@ -144,6 +149,16 @@ def _check_kind(kind: str, via: str, *, other_person: bool) -> None:
             field="kind",
             fix=N_("Look on by VNC."),
         )
+
+
+def _refuse_recorded(vm: VirtualMachine) -> None:
+    """Recordings are of VNC: another way to the screen would be a way around them."""
+    raise Conflict(
+        N_("The screen of %(name)s is recorded, and only VNC in the browser can be."),
+        rule="console.recorded",
+        fix=N_("Open its console in the browser by VNC."),
+        name=vm.name,
+    )
 
 
 def _check_share(actor: Actor, vm: VirtualMachine, share: Share) -> bool:

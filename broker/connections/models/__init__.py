@@ -1,8 +1,9 @@
-"""ConsolePolicy, Session (somebody at a screen), ConsoleTicket (the one-use key to it), Help, Share, Message."""
+"""ConsolePolicy, Session (somebody at a screen), ConsoleTicket (its one-use key), Recording, and what is beside."""
 
 from .help import Help
 from .message import Message
 from .policy import ConsolePolicy
+from .recording import Recording
 from .session import Session
 from .share import Share
 from .ticket import ConsoleTicket
@@ -13,6 +14,7 @@ __all__ = [
     "ConsoleTicket",
     "Help",
     "Message",
+    "Recording",
     "Session",
     "SessionTiming",
     "Share",

@@ -24,6 +24,7 @@ from broker.gateway.desk import Admitted, Alive, Presented, Refused
 from broker.gateway.dial import Machine, dial
 from broker.gateway.floor import Floor
 from broker.gateway.memory import give_back
+from broker.gateway.recording import Recorder
 from broker.gateway.rfb import INPUT, FirstPicture, RfbError
 from broker.gateway.rfb.browser import BrowserHandshake
 from broker.gateway.rfb.viewonly import ViewOnlyFilter
@@ -60,6 +61,7 @@ class PicowsConsole(picows.WSListener):  # type: ignore[misc]
         self._shaken: asyncio.Future[None] | None = None
         self._filter: ViewOnlyFilter | None = None
         self._meter: Meter | None = None
+        self._recorder: Recorder | None = None
         self._held = 0  # reasons for which the machine is not read: a slow browser, a full bucket
         self._relaying = False
         self._early = 0
@@ -105,6 +107,7 @@ class PicowsConsole(picows.WSListener):  # type: ignore[misc]
         self._floor.consoles.add(self._admitted.session, self)
         if self._admitted.terms.speed:
             self._meter = Meter(self._admitted.terms.speed, self._loop.time())
+        self._recorder = self._floor.recorder(self._admitted)
         self._machine = await dial(self._admitted.target, self, self._floor)
         if self._admitted.target.hello:
             self._sight.look_away()
@@ -183,6 +186,8 @@ class PicowsConsole(picows.WSListener):  # type: ignore[misc]
         if self._closing is not None:
             return
         self._down += self._sight.saw(data)
+        if self._recorder:
+            self._recorder.take(data)
         self._ws.send(_BINARY, data)  # type: ignore[union-attr]
         if self._meter and (wait := self._meter.spend(len(data), self._loop.time())):
             self._held += 1
@@ -229,6 +234,8 @@ class PicowsConsole(picows.WSListener):  # type: ignore[misc]
         self._closing = closing
         if self._machine:
             self._machine.abort()
+        if self._recorder:
+            self._recorder.close()
         if self._opening and self._opening is not asyncio.current_task(self._loop):
             self._opening.cancel()
         if self._ws and not self._ws.is_disconnected:

@@ -28,6 +28,7 @@ from broker.gateway.desk import Admitted, Alive, Presented, Refused
 from broker.gateway.dial_blocking import dial_blocking
 from broker.gateway.floor import Floor
 from broker.gateway.preread import Preread
+from broker.gateway.recording import Recorder
 from broker.gateway.rfb import INPUT, FirstPicture, RfbError
 from broker.gateway.rfb.browser import BrowserHandshake
 from broker.gateway.rfb.viewonly import ViewOnlyFilter
@@ -116,6 +117,7 @@ class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
         self._admitted: Admitted | None = None
         self._filter: ViewOnlyFilter | None = None
         self._meter: Meter | None = None
+        self._recorder: Recorder | None = None
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._up, self._down, self._input, self._sight = 0, 0, 0.0, FirstPicture()
         self._raw = connection
@@ -193,6 +195,7 @@ class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
             assert self._presented is not None
             self._admitted = self.server.token_plugin.lookup(self._presented)
             self.floor.consoles.add(self._admitted.session, self)
+            self._recorder = self.floor.recorder(self._admitted)
             target, early = dial_blocking(self._admitted.target, self.floor)
             if self._admitted.target.hello:
                 self._sight.look_away()
@@ -215,6 +218,8 @@ class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
             self._expiry.cancel()
             if target:
                 target.close()
+            if self._recorder:
+                self._recorder.close()
             if self._admitted:
                 self.floor.report_closed(self.alive(), closing)
         self._say_goodbye(closing)
@@ -259,6 +264,8 @@ class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
         return list(messages)
 
     def _to_browser(self, data: bytes) -> None:
+        if self._recorder and self.relaying:
+            self._recorder.take(data)
         pending = self.send_frames([data])
         while pending:
             pending = self.send_frames()

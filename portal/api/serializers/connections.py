@@ -15,6 +15,7 @@ class TicketSerializer(serializers.Serializer):
     seconds = serializers.IntegerField()
     kind = serializers.CharField()
     view_only = serializers.BooleanField()
+    recorded = serializers.BooleanField()
 
 
 class SessionSerializer(serializers.ModelSerializer):

@@ -22,6 +22,7 @@ class ChangedPolicy(Input):
     files = serializers.BooleanField(required=False)
     usb = serializers.BooleanField(required=False)
     watermark = serializers.BooleanField(required=False)
+    record = serializers.BooleanField(required=False)
     lock_after = WholeNumber(required=False, min_value=0, max_value=24 * 3600, help_text="Seconds; 0: never.")
     speed = WholeNumber(required=False, min_value=0, max_value=10 * 1024 * 1024, help_text="KiB a second; 0: no limit.")
     quality = WholeNumber(required=False, min_value=0, max_value=9)
@@ -36,7 +37,8 @@ class PolicySerializer(serializers.ModelSerializer):
     class Meta:
         model = ConsolePolicy
         fields = (
-            "clipboard", "files", "usb", "watermark", "lock_after", "speed", "quality", "keyboard", "sentences",
+            "clipboard", "files", "usb", "watermark", "record", "lock_after", "speed", "quality", "keyboard",
+            "sentences",
         )  # fmt: skip
 
     def get_sentences(self, policy: ConsolePolicy) -> list[str]:

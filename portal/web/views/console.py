@@ -50,7 +50,7 @@ class Console(SignedIn):
 
 
 class Ticket(SignedIn):
-    """POST {kind, view_only, take_over, help} → {ticket, path, kind, view_only}.
+    """POST {kind, view_only, take_over, help} → {ticket, path, kind, view_only, recorded}.
 
     Errors are JSON too: {code, message, fix, retry, rule}.
     """
@@ -85,7 +85,13 @@ def ticket_answer(issue: Callable[[], IssuedTicket]) -> HttpResponse:
             answer["since"] = error.params["since"]
         return JsonResponse(answer, status=error.status)
     return JsonResponse(
-        {"ticket": issued.secret, "path": SOCKETS[issued.kind], "kind": issued.kind, "view_only": issued.view_only},
+        {
+            "ticket": issued.secret,
+            "path": SOCKETS[issued.kind],
+            "kind": issued.kind,
+            "view_only": issued.view_only,
+            "recorded": issued.recorded,
+        },
         headers={"Cache-Control": "no-store"},
     )
 

@@ -27,6 +27,10 @@ class PolicyForm(StyledForm):
         label=gettext_lazy("Show the user's name over the picture"), required=False,
         help_text=gettext_lazy("Discourages photographs of the screen; it is drawn in the page, not in the desktop."),
     )  # fmt: skip
+    record = forms.BooleanField(
+        label=gettext_lazy("Record the screen"), required=False,
+        help_text=gettext_lazy("Users are told. Only VNC in the browser is offered then; no serial line is recorded."),
+    )  # fmt: skip
     lock_after = forms.IntegerField(
         label=gettext_lazy("Cover the picture after minutes"), min_value=0, max_value=1440,
         help_text=gettext_lazy("Without a key or a click. 0: never."),

@@ -14,6 +14,8 @@ import broker
 import pools
 
 INTERNAL = {
+    "broker.connections.actions.begin_recording": "a gateway opens a console that is to be recorded",
+    "broker.connections.actions.end_recording": "a gateway or a duty says that a recording is over",
     "broker.connections.actions.close_session": "a gateway or a duty says that a console is over",
     "broker.connections.actions.redeem_ticket": "a gateway asks for the ticket a browser shows it",
 }
@@ -43,6 +45,8 @@ DOORS = {
     },
     "broker.connections.actions": {
         "set_console_policy": "PATCH pools/{pool_pk}/console-policy/",
+        "delete_recording": "DELETE recordings/{id}/",
+        "play_recording": "GET recordings/{id}/file/",
         "answer_help": "POST helps/{id}/answer/",
         "ask_help": "POST sessions/{id}/ask-help/",
         "create_share": "POST shares/",

@@ -11,7 +11,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 from broker.access.models import Grant, Quota
 from broker.backups.models import Backup, BackupSchedule, BackupTarget
-from broker.connections.models import Session
+from broker.connections.models import Recording, Session
 from broker.core import clock
 from broker.directories.models import Directory
 from broker.events.models import Event
@@ -28,7 +28,7 @@ PERSONAL = tuple(f"/api/v1/{name}/" for name in ("tokens", "helps", "messages", 
 # A screen shows what somebody works at, an explanation plays through what it explains; the rest is not always there.
 MORE_THAN_LOOKING = (
     "/screen/", "/explain/", "/explain-start/", "/what-if/",
-    "/balance/", "/availability/", "/forecast/", "/rollout/",
+    "/balance/", "/availability/", "/forecast/", "/rollout/", "/recordings/{id}/file/",
 )  # fmt: skip
 RIGHTS = {
     "stranger": (),
@@ -92,6 +92,9 @@ def tenant(world, make_vm, make_pool, make_desktop):
         "/api/v1/roles/{id}/": entitlement.role_id, "/api/v1/grants/{id}/": entitlement.pk,
         "/api/v1/tokens/{id}/": token.pk,
         "/api/v1/quotas/{id}/": Quota.objects.create(user=world.bob, cluster=world.cluster, running=5).pk,
+        "/api/v1/recordings/{id}/": Recording.objects.create(
+            session=uuid4(), user=world.bob, user_name="bob", vm=vm, vm_name=vm.name, ended_at=clock.now()
+        ).pk,
         "/api/v1/sessions/{id}/": Session.objects.create(user=world.bob, vm=vm, gateway="g").pk,
     }  # fmt: skip
 

@@ -115,6 +115,7 @@ async function open(answer) {
   const current = screen;
   screen.viewOnly = Boolean(answer.view_only);
   document.getElementById("view-only").hidden = !answer.view_only;
+  document.getElementById("recorded").hidden = !answer.recorded;
   applyChoices(screen);
   limit(screen);
   watchClipboard(screen);

@@ -1,0 +1,83 @@
+"""Recordings of consoles."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIRequest
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from django_filters import rest_framework as filters
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from broker.connections.actions import delete_recording, play_recording
+from broker.connections.models import Recording
+from broker.connections.recording.queries import visible_recordings
+from broker.connections.recording.replay import MEDIA_TYPE
+from portal.api.base import Listed, Read, Resource
+from portal.api.files import FileRenderer
+from portal.api.queries import choices
+from portal.api.serializers.recordings import RecordingSerializer
+
+
+class Session(FileRenderer):
+    media_type, format = MEDIA_TYPE, "rfb-session"
+
+
+class RecordingFilter(filters.FilterSet):
+    user = filters.UUIDFilter(field_name="user_id")
+    vm = filters.UUIDFilter(field_name="vm_id")
+    why = choices(Recording.Why.values)
+    began_after = filters.IsoDateTimeFilter(field_name="began_at", lookup_expr="gte")
+    began_before = filters.IsoDateTimeFilter(field_name="began_at", lookup_expr="lt")
+
+
+class Recordings(Listed, Read, Resource):
+    """Those of oneself, and those at machines on which one has the right to see them."""
+
+    serializer_class = RecordingSerializer
+    filterset_class = RecordingFilter
+    ordering = ("-began_at",)
+    ordering_fields = ("began_at", "ended_at", "size_bytes")
+
+    def rows(self) -> QuerySet[Recording]:
+        return Recording.objects.select_related("user", "vm")
+
+    def visible(self, rows: QuerySet[Recording]) -> QuerySet[Recording]:
+        return visible_recordings(self.actor)
+
+    def destroy(self, request: Request, pk: Any) -> Response:
+        """Delete it and its file, for good."""
+        self.nothing()
+        delete_recording(actor=self.actor, recording=self.find())
+        return Response(status=204)
+
+    @extend_schema(responses={(200, MEDIA_TYPE): OpenApiTypes.BINARY})
+    @action(detail=True, methods=["get"], url_path="file", url_name="file", renderer_classes=[Session])
+    def file(self, request: Request, pk: Any) -> StreamingHttpResponse:
+        """The recording, decrypted, in the format of rfbproxy (FBS 001.000). That it was opened becomes an event."""
+        recording = self.find()
+        pieces = play_recording(actor=self.actor, recording=recording)
+        # Django would gather a plain iterator whole before it sends the first byte over ASGI.
+        streamed = _one_by_one(pieces) if isinstance(request._request, ASGIRequest) else pieces
+        return StreamingHttpResponse(
+            streamed,
+            content_type=MEDIA_TYPE,
+            headers={
+                "Content-Disposition": f'attachment; filename="{recording.pk}.fbs"',
+                "Cache-Control": "no-store",
+            },
+        )
+
+
+async def _one_by_one(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while piece := await sync_to_async(_next)(pieces):
+        yield piece
+
+
+def _next(pieces: Iterator[bytes]) -> bytes:
+    return next(pieces, b"")
