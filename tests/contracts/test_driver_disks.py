@@ -1,6 +1,7 @@
 """What every hypervisor driver must do with the disks of machines that exist."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -78,6 +79,20 @@ class TestCopies:
         assert not host.pivot_disk(machine, "vda", two)  # nothing is being kept the same
         with pytest.raises(Refused):
             host.mirror_disk(machine, "vda", one)
+
+
+class TestCds:
+    def test_a_cd_comes_and_goes_while_the_machine_runs(self, host, machine, store, spec):
+        one, two = (host.create_volume(store, name, capacity=1 << 20).path for name in ("cd-1.qcow2", "cd-2.qcow2"))
+        drive = DiskSpec(path=one, format="raw", target="sda", bus="sata", device="cdrom", readonly=True)
+        assert host.change_cd(machine, "sda", two)  # it does not run: its definition says what it starts with
+        host.define(replace(spec, disks=(*spec.disks, drive)))
+        host.start(machine)
+        for path in (two, two, "", one):
+            assert host.change_cd(machine, "sda", path)
+            assert [layer for layer in host.chain(machine, "sda") if layer] == ([path] if path else [])
+        assert not host.change_cd(machine, "sdb", two) and host.change_cd(machine, "sdb", "")
+        host.power_off(machine)
 
 
 class TestLayers:

@@ -8,7 +8,9 @@ from broker.jobs.models import Job
 from broker.virt import specs, uploads
 from broker.virt.actions.adopt_vm import adopt_vm
 from broker.virt.actions.append_image import append_image
+from broker.virt.actions.change_cd import change_cd
 from broker.virt.actions.create_image import create_image
+from broker.virt.actions.create_vm import create_vm
 from broker.virt.actions.delete_image import delete_image
 from broker.virt.actions.finish_image import finish_image
 from broker.virt.driver import PowerState
@@ -81,8 +83,38 @@ def _not_adopted(stage: Stage, job: Job, known) -> None:
     assert stage.host.definition(str(key)) == before and stage.power(key) is PowerState.RUNNING
 
 
+def _change_cd(stage: Stage):
+    """Of a running machine: one CD for another."""
+    cds = []
+    for name in ("old", "new"):
+        image = Image.objects.create(
+            name=f"{name}-{next(_numbers)}", kind="iso", storage=stage.world.storage, size_bytes=4096, state="ready"
+        )
+        Image.objects.filter(pk=image.pk).update(volume=f"image-{image.pk}.iso")
+        (stage.disks / f"image-{image.pk}.iso").write_bytes(bytes(4096))
+        cds.append(Image.objects.get(pk=image.pk))
+    job = create_vm(
+        actor=ACTOR, name=f"m-{next(_numbers)}", version=stage.world.version, cd=cds[0], start=True, memory_mib=16
+    )
+    assert finish(job).state == "succeeded", Job.objects.get(pk=job.pk).error
+    vm = VirtualMachine.objects.get(pk=job.subject_id)
+    return change_cd(actor=ACTOR, vm=vm, cd=cds[1]), (vm, cds)
+
+
+def _has_cd(number: int):
+    def check(stage: Stage, job: Job, known) -> None:
+        vm, cds = known
+        vm.refresh_from_db()
+        assert vm.cd == cds[number]
+        assert stage.host.chain(str(vm.pk), "sda")[0].endswith(f"/{cds[number].volume}")
+        assert f"/{cds[number].volume}'" in stage.host.definition(str(vm.pk))
+
+    return check
+
+
 IMAGES: dict[str, Scenario] = {
     "image.import": Scenario(_import, _imported, _gone),
     "image.delete": Scenario(_delete, _gone),
+    "vm.change-cd": Scenario(_change_cd, _has_cd(1), _has_cd(0)),
     "vm.adopt": Scenario(_adopt, _adopted, _not_adopted),
 }

@@ -66,6 +66,7 @@ from .storage import StorageSpec as StorageSpec
 from .storage import Transfers as Transfers
 from .storage import VolumeInfo as VolumeInfo
 from .storage import Volumes as Volumes
+from .trays import Trays as Trays
 
 
 @runtime_checkable
@@ -73,6 +74,7 @@ class HostConnection(
     Inventory,
     Definitions,
     Adopting,
+    Trays,
     Power,
     Volumes,
     Notes,

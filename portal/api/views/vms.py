@@ -38,6 +38,7 @@ from portal.api.serializers.connections import TicketSerializer
 from portal.api.serializers.jobs import JobSerializer
 from portal.api.serializers.virt import SampleSerializer, VmDetailSerializer, VmSerializer
 from portal.api.settings_fields import rules_input
+from portal.api.views.cds import ChangingCd
 from portal.api.views.changes import NOW, Changing, Fields, NotedFilter
 from portal.api.views.disk_moves import MovingDisks
 from portal.api.views.migrations import Moving
@@ -145,7 +146,7 @@ class VmFilter(NotedFilter):
         return rows.filter(found.condition)
 
 
-class Vms(Listed, Read, Copying, Moving, MovingDisks, Changing):
+class Vms(Listed, Read, Copying, Moving, MovingDisks, Changing, ChangingCd):
     """Machines."""
 
     serializer_class = VmSerializer

@@ -76,6 +76,7 @@ DOORS = {
     "broker.virt.actions": {
         "adopt_vm": "POST hosts/{host_pk}/foreign-machines/{id}/adopt/",
         "append_image": "PUT images/{id}/data/",
+        "change_cd": "POST vms/{id}/change-cd/",
         "create_image": "POST images/",
         "delete_image": "DELETE images/{id}/",
         "finish_image": "POST images/{id}/finish/",

@@ -131,6 +131,7 @@ CASES = {
     "revert_snapshot": Case("vm", "vm.edit", lambda stage, vm: {"snapshot": snapshot_of(vm)}),
     "delete_snapshot": Case("vm", "vm.edit", lambda stage, vm: {"snapshot": snapshot_of(vm)}),
     "create_vm": Case("cluster", "vm.create", lambda stage, vm: {"name": "x", "version": stage.world.version}),
+    "change_cd": vm_case("vm.edit"),
     "adopt_vm": Case("host", "host.manage", lambda stage, vm: {"foreign": foreign_on(stage)}),
     "create_image": Case(
         "storage",

@@ -19,6 +19,7 @@ from broker.virt.drivers.libvirt.notes import Noting
 from broker.virt.drivers.libvirt.observe import MOST_STUCK
 from broker.virt.drivers.libvirt.points import Remembering
 from broker.virt.drivers.libvirt.power import Powering
+from broker.virt.drivers.libvirt.trays import Changer
 
 
 class LibvirtHost(
@@ -26,6 +27,7 @@ class LibvirtHost(
     Asking,
     Commanding,
     Describing,
+    Changer,
     Defining,
     Powering,
     Noting,

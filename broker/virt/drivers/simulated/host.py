@@ -15,12 +15,24 @@ from broker.virt.drivers.simulated.machines import Defining, Seeing
 from broker.virt.drivers.simulated.moves import Moving
 from broker.virt.drivers.simulated.power import Powering
 from broker.virt.drivers.simulated.storage import Networking
+from broker.virt.drivers.simulated.trays import Changer
 
 log = logging.getLogger(__name__)
 
 
 class SimulatedHost(
-    Seeing, Describing, Commanding, Defining, Powering, BackingUp, Copying, Changing, Networking, Showing, Moving
+    Seeing,
+    Describing,
+    Changer,
+    Commanding,
+    Defining,
+    Powering,
+    BackingUp,
+    Copying,
+    Changing,
+    Networking,
+    Showing,
+    Moving,
 ):
     """A connection to one simulated host; see broker/virt/driver/ for what each verb does."""
 
