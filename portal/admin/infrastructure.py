@@ -31,6 +31,7 @@ from broker.virt.actions.edit_template_version import edit_template_version
 from broker.virt.actions.evacuate_host import evacuate_host
 from broker.virt.actions.maintain_host import maintain_host
 from broker.virt.actions.maintain_storage import maintain_storage
+from broker.virt.actions.tidy_storage import tidy_storage
 from broker.virt.models import Cluster, Host, MonitorProcess, Network, StorageDomain, TemplateVersion, VmTemplate
 from portal.sealing import left_unsealed
 from portal.templatetags.berth import bytesize, mib, share
@@ -144,6 +145,14 @@ CHANGEABLE = ("name", "warning_percent", "critical_percent")
 @admin.register(StorageDomain, site=site)
 @with_deeds(
     Deed("maintain", _("To maintenance"), maintain_storage, "storage", _("Nothing is made on it any more."), "build"),
+    Deed(
+        "tidy",
+        _("Look for left-over files"),
+        tidy_storage,
+        "storage",
+        _("Files that nothing refers to are listed on its page; nothing is removed."),
+        "search",
+    ),
     Deed("activate", _("Activate"), activate_storage, "storage", _("It is used again."), "play_arrow"),
     Deed(
         "detach",

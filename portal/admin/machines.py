@@ -13,6 +13,7 @@ from broker.virt import pending
 from broker.virt.actions.apply_changes import apply_changes
 from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.actions.edit_vm import edit_vm
+from broker.virt.actions.examine_disks import examine_disks
 from broker.virt.actions.migrate_vm import migrate_vm
 from broker.virt.actions.pause_vm import pause_vm
 from broker.virt.actions.power_off_vm import power_off_vm
@@ -36,6 +37,14 @@ DEEDS = (
     Deed("shutdown", _("Shut down"), shutdown_vm, "vm", _("The guest is asked to shut down."), "power_settings_new"),
     Deed("reboot", _("Restart"), reboot_vm, "vm", _("The guest is asked to restart."), "restart_alt"),
     Deed("migrate", _("Migrate"), migrate_vm, "vm", _("It moves to another host while it runs."), "move_down"),
+    Deed(
+        "examine",
+        _("Examine disks"),
+        examine_disks,
+        "vm",
+        _("Database, files and hypervisor are compared; nothing is changed."),
+        "troubleshoot",
+    ),
     Deed("apply", _("Try changes now"), apply_changes, "vm", _("What waits for its next start is tried now."), "bolt"),
     Deed(
         "undo",

@@ -13,8 +13,8 @@ from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
-from broker.virt import specs, work
-from broker.virt.driver import NotFound, Refused, VolumeInfo
+from broker.virt import foreign_snapshots, specs, work
+from broker.virt.driver import NotFound, PowerState, Refused, VolumeInfo
 from broker.virt.models import Disk, StorageDomain, VirtualMachine
 
 from .vm_create_disk import RUNS
@@ -53,7 +53,10 @@ def move(ctx: Context) -> None:
     _follow(ctx, vm)
     todo = [one for one in moves_of(ctx) if not one.over]
     if todo:
-        mode = "live" if work.observe(ctx, vm).power in RUNS else "off"
+        power = work.observe(ctx, vm).power
+        if power is not PowerState.MISSING:
+            foreign_snapshots.refuse(work.line(ctx, vm), vm)
+        mode = "live" if power in RUNS else "off"
         if ctx.args.get("mode") != mode:
             for one in todo:
                 work.delete_volume(ctx, work.host_of(vm), one.there, one.entry["new"])

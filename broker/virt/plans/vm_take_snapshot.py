@@ -12,7 +12,7 @@ from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.jobs.context import Context
 from broker.jobs.plans import Plan, Step, register
-from broker.virt import specs, work
+from broker.virt import foreign_snapshots, specs, work
 from broker.virt.driver import HostConnection, PowerState, StorageSpec
 from broker.virt.models import Disk, Snapshot, SnapshotDisk, StorageDomain, VirtualMachine
 
@@ -32,6 +32,8 @@ def freeze(ctx: Context) -> None:
     """While it runs QEMU makes the new images itself; else they are made here and the definition names them next."""
     vm = work.machine(ctx)
     power = work.observe(ctx, vm).power
+    if power in (*RUNS, *OFF):
+        foreign_snapshots.refuse(work.line(ctx, vm), vm)
     if power in RUNS:
         overlays = {entry["target"]: specs.volume_path(storage, entry["new"]) for entry, storage in layers_of(ctx)}
         work.line(ctx, vm).freeze_disks(

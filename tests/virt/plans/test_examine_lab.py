@@ -64,4 +64,9 @@ def test_broken_chains_are_explained_and_what_is_safe_is_mended(real, lab_host):
     subprocess.run([*rebase, str(below), disk.path], check=True)
     assert look(vm) == ([], [])
     assert contents(disk.path) == before
+    domain.snapshotCreateXML("<domainsnapshot><name>theirs</name></domainsnapshot>")  # inside the image
+    job = finish(take_snapshot(actor=SYSTEM, vm=fresh(vm), name="two"))
+    assert (job.state, job.error["rule"]) == ("failed", "snapshot.foreign")
+    domain.snapshotLookupByName("theirs").delete()
+    well(take_snapshot(actor=SYSTEM, vm=fresh(vm), name="two"))
     connection.close()

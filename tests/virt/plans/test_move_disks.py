@@ -9,7 +9,7 @@ from broker.virt.actions.create_storage import create_storage
 from broker.virt.actions.edit_storage import edit_storage
 from broker.virt.actions.move_disks import move_disks
 from broker.virt.actions.take_snapshot import take_snapshot
-from broker.virt.driver import NoSpace, Refused
+from broker.virt.driver import NoSpace, Refused, SavedPoints
 from broker.virt.models import StorageDomain
 from broker.virt.specs import storage_spec, volume_path
 from tests.virt.actions.stage import SYSTEM, done, ended, fresh
@@ -153,3 +153,15 @@ def test_a_full_storage_refuses_new_work(stage, other):
         edit_storage(actor=SYSTEM, storage=other, critical_percent=20)
     edit_storage(actor=SYSTEM, storage=other, critical_percent=0)
     done(create_disk(actor=SYSTEM, vm=vm, size_bytes=MIB, storage=other))
+
+
+def test_snapshots_that_others_took_on_the_host_are_not_mixed_with_ours(stage, other):
+    vm = stage.make(start=True)
+    stage.line.restore_points(str(vm.pk), SavedPoints(snapshots=("<one/>",), current="one"))
+    for job in (
+        ended(take_snapshot(actor=SYSTEM, vm=fresh(vm), name="ours")),
+        ended(move_disks(actor=SYSTEM, vm=fresh(vm), storage=other)),
+    ):
+        assert (job.state, job.error["rule"]) == ("failed", "snapshot.foreign")
+        assert "virsh" in job.fix
+    agree(stage, vm, other)
