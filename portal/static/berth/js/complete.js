@@ -13,7 +13,7 @@ function box() {
   list.className = "completions";
   list.setAttribute("role", "listbox");
   list.hidden = true;
-  document.body.append(list); // outside of what the live page replaces
+  document.querySelector("main").append(list); // outside of what the live page replaces
   list.addEventListener("mousedown", (event) => {
     const item = event.target.closest("[role=option]");
     event.preventDefault(); // the field keeps the focus
@@ -69,7 +69,6 @@ function open(input, words) {
   box().style.minWidth = `${place.width}px`;
   box().hidden = false;
   input.setAttribute("aria-expanded", "true");
-  input.setAttribute("aria-controls", "completions");
 }
 
 async function ask(input) {
@@ -118,6 +117,9 @@ document.addEventListener("keydown", (event) => {
   else return;
   event.preventDefault();
 });
+
+// What the live page brings says that the list is closed.
+document.addEventListener("htmx:after:swap", () => shown.input?.setAttribute("aria-expanded", "true"));
 
 document.addEventListener("focusout", (event) => {
   if (event.target === shown.input) close();
