@@ -90,7 +90,7 @@ def test_a_machine_grows_and_changes_its_cards_while_it_runs(real, lab_host):
     assert etree.fromstring(real.line.definition(str(vm.pk))).find("devices/interface/boot") is None
     done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
     edit_vm(actor=SYSTEM, vm=fresh(vm), name="renamed")
-    copy = fresh(done(clone_vm(actor=SYSTEM, vm=fresh(vm), name="copy", start=True)).subject_id)
+    copy = fresh(done(clone_vm(actor=SYSTEM, vm=fresh(vm), name="copy", seal=True, start=True)).subject_id)
     lab_up(real, copy)
     assert copy.nics.get().mac != vm.nics.get().mac
     for one in (copy, vm):
