@@ -215,7 +215,8 @@ def test_a_ticket_is_handed_out_once_as_json(site, screen):
     response = ask(site, "alice", screen, '{"kind": "vnc", "view_only": true}')
     answer = response.json()
     assert response.status_code == 200 and response["Cache-Control"] == "no-store"
-    assert set(answer) == {"ticket", "path", "kind", "view_only"} and answer["view_only"] is True
+    assert set(answer) == {"ticket", "path", "kind", "view_only", "recorded"} and answer["view_only"] is True
+    assert answer["recorded"] is False
     row = ConsoleTicket.objects.get()
     assert answer["ticket"] not in str(row.__dict__) and row.user == site.world.alice
 
