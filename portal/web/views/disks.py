@@ -67,6 +67,7 @@ class MachineDisks(Page):
                 Pair(_("Disks"), str(len(disks))),
                 Pair(_("Size"), bytesize(sum(disk.size_bytes for disk in disks))),
                 Pair(_("Snapshots"), str(len(snapshots))),
+                *([Pair(_("CD"), vm.cd.name)] if vm.cd else []),
             ],
             "relateds": [_disks(vm, disks, able), _snapshots(vm, snapshots, able), examination(vm)],
             "events": recent_events("vm", vm.pk, self.actor),
@@ -78,6 +79,7 @@ def _new(vm: VirtualMachine) -> list[Action]:
         Action(_("New disk"), reverse("portal:disk-new", args=[vm.pk]), "plus", link=True),
         Action(_("Take a snapshot"), reverse("portal:snapshot-new", args=[vm.pk]), "history", link=True),
         Action(_("Move to another storage"), reverse("portal:disks-move", args=[vm.pk]), "database", link=True),
+        Action(_("Change the CD"), reverse("portal:vm-cd", args=[vm.pk]), "template", link=True),
         *examine_actions(vm),
     ]
 

@@ -57,6 +57,17 @@ def test_a_machine_is_made_from_each_source(site, images):
     assert VirtualMachine.objects.get(name="three").linked
 
 
+def test_a_cd_is_changed_on_its_form(site, images):
+    there = reverse("portal:vm-cd", args=[site.granted.pk])
+    client = site.client("root")
+    assert "debian" in client.get(there).content.decode()
+    assert site.client("charlie").get(there).status_code == 404
+    assert client.post(there, {"cd": images[1].pk}).status_code == 400
+    assert client.post(there, {"cd": images[0].pk}).status_code == 302
+    assert Job.objects.get(subject_id=site.granted.pk, plan="vm.change-cd")
+    assert "debian" in client.get(reverse("portal:vm-disks", args=[site.granted.pk])).content.decode()
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [
