@@ -1,10 +1,11 @@
-"""The addresses about searching for machines and acting on several; those of pages come before the machines' own."""
+"""The addresses about searching for machines and acting on several, and of events as a file; those before their lists."""
 
 from django.urls import path
 
-from .views import batches, machines
+from .views import batches, event_export, machines
 
 urlpatterns = [
+    path("manage/events.<slug:kind>", event_export.Export.as_view(), name="events-export"),
     path("manage/machines/batches", batches.NewBatch.as_view(), name="batch-new"),
     path("manage/machines/batches/<uuid:pk>/", batches.BatchOne.as_view(), name="batch"),
     path("manage/machines/words", machines.Words.as_view(), name="vms-words"),
