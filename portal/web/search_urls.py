@@ -1,4 +1,4 @@
-"""The addresses about searching for machines and acting on several, and of events as a file; those before their lists."""
+"""The addresses about searching for machines, acting on several of them, and events as a file."""
 
 from django.urls import path
 
