@@ -138,6 +138,10 @@ def _keeping() -> Any:
         def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
             return super().execute(query, params, prepare=True, **options)  # type: ignore[misc]
 
+        def _send_query_prepared(self, name: bytes, query: Any, **options: Any) -> None:
+            self._query = query  # Django logs from there what was executed
+            super()._send_query_prepared(name, query, **options)  # type: ignore[misc]
+
     return Keeping
 
 

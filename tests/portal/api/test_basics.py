@@ -93,7 +93,7 @@ def test_a_second_action_meanwhile_is_busy(caller, make_vm):
         ({"stat": "ready"}, "stat"),
         ({"state": "sleepy"}, "state"),
         ({"cluster": "no-uuid"}, "cluster"),
-        ({"search": "x" * 101}, "search"),
+        ({"search": "x" * 501}, "search"),
         ({"search": "nul\0"}, "search"),
     ],
 )
