@@ -5,18 +5,17 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import DatabaseError, close_old_connections
 
 from broker.access.actor import Actor
-from broker.connections.actions import TicketRefused, begin_recording, close_session, end_recording, redeem_ticket
+from broker.connections.actions import TicketRefused, close_session, redeem_ticket
 from broker.connections.endpoints import SERIAL, Endpoint
 from broker.connections.models import Session
 from broker.connections.policy import policy_of
 from broker.connections.queries import must_end
-from broker.connections.recording.files import path_of
 from broker.connections.rules import INPUT_FRESH
 from broker.connections.timing import Picture, note_pictures
 from broker.core.text import gettext_noop as N_
@@ -28,7 +27,9 @@ from broker.virt.serial.wire import Hello
 from . import closing as why
 from .closing import Closing
 from .desk import Admitted, Alive, Presented, Refused, Target, Terms
-from .recording import Tape
+
+if TYPE_CHECKING:
+    from .recording import Tape
 
 log = logging.getLogger(__name__)
 _UNKNOWN_EVERY = 10.0
@@ -80,7 +81,12 @@ class DjangoDesk:
         tape = self._tape(session) if policy.record and endpoint.kind == "vnc" else None
         return Admitted(str(session.pk), _target(session, endpoint), session.view_only, terms, tape)
 
-    def _tape(self, session: Session) -> Tape | None:
+    def _tape(self, session: Session) -> "Tape | None":
+        from broker.connections.actions.begin_recording import begin_recording
+        from broker.connections.recording.files import path_of
+
+        from .recording import Tape
+
         if (begun := begin_recording(actor=self._actor, session=session)) is None:
             return None
         row, key = begun
@@ -88,6 +94,8 @@ class DjangoDesk:
 
     @_on_fresh_connection
     def recorded(self, recording: UUID, why: str, size: int) -> None:
+        from broker.connections.actions.end_recording import end_recording
+
         end_recording(actor=self._actor, recording=recording, why=why, size=size)
 
     def _tell_unknown(self, address: str) -> None:

@@ -6,14 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from broker.connections.actions import (
-    begin_recording,
-    delete_recording,
-    end_recording,
-    issue_ticket,
-    play_recording,
-    set_console_policy,
-)
+from broker.connections.actions import issue_ticket, set_console_policy
+from broker.connections.actions.begin_recording import begin_recording
+from broker.connections.actions.delete_recording import delete_recording
+from broker.connections.actions.end_recording import end_recording
+from broker.connections.actions.play_recording import play_recording
 from broker.connections.models import Recording
 from broker.connections.policy import policy_of, told
 from broker.connections.recording.files import key_of, path_of

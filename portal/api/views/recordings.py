@@ -14,7 +14,8 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from broker.connections.actions import delete_recording, play_recording
+from broker.connections.actions.delete_recording import delete_recording
+from broker.connections.actions.play_recording import play_recording
 from broker.connections.models import Recording
 from broker.connections.recording.queries import visible_recordings
 from broker.connections.recording.replay import MEDIA_TYPE
