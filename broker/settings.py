@@ -149,6 +149,8 @@ ORIGINS = env.origins or [f"http://{env.listen}", f"http://localhost:{env.listen
 ALLOWED_HOSTS = [*{urlsplit(origin).hostname or "" for origin in ORIGINS}, *env.allowed_hosts]
 CSRF_TRUSTED_ORIGINS = ORIGINS
 SECURE = all(origin.startswith("https:") for origin in ORIGINS)
+# A process that neither begins nor runs jobs, like the gateway, does without what it takes to run them.
+LOAD_PLANS = True
 
 INSTALLED_APPS = [
     "unfold",

@@ -1,6 +1,7 @@
 """App: backups of machines."""
 
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class BackupsConfig(AppConfig):
@@ -15,4 +16,5 @@ class BackupsConfig(AppConfig):
 
         register("backup", "backups.Backup", {"vm": "vm_id", "cluster": "target__cluster_id"})
         register_keeper(files_on)
-        plans.load()
+        if settings.LOAD_PLANS:
+            plans.load()

@@ -42,6 +42,7 @@ def _load_django() -> None:
     from django.conf import settings
 
     settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app.startswith("broker.") or app in _NEEDED]
+    settings.LOAD_PLANS = False
     django.setup()
     logging.config.dictConfig(settings.LOGGING)
 

@@ -1,6 +1,7 @@
 """App: hosts, storage, networks, templates and machines."""
 
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class VirtConfig(AppConfig):
@@ -31,4 +32,5 @@ class VirtConfig(AppConfig):
             owner_verbs=("vm.view", "vm.use", "vm.power"),
         )
         register_meter(Machines())
-        plans.load()
+        if settings.LOAD_PLANS:
+            plans.load()
