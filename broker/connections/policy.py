@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.signals import post_delete
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from broker.access.kinds import kind_of
-from broker.access.lineage import lineage
+from broker.sql import Given, Statement
 from broker.virt.models import VirtualMachine
 
 from .models import ConsolePolicy
@@ -22,18 +22,32 @@ def policy_for(obj: Any) -> ConsolePolicy:
 
 
 def policy_of(vm: VirtualMachine) -> ConsolePolicy:
-    """The policy that holds for the machine: its own, else its pool's. Two queries.
+    """The policy that holds for the machine: its own, else its pool's. One query.
 
     What a pool records is recorded whatever its machine's own policy says: that one may be set by who uses it.
     """
-    places = Q(pk__in=[])
-    for kind, key in lineage(vm):
-        if kind in ("vm", "pool"):
-            places |= Q(object_kind=kind, object_id=key)
-    rows = {row.object_kind: row for row in ConsolePolicy.objects.filter(places)}
+    rows = {row.object_kind: row for row in _HOLDING.objects(vm=vm.pk)}
     holds = rows.get("vm") or rows.get("pool") or ConsolePolicy(object_kind="vm", object_id=vm.pk)
     holds.record = any(row.record for row in rows.values())
     return holds
+
+
+def only_by_vnc(policy: ConsolePolicy) -> bool:
+    """Whether VNC in the browser alone can keep what the policy says.
+
+    The gateway does not look into what SPICE clients and the guest's agent say to each other, nor meter SPICE; and
+    recordings are of VNC.
+    """
+    return policy.record or bool(policy.speed) or not (policy.paste and policy.copy and policy.files)
+
+
+def _of_machine_and_pool() -> "QuerySet[ConsolePolicy]":
+    pool = VirtualMachine.objects.filter(pk=Given("vm")).order_by().values(kind_of(VirtualMachine).parents["pool"])
+    own, pools = Q(object_kind="vm", object_id=Given("vm")), Q(object_kind="pool", object_id__in=pool)
+    return ConsolePolicy.objects.filter(own | pools).order_by()
+
+
+_HOLDING = Statement(_of_machine_and_pool)
 
 
 def forget_with(kind: str, model: str) -> None:

@@ -19,7 +19,7 @@ from .actions.issue_ticket import issue_ticket
 from .consent import require_own_screen
 from .endpoints import Endpoint, direct, through_gateway
 from .native import PORT, USER, place, proxy_address
-from .policy import policy_of
+from .policy import only_by_vnc, policy_of
 from .rules import NATIVE
 from .viewer import note_viewer
 
@@ -37,11 +37,13 @@ def viewer_file(actor: Actor, vm: VirtualMachine) -> str:
         raise Conflict(
             N_("%(name)s is not running."), rule="power.running", fix=N_("Start it, then connect."), name=vm.name
         )
-    recorded = policy_of(vm).record
-    if _through_public_port(vm) and not recorded:
+    policy = policy_of(vm)
+    if _through_public_port(vm) and not only_by_vnc(policy):
         issued = issue_ticket(actor=actor, vm=vm, kind="spice", via=NATIVE, take_over=True)
         return _render(vm, Endpoint("spice", host=place(vm.pk), port=PORT), issued.secret)
-    endpoint = None if recorded else direct(vm, "spice") or direct(vm, "vnc")
+    # Past the gateway nothing is withheld.
+    limited = only_by_vnc(policy) or not policy.usb
+    endpoint = None if limited else direct(vm, "spice") or direct(vm, "vnc")
     if endpoint is None:
         raise Conflict(
             N_("The screen of %(name)s can be reached only through the browser."),

@@ -45,11 +45,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a console's policy lets pass: text to and from the machine, and how many bytes a second (0: all)."""
+    """What a console's policy lets pass: text to and from the machine, devices, how many bytes a second (0: all)."""
 
     paste: bool = True
     copy: bool = True
     speed: int = 0
+    usb: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ class DjangoDesk:
                 self._tell_unknown(presented.address)
             raise Refused(why.BY_NAME[refusal.reason]) from None
         policy = policy_of(session.vm)
-        terms = Terms(paste=policy.paste, copy=policy.copy, speed=policy.speed * 1024)
+        terms = Terms(paste=policy.paste, copy=policy.copy, speed=policy.speed * 1024, usb=policy.usb)
         tape = self._tape(session) if policy.record and endpoint.kind == "vnc" else None
         return Admitted(str(session.pk), _target(session, endpoint), session.view_only, terms, tape)
 

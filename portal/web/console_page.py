@@ -15,7 +15,7 @@ from broker.access.actor import Actor
 from broker.access.require import may
 from broker.connections.endpoints import through_gateway
 from broker.connections.models import Help, Share
-from broker.connections.policy import policy_of
+from broker.connections.policy import only_by_vnc, policy_of
 from broker.connections.policy import told as policy_told
 from broker.gateway.closing import for_page
 from broker.settings import env
@@ -115,7 +115,7 @@ def console_page(
 def kinds_in_browser(vm: VirtualMachine) -> list[str]:
     """What the machine's screen can be shown by, the usual one first; VNC also while nothing is known yet."""
     carried = ("vnc", "spice") if env.console_engine == "picows" else ("vnc",)
-    if policy_of(vm).record:
+    if only_by_vnc(policy_of(vm)):
         carried = ("vnc",)
     return [kind for kind in carried if through_gateway(vm, kind)] or ["vnc"]
 

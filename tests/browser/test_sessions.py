@@ -61,6 +61,14 @@ def test_a_second_device_asks_and_the_first_can_take_it_back(site, visit, gatewa
     assert "another device" in again.inner_text("#curtain [data-title]")
     assert again.get_by_role("button", name="Take it back").is_visible()
     assert violations(again) == []
+    # The machine goes off and comes up: the screen stays with who has it until somebody presses here.
+    gateway.refuse_with, asked = None, len(gateway.tickets)
+    for state, is_ready in (("off", "no"), ("running", "yes")):
+        VirtualMachine.objects.filter(pk=site.desktop.pk).update(power_state=state)
+        publish("vm", site.desktop.pk, "power")
+        again.wait_for_selector(f"#live[data-ready='{is_ready}']", state="attached")
+    again.wait_for_timeout(1000)
+    assert (len(gateway.tickets), again.locator(ENDED).count()) == (asked, 1)
 
 
 def test_the_countdown_survives_a_reload_and_one_click_extends(site, visit, gateway, address):

@@ -99,6 +99,21 @@ def test_no_other_way_leads_around_a_recording(setting, root):
         DjangoDesk.redeem.__wrapped__(desk, Presented(early, setting.key, "192.0.2.1", "spice"))
 
 
+@pytest.mark.parametrize("limit", [{"clipboard": "in"}, {"clipboard": "none"}, {"files": False}, {"speed": 100}])
+def test_no_other_way_leads_around_a_limit(setting, root, limit):
+    setting.vm.consoles = [*setting.vm.consoles, {"kind": "spice", "unix": "/run/one/spice.sock"}]
+    setting.vm.save()
+    early = setting.ticket(kind="spice")
+    set_console_policy(actor=root, obj=setting.vm, **limit)
+    with pytest.raises(Conflict) as refusal:
+        issue_ticket(actor=setting.actor(), vm=setting.vm, kind="spice")
+    assert refusal.value.rule == "console.policy"
+    with pytest.raises(Conflict):
+        viewer_file(setting.actor(), setting.vm)
+    with pytest.raises(Refused, match="unreachable"):
+        DjangoDesk.redeem.__wrapped__(DjangoDesk("g1"), Presented(early, setting.key, "192.0.2.1", "spice"))
+
+
 def test_only_the_right_of_its_own_shows_and_deletes_and_each_view_is_an_event(setting, root, recording):
     for name in ("alice", "charlie"):  # alice uses the machine, and it is her screen
         with pytest.raises(Missing):

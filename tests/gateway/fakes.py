@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from broker.gateway import closing as why
 from broker.gateway.admission import Policy
-from broker.gateway.desk import Admitted, Alive, Presented, Refused, Target
+from broker.gateway.desk import Admitted, Alive, Presented, Refused, Target, Terms
 from broker.gateway.engines import Engine, make
 from broker.gateway.floor import Floor
 from broker.gateway.limits import Limits
@@ -49,11 +49,11 @@ class MemoryDesk:
         self.delay.set()
 
     def issue(self, target: Target, *, view_only: bool = False, kind: str = "vnc", via: str = "browser",
-              machine: str = "", tape: Tape | None = None) -> str:  # fmt: skip
+              machine: str = "", tape: Tape | None = None, terms: Terms | None = None) -> str:  # fmt: skip
         secret = secrets.token_urlsafe(32)
         self.bound[secret] = (kind, via, machine)
         self.tickets[hashlib.sha256(secret.encode()).hexdigest()] = Admitted(
-            secrets.token_hex(8), target, view_only, tape=tape
+            secrets.token_hex(8), target, view_only, terms or Terms(), tape=tape
         )
         return secret
 

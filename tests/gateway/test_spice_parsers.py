@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.gateway.spice import SpiceError
+from broker.gateway.spice import DEVICES, KNOWN, SpiceError
 from broker.gateway.spice.channel import Channel
 from broker.gateway.spice.link import ClientLink, Link, ServerLink, refusal
 from broker.gateway.spice.messages import MOST_TAKEN, Messages, Verdict
@@ -100,6 +100,17 @@ def test_who_looks_on_sees_no_channel_that_acts_and_reaches_no_agent(sizes):
     sent = TICKET + message(104) + message(106, b"tokn") + message(107, b"paste" * 99) + message(3, b"pong")
     got = b"".join(channel.from_client(piece) for piece in cut(sent, sizes))
     assert got == TICKET + message(104) + message(3, b"pong")
+
+
+@given(cuts)
+def test_devices_can_be_withheld_and_the_rest_passes_whole(sizes):
+    channel = Channel(MAIN, channels=KNOWN - DEVICES)
+    data = reply() + bytes(4) + init() + channels_list() + message(109, b"agent")
+    passed = b"".join(channel.from_machine(piece) for piece in cut(data, sizes))
+    kept = channels_list(tuple(pair for pair in CHANNELS if pair[0] not in DEVICES))
+    assert kept != channels_list()
+    assert passed == reply() + bytes(4) + init() + kept + message(109, b"agent")
+    assert channel.from_client(TICKET + message(107, b"typed")) == TICKET + message(107, b"typed")
 
 
 def test_a_client_that_hides_messages_in_its_ticket_is_cut_off():

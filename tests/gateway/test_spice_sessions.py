@@ -12,9 +12,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from broker.connections.native import place
 from broker.gateway import closing as why
+from broker.gateway.desk import Terms
 
 from .fakes import FakeMachine, start_gateway, stop_gateway, until
-from .spice_fakes import CONNECTION, TICKET, FakeSpice, Pipe, channels_list, init, link, message
+from .spice_fakes import CHANNELS, CONNECTION, TICKET, FakeSpice, Pipe, channels_list, init, link, message
 from .test_door import public_port
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
@@ -210,6 +211,16 @@ async def test_who_looks_on_gets_no_channel_that_acts(way, spice):
             await display.shake(DISPLAY, 0, CONNECTION)
             await main.send(message(107, b"paste") + message(104))
             assert (await main.message()) == (113, message(104)), "the agent heard nothing"
+
+
+async def test_devices_are_withheld_by_policy(way, spice):
+    secret = way.issue(spice.target, terms=Terms(usb=False))
+    async with way.open(secret) as main:
+        _, listed = await main_channel(main)
+        assert message(104, listed) == channels_list(tuple(pair for pair in CHANNELS if pair[0] != USB))
+        await refused(way, secret, USB, 0, CONNECTION)
+        async with way.open(secret) as inputs:
+            await inputs.shake(INPUTS, 0, CONNECTION)
 
 
 async def test_ending_a_session_cuts_every_channel(way, spice):

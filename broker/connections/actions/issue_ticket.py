@@ -15,7 +15,7 @@ from broker.access.require import require
 from broker.connections.consent import require_one_device, require_own_screen
 from broker.connections.endpoints import SERIAL, through_gateway
 from broker.connections.models import ConsoleTicket, Help, Session, Share
-from broker.connections.policy import policy_of
+from broker.connections.policy import only_by_vnc, policy_of
 from broker.connections.rights import SERIAL_VERB
 from broker.connections.rules import NATIVE, NATIVE_TICKET_LIFE, SESSIONS_PER_USER, TICKET_LIFE, TICKETS_WAITING
 from broker.connections.secrets import computer, fingerprint, new_secret, uptime
@@ -104,9 +104,9 @@ def issue_ticket(
     consent = help is not None or share is not None
     _check_kind(kind, via, other_person=consent)
     _check_state(vm, kind)
-    recorded = kind != SERIAL and policy_of(vm).record
-    if recorded and kind == "spice":
-        _refuse_recorded(vm)
+    policy = policy_of(vm)
+    if kind == "spice" and only_by_vnc(policy):
+        _refuse_spice(vm, recorded=policy.record)
     if not consent and kind != SERIAL and not take_over:
         require_one_device(actor, vm, fingerprint(actor.session_key))
     with transaction.atomic():
@@ -132,6 +132,7 @@ def issue_ticket(
                 computer=computer(),
             )
         )
+    recorded = kind != SERIAL and policy.record
     return IssuedTicket(str(ticket.pk), secret, int(life.total_seconds()), kind, view_only, recorded)
 
 
@@ -151,8 +152,15 @@ def _check_kind(kind: str, via: str, *, other_person: bool) -> None:
         )
 
 
-def _refuse_recorded(vm: VirtualMachine) -> None:
-    """Recordings are of VNC: another way to the screen would be a way around them."""
+def _refuse_spice(vm: VirtualMachine, *, recorded: bool) -> None:
+    """Another way to the screen would be a way around what its policy says."""
+    if not recorded:
+        raise Conflict(
+            N_("What may pass at the screen of %(name)s is limited, and only VNC in the browser keeps to that."),
+            rule="console.policy",
+            fix=N_("Open its console in the browser by VNC."),
+            name=vm.name,
+        )
     raise Conflict(
         N_("The screen of %(name)s is recorded, and only VNC in the browser can be."),
         rule="console.recorded",

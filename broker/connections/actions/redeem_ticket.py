@@ -12,7 +12,7 @@ from broker.access.require import require
 from broker.connections.consent import hidden_from
 from broker.connections.endpoints import SERIAL, Endpoint, through_gateway
 from broker.connections.models import ConsoleTicket, Session, Share
-from broker.connections.policy import policy_of
+from broker.connections.policy import only_by_vnc, policy_of
 from broker.connections.rights import SERIAL_VERB, entitled
 from broker.connections.rules import NATIVE, NATIVE_TICKET_LIFE, SESSIONS_PER_USER, SESSIONS_PER_VM, TICKET_LIFE
 from broker.connections.secrets import computer, fingerprint, uptime
@@ -107,7 +107,7 @@ def _judge(ticket: ConsoleTicket, web_session: str, address: str | None) -> Endp
     live = Session.objects.live()
     if live.filter(user=user).count() >= SESSIONS_PER_USER or live.filter(vm=vm).count() >= SESSIONS_PER_VM:
         return EndReason.TOO_MANY
-    if ticket.kind == "spice" and policy_of(vm).record:
+    if ticket.kind == "spice" and only_by_vnc(policy_of(vm)):
         return EndReason.UNREACHABLE
     return through_gateway(vm, ticket.kind) or EndReason.UNREACHABLE
 

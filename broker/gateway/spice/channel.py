@@ -1,13 +1,13 @@
 """One SPICE channel in both directions: watched until it is known what must be known, then let through untouched.
 
-Of the main channel that is the number the hypervisor gives the connection, of a display the first picture. Somebody who
-looks on has the main channel watched to its end: the list of channels loses those that act, and nothing reaches the
-guest's agent.
+Of the main channel that is the number the hypervisor gives the connection, and the list of channels where some are
+withheld; of a display the first picture. Somebody who looks on has the main channel watched to its end: the list loses
+the channels that act, and nothing reaches the guest's agent.
 """
 
 import struct
 
-from . import DISPLAY, MAIN, SHOWN, SpiceError
+from . import DISPLAY, KNOWN, MAIN, SHOWN, SpiceError
 from .link import AUTH_SELECTION, Link, ServerLink
 from .messages import Messages, Verdict
 
@@ -23,8 +23,11 @@ _LOOKING_ON = frozenset({1, 2, 3, 6, 101, 104, 105})
 class Channel:
     """Give it the bytes of both sides and pass on what it returns. It keeps no more than one short message."""
 
-    def __init__(self, link: Link, *, view_only: bool = False):
+    def __init__(self, link: Link, *, view_only: bool = False, channels: frozenset[int] = KNOWN):
+        """`channels`: the kinds that the list of channels may name."""
         self.link = link
+        self._kept = channels & SHOWN if view_only else channels
+        self._filters = link.kind == MAIN and self._kept != KNOWN
         self.connection: int | None = None
         """The number the hypervisor gave: of a main channel, once it is known."""
         self.drawn = False
@@ -55,7 +58,7 @@ class Channel:
         if self._down is None or not data:
             return data
         passed = self._down.feed(data)
-        if self._guard:
+        if self._filters:
             return passed
         if self.connection is not None or self.drawn:
             self._down = None
@@ -97,7 +100,7 @@ class Channel:
             return Verdict.PASS
         if kind == _INIT and self.connection is None:
             return Verdict.TAKE
-        return Verdict.TAKE if kind == _CHANNELS_LIST and self._guard else Verdict.PASS
+        return Verdict.TAKE if kind == _CHANNELS_LIST and self._filters else Verdict.PASS
 
     def _change(self, kind: int, body: bytes) -> bytes:
         if kind == _INIT:
@@ -105,7 +108,7 @@ class Channel:
                 raise SpiceError("a connection without a number")
             self.connection = number
             return body
-        return _only_shown(body)
+        return _only(self._kept, body)
 
     @staticmethod
     def _admits(kind: int) -> Verdict:
@@ -116,13 +119,13 @@ class Channel:
         return body
 
 
-def _only_shown(body: bytes) -> bytes:
-    """The list of channels without those that act."""
+def _only(kinds: frozenset[int], body: bytes) -> bytes:
+    """The list of channels with these kinds alone."""
     if len(body) < 4:
         raise SpiceError("a list of channels without its length")
     (count,) = struct.unpack_from("<I", body)
     if count * 2 > len(body) - 4:
         raise SpiceError("a list of channels that is shorter than it says")
     pairs = [body[at : at + 2] for at in range(4, 4 + 2 * count, 2)]
-    kept = [pair for pair in pairs if pair[0] in SHOWN]
+    kept = [pair for pair in pairs if pair[0] in kinds]
     return struct.pack("<I", len(kept)) + b"".join(kept)

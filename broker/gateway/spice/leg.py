@@ -80,7 +80,7 @@ class SpiceLeg:
         self._session, self._link = session, link
         machine = await dial(session.admitted.target, self, self._floor)
         self._machine = machine
-        self._channel = Channel(link, view_only=session.admitted.view_only)
+        self._channel = Channel(link, view_only=session.admitted.view_only, channels=session.channels)
         machine.relay(link.raw)
 
     async def _redeem(self) -> SpiceSession:

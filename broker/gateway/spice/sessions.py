@@ -14,7 +14,7 @@ from broker.gateway import closing as why
 from broker.gateway.closing import Closing
 from broker.gateway.desk import Admitted, Alive, Presented, Refused
 
-from . import INPUTS, MAIN, SHOWN
+from . import DEVICES, INPUTS, KNOWN, MAIN, SHOWN
 from .link import Link
 
 if TYPE_CHECKING:
@@ -47,6 +47,13 @@ class SpiceSession:
         self._picture: float | None = None
         self._closing: Closing | None = None
 
+    @property
+    def channels(self) -> frozenset[int]:
+        """The kinds of channels that this session may have."""
+        if self.admitted.view_only:
+            return SHOWN
+        return KNOWN if self.admitted.terms.usb else KNOWN - DEVICES
+
     def alive(self) -> Alive:
         with self._lock:
             up = self._gone_up + sum(leg.bytes_up for leg in self._legs.values())
@@ -59,7 +66,7 @@ class SpiceSession:
         with self._lock:
             if self._closing is not None:
                 raise Refused(self._closing)
-            if self.admitted.view_only and link.kind not in SHOWN:
+            if link.kind not in self.channels:
                 raise Refused(why.WITHHELD)
             if (link.kind, link.number) in self._legs:
                 raise Refused(why.TICKET)

@@ -20,7 +20,7 @@ let failures = 0;
 let lostAt = 0;
 let timer;
 let leaving = false;
-let takeOver = false; // the next ticket closes this screen on the person's other devices
+let takeOver = false; // the next ticket closes this screen on the person's other devices; only a press asks for it
 const replaced = 4409;
 
 const shown = () => (phase === "open" ? screen : null);
@@ -214,7 +214,7 @@ document.addEventListener("berth:kind", () => {
 // The machine came up, or was started again: then the screen comes without a press.
 document.addEventListener("berth:refreshed", () => {
   if ((phase === "idle" || phase === "waiting") && ready()) connect();
-  else if ((phase === "waiting" || phase === "ended") && !ready()) {
+  else if ((phase === "waiting" || (phase === "ended" && !takeOver)) && !ready()) {
     setPhase("idle");
     connect(); // shows the panel instead
   }
