@@ -15,7 +15,7 @@ from django.db import models
 from broker.jobs.models import Job
 from broker.jobs.states import ACTIVE
 
-from .driver import HostConnection, VolumeInfo
+from .driver import HostConnection, NotFound, VolumeInfo
 from .models import StorageDomain
 
 _COLUMNS = ("volume", "below", "memory")
@@ -74,8 +74,16 @@ def look(storage: StorageDomain, volumes: Iterable[VolumeInfo], hosts: Iterable[
     free = [one for one in present if not rows.refers_to(one.name) and one.path not in below]
     if not free:
         return []
-    texts = [line.definition(seen.uuid) for line in hosts for seen in line.observe()]
+    texts = [_definition(line, seen.uuid) for line in hosts for seen in line.observe()]
     return [one for one in free if not any(one.name in text for text in texts)]
+
+
+def _definition(line: HostConnection, uuid: str) -> str:
+    """Empty for a machine that was removed since it was seen."""
+    try:
+        return line.definition(uuid)
+    except NotFound:
+        return ""
 
 
 def _owners(name: str) -> set[UUID]:

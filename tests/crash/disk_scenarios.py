@@ -160,12 +160,14 @@ def _examine(stage: Stage):
 
 
 def _tidy(stage: Stage):
-    """A storage of its own with one file too many."""
+    """A storage of its own with one file too many, of the one host: others of the matrix do not answer."""
     folder = stage.disks.parent / f"{stage.disks.name}-tidy-{uuid4().hex[:8]}"
     folder.mkdir()
     for name in ("theirs.qcow2", "kept.qcow2"):
         (folder / name).write_bytes(b"x" * 4096)
-    storage = create_storage(actor=ACTOR, cluster=stage.world.cluster, name=folder.name, path=str(folder))
+    storage = create_storage(
+        actor=ACTOR, cluster=stage.world.cluster, name=folder.name, path=str(folder), host=stage.world.host
+    )
     return tidy_storage(actor=ACTOR, storage=storage, remove=["theirs.qcow2"]), folder
 
 

@@ -26,6 +26,8 @@ from broker.virt.drivers.libvirt.pool_xml import pool_xml
 PART = ".part"
 _PASSING = "berth-import-"  # pools for directories outside every storage, to copy from
 _POLL = 0.2  # seconds between two looks at a copy
+# What libvirt says of a pool that somebody else defines, starts or lets go meanwhile.
+_RACED = (libvirt.VIR_ERR_OPERATION_FAILED, libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_STORAGE_POOL)
 
 
 class Storing(Link):
@@ -35,15 +37,23 @@ class Storing(Link):
         names.check(spec.name)
         names.check_path(spec.path)
         with self.calling():
-            pool = self._find_pool(spec)
-            if pool is None:
-                pool = self.connection.storagePoolDefineXML(pool_xml(spec))
-            if not pool.isActive():
-                pool.build(0)  # makes the directory
-                pool.create()
-            if not pool.autostart():
-                pool.setAutostart(1)
-            return _info(pool)
+            try:
+                return self._have_pool(spec)
+            except libvirt.libvirtError as error:
+                if error.get_error_code() not in _RACED:
+                    raise
+            return self._have_pool(spec)  # another job was at it at the same moment, and has it now
+
+    def _have_pool(self, spec: StorageSpec) -> StorageInfo:
+        pool = self._find_pool(spec)
+        if pool is None:
+            pool = self.connection.storagePoolDefineXML(pool_xml(spec))
+        if not pool.isActive():
+            pool.build(0)  # makes the directory
+            pool.create()
+        if not pool.autostart():
+            pool.setAutostart(1)
+        return _info(pool)
 
     def storage(self, spec: StorageSpec) -> StorageInfo:
         with self.calling():
