@@ -74,7 +74,8 @@ class Storing(Link):
                 and not name.endswith(PART)
                 and name + PART not in found
             ]
-            return tuple(volume_info(found[name]) for name in sorted(whole))
+            told = [_info_if_there(found[name]) for name in sorted(whole)]
+            return tuple(one for one in told if one is not None)
 
     def volume(self, storage: StorageSpec, name: str) -> VolumeInfo | None:
         names.check(name)
@@ -308,6 +309,16 @@ def _directory(pool: libvirt.virStoragePool) -> str | None:
 def _info(pool: libvirt.virStoragePool) -> StorageInfo:
     _, capacity, allocation, available = pool.info()
     return StorageInfo(capacity=capacity, allocation=allocation, available=available)
+
+
+def _info_if_there(volume: libvirt.virStorageVol) -> VolumeInfo | None:
+    """None for one that was removed since it was listed."""
+    try:
+        return volume_info(volume)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_VOL:
+            raise
+        return None
 
 
 def volume_info(volume: libvirt.virStorageVol) -> VolumeInfo:
