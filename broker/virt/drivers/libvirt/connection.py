@@ -8,8 +8,8 @@ threads at once. After a fork neither loop nor connections are usable in the chi
 import os
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import libvirt
@@ -123,16 +123,35 @@ class Link:
     def __init__(self, connection: libvirt.virConnect, uri: str) -> None:
         self.connection, self.uri, self.local = connection, uri, is_local(uri)
         self._closing: list[Callable[[], None]] = []
+        self._guard, self._users, self._closed = threading.Lock(), 0, False
 
     def alive(self) -> bool:
         """Whether the connection stands."""
-        return is_alive(self.connection)
+        with self.using():
+            return is_alive(self.connection)
 
     def close(self) -> None:
-        """Close the connection; safe to call twice and on a dead one."""
-        for stop in self._closing:
-            stop()
-        self._closing.clear()
+        """Close the connection once the last call on it has returned; safe to call twice and on a dead one."""
+        with self.using():
+            for stop in self._closing:
+                stop()
+            self._closing.clear()
+            self._closed = True
+
+    @contextmanager
+    def using(self) -> Iterator[None]:
+        """A block in which the connection is not closed: libvirt frees it at once, whoever is in a call."""
+        with self._guard:
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._users -= 1
+                if self._closed and not self._users:
+                    self._shut()
+
+    def _shut(self) -> None:
         try:
             self.connection.close()
         except libvirt.libvirtError:
@@ -142,9 +161,11 @@ class Link:
         """Have `action` called before the connection closes."""
         self._closing.append(action)
 
-    def calling(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def calling(self) -> Iterator[None]:
         """A block whose libvirt errors come out as DriverErrors."""
-        return translating(self.connection)
+        with self.using(), translating(self.connection):
+            yield
 
     def domain(self, uuid: str) -> libvirt.virDomain:
         """The domain with this UUID. Call inside `calling()`."""

@@ -157,7 +157,8 @@ class Observing(Emulation, Link):
 
         def work() -> None:
             try:
-                answer.update({domain.UUIDString(): stats for domain, stats in ask()})
+                with self.using():
+                    answer.update({domain.UUIDString(): stats for domain, stats in ask()})
             except libvirt.libvirtError:
                 return  # the connection went away; the caller's next call says so
             finally:
