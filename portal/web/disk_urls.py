@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .views import disk_doctor, disk_moves, disks, leftovers
+from .views import disk_doctor, disk_moves, disks, leftovers, snapshots
 
 urlpatterns = [
     path("manage/storage/<uuid:pk>/left-over/look", leftovers.Tidy.as_view(), name="storage-tidy"),
@@ -15,4 +15,9 @@ urlpatterns = [
     path("vms/<uuid:pk>/snapshots/new", disks.TakeSnapshot.as_view(), name="snapshot-new"),
     path("vms/<uuid:pk>/snapshots/<uuid:snapshot>/revert", disks.RevertSnapshot.as_view(), name="snapshot-revert"),
     path("vms/<uuid:pk>/snapshots/<uuid:snapshot>/delete", disks.DeleteSnapshot.as_view(), name="snapshot-delete"),
-]
+    path("vms/<uuid:pk>/snapshots/<uuid:snapshot>/clone", snapshots.CloneSnapshot.as_view(), name="snapshot-clone"),
+    path(
+        "vms/<uuid:pk>/snapshots/<uuid:snapshot>/make-version", snapshots.MakeVersionOfSnapshot.as_view(),
+        name="snapshot-version",
+    ),
+]  # fmt: skip

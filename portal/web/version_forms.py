@@ -20,7 +20,7 @@ class NotesForm(StyledForm):
 
 
 class MakeVersionForm(NotesForm):
-    """What becomes of a machine's disk."""
+    """What becomes of a machine's disk; `still`: of one that nobody writes, whatever the machine does."""
 
     template = forms.ModelChoiceField(label=_("Template"), queryset=VmTemplate.objects.none())
     storage = forms.ModelChoiceField(
@@ -48,12 +48,12 @@ class MakeVersionForm(NotesForm):
 
     field_order = ("template", "storage", "notes", "seal", "inside", "shut_down")
 
-    def __init__(self, *args: Any, actor: Actor, vm: VirtualMachine, **kwargs: Any):
+    def __init__(self, *args: Any, actor: Actor, vm: VirtualMachine, still: bool = False, **kwargs: Any):
         super().__init__(*args, **kwargs)
         templates = visible_to(actor, VmTemplate.objects.filter(cluster=vm.cluster_id), "template.manage")
         offer(self, "template", templates)
         offer(self, "storage", visible_to(actor, StorageDomain.objects.filter(cluster=vm.cluster_id)))
         if vm.template_version is not None:
             self.fields["template"].initial = vm.template_version.template_id
-        if vm.power_state != "running":
+        if still or vm.power_state != "running":
             del self.fields["inside"], self.fields["shut_down"]

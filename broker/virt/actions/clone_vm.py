@@ -3,7 +3,6 @@
 from uuid import uuid4
 
 from django.db import transaction
-from django.db.models import Sum
 
 from broker.access.actor import Actor
 from broker.access.making import give_to_maker
@@ -16,9 +15,10 @@ from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
 from broker.virt import names, pending, quotas, rows, specs
 from broker.virt.asking import require_idle, require_power, require_usable
+from broker.virt.cloning import Original, originals
 from broker.virt.driver import PowerState
 from broker.virt.macs import new_mac
-from broker.virt.models import Disk, Nic, OwnField, StorageDomain, Tag, VirtualMachine
+from broker.virt.models import Disk, Nic, OwnField, Snapshot, StorageDomain, Tag, VirtualMachine
 from broker.virt.storage_rules import require_usable as require_usable_storage
 
 OFF = (PowerState.OFF, PowerState.CRASHED)
@@ -31,15 +31,17 @@ def clone_vm(
     vm: VirtualMachine,
     name: str,
     title: str = "",
+    snapshot: Snapshot | None = None,
     storage: StorageDomain | None = None,
     seal: bool = False,
     start: bool = False,
 ) -> Job:
     """Write the new machine's row and enqueue the rest; returns the job, whose `subject_id` is the new machine's id.
 
+    `snapshot`: its disks as this one of the machine's snapshots holds them; the machine may run meanwhile.
     `storage`: where its disks go, by default where the originals are. `seal`: take out of its first disk what makes
     the original itself (host keys, machine id, logs). It has a UUID and MAC addresses of its own in any case.
-    Raises Missing, Denied, Invalid, Conflict (it has to be off), OverQuota or Busy.
+    Raises Missing, Denied, Invalid, Conflict (without a snapshot it has to be off), OverQuota or Busy.
     """
     require(actor, "vm.edit", vm)
     require(actor, "vm.create", vm.cluster)
@@ -48,9 +50,10 @@ def clone_vm(
     name, title = names.name(name), names.title(title)
     vm = VirtualMachine.objects.select_for_update().get(pk=vm.pk)
     require_usable(vm)
-    require_power(vm, OFF)
+    if snapshot is None:
+        require_power(vm, OFF)
     require_idle(vm)
-    disks = list(vm.disks.select_related("storage"))
+    disks = originals(vm, snapshot)
     _check_places(vm, disks, storage)
     pending.fold(vm)
     clone = VirtualMachine(
@@ -59,10 +62,10 @@ def clone_vm(
         memory_mib=vm.memory_mib, machine=vm.machine, graphics=list(vm.graphics), options=dict(vm.options),
         labels=list(vm.labels), power_state=PowerState.UNKNOWN,
     )  # fmt: skip
-    size = vm.disks.aggregate(_size=Sum("size_bytes"))["_size"] or 0
+    size = sum(disk.size_bytes for disk in disks)
     quotas.claim_creation(actor, clone, disk_bytes=size, start=start)
     rows.insert(clone)
-    copies = {str(_disk(clone, disk, storage or disk.storage).pk): str(disk.pk) for disk in disks}
+    copies = {str(_disk(clone, disk, storage or disk.storage).pk): str(disk.disk.pk) for disk in disks}
     for nic in vm.nics.all():
         Nic.objects.create(
             vm=clone, network_id=nic.network_id, mac=new_mac(), order=nic.order, model=nic.model,
@@ -76,11 +79,14 @@ def clone_vm(
         name=name, source=vm.name,
     )  # fmt: skip
     publish("vm", clone.pk, "created")
-    args = {"start": bool(start), "source": str(vm.pk), "copies": copies, "seal": bool(seal)}
+    args = {
+        "start": bool(start), "source": str(vm.pk), "copies": copies, "seal": bool(seal),
+        "snapshot": str(snapshot.pk) if snapshot else "",
+    }  # fmt: skip
     return enqueue("vm.create", actor=actor, subject=clone, args=args)
 
 
-def _check_places(vm: VirtualMachine, disks: list[Disk], storage: StorageDomain | None) -> None:
+def _check_places(vm: VirtualMachine, disks: list[Original], storage: StorageDomain | None) -> None:
     if vm.host_id is None or not disks:
         raise Conflict(
             N_("%(name)s has no disk on a host that could be copied."), rule="disk.present",
@@ -95,8 +101,11 @@ def _check_places(vm: VirtualMachine, disks: list[Disk], storage: StorageDomain 
             )  # fmt: skip
 
 
-def _disk(clone: VirtualMachine, like: Disk, storage: StorageDomain) -> Disk:
-    disk = Disk(id=uuid4(), vm=clone, storage=storage, size_bytes=like.size_bytes, target=like.target, order=like.order)
+def _disk(clone: VirtualMachine, like: Original, storage: StorageDomain) -> Disk:
+    disk = Disk(
+        id=uuid4(), vm=clone, storage=storage, size_bytes=like.size_bytes, target=like.disk.target,
+        order=like.disk.order,
+    )  # fmt: skip
     disk.volume = disk.volume_name(0)
     disk.path = specs.volume_path(storage, disk.volume)
     disk.save(force_insert=True)

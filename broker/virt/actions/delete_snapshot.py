@@ -13,6 +13,7 @@ from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
 from broker.virt.asking import require_power, require_usable
+from broker.virt.cloning import require_not_copied
 from broker.virt.disk_rules import SETTLED, require_kept
 from broker.virt.models import Disk, Snapshot, SnapshotDisk
 
@@ -25,6 +26,7 @@ def delete_snapshot(*, actor: Actor, snapshot: Snapshot) -> Job:
     require_usable(vm)
     require_power(vm, SETTLED)
     require_kept(vm)
+    require_not_copied(vm)
     args = {
         "snapshot": str(snapshot.pk), "name": snapshot.name, "memory": snapshot.memory,
         "memory_storage": str(snapshot.memory_storage_id or ""),

@@ -10,6 +10,7 @@ from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
 from broker.virt.asking import require_unprotected
+from broker.virt.cloning import require_not_copied
 from broker.virt.models import VirtualMachine
 from broker.virt.states import VM
 
@@ -19,6 +20,7 @@ def delete_vm(*, actor: Actor, vm: VirtualMachine) -> Job:
     """Enqueue it; a running machine is powered off. Raises Missing, Denied, Conflict or Busy."""
     require(actor, "vm.delete", vm)
     require_unprotected(vm)
+    require_not_copied(vm)
     was = vm.state
     VM.move(vm, "delete")
     record("vm.delete.asked", actor=actor, subject=vm, message=N_("Deletion of %(name)s was asked for"), name=vm.name)

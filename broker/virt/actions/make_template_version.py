@@ -1,4 +1,4 @@
-"""Make a new version of a template from a machine: its disk as it is now, sealed."""
+"""Make a new version of a template from a machine: its disk as it is now, or as a snapshot holds it, sealed."""
 
 from typing import Any
 
@@ -14,8 +14,9 @@ from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
 from broker.virt import names
 from broker.virt.asking import require_power, require_usable
+from broker.virt.cloning import Original, originals
 from broker.virt.driver import PowerState
-from broker.virt.models import Disk, StorageDomain, TemplateVersion, VirtualMachine, VmTemplate
+from broker.virt.models import Snapshot, StorageDomain, TemplateVersion, VirtualMachine, VmTemplate
 
 GIVE_UP_AFTER = 180  # seconds the guest has to shut down
 
@@ -26,6 +27,7 @@ def make_template_version(
     actor: Actor,
     vm: VirtualMachine,
     template: VmTemplate | None = None,
+    snapshot: Snapshot | None = None,
     storage: StorageDomain | None = None,
     notes: str = "",
     seal: bool = True,
@@ -34,10 +36,11 @@ def make_template_version(
 ) -> Job:
     """Enqueue it; returns the job, whose subject is the machine: nothing else is done to it meanwhile.
 
-    The new version's id is in the job's args as `version`. `template`: the machine's own when None. `storage`: where
-    the image is kept, the template's present one when None. `seal`: take out what makes the machine itself, from its
-    image; `inside`: before that also in the running machine, which loses it too. `shut_down`: a running machine is
-    shut down first and started again afterwards. Raises Missing, Denied, Invalid, Conflict or Busy.
+    The new version's id is in the job's args as `version`. `template`: the machine's own when None. `snapshot`: its
+    first disk as this one of its snapshots holds it; the machine may run. `storage`: where the image is kept, the
+    template's present one when None. `seal`: take out what makes the machine itself, from its image; `inside`: before
+    that also in the running machine, which loses it too. `shut_down`: a running machine is shut down first and started
+    again afterwards. Raises Missing, Denied, Invalid, Conflict or Busy.
     """
     require(actor, "vm.edit", vm)
     template = template or (vm.template_version.template if vm.template_version else None)
@@ -48,8 +51,13 @@ def make_template_version(
         require(actor, "storage.view", storage)
     _check_place(vm, template, storage)
     require_usable(vm)
-    running = _check_power(vm, inside=inside, shut_down=shut_down)
-    disk = _first_disk(vm)
+    running = snapshot is None and _check_power(vm, inside=inside, shut_down=shut_down)
+    if snapshot is not None and (inside or shut_down):
+        raise Invalid(
+            N_("A snapshot is copied as it is."), field="inside" if inside else "shut_down",
+            fix=N_("Leave this out, or copy the machine itself."),
+        )  # fmt: skip
+    disk = _first_disk(vm, snapshot)
     VmTemplate.objects.select_for_update().get(pk=template.pk)
     last = template.versions.order_by("-number").first()
     version = TemplateVersion(
@@ -73,7 +81,8 @@ def make_template_version(
     publish("template", template.pk, "changed")
     publish("vm", vm.pk, "asked")
     args: dict[str, Any] = {
-        "version": str(version.pk), "disk": str(disk.pk), "seal": bool(seal), "inside": bool(inside and running),
+        "version": str(version.pk), "disk": str(disk.disk.pk), "snapshot": str(snapshot.pk) if snapshot else "",
+        "seal": bool(seal), "inside": bool(inside and running),
         "start": running, "give_up_after": GIVE_UP_AFTER,
     }  # fmt: skip
     return enqueue("template.make", actor=actor, subject=vm, args=args)
@@ -113,10 +122,11 @@ def _check_power(vm: VirtualMachine, *, inside: bool, shut_down: bool) -> bool:
     return running
 
 
-def _first_disk(vm: VirtualMachine) -> Disk:
-    disk = vm.disks.select_related("storage").first()
-    if disk is None:
+def _first_disk(vm: VirtualMachine, snapshot: Snapshot | None) -> Original:
+    found = originals(vm, snapshot)
+    if not found or found[0].disk != vm.disks.first():
         raise Conflict(
-            N_("%(name)s has no disk."), rule="disk.present", fix=N_("Choose another machine."), name=vm.name
-        )
-    return disk
+            N_("There is no first disk of %(name)s to copy."), rule="disk.present",
+            fix=N_("Choose another machine or another of its snapshots."), name=vm.name,
+        )  # fmt: skip
+    return found[0]

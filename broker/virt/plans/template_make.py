@@ -1,8 +1,8 @@
 """template.make: a template version from a machine. Its subject is the machine, so that nobody starts it meanwhile.
 
-args: `version`, the row made when the job was accepted; `disk`; `seal`; `inside`, to seal through the agent first;
-`start`, whether it ran and is to run again. The flat copy lies beside the version's volume under another name until
-it is sealed, so whatever is at the version's own name is whole and sealed.
+args: `version`, the row made when the job was accepted; `disk`; `snapshot` that holds it, or ""; `seal`; `inside`, to
+seal through the agent first; `start`, whether it ran and is to run again. The flat copy lies beside the version's
+volume under another name until it is sealed, so whatever is at the version's own name is whole and sealed.
 """
 
 import shutil
@@ -19,8 +19,9 @@ from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
 from broker.jobs.runner import JobActor
 from broker.virt import specs, work
+from broker.virt.cloning import Original, originals
 from broker.virt.driver import HostConnection, NotFound, StorageSpec, Unsupported, VolumeInfo
-from broker.virt.models import Disk, TemplateVersion, VirtualMachine
+from broker.virt.models import TemplateVersion, VirtualMachine
 from broker.virt.sealing.image import seal_image
 from broker.virt.sealing.inside import script
 from broker.virt.sealing.seal import Report
@@ -73,8 +74,13 @@ def remove_row(ctx: Context) -> None:
 
 
 def shut_down(ctx: Context) -> None:
-    """Ask and wait; a machine that is off stays so, one that somebody started behind our back is refused."""
+    """Ask and wait; a machine that is off stays so, one that somebody started behind our back is refused.
+
+    What a snapshot froze is written by nobody, whatever the machine does.
+    """
     vm = work.machine(ctx)
+    if ctx.args.get("snapshot"):
+        return
     if ctx.args.get("start"):
         if not ctx.args.get("asked"):
             vm_shutdown.ask(ctx)
@@ -94,11 +100,12 @@ def is_off(ctx: Context) -> bool:
 def copy(ctx: Context) -> None:
     """The machine's disk with all that lies below it, as one image."""
     version, vm = _version(ctx), work.machine(ctx)
-    disk = Disk.objects.select_related("storage").get(pk=ctx.args["disk"])
-    path = disk.path or specs.volume_path(disk.storage, disk.volume)
+    snapshot = vm.snapshots.filter(pk=ctx.args["snapshot"]).first() if ctx.args.get("snapshot") else None
+    original = next(one for one in originals(vm, snapshot) if str(one.disk.pk) == ctx.args["disk"])
     source = VolumeInfo(
-        name=disk.volume, path=path, format="qcow2", capacity=disk.size_bytes, allocation=_allocated(ctx, vm, disk)
-    )
+        name=original.volume, path=original.path, format="qcow2", capacity=original.size_bytes,
+        allocation=_allocated(ctx, vm, original),
+    )  # fmt: skip
     name = version.unsealed_volume if ctx.args["seal"] else version.volume
     work.with_storage(
         ctx, work.host_of(vm), version.storage,
@@ -108,7 +115,7 @@ def copy(ctx: Context) -> None:
     )  # fmt: skip
 
 
-def _allocated(ctx: Context, vm: VirtualMachine, disk: Disk) -> int:
+def _allocated(ctx: Context, vm: VirtualMachine, disk: Original) -> int:
     """Bytes to be copied, as far as can be said: the disk's own and those of the image below it."""
     images = [(disk.storage, disk.volume)]
     if vm.linked and vm.template_version is not None:

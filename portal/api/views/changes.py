@@ -28,7 +28,7 @@ from portal.api.fields import Id, Input, NameField, Switch, TextField, WholeNumb
 from portal.api.queries import LONGEST
 from portal.api.serializers.changes import NicSerializer
 from portal.api.serializers.virt import VmDetailSerializer
-from portal.api.views.disks import OfVm
+from portal.api.views.disks import OfVm, snapshot_of
 
 NOW = "false: keep it for its next start, also where its run could take it."
 
@@ -56,6 +56,7 @@ class Once(Input):
 class Clone(Input):
     name = NameField()
     title = TextField(required=False, allow_blank=True)
+    snapshot = Id(required=False, allow_null=True, help_text="One of the machine's: its disks as they were then.")
     storage = Id(required=False, allow_null=True, help_text="null: where the originals of its disks are.")
     seal = Switch(required=False, help_text="Take out what makes the original itself: host keys, machine id, logs.")
     start = Switch(required=False)
@@ -109,10 +110,11 @@ class Changing(Resource):
 
     @job_verb("clone", takes=Clone)
     def clone(self, request: Request, pk: Any) -> Response:
-        """Make a full copy of a machine that is off; the job's subject is the copy."""
-        given = self.input(Clone)
+        """Make a full copy of a machine that is off, or of its snapshot; the job's subject is the copy."""
+        vm, given = self.find(), self.input(Clone)
+        given["snapshot"] = snapshot_of(vm, given.get("snapshot"))
         given["storage"] = find(self.actor, StorageDomain, given["storage"]) if given.get("storage") else None
-        return self.accepted(clone_vm(actor=self.actor, vm=self.find(), **given))
+        return self.accepted(clone_vm(actor=self.actor, vm=vm, **given))
 
     @verb("give", takes=Gift, gives=VmDetailSerializer)
     def give(self, request: Request, pk: Any) -> Response:

@@ -136,3 +136,16 @@ def _disk_of(vm: VirtualMachine, pk: Any) -> Disk:
     if disk is None:
         raise Invalid(N_("These are not disks of this machine."), field="disks", fix=N_("Choose some of its disks."))
     return disk
+
+
+def snapshot_of(vm: VirtualMachine, pk: Any) -> Snapshot | None:
+    """The machine's snapshot that an input names, None for none; raises Invalid for one it does not have."""
+    if pk is None:
+        return None
+    snapshot: Snapshot | None = vm.snapshots.filter(pk=pk).first()
+    if snapshot is None:
+        raise Invalid(
+            N_("%(machine)s has no such snapshot."), field="snapshot", fix=N_("Choose one of its snapshots."),
+            machine=vm.name,
+        )  # fmt: skip
+    return snapshot

@@ -11,9 +11,12 @@ from broker.virt.models import StorageDomain, VmTemplate
 from portal.api.base import Resource, job_verb
 from portal.api.fields import Id, Input, LongTextField, Switch
 
+from .disks import snapshot_of
+
 
 class MadeVersion(Input):
     template = Id(required=False, allow_null=True, help_text="null: the machine's own.")
+    snapshot = Id(required=False, allow_null=True, help_text="One of the machine's: its disk as it was then.")
     storage = Id(required=False, allow_null=True, help_text="null: where the template's newest version is.")
     notes = LongTextField(required=False, allow_blank=True)
     seal = Switch(required=False, help_text="Take out what makes the machine itself; true unless said otherwise.")
@@ -30,4 +33,6 @@ class Copying(Resource):
         given = self.input(MadeVersion)
         for name, model in (("template", VmTemplate), ("storage", StorageDomain)):
             given[name] = find(self.actor, model, given[name]) if given.get(name) else None
-        return self.accepted(make_template_version(actor=self.actor, vm=self.find(), **given))
+        vm = self.find()
+        given["snapshot"] = snapshot_of(vm, given.get("snapshot"))
+        return self.accepted(make_template_version(actor=self.actor, vm=vm, **given))

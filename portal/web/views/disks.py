@@ -158,6 +158,11 @@ def _snapshot_actions(vm: VirtualMachine, one: Snapshot) -> list[Action]:
             danger=True,
             confirm=_("The machine is powered off, and what was written since the last snapshot is lost."),
         ),
+        Action(_("Clone from it"), reverse("portal:snapshot-clone", args=[vm.pk, one.pk]), "copy", link=True),
+        Action(
+            _("Make a template version"), reverse("portal:snapshot-version", args=[vm.pk, one.pk]), "template",
+            link=True,
+        ),
         Action(
             _("Delete"), reverse("portal:snapshot-delete", args=[vm.pk, one.pk]), "trash", danger=True,
             confirm=_("The snapshot %(name)s can then no longer be gone back to. The machine stays as it is.")

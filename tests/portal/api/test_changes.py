@@ -16,6 +16,8 @@ def test_what_waits_is_told_and_undone(world, caller, make_vm):
     assert root.post(f"vms/{vm.pk}/apply-changes/").status_code == 409
     assert root.post(f"vms/{vm.pk}/run-once/", {"boot": "floppy"}).status_code == 400
     assert root.post(f"vms/{vm.pk}/clone/", {"name": "copy"}).status_code == 409
+    answer = root.post(f"vms/{vm.pk}/clone/", {"name": "copy", "snapshot": str(vm.pk)})
+    assert answer.status_code == 400 and "snapshot" in answer.content.decode()
 
 
 def test_machines_are_found_by_what_is_noted_of_them(world, caller, make_vm):

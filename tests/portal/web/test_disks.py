@@ -75,6 +75,20 @@ def test_each_form_goes_through_its_action(site, parts, name, which, values, job
     assert plan(site) == job
 
 
+def test_a_machine_and_a_version_are_made_of_a_snapshot(site, parts):
+    client, template = site.client("root"), site.world.template
+    for name, values, made in (
+        ("snapshot-clone", {"name": "copy"}, "vm.create"),
+        ("snapshot-version", {"template": template.pk}, "template.make"),
+    ):
+        there = address(site, name, parts[3])
+        assert site.client("charlie").get(there).status_code in (403, 404)
+        assert "after" in client.get(there).content.decode()
+        response = client.post(there, values)
+        assert response.status_code == 302, response.content
+        assert Job.objects.get(plan=made).args["snapshot"] == str(parts[3].pk)
+
+
 def test_another_machines_disk_is_not_found_under_this_one(site, parts):
     there = reverse("portal:disk-grow", args=[site.granted.pk, parts[0].pk])
     assert site.client("root").get(there).status_code == 404

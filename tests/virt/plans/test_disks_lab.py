@@ -6,15 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from broker.virt.actions.clone_vm import clone_vm
 from broker.virt.actions.create_disk import create_disk
 from broker.virt.actions.delete_snapshot import delete_snapshot
+from broker.virt.actions.delete_template_version import delete_template_version
 from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.actions.grow_disk import grow_disk
+from broker.virt.actions.make_template_version import make_template_version
 from broker.virt.actions.power_off_vm import power_off_vm
 from broker.virt.actions.revert_snapshot import revert_snapshot
 from broker.virt.actions.take_snapshot import take_snapshot
-from broker.virt.models import Snapshot
+from broker.virt.models import Snapshot, TemplateVersion
 from tests.jobs_help import finish
+from tests.lab import guest
 from tests.virt.actions.stage import SYSTEM, done, fresh
 from tests.virt.plans.test_lab import boots, lab_up, real  # noqa: F401 - a fixture
 
@@ -71,8 +75,19 @@ def test_what_was_written_since_is_dropped_and_what_was_written_before_is_kept(r
     done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
     counted = boots(vm).boots
     well(take_snapshot(actor=SYSTEM, vm=fresh(vm), name="one"))
-    well(revert_snapshot(actor=SYSTEM, snapshot=Snapshot.objects.get(name="one"), start=True))
+    one = Snapshot.objects.get(name="one")
+    well(revert_snapshot(actor=SYSTEM, snapshot=one, start=True))
     lab_up(real, vm)
+    # Copied as it was, while it runs on the next boot.
+    copy = fresh(done(clone_vm(actor=SYSTEM, vm=fresh(vm), snapshot=one, name="copy")).subject_id)
+    job = make_template_version(actor=SYSTEM, vm=fresh(vm), snapshot=one, seal=False)
+    version = TemplateVersion.objects.get(pk=done(job).args["version"])
+    assert real.line.observe_one(str(vm.pk)).power == "running"
+    for image in (copy.disks.get().path, real.disks / version.volume):
+        assert len(chain(image)) == 1
+        assert guest.counters(Path(image)).boots == counted
+    done(delete_vm(actor=SYSTEM, vm=copy))
+    done(delete_template_version(actor=SYSTEM, version=version))
     done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
     assert boots(vm).boots == counted + 1
     well(revert_snapshot(actor=SYSTEM, snapshot=Snapshot.objects.get(name="one")))
