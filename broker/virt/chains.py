@@ -17,7 +17,8 @@ _DEEPEST = 64
 @dataclass(frozen=True, slots=True)
 class Account:
     """One disk. `rows`: its volumes from the top down as the database has them, ending where the template begins;
-    `opened`: paths as the hypervisor has them, of a machine that is `running` or by its definition."""
+    `opened`: paths as the hypervisor has them, of a machine that is `running` or by its definition. `known`: volumes
+    that other states of the machine hold, beside the line that it is on."""
 
     target: str
     folder: str
@@ -25,6 +26,7 @@ class Account:
     opened: tuple[str, ...]
     running: bool
     own: str  # every volume of this disk begins with it
+    known: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def compare(account: Account, files: Mapping[str, str]) -> list[Finding]:
                 opened=_names(account.opened), real=_names(real),
             )
         )  # fmt: skip
-    used = {f"{account.folder}/{name}" for name in account.rows} | set(account.opened)
+    used = {f"{account.folder}/{name}" for name in (*account.rows, *account.known)} | set(account.opened)
     for path in sorted(files):
         name = path.rpartition("/")[2]
         if name.startswith(account.own) and path not in used and path not in files.values():

@@ -5,7 +5,7 @@ from broker.core.text import gettext_noop as N_
 
 from . import names
 from .driver import PowerState
-from .models import Disk, VirtualMachine
+from .models import Disk, Preview, VirtualMachine
 
 MOST_DISKS = 16
 LEAST_SIZE, LARGEST_SIZE = 1 << 20, 64 << 40  # bytes
@@ -20,11 +20,21 @@ def checked_size(value: int, *, field: str = "size_bytes") -> int:
 
 
 def require_kept(vm: VirtualMachine) -> None:
-    """Raise Conflict for a desktop whose disks are thrown away when it is given back."""
+    """Raise Conflict when the disks may be thrown away: of a desktop given back, or of a preview that is undone."""
+    require_no_preview(vm)
     if VirtualMachine.objects.filter(pk=vm.pk, desktop__pool__stateful=False).exists():
         raise Conflict(
             N_("%(name)s is a desktop that gets fresh disks when it is given back."), rule="disk.kept",
             fix=N_("Change the template of its pool instead."), name=vm.name,
+        )  # fmt: skip
+
+
+def require_no_preview(vm: VirtualMachine) -> None:
+    """Raise Conflict for a machine that tries out a snapshot."""
+    if Preview.objects.filter(vm=vm).exists():
+        raise Conflict(
+            N_("%(name)s looks at a snapshot."), rule="snapshot.preview",
+            fix=N_("Keep the state it is in, or go back to the one before."), name=vm.name,
         )  # fmt: skip
 
 

@@ -15,6 +15,11 @@ urlpatterns = [
     path("vms/<uuid:pk>/snapshots/new", disks.TakeSnapshot.as_view(), name="snapshot-new"),
     path("vms/<uuid:pk>/snapshots/<uuid:snapshot>/revert", disks.RevertSnapshot.as_view(), name="snapshot-revert"),
     path("vms/<uuid:pk>/snapshots/<uuid:snapshot>/delete", disks.DeleteSnapshot.as_view(), name="snapshot-delete"),
+    path(
+        "vms/<uuid:pk>/snapshots/<uuid:snapshot>/preview", snapshots.PreviewSnapshot.as_view(), name="snapshot-preview"
+    ),
+    path("vms/<uuid:pk>/preview/commit", snapshots.CommitPreview.as_view(), name="preview-commit"),
+    path("vms/<uuid:pk>/preview/undo", snapshots.UndoPreview.as_view(), name="preview-undo"),
     path("vms/<uuid:pk>/snapshots/<uuid:snapshot>/clone", snapshots.CloneSnapshot.as_view(), name="snapshot-clone"),
     path(
         "vms/<uuid:pk>/snapshots/<uuid:snapshot>/make-version", snapshots.MakeVersionOfSnapshot.as_view(),

@@ -13,10 +13,12 @@ from broker.virt.actions.edit_vm import edit_vm
 from broker.virt.actions.examine_disks import examine_disks
 from broker.virt.actions.grow_disk import grow_disk
 from broker.virt.actions.move_disks import move_disks
+from broker.virt.actions.preview_snapshot import preview_snapshot
 from broker.virt.actions.revert_snapshot import revert_snapshot
 from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.take_snapshot import take_snapshot
 from broker.virt.actions.tidy_storage import tidy_storage
+from broker.virt.actions.undo_preview import undo_preview
 from broker.virt.driver import PowerState
 from broker.virt.models import Disk, PendingChange, StorageDomain, VirtualMachine
 from tests.crash.scenarios import ACTOR, Scenario, Stage
@@ -109,6 +111,22 @@ def _delete_snapshot(stage: Stage):
     for name in ("one", "two"):
         finish(take_snapshot(actor=ACTOR, vm=_seen(vm), name=name))
     return delete_snapshot(actor=ACTOR, snapshot=vm.snapshots.get(name="two")), vm
+
+
+def _end_preview(stage: Stage):
+    """Undone while it runs on what it tries."""
+    vm = stage.machine()
+    finish(take_snapshot(actor=ACTOR, vm=_seen(vm), name="one"))
+    before = vm.disks.get().volume
+    finish(preview_snapshot(actor=ACTOR, snapshot=vm.snapshots.get(), start=True))
+    assert vm.disks.get().volume != before and stage.power(vm.pk) is PowerState.RUNNING
+    return undo_preview(actor=ACTOR, vm=_seen(vm)), (vm, before)
+
+
+def _preview_undone(stage: Stage, job: Job, known) -> None:
+    vm, before = known
+    assert vm.disks.get().volume == before
+    _snapshots(1, running=False)(stage, job, vm)
 
 
 def _move_disks(stage: Stage):
@@ -224,5 +242,6 @@ DISKS: dict[str, Scenario] = {
     "vm.move-disks": Scenario(_move_disks, _moved, _not_moved),
     "vm.take-snapshot": Scenario(_take_snapshot, _snapshots(1, running=True), _snapshots(0, running=True)),
     "vm.revert": Scenario(_revert, _snapshots(1, running=True), _snapshots(1, running=False)),
+    "vm.end-preview": Scenario(_end_preview, _preview_undone),
     "vm.delete-snapshot": Scenario(_delete_snapshot, _snapshots(1, running=True), _snapshots(2, running=True)),
 }

@@ -16,6 +16,7 @@ from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
 from broker.virt.asking import require_usable
+from broker.virt.disk_rules import require_no_preview
 from broker.virt.models import VirtualMachine
 from broker.virt.storage_rules import require_usable as require_usable_storage
 
@@ -36,6 +37,7 @@ def back_up(
     """
     require(actor, "vm.backup", vm)
     require_usable(vm)
+    require_no_preview(vm)
     if target.cluster_id != vm.cluster_id:
         raise Invalid(
             N_("%(name)s belongs to another cluster."), field="target",

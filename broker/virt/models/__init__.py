@@ -16,7 +16,7 @@ from .own import OwnField, Tag
 from .pending import PendingChange
 from .pki import Authority, HostCertificate, HostInvitation
 from .saved_search import SavedSearch
-from .snapshot import Snapshot, SnapshotDisk
+from .snapshot import Preview, SetAside, Snapshot, SnapshotDisk
 from .storage import StorageDomain
 from .template import TemplateVersion, VmTemplate
 
@@ -42,9 +42,11 @@ __all__ = [
     "Nic",
     "OwnField",
     "PendingChange",
+    "Preview",
     "Recovery",
     "Sample",
     "SavedSearch",
+    "SetAside",
     "Snapshot",
     "SnapshotDisk",
     "StorageAttachment",

@@ -62,3 +62,32 @@ class SnapshotDisk(models.Model):
 
     def __str__(self) -> str:
         return self.volume
+
+
+class Preview(models.Model):
+    """The machine tries out a snapshot; what it had before is set aside until somebody says which of both stays."""
+
+    vm = models.OneToOneField(VirtualMachine, on_delete=models.CASCADE, related_name="preview")
+    snapshot = models.ForeignKey(Snapshot, on_delete=models.CASCADE, related_name="previews")
+    was_current = models.ForeignKey(Snapshot, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=clock.now)
+
+    def __str__(self) -> str:
+        return str(self.snapshot)
+
+
+class SetAside(models.Model):
+    """The image that a disk had before the preview; `below` as in Disk."""
+
+    preview = models.ForeignKey(Preview, on_delete=models.CASCADE, related_name="disks")
+    disk = models.ForeignKey(Disk, on_delete=models.CASCADE, related_name="set_aside")
+    storage = models.ForeignKey(StorageDomain, on_delete=models.PROTECT, related_name="set_aside")
+    volume = models.CharField(max_length=128)
+    below = models.CharField(max_length=128, blank=True)
+    size_bytes = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("preview", "disk"), name="set_aside_disk_once"),)
+
+    def __str__(self) -> str:
+        return self.volume

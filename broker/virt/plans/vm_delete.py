@@ -7,7 +7,7 @@ from broker.jobs.context import Context
 from broker.jobs.plans import Plan, Step, register
 from broker.jobs.runner import JobActor
 from broker.virt import specs, work
-from broker.virt.models import VirtualMachine
+from broker.virt.models import SetAside, VirtualMachine
 from broker.virt.states import VM
 
 
@@ -57,6 +57,8 @@ def remove_disks(ctx: Context) -> None:
             work.delete_volume(ctx, vm.host, frozen.storage, frozen.volume)
         if snapshot.memory_storage is not None:
             work.delete_volume(ctx, vm.host, snapshot.memory_storage, snapshot.memory)
+    for aside in SetAside.objects.filter(preview__vm=vm).select_related("storage"):
+        work.delete_volume(ctx, vm.host, aside.storage, aside.volume)
 
 
 def mark_broken(ctx: Context) -> None:

@@ -45,7 +45,8 @@ def _look(ctx: Context, vm: VirtualMachine) -> list[chains.Finding]:
         )
         folder = disk.storage.path.rstrip("/")
         own = f"{disk.pk}."
-        found += chains.compare(chains.Account(disk.target, folder, rows, opened, running, own), files)
+        known = frozenset(disk.frozen.values_list("volume", flat=True)) | {one.volume for one in disk.set_aside.all()}
+        found += chains.compare(chains.Account(disk.target, folder, rows, opened, running, own, known), files)
     return found
 
 

@@ -24,13 +24,18 @@ class FrozenDiskSerializer(serializers.ModelSerializer):
 class SnapshotSerializer(serializers.ModelSerializer):
     parent = RefSerializer(allow_null=True)
     memory = serializers.SerializerMethodField(help_text="Whether the memory was kept, too.")
+    previewed = serializers.SerializerMethodField(help_text="Whether the machine looks at it until told which to keep.")
     disks = FrozenDiskSerializer(many=True)
 
     class Meta:
         model = Snapshot
         fields = (
-            "id", "name", "description", "parent", "current", "running", "quiesced", "memory", "disks", "created_at",
+            "id", "name", "description", "parent", "current", "running", "quiesced", "memory", "previewed", "disks",
+            "created_at",
         )  # fmt: skip
 
     def get_memory(self, snapshot: Snapshot) -> bool:
         return bool(snapshot.memory)
+
+    def get_previewed(self, snapshot: Snapshot) -> bool:
+        return bool(snapshot.previews.all())

@@ -1,4 +1,4 @@
-"""Disks of machines as a whole: moved to other storages, and examined."""
+"""Disks of machines as a whole: moved to other storages, examined, and kept or not after a look at a snapshot."""
 
 from typing import Any
 
@@ -9,8 +9,10 @@ from rest_framework.response import Response
 from broker.access.require import find
 from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
+from broker.virt.actions.commit_preview import commit_preview
 from broker.virt.actions.examine_disks import examine_disks
 from broker.virt.actions.move_disks import MOST_MIB, move_disks
+from broker.virt.actions.undo_preview import undo_preview
 from broker.virt.models import StorageDomain
 from portal.api.base import Resource, job_verb
 from portal.api.fields import Id, Input, Switch, WholeNumber
@@ -49,3 +51,15 @@ class MovingDisks(Resource):
     def examine_disks(self, request: Request, pk: Any) -> Response:
         """Compare what the database, the files and the hypervisor say; the job's args name the findings at its end."""
         return self.accepted(examine_disks(actor=self.actor, vm=self.find(), **self.input(Examination)))
+
+    @job_verb("commit-preview")
+    def commit_preview(self, request: Request, pk: Any) -> Response:
+        """Keep the state of the snapshot that it looks at; what it had before is dropped."""
+        self.nothing()
+        return self.accepted(commit_preview(actor=self.actor, vm=self.find()))
+
+    @job_verb("undo-preview")
+    def undo_preview(self, request: Request, pk: Any) -> Response:
+        """Go back to what it had before it looked at a snapshot; what was written meanwhile is dropped."""
+        self.nothing()
+        return self.accepted(undo_preview(actor=self.actor, vm=self.find()))

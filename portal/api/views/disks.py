@@ -15,6 +15,7 @@ from broker.virt.actions.create_disk import create_disk
 from broker.virt.actions.delete_disk import delete_disk
 from broker.virt.actions.delete_snapshot import delete_snapshot
 from broker.virt.actions.grow_disk import grow_disk
+from broker.virt.actions.preview_snapshot import preview_snapshot
 from broker.virt.actions.revert_snapshot import revert_snapshot
 from broker.virt.actions.take_snapshot import take_snapshot
 from broker.virt.models import Disk, Snapshot, StorageDomain, VirtualMachine
@@ -47,6 +48,11 @@ class NewSnapshot(Input):
 
 class Back(Input):
     start = Switch(required=False, help_text="Start it afterwards; one with memory goes on anyway.")
+
+
+class Look(Input):
+    memory = Switch(required=False, help_text="Go on where it was, if the snapshot has its memory.")
+    start = Switch(required=False, help_text="Else start it.")
 
 
 class OfVm(Resource):
@@ -103,7 +109,7 @@ class Snapshots(Listed, Read, OfVm):
     ordering_fields = ("created_at", "name")
 
     def rows(self) -> QuerySet[Snapshot]:
-        return Snapshot.objects.select_related("vm", "parent").prefetch_related("disks")
+        return Snapshot.objects.select_related("vm", "parent").prefetch_related("disks", "previews")
 
     def list(self, request: Request, vm_pk: Any) -> Response:  # type: ignore[override]
         return super().list(request)
@@ -129,6 +135,11 @@ class Snapshots(Listed, Read, OfVm):
     def revert(self, request: Request, vm_pk: Any, pk: Any) -> Response:
         """Put the machine back to it; what was written since is lost."""
         return self.accepted(revert_snapshot(actor=self.actor, snapshot=self.find(), **self.input(Back)))
+
+    @job_verb("preview", takes=Look)
+    def preview(self, request: Request, vm_pk: Any, pk: Any) -> Response:
+        """Have the machine look at it; what it had is set aside until commit-preview or undo-preview."""
+        return self.accepted(preview_snapshot(actor=self.actor, snapshot=self.find(), **self.input(Look)))
 
 
 def _disk_of(vm: VirtualMachine, pk: Any) -> Disk:

@@ -16,7 +16,7 @@ from broker.virt.actions.delete_snapshot import delete_snapshot
 from broker.virt.actions.grow_disk import grow_disk
 from broker.virt.actions.revert_snapshot import revert_snapshot
 from broker.virt.actions.take_snapshot import take_snapshot
-from broker.virt.models import Disk, Snapshot, VirtualMachine
+from broker.virt.models import Disk, Preview, Snapshot, VirtualMachine
 from portal.templatetags.berth import bytesize
 from portal.web import words
 from portal.web.base import Deed, Page, done
@@ -28,6 +28,7 @@ from portal.web.words import Mark
 from .backups import job_notices
 from .disk_doctor import examination, examine_actions
 from .disk_moves import cancel_of
+from .preview_parts import end_actions, look_actions, preview_notices
 
 NONE = N_("There is no such object.")
 
@@ -55,21 +56,26 @@ class MachineDisks(Page):
         able = may(self.actor, "vm.edit", vm) and vm.state == "ready" and not job
         disks = list(vm.disks.select_related("storage"))
         snapshots = list(vm.snapshots.prefetch_related("disks"))
+        preview = Preview.objects.select_related("snapshot").filter(vm=vm).first()
         return {
             "title": _("Disks and snapshots of %(name)s") % {"name": vm.title or vm.name},
             "mark": words.machine_mark(vm, job),
-            "notices": job_notices(job),
+            "notices": [*job_notices(job), *preview_notices(preview)],
             "back_url": reverse("portal:vm", args=[vm.pk]),
             "back_label": vm.title or vm.name,
             "live_kinds": f"vm:{vm.pk} job",
-            "actions": _new(vm) if able else cancel_of(self.actor, job),
+            "actions": (end_actions(vm) if preview else _new(vm)) if able else cancel_of(self.actor, job),
             "details": [
                 Pair(_("Disks"), str(len(disks))),
                 Pair(_("Size"), bytesize(sum(disk.size_bytes for disk in disks))),
                 Pair(_("Snapshots"), str(len(snapshots))),
                 *([Pair(_("CD"), vm.cd.name)] if vm.cd else []),
             ],
-            "relateds": [_disks(vm, disks, able), _snapshots(vm, snapshots, able), examination(vm)],
+            "relateds": [
+                _disks(vm, disks, able and not preview),
+                _snapshots(vm, snapshots, able and not preview),
+                examination(vm),
+            ],
             "events": recent_events("vm", vm.pk, self.actor),
         }
 
@@ -158,6 +164,7 @@ def _snapshot_actions(vm: VirtualMachine, one: Snapshot) -> list[Action]:
             danger=True,
             confirm=_("The machine is powered off, and what was written since the last snapshot is lost."),
         ),
+        *look_actions(vm, one),
         Action(_("Clone from it"), reverse("portal:snapshot-clone", args=[vm.pk, one.pk]), "copy", link=True),
         Action(
             _("Make a template version"), reverse("portal:snapshot-version", args=[vm.pk, one.pk]), "template",

@@ -1,16 +1,24 @@
-"""What is made from a snapshot: a machine of its own, or a template version."""
+"""What is made from a snapshot: a machine of its own, or a template version; and a look at it."""
 
 from typing import Any
 
+from django import forms
+from django.http import HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from broker.access.require import find
 from broker.virt.actions.clone_vm import clone_vm
+from broker.virt.actions.commit_preview import commit_preview
 from broker.virt.actions.make_template_version import make_template_version
+from broker.virt.actions.preview_snapshot import preview_snapshot
+from broker.virt.actions.undo_preview import undo_preview
 from broker.virt.models import Snapshot, VirtualMachine
+from portal.web.base import Deed, done
 from portal.web.change_forms import CloneForm
 from portal.web.form_page import FormPage
+from portal.web.forms import StyledForm
 from portal.web.version_forms import MakeVersionForm
 
 from .disks import snapshot_of
@@ -64,3 +72,44 @@ class MakeVersionOfSnapshot(_SnapshotForm):
             "submit": _("Make the version"),
             **self.back(one),
         }
+
+
+class PreviewForm(StyledForm):
+    memory = forms.BooleanField(
+        label=gettext_lazy("With its memory"), required=False, initial=True,
+        help_text=gettext_lazy("It goes on where it was."),
+    )  # fmt: skip
+    start = forms.BooleanField(label=gettext_lazy("Start it"), required=False, initial=True)
+
+
+class PreviewSnapshot(_SnapshotForm):
+    def form(self, data: Any, pk: Any, snapshot: Any) -> PreviewForm:
+        form = PreviewForm(data)
+        if not self.snapshot(pk, snapshot).memory:
+            del form.fields["memory"]
+        return form
+
+    def make(self, values: dict[str, Any], pk: Any, snapshot: Any) -> str:
+        preview_snapshot(actor=self.actor, snapshot=self.snapshot(pk, snapshot), **values)
+        return reverse("portal:vm-disks", args=[pk])
+
+    def words(self, pk: Any, snapshot: Any) -> dict[str, Any]:
+        one = self.snapshot(pk, snapshot)
+        return {
+            "title": _("Look at the snapshot %(snapshot)s") % {"snapshot": one.name},
+            "under": _("The machine has its disks as they were then. What it has now is kept until you choose."),
+            "submit": _("Look at it"),
+            **self.back(one),
+        }
+
+
+class CommitPreview(Deed):
+    def do(self, pk: Any) -> HttpResponse:
+        commit_preview(actor=self.actor, vm=find(self.actor, VirtualMachine, pk))
+        return done(self.request, _("This state is kept."))
+
+
+class UndoPreview(Deed):
+    def do(self, pk: Any) -> HttpResponse:
+        undo_preview(actor=self.actor, vm=find(self.actor, VirtualMachine, pk))
+        return done(self.request, _("The machine goes back to what it had before."))

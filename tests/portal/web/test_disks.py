@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 
 from broker.jobs.models import Job
-from broker.virt.models import Disk, Snapshot, SnapshotDisk
+from broker.virt.models import Disk, Preview, Snapshot, SnapshotDisk
 
 
 @pytest.fixture
@@ -87,6 +87,24 @@ def test_a_machine_and_a_version_are_made_of_a_snapshot(site, parts):
         response = client.post(there, values)
         assert response.status_code == 302, response.content
         assert Job.objects.get(plan=made).args["snapshot"] == str(parts[3].pk)
+
+
+def test_a_look_at_a_snapshot_and_both_ways_out(site, parts):
+    client, there = site.client("root"), address(site, "snapshot-preview", parts[2])
+    assert there in client.get(address(site, "vm-disks")).content.decode()
+    assert client.post(there, {"memory": "on"}).status_code == 302
+    assert Job.objects.get(subject_id=site.server.pk).args["wake"] is True
+    Job.objects.all().delete()
+    assert client.post(address(site, "preview-undo"), headers={"HX-Request": "true"}).status_code == 409
+    Preview.objects.create(vm=site.server, snapshot=parts[2])
+    text = client.get(address(site, "vm-disks")).content.decode()
+    assert "It looks at the snapshot before &lt;b&gt;." in text
+    assert there not in text and address(site, "disk-new") not in text
+    for name in ("preview-undo", "preview-commit"):
+        assert site.client("charlie").post(address(site, name)).status_code == 404
+        assert client.post(address(site, name), headers={"HX-Request": "true"}).status_code == 204
+        assert Job.objects.get(subject_id=site.server.pk).args["commit"] is (name == "preview-commit")
+        Job.objects.all().delete()
 
 
 def test_another_machines_disk_is_not_found_under_this_one(site, parts):

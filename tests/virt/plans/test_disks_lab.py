@@ -14,8 +14,10 @@ from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.actions.grow_disk import grow_disk
 from broker.virt.actions.make_template_version import make_template_version
 from broker.virt.actions.power_off_vm import power_off_vm
+from broker.virt.actions.preview_snapshot import preview_snapshot
 from broker.virt.actions.revert_snapshot import revert_snapshot
 from broker.virt.actions.take_snapshot import take_snapshot
+from broker.virt.actions.undo_preview import undo_preview
 from broker.virt.models import Snapshot, TemplateVersion
 from tests.jobs_help import finish
 from tests.lab import guest
@@ -91,6 +93,10 @@ def test_what_was_written_since_is_dropped_and_what_was_written_before_is_kept(r
     done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
     assert boots(vm).boots == counted + 1
     well(revert_snapshot(actor=SYSTEM, snapshot=Snapshot.objects.get(name="one")))
+    assert boots(vm).boots == counted
+    well(preview_snapshot(actor=SYSTEM, snapshot=Snapshot.objects.get(name="one"), start=True))
+    lab_up(real, vm)
+    well(undo_preview(actor=SYSTEM, vm=fresh(vm)))
     assert boots(vm).boots == counted
     well(delete_snapshot(actor=SYSTEM, snapshot=Snapshot.objects.get(name="one")))  # held while it is merged
     assert real.line.observe_one(str(vm.pk)).power == "off"

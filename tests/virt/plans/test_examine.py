@@ -5,6 +5,7 @@ from django.test import Client
 
 from broker.virt.actions.examine_disks import examine_disks
 from broker.virt.actions.power_off_vm import power_off_vm
+from broker.virt.actions.revert_snapshot import revert_snapshot
 from broker.virt.actions.take_snapshot import take_snapshot
 from broker.virt.chains import Account, compare
 from broker.virt.specs import storage_spec
@@ -58,6 +59,12 @@ def test_a_lost_image_a_wrong_backing_and_a_left_over_are_told_and_left_alone(st
     before = stage.volumes()
     assert sorted(kinds(look(vm, mend=True))) == ["backing", "left-over", "missing"]
     assert stage.volumes() == before
+
+
+def test_a_state_beside_the_present_one_is_not_taken_for_left_over(stage, vm):
+    done(take_snapshot(actor=SYSTEM, vm=fresh(vm), name="two"))
+    done(revert_snapshot(actor=SYSTEM, snapshot=vm.snapshots.get(name="one")))
+    assert kinds(look(vm)) == []
 
 
 def test_what_runs_elsewhere_is_told_and_not_mended(stage, vm):
