@@ -2,13 +2,14 @@
 
 import os
 import signal
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from broker.virt.driver import HostConnection, Locked, Observation, PowerState, VolumeInfo
+from broker.virt.driver import HostConnection, HostUnreachable, Locked, Observation, PowerState, VolumeInfo
 from broker.virt.drivers import load
 from broker.virt.drivers.libvirt import disks, observe
 from tests.lab.fixtures import read_until, wait_for_power
@@ -51,6 +52,33 @@ def _look(connection: HostConnection) -> tuple[float, dict[str, Observation]]:
 def _counted(one: Observation) -> bool:
     told = one.counters
     return None not in (told.cpu_time_ns, told.memory_used, told.disk_read, told.disk_written)
+
+
+def test_a_silent_host_lets_all_its_callers_go(lab_host):
+    """Not only the first: libvirt's client would keep the others until the socket ends."""
+    host, answers = load("libvirt").connect(lab_host.uri, timeout=20), []
+
+    def ask() -> None:
+        try:
+            answers.append(host.observe())
+        except HostUnreachable as error:
+            answers.append(error)
+
+    host.observe()
+    lab_host.freeze()
+    try:
+        callers = [threading.Thread(target=ask, daemon=True) for _ in range(4)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join(40)
+    finally:
+        lab_host.thaw()
+    assert [type(answer) for answer in answers] == [HostUnreachable] * 4
+    assert not host.alive()
+    with pytest.raises(HostUnreachable):
+        host.observe()
+    host.close()
 
 
 def test_a_killed_qemu_is_seen_as_crashed_and_starts_again(lab_host, connection, make_machine):

@@ -126,7 +126,8 @@ def test_a_machine_of_somebody_else_is_adopted_with_all_that_berth_does_not_know
     ours, theirs = real.disks / "old.qcow2", Path(f"{real.disks}-theirs.raw")
     guest.write_image(ours, image_format="qcow2", period=2)
     guest.write_image(theirs, image_format="raw", period=2)
-    domain = real.line.connection.defineXML(FOREIGN.format(ours=ours, theirs=theirs))
+    outside = libvirt.open(real.world.host.uri)
+    domain = outside.defineXML(FOREIGN.format(ours=ours, theirs=theirs))
     before = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
     apply(real.world.host, real.line.observe(), full_pass=True)
     foreign = f"hosts/{real.world.host.pk}/foreign-machines/"
@@ -143,6 +144,7 @@ def test_a_machine_of_somebody_else_is_adopted_with_all_that_berth_does_not_know
     assert "98304" in after and "Ours" in after
     finished(asked(caller.delete(f"vms/{vm.pk}/")))
     assert theirs.exists() and not ours.exists()
+    outside.close()
 
 
 def uploaded(real, content: bytes, *, name: str, kind: str = "disk", sha256: str = "") -> Image:

@@ -2,7 +2,7 @@
 
 libvirt needs its event loop registered before the first connection of the process is opened, and a thread
 that runs it: events, keepalive and non-blocking streams go through it. A connection may be used by many
-threads at once. After a fork neither loop nor connections are usable in the child.
+threads at once, but is not here (lines.py). After a fork neither loop nor connections are usable in the child.
 """
 
 import os
@@ -17,8 +17,10 @@ import libvirt
 from broker.core.errors import Invalid
 from broker.core.text import gettext_noop
 from broker.virt.driver import HostUnreachable
-from broker.virt.drivers.libvirt.errors import is_alive, translate, translating
+from broker.virt.drivers.libvirt.errors import translate, translating
+from broker.virt.drivers.libvirt.lines import Lines
 
+CONNECT_TIMEOUT = 5.0
 KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 3, 2  # seconds, probes: a silent host counts as gone after 9 s
 _PORTS = {"tls": 16514, "tcp": 16509, "ssh": 22, "libssh": 22, "libssh2": 22}
 
@@ -118,53 +120,37 @@ def _probe(uri: str, timeout: float) -> None:
 
 
 class Link:
-    """What every part of the driver works with: the connection, look-ups, and errors in our own words."""
+    """What every part of the driver works with: a connection of its own in each call, look-ups, errors in our words."""
 
     def __init__(self, connection: libvirt.virConnect, uri: str) -> None:
-        self.connection, self.uri, self.local = connection, uri, is_local(uri)
+        self.uri, self.local = uri, is_local(uri)
+        self.lines = Lines(connection, lambda: open_connection(uri, CONNECT_TIMEOUT))
         self._closing: list[Callable[[], None]] = []
-        self._guard, self._users, self._closed = threading.Lock(), 0, False
+
+    @property
+    def connection(self) -> libvirt.virConnect:
+        """The connection of this thread's call. What was looked up through it must not outlive the call."""
+        return self.lines.current
 
     def alive(self) -> bool:
-        """Whether the connection stands."""
-        with self.using():
-            return is_alive(self.connection)
+        """Whether the host was not lost."""
+        return self.lines.alive()
 
     def close(self) -> None:
-        """Close the connection once the last call on it has returned; safe to call twice and on a dead one."""
-        with self.using():
-            for stop in self._closing:
-                stop()
-            self._closing.clear()
-            self._closed = True
-
-    @contextmanager
-    def using(self) -> Iterator[None]:
-        """A block in which the connection is not closed: libvirt frees it at once, whoever is in a call."""
-        with self._guard:
-            self._users += 1
-        try:
-            yield
-        finally:
-            with self._guard:
-                self._users -= 1
-                if self._closed and not self._users:
-                    self._shut()
-
-    def _shut(self) -> None:
-        try:
-            self.connection.close()
-        except libvirt.libvirtError:
-            pass  # a dead connection cannot be told good-bye
+        """Close what carries no call at once and the rest when its call has returned; safe twice and on a dead one."""
+        for stop in self._closing:
+            stop()
+        self._closing.clear()
+        self.lines.close()
 
     def on_close(self, action: Callable[[], None]) -> None:
-        """Have `action` called before the connection closes."""
+        """Have `action` called before the connections close."""
         self._closing.append(action)
 
     @contextmanager
     def calling(self) -> Iterator[None]:
-        """A block whose libvirt errors come out as DriverErrors."""
-        with self.using(), translating(self.connection):
+        """A block that may call the host, and whose libvirt errors come out as DriverErrors."""
+        with self.lines.bound(), translating(self.connection):
             yield
 
     def domain(self, uuid: str) -> libvirt.virDomain:

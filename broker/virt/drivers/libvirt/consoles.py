@@ -10,6 +10,7 @@ import libvirt
 from broker.core.text import gettext_noop
 from broker.virt.driver import HostUnreachable, Refused
 from broker.virt.drivers.libvirt.connection import Link
+from broker.virt.drivers.libvirt.errors import translating
 
 _CHUNK = 64 * 1024
 _MOST_KEYS = 16  # libvirt's limit for one call
@@ -35,15 +36,16 @@ class Showing(Link):
 
     @contextmanager
     def serial(self, uuid: str, *, force: bool = False) -> Iterator["Serial"]:
-        with self.calling():
-            stream = self.connection.newStream(libvirt.VIR_STREAM_NONBLOCK)
-            flags = libvirt.VIR_DOMAIN_CONSOLE_FORCE if force else libvirt.VIR_DOMAIN_CONSOLE_SAFE
-            self.domain(uuid).openConsole(None, stream, flags)
-            line = Serial(stream)
-        try:
-            yield line
-        finally:
-            line.close()
+        flags = libvirt.VIR_DOMAIN_CONSOLE_FORCE if force else libvirt.VIR_DOMAIN_CONSOLE_SAFE
+        with self.lines.reserved() as connection:
+            with translating(connection):
+                stream = connection.newStream(libvirt.VIR_STREAM_NONBLOCK)
+                connection.lookupByUUIDString(uuid).openConsole(None, stream, flags)
+                line = Serial(stream)
+            try:
+                yield line
+            finally:
+                line.close()
 
     def send_keys(self, uuid: str, keycodes: Iterable[int], *, hold_ms: int = 50) -> None:
         codes = list(keycodes)

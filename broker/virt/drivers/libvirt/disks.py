@@ -16,7 +16,16 @@ import libvirt
 from lxml import etree
 
 from broker.core.text import gettext_noop
-from broker.virt.driver import NOTES, Locked, NotFound, Refused, StorageInfo, StorageSpec, VolumeInfo
+from broker.virt.driver import (
+    NOTES,
+    HostUnreachable,
+    Locked,
+    NotFound,
+    Refused,
+    StorageInfo,
+    StorageSpec,
+    VolumeInfo,
+)
 from broker.virt.drivers import names
 from broker.virt.drivers.libvirt.connection import Link
 from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
@@ -120,7 +129,9 @@ class Storing(Link):
                 half.delete(0)  # Locked while libvirtd still writes it for somebody
             if look_up(pool, name + PART) is None:
                 pool.createXML(volume_xml(name + PART, capacity=0, image_format="raw"))
-            _copy(pool, volume_xml(name, capacity=source.capacity), self._origin(source), source.allocation, progress)
+            self._copy(
+                pool, volume_xml(name, capacity=source.capacity), self._origin(source), source.allocation, progress
+            )
             if (mark := look_up(pool, name + PART)) is not None:
                 mark.delete(0)
             progress(1.0)
@@ -167,6 +178,43 @@ class Storing(Link):
                 name=spec.name,
             )
         return pool
+
+    def _copy(
+        self,
+        pool: libvirt.virStoragePool,
+        xml: str,
+        origin: libvirt.virStorageVol,
+        expected: int,
+        progress: Callable[[float], None],
+    ) -> None:
+        """Copy in a thread of its own and tell how far it is by the space taken so far, of `expected` bytes or more."""
+        failure: list[Exception] = []
+        into, source = pool.name(), origin.path()
+
+        def work() -> None:
+            try:
+                with self.lines.bound():
+                    there = self.connection.storagePoolLookupByName(into)
+                    there.createXMLFrom(xml, self.connection.storageVolLookupByPath(source), 0)
+            except (libvirt.libvirtError, HostUnreachable) as error:
+                failure.append(error)
+
+        total = max(origin.info()[2], expected, 1)
+        name = etree.fromstring(xml, PARSER).findtext("name")
+        worker = threading.Thread(target=work, name="libvirt-copy", daemon=True)
+        worker.start()
+        try:
+            while worker.is_alive():
+                worker.join(_POLL)
+                try:
+                    taken = pool.storageVolLookupByName(name).info()[2]
+                except libvirt.libvirtError:
+                    continue  # not begun, or the last look came too late
+                progress(min(taken / total, 0.99))
+        finally:
+            worker.join()  # libvirt cannot be told to stop, and the pools must stay until it has
+        if failure:
+            raise failure[0]
 
     def _origin(self, source: VolumeInfo) -> libvirt.virStorageVol:
         """The volume to copy from. A directory outside every storage gets a transient pool, gone with libvirtd."""
@@ -260,40 +308,6 @@ def _same(present: VolumeInfo, capacity: int, backing: VolumeInfo | None) -> Vol
         fix=gettext_noop("Delete it, or use another name."),
         name=present.name,
     )
-
-
-def _copy(
-    pool: libvirt.virStoragePool,
-    xml: str,
-    origin: libvirt.virStorageVol,
-    expected: int,
-    progress: Callable[[float], None],
-) -> None:
-    """Copy in a thread of its own and tell how far it is by the space taken so far, of `expected` bytes or more."""
-    failure: list[libvirt.libvirtError] = []
-
-    def work() -> None:
-        try:
-            pool.createXMLFrom(xml, origin, 0)
-        except libvirt.libvirtError as error:
-            failure.append(error)
-
-    total = max(origin.info()[2], expected, 1)
-    name = etree.fromstring(xml, PARSER).findtext("name")
-    worker = threading.Thread(target=work, name="libvirt-copy", daemon=True)
-    worker.start()
-    try:
-        while worker.is_alive():
-            worker.join(_POLL)
-            try:
-                taken = pool.storageVolLookupByName(name).info()[2]
-            except libvirt.libvirtError:
-                continue  # not begun, or the last look came too late
-            progress(min(taken / total, 0.99))
-    finally:
-        worker.join()  # libvirt cannot be told to stop, and the pools must stay until it has
-    if failure:
-        raise failure[0]
 
 
 def _directory(pool: libvirt.virStoragePool) -> str | None:

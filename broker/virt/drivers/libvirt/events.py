@@ -78,27 +78,28 @@ class _Feed:
         self._notes: queue.SimpleQueue[_Note | None] = queue.SimpleQueue()
         self._subscribers: dict[object, Callback] = {}
         self._handles: list[int] = []
+        self._line = host.lines.take()  # kept for the news: a call that takes long must not hold them up
 
     def start(self) -> None:
-        connection = self._host.connection
         for event, handler in (
             (libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE, self._on_lifecycle),
             (libvirt.VIR_DOMAIN_EVENT_ID_REBOOT, self._on_reboot),
             (libvirt.VIR_DOMAIN_EVENT_ID_AGENT_LIFECYCLE, self._on_agent),
             (libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, self._on_metadata),
         ):
-            self._handles.append(connection.domainEventRegisterAny(None, event, handler, None))
-        connection.registerCloseCallback(self._on_close, None)
+            self._handles.append(self._line.domainEventRegisterAny(None, event, handler, None))
+        self._line.registerCloseCallback(self._on_close, None)
         threading.Thread(target=self._run, name="libvirt-feed", daemon=True).start()
 
     def stop(self) -> None:
         """Take the callbacks back and end the thread."""
         try:
             for handle in self._handles:
-                self._host.connection.domainEventDeregisterAny(handle)
-            self._host.connection.unregisterCloseCallback()
+                self._line.domainEventDeregisterAny(handle)
+            self._line.unregisterCloseCallback()
         except libvirt.libvirtError:
             pass  # nothing is registered any more on a dead connection
+        self._host.lines.give_back(self._line)
         self._notes.put(None)
 
     def add(self, callback: Callback) -> Callable[[], None]:

@@ -1,7 +1,7 @@
 """Live migration, peer to peer: libvirtd of the source drives it, so it outlives this process.
 
-The call that begins it blocks until the end, and has a thread and a connection of its own: the connection all
-others use stays free, and whoever comes later learns how it goes from the hosts.
+The call that begins it blocks until the end, in a thread of its own and with a connection that nobody waits for;
+whoever comes later learns how it goes from the hosts.
 """
 
 import threading
@@ -67,18 +67,18 @@ class Moving(Link):
         threading.Thread(
             target=_carry, args=(own, uuid, order.uri, parameters, flags, move), name="libvirt-migrate", daemon=True
         ).start()
-        self._until_it_goes(domain, move, patience)
+        self._until_it_goes(uuid, move, patience)
         if move.error:
             self._moves.pop(uuid, None)
             raise move.error
 
-    def _until_it_goes(self, domain: libvirt.virDomain, move: _Move, patience: float) -> None:
+    def _until_it_goes(self, uuid: str, move: _Move, patience: float) -> None:
         """Its end within `patience`; else until the source shows it, so that whoever looks next finds it."""
         if move.ended.wait(patience):
             return
         while not move.ended.wait(_LOOK_EVERY):
-            with self.calling():
-                if _stats(domain) is not None:
+            with self.calling(), _unless_ended():
+                if _stats(self.domain(uuid)) is not None:
                     return
 
     def migration(self, uuid: str) -> MigrationStats | None:

@@ -11,7 +11,15 @@ import libvirt
 from lxml import etree
 
 from broker.core import clock
-from broker.virt.driver import NO_SPACE, ConsoleEndpoint, Counters, HostFacts, Observation, PowerState
+from broker.virt.driver import (
+    NO_SPACE,
+    ConsoleEndpoint,
+    Counters,
+    HostFacts,
+    HostUnreachable,
+    Observation,
+    PowerState,
+)
 from broker.virt.drivers.libvirt.connection import Link
 from broker.virt.drivers.libvirt.domain_xml.machine import Machine
 from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
@@ -136,7 +144,7 @@ class Observing(Emulation, Link):
                 counted = {}
                 if counters and domain.isActive():
                     counted = self._count(
-                        lambda: self.connection.domainListGetStats([domain], _COUNTERS, _NO_WAIT),
+                        lambda: self.connection.domainListGetStats([self.domain(uuid)], _COUNTERS, _NO_WAIT),
                     )
                 saved = {uuid} if not domain.isActive() and domain.hasManagedSaveImage() else set()
             except libvirt.libvirtError as error:
@@ -148,7 +156,7 @@ class Observing(Emulation, Link):
     def _count(self, ask: Callable[[], list[tuple[libvirt.virDomain, Stats]]]) -> dict[str, Stats]:
         """Counters by UUID; empty when they do not come within COUNTERS_TIMEOUT.
 
-        A call that got stuck keeps its thread and a slot of the connection until its QEMU wakes or dies, and
+        A call that got stuck keeps its thread and its connection until its QEMU wakes or dies, and
         libvirt leaves out that machine from then on. A few may be stuck; after that nothing is asked.
         """
         answer: dict[str, Stats] = {}
@@ -157,9 +165,9 @@ class Observing(Emulation, Link):
 
         def work() -> None:
             try:
-                with self.using():
+                with self.lines.bound():
                     answer.update({domain.UUIDString(): stats for domain, stats in ask()})
-            except libvirt.libvirtError:
+            except (libvirt.libvirtError, HostUnreachable):
                 return  # the connection went away; the caller's next call says so
             finally:
                 self._stuck.release()
