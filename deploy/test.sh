@@ -24,10 +24,7 @@ stage() {
 
 stage "fast lane" "${pytest[@]}" -m "not lab and not browser and not postgres and not slow" -n 2 "$@"
 stage "guest image" "${root[@]}" deploy/image/ensure tiny
-# By itself: after its hosts have died, libvirt's client library may crash in the next calls of the same process.
-stage "failover on real hosts" "${cage[@]}" "${pytest[@]}" -m lab tests/virt/ha "$@"
-stage "real hypervisors" "${cage[@]}" "${pytest[@]}" -m "(lab or slow) and not browser and not postgres" \
-    --ignore=tests/virt/ha "$@"
+stage "real hypervisors" "${cage[@]}" "${pytest[@]}" -m "(lab or slow) and not browser and not postgres" "$@"
 stage "pages in the browser" "${cage[@]}" "${pytest[@]}" -m "browser and not lab" "$@"
 stage "PostgreSQL and Redis" "${cage[@]}" "$python" -m tests.servers.postgres -- "${pytest[@]}" \
     -m "not lab and not browser and not slow" tests/pools tests/jobs tests/events tests/access tests/connections \
