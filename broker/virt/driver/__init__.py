@@ -31,12 +31,14 @@ from .errors import Locked as Locked
 from .errors import NoSpace as NoSpace
 from .errors import NotFound as NotFound
 from .errors import Refused as Refused
+from .errors import StorageSilent as StorageSilent
 from .errors import Unsupported as Unsupported
 from .guests import GuestCommands as GuestCommands
 from .guests import GuestRun as GuestRun
 from .hardware import Hardware as Hardware
 from .machines import Definitions as Definitions
 from .machines import DiskSpec as DiskSpec
+from .machines import LunPlace as LunPlace
 from .machines import MachineSpec as MachineSpec
 from .machines import NicSpec as NicSpec
 from .machines import Power as Power
@@ -59,6 +61,7 @@ from .observation import HostFacts as HostFacts
 from .observation import Inventory as Inventory
 from .observation import Observation as Observation
 from .observation import PowerState as PowerState
+from .storage import LUN_PATHS as LUN_PATHS
 from .storage import NOTES as NOTES
 from .storage import Notes as Notes
 from .storage import StorageInfo as StorageInfo

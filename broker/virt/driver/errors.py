@@ -27,6 +27,12 @@ class Refused(DriverError):
     code, status = "refused-by-host", 409
 
 
+class StorageSilent(DriverError):
+    """A storage that Berth speaks to itself does not answer; the host may be well."""
+
+    code, status, retry = "storage-silent", 503, True
+
+
 class Unsupported(Refused):
     """This host or driver cannot do this at all."""
 

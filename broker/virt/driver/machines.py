@@ -7,8 +7,23 @@ from .hardware import Hardware
 
 
 @dataclass(frozen=True, slots=True)
+class LunPlace:
+    """Where QEMU finds a disk that is a LUN: a portal, the target, and whom it says it is. `secret` is on the host."""
+
+    host: str
+    port: int
+    target: str
+    lun: int
+    user: str = ""
+    secret: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DiskSpec:
-    """A disk as attached: `path` on the host, explicit `format`, guest `target` ("vda")."""
+    """A disk as attached: `path` on the host, explicit `format`, guest `target` ("vda").
+
+    `lun` is the driver's to fill in, for a path that is no file but the name of a volume on a LUN.
+    """
 
     path: str
     format: Literal["qcow2", "raw"]
@@ -17,6 +32,7 @@ class DiskSpec:
     device: Literal["disk", "cdrom"] = "disk"
     serial: str = ""
     readonly: bool = False
+    lun: LunPlace | None = None
 
 
 @dataclass(frozen=True, slots=True)

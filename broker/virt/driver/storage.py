@@ -1,7 +1,7 @@
 """Storages, their volumes, and the ways of bytes in and out of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -30,14 +30,24 @@ class StorageSpec:
     """A place for volumes: `path` is a directory on the host, made if missing.
 
     For kind "nfs" the host mounts `export` of `server` there, in the NFS `version` ("4.1"; "": what they agree on).
+    For kind "iscsi" `server` are portals with a comma between them, `export` is the target's name, `luns` which of its
+    LUNs may be used (none: all), the first of them for Berth's table. There is no directory: `path` is LUN_PATHS and
+    the storage's name, and a volume's path a name that the driver understands.
     """
 
     name: str
-    kind: Literal["dir", "nfs"]
+    kind: Literal["dir", "nfs", "iscsi"]
     path: str
     server: str = ""
     export: str = ""
     version: str = ""
+    luns: tuple[int, ...] = ()
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+
+LUN_PATHS = "/berth-iscsi"
+"""Below it are the paths of volumes that are LUNs; no host has such a directory."""
 
 
 class Volumes(Protocol):

@@ -4,11 +4,11 @@ The job is transient: libvirt forgets it with the run of its machine, and then t
 """
 
 import libvirt
-from lxml import etree
 
 from broker.core.text import gettext_noop
-from broker.virt.driver import Locked
+from broker.virt.driver import DiskSpec, Locked
 from broker.virt.drivers import names
+from broker.virt.drivers.libvirt.domain_xml.build import disk_element
 from broker.virt.drivers.libvirt.domain_xml.devices import Disk
 from broker.virt.drivers.libvirt.layers import Layering, live_disk
 
@@ -26,7 +26,8 @@ class Copying(Layering):
             job = domain.blockJobInfo(target, libvirt.VIR_DOMAIN_BLOCK_JOB_INFO_BANDWIDTH_BYTES)
             if not job:
                 flags = libvirt.VIR_DOMAIN_BLOCK_COPY_REUSE_EXT | libvirt.VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB
-                domain.blockCopy(target, _copy_xml(path), {"bandwidth": bandwidth} if bandwidth else {}, flags)
+                copy = disk_element(self.located(DiskSpec(path=path, format="qcow2", target=target)))
+                domain.blockCopy(target, copy.xml(), {"bandwidth": bandwidth} if bandwidth else {}, flags)
                 return 0.0
             if disk.mirror_path != path:
                 raise Locked(
@@ -55,10 +56,3 @@ class Copying(Layering):
 
     def stop_mirror(self, uuid: str, target: str) -> None:
         self.stop_merge(uuid, target)  # to libvirt both are the disk's one block job
-
-
-def _copy_xml(path: str) -> str:
-    root = etree.Element("disk", type="file")
-    etree.SubElement(root, "driver", name="qemu", type="qcow2")
-    etree.SubElement(root, "source", file=path)
-    return str(etree.tostring(root, encoding="unicode"))

@@ -18,6 +18,7 @@ from lxml import etree
 from broker.core.text import gettext_noop
 from broker.virt.driver import (
     NOTES,
+    DiskSpec,
     HostUnreachable,
     Locked,
     NotFound,
@@ -144,6 +145,10 @@ class Storing(Link):
             for each in (name, name + PART):
                 if (volume := look_up(pool, each)) is not None:
                     volume.delete(0)
+
+    def located(self, disk: DiskSpec) -> DiskSpec:
+        """The disk with all that its definition needs to say; of a file, its path is that."""
+        return disk
 
     def _pool(self, spec: StorageSpec) -> libvirt.virStoragePool:
         """The running pool of `spec`. Raises NotFound before `ensure_storage`."""

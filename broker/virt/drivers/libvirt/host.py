@@ -13,6 +13,7 @@ from broker.virt.drivers.libvirt.consoles import Showing
 from broker.virt.drivers.libvirt.copies import Copying
 from broker.virt.drivers.libvirt.definitions import Defining
 from broker.virt.drivers.libvirt.events import Telling
+from broker.virt.drivers.libvirt.luns import Lunning
 from broker.virt.drivers.libvirt.moves import Moving
 from broker.virt.drivers.libvirt.networks import Networking
 from broker.virt.drivers.libvirt.notes import Noting
@@ -23,6 +24,7 @@ from broker.virt.drivers.libvirt.trays import Changer
 
 
 class LibvirtHost(
+    Lunning,
     Telling,
     Asking,
     Commanding,

@@ -10,7 +10,7 @@ import libvirt
 from lxml import etree
 
 from broker.core.text import gettext_noop
-from broker.virt.driver import DiskSpec, Locked, NotFound, Refused, StorageSpec
+from broker.virt.driver import LUN_PATHS, DiskSpec, Locked, NotFound, Refused, StorageSpec
 from broker.virt.drivers import names
 from broker.virt.drivers.libvirt import agent, clipboard
 from broker.virt.drivers.libvirt.disks import Storing, look_up, refresh, volume_info
@@ -30,7 +30,7 @@ class Layering(Storing):
         with self.calling():
             domain = self._up(uuid)
             if disk.target not in _live_disks(domain):
-                domain.attachDeviceFlags(disk_element(disk).xml(), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+                domain.attachDeviceFlags(disk_element(self.located(disk)).xml(), libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def detach_disk(self, uuid: str, target: str) -> bool:
         with self.calling():
@@ -76,6 +76,8 @@ class Layering(Storing):
 
     def _below(self, path: str) -> str:
         folder, _, name = path.rpartition("/")
+        if path.startswith(f"{LUN_PATHS}/"):
+            return ""  # an image on a LUN lies on nothing
         pool = self._pool_of(folder)
         refresh(pool)
         volume = look_up(pool, name, fresh=False)

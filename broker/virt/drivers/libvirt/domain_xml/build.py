@@ -102,7 +102,11 @@ def _new_disk(spec: DiskSpec) -> Disk:
 
 
 def _describe(spec: DiskSpec, disk: Disk) -> None:
-    disk.device, disk.driver_name, disk.format, disk.path = spec.device, "qemu", spec.format, spec.path
+    disk.device, disk.driver_name, disk.format = spec.device, "qemu", spec.format
+    if spec.lun is not None:
+        disk.put(spec.path, spec.lun)
+    else:
+        disk.path = spec.path
     disk.bus, disk.readonly = spec.bus, spec.readonly
     if not disk.serial:  # by the one it has, the guest of an adopted machine finds its disk
         disk.serial = spec.serial or None

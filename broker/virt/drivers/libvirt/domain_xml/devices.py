@@ -1,10 +1,47 @@
 """The devices of a domain, as far as Berth speaks of them. Source: libvirt's formatdomain page."""
 
+from lxml import etree
+
+from broker.virt.driver import LUN_PATHS, LunPlace
 from broker.virt.drivers.libvirt.domain_xml.mapping import Attr, Element, Flag, Text
+
+_WHO = "iqn.2026-01.io.berth:"  # before the names of a storage and a volume: whom QEMU tells the target that it is
+
+
+def _path_of(source: etree._Element | None) -> str | None:
+    """Of a file its path; of a LUN the path of its volume, which the initiator's name holds."""
+    if source is None:
+        return None
+    if (file := source.get("file")) is not None:
+        return str(file)
+    who = source.find("initiator/iqn")
+    storage, _, volume = ("" if who is None else who.get("name", "")).removeprefix(_WHO).partition(":")
+    return f"{LUN_PATHS}/{storage}/{volume}" if source.get("protocol") == "iscsi" and volume else None
+
+
+def lun_source(path: str, place: LunPlace) -> etree._Element:
+    """What QEMU is told of a LUN. The password is the host's secret to keep."""
+    source = etree.Element("source", protocol="iscsi", name=f"{place.target}/{place.lun}")
+    etree.SubElement(source, "host", name=place.host, port=str(place.port))
+    who = path.removeprefix(f"{LUN_PATHS}/").replace("/", ":")
+    etree.SubElement(etree.SubElement(source, "initiator"), "iqn", name=_WHO + who)
+    if place.user:
+        login = etree.SubElement(source, "auth", username=place.user)
+        etree.SubElement(login, "secret", type="iscsi", usage=place.secret)
+    return source
+
+
+def _told(source: etree._Element | None) -> tuple[object, ...]:
+    """What a definition says of a LUN."""
+    if source is None:
+        return ()
+    host, login = source.find("host"), source.find("auth")
+    where = () if host is None else (host.get("name"), host.get("port"))
+    return source.get("name"), _path_of(source), where, None if login is None else login.get("username")
 
 
 class Disk(Element):
-    """A disk or CD drive backed by a file."""
+    """A disk or CD drive backed by a file, or by a LUN that QEMU itself speaks to."""
 
     TAG = "disk"
 
@@ -13,13 +50,41 @@ class Disk(Element):
     driver_name = Attr("driver@name")
     format = Attr("driver@type")
     discard = Attr("driver@discard")
-    path = Attr("source@file")
+    file = Attr("source@file")
     target = Attr("target@dev")
     bus = Attr("target@bus")
     serial = Text("serial")
     readonly = Flag("readonly")
     boot_order = Attr("boot@order", int)
-    mirror_path = Attr("mirror/source@file")
+
+    @property
+    def path(self) -> str | None:
+        return _path_of(self.node.find("source"))
+
+    @path.setter
+    def path(self, path: str | None) -> None:
+        if self.type == "network":
+            self._clear("file")
+        self.file = path
+
+    @property
+    def mirror_path(self) -> str | None:
+        return _path_of(self.node.find("mirror/source"))
+
+    def put(self, path: str, place: LunPlace) -> None:
+        """Have the volume on this LUN in it; what is there already stays as it is written."""
+        wanted, present = lun_source(path, place), self.node.find("source")
+        if self.type == "network" and _told(present) == _told(wanted):
+            return
+        self._clear("network")
+        self.node.append(wanted)
+
+    def _clear(self, kind: str) -> None:
+        """Without a source, and what was known of the images below it."""
+        self.type = kind
+        for tag in ("source", "backingStore"):
+            for node in self.node.findall(tag):
+                self.node.remove(node)
 
     def mirrored(self) -> bool:
         """Of a machine that runs: whether a block job has copied all of it, and it can be put over."""
@@ -30,7 +95,7 @@ class Disk(Element):
         """The images from the top down, as far as the document tells."""
         paths, node = [self.path or ""], self.node.find("backingStore")
         while node is not None and (source := node.find("source")) is not None:
-            paths.append(source.get("file", ""))
+            paths.append(_path_of(source) or "")
             node = node.find("backingStore")
         return tuple(path for path in paths if path)
 

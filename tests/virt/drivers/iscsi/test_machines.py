@@ -1,0 +1,88 @@
+"""Machines on LUNs: libvirt and QEMU with a real target."""
+
+import uuid
+from contextlib import closing
+
+import pytest
+
+from broker.virt.driver import DiskSpec, MachineSpec, MigrationOrder, NoSpace, PowerState, StorageSpec, VolumeInfo
+from broker.virt.drivers import load
+from tests.lab import guest
+from tests.lab.fixtures import remove_machines, wait_for_power
+from tests.lab.target import Target
+from tests.virt.drivers.iscsi.wait import until
+
+pytestmark = pytest.mark.lab
+MIB = 1 << 20
+
+
+@pytest.fixture
+def site(lab_hosts, tmp_path):
+    """Two hosts' connections, the target, and the storages on it and beside it."""
+    address = f"{lab_hosts.subnet}.1"
+    first, second, _ = lab_hosts.hosts.values()
+    with Target(tmp_path, address, luns=(16, 20, 64), user="berth", password="twelve-chars-x") as target:
+        luns = StorageSpec(
+            name="berth-0a1b2c3d", kind="iscsi", path="/berth-iscsi/berth-0a1b2c3d", export=target.name,
+            server=f"{address}:1,{target.portal}", user=target.user, password=target.password,
+        )  # fmt: skip
+        files = StorageSpec(name="files", kind="dir", path=str(lab_hosts.shared))
+        connect = load("libvirt").connect
+        with closing(connect(first.uri, timeout=20)) as here, closing(connect(second.tcp_uri, timeout=20)) as there:
+            yield here, there, second, luns, files, target
+            for line in (here, there):
+                remove_machines(line)
+                line.release_storage(luns)
+
+
+def test_a_machine_moves_its_disk_onto_a_lun_and_runs_on_to_another_host(site, tmp_path):
+    here, there, second, luns, files, target = site
+    for line in (here, there):
+        info = line.ensure_storage(luns)
+        line.ensure_storage(files)
+    assert (info.capacity, info.allocation) == (84 * MIB, 0)
+    image = tmp_path / "guest.raw"
+    guest.write_image(image)
+    source = VolumeInfo(name=image.name, path=str(image), format="raw", capacity=MIB, allocation=0)
+    disk = here.copy_volume(files, "web.qcow2", source=source)
+    machine = MachineSpec(
+        uuid=str(uuid.uuid4()), name="web", vcpus=1, memory_mib=32, mark="web",
+        disks=(DiskSpec(path=disk.path, format="qcow2", target="vda"),),
+    )  # fmt: skip
+    here.define(machine)
+    here.start(machine.uuid)
+    wait_for_power(here, machine.uuid, PowerState.RUNNING)
+
+    copy = here.create_volume(luns, "web.1.qcow2", capacity=disk.capacity)
+    assert copy == here.create_volume(luns, "web.1.qcow2", capacity=disk.capacity) == here.volume(luns, "web.1.qcow2")
+    until(lambda: here.mirror_disk(machine.uuid, "vda", copy.path) == 1.0)
+    until(lambda: here.pivot_disk(machine.uuid, "vda", copy.path))
+    assert here.chain(machine.uuid, "vda") == (copy.path,)
+    more = here.create_volume(luns, "more.qcow2", capacity=40 * MIB)
+    plugged = DiskSpec(path=more.path, format="qcow2", target="vdb")
+    here.attach_disk(machine.uuid, plugged)
+    here.define(MachineSpec(**{**_fields(machine), "disks": (DiskSpec(copy.path, "qcow2", "vda"), plugged)}))
+    assert target.password not in here.definition(machine.uuid)
+    with pytest.raises(NoSpace, match="no free LUN"):
+        here.create_volume(luns, "third.qcow2", capacity=MIB)
+
+    here.begin_migration(machine.uuid, MigrationOrder(uri=second.tcp_uri, seen_alike=False))
+    until(lambda: there.observe_one(machine.uuid).power is PowerState.RUNNING and here.migration(machine.uuid) is None)
+    there.finish_migration(machine.uuid)
+    assert there.chain(machine.uuid, "vda") == (copy.path,)
+    there.power_off(machine.uuid)
+    there.start(machine.uuid)  # from what is on the LUN now
+    with there.serial(machine.uuid) as line:
+        data = b""
+        while b"LAB-UP" not in data:
+            data += line.read(5.0)
+    there.power_off(machine.uuid)
+    for name in ("web.1.qcow2", "more.qcow2"):
+        there.delete_volume(luns, name)
+    assert there.volumes(luns) == () and not any(target.path(2).read_bytes()[:65536])
+    there.write_note(luns, 1, b"whose it is")
+    assert here.read_notes(luns) == (b"whose it is",)
+
+
+def _fields(spec: MachineSpec) -> dict[str, object]:
+    return {name: getattr(spec, name) for name in MachineSpec.__slots__}

@@ -1,0 +1,90 @@
+"""Berth's own word with a real iSCSI target (tgt)."""
+
+import threading
+
+import pytest
+
+from broker.virt.driver import Locked, Refused
+from broker.virt.drivers.iscsi import table as tables
+from broker.virt.drivers.iscsi import units as scsi
+from broker.virt.drivers.iscsi.session import Session
+from broker.virt.drivers.iscsi.table import Entry, Table
+from tests.lab.target import Target
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture
+def target(lab_base, tmp_path):
+    with Target(tmp_path, "127.0.0.1", luns=(16, 64, 32), user="berth", password="twelve-chars-x") as target:
+        yield target
+
+
+def opened(target: Target, **other: str) -> Session:
+    words = {"user": target.user, "password": target.password} | other
+    return Session(target.portal, target.name, **words)
+
+
+def test_targets_are_found_and_let_in_by_chap_alone(target):
+    with Session(target.portal) as session:
+        assert session.targets() == {target.name: [target.portal]}
+    for wrong in ({"password": "wrong-password"}, {"user": "", "password": ""}):
+        with pytest.raises(Refused, match="does not let us in"):
+            opened(target, **wrong)
+    with opened(target) as session:
+        assert [(one.lun, one.size >> 20) for one in scsi.units(session)] == [(1, 16), (2, 64), (3, 32)]
+
+
+def test_bytes_come_back_as_they_were_written(target):
+    with opened(target) as session:
+        unit = scsi.units(session)[1]
+        data = bytes(range(256)) * 1200  # more than one command's worth
+        scsi.write(session, unit, 8192, data)
+        assert scsi.read(session, unit, 8192, len(data)) == data
+    assert target.path(2).read_bytes()[8192:][: len(data)] == data
+
+
+def test_the_table_outlives_a_torn_write_and_two_holders_wait_for_each_other(target, monkeypatch):
+    with opened(target) as one, opened(target) as other:
+        unit, disks = tables.lay_out(one, (1, 3))
+        assert unit.lun == 1 and [disk.lun for disk in disks] == [3]
+        with scsi.held(one, unit):
+            assert tables.load(one, unit) == Table()
+            saved = tables.save(one, unit, Table().put(Entry("a.qcow2", 3, 1 << 20)))
+            monkeypatch.setattr(scsi, "_PATIENCE", 0.1)
+            with pytest.raises(Locked), scsi.held(other, unit):
+                raise AssertionError("the LUN was held")
+            monkeypatch.setattr(scsi, "_PATIENCE", 20.0)
+            got = threading.Event()
+
+            def wait() -> None:
+                with scsi.held(other, unit):
+                    got.set()
+
+            waiting = threading.Thread(target=wait)
+            waiting.start()
+        waiting.join(20)
+        assert got.is_set()
+        scsi.write(one, unit, tables.SLOT * ((saved.sequence + 1) % 2), b"berth-luns 1 9 torn")
+        assert tables.load(other, unit) == saved
+
+
+def test_a_holder_that_dies_lets_go(target):
+    one = opened(target)
+    unit, _ = tables.lay_out(one, ())
+    hold = scsi.held(one, unit)
+    hold.__enter__()
+    one._line.close()
+    with opened(target) as other, scsi.held(other, unit):
+        assert tables.load(other, unit) == Table()
+
+
+def test_what_is_somebody_elses_is_left_alone(target):
+    with target.path(1).open("r+b") as file:
+        file.write(b"a file system, say")
+    with opened(target) as session:
+        unit, _ = tables.lay_out(session, ())
+        with pytest.raises(Refused, match="not blank"):
+            tables.load(session, unit)
+        with pytest.raises(Refused, match="no LUN 9"):
+            tables.lay_out(session, (1, 9))
