@@ -18,6 +18,7 @@ MOST_LABELS = 32
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 _BRIDGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 _SERVER = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?)*")
+_IQN = re.compile(r"(iqn\.\d{4}-\d{2}\.[a-z0-9][a-z0-9.:_-]{0,200}|eui\.[0-9A-F]{16}|naa\.[0-9A-F]{16,32})")
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 _SCHEME = re.compile(r"[a-z][a-z0-9]*(\+(unix|tcp|tls|ssh|libssh2))?")
 _URI_WORDS = frozenset({"socket", "pkipath", "keyfile", "known_hosts", "known_hosts_verify", "sshauth"})
@@ -201,6 +202,33 @@ def server(value: str, *, field: str = "server") -> str:
             fix=N_("Write it like nas.example.org or 192.0.2.10."),
         )
     return value.lower()
+
+
+def portal(value: str, *, field: str = "server") -> str:
+    """A portal: a host name or IP address, and a port if it is not the usual one."""
+    host, port = value, ""
+    if value.startswith("["):
+        host, _, rest = value[1:].partition("]")
+        port = rest.removeprefix(":")
+    elif value.count(":") == 1:
+        host, _, port = value.partition(":")
+    if port and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        raise Invalid(
+            N_("This is not a port."), field=field, fix=N_("Give a number from 1 to 65535, or leave it out for 3260.")
+        )
+    host = server(host, field=field)
+    shown = f"[{host}]" if ":" in host else host
+    return f"{shown}:{int(port)}" if port else shown
+
+
+def iqn(value: str, *, field: str = "export") -> str:
+    """The name of an iSCSI target (RFC 7143), as tools and documents of all kinds take it."""
+    if not _IQN.fullmatch(value):
+        raise Invalid(
+            N_("This is not the name of an iSCSI target."), field=field,
+            fix=N_("Write it like iqn.2026-01.org.example:store."),
+        )  # fmt: skip
+    return value
 
 
 def export(value: str, *, field: str = "export") -> str:

@@ -83,7 +83,10 @@ def orders(host: Host) -> dict[str, Any]:
 
 
 def _shared(host: Host) -> Any:
-    return StorageDomain.objects.filter(cluster=host.cluster_id, host__isnull=True, state=StorageState.ACTIVE)
+    """The storages with leases: files that agents write. On LUNs there are none, so nothing is concluded from these."""
+    return StorageDomain.objects.filter(cluster=host.cluster_id, host__isnull=True, state=StorageState.ACTIVE).exclude(
+        kind=StorageDomain.Kind.ISCSI
+    )
 
 
 def _read(body: bytes) -> dict[str, Any]:

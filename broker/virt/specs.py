@@ -7,20 +7,29 @@ from typing import Literal, cast
 
 from broker.virt.driver import DiskSpec, Hardware, MachineSpec, NetworkSpec, NicSpec, StorageSpec, VolumeInfo
 
+from . import storage_secret
 from .machine_options import KNOWN
 from .models import Disk, Image, Network, Nic, StorageDomain, TemplateVersion, VirtualMachine
 
 CD_DRIVE = "sda"
 
 
+def storage_name(storage: StorageDomain) -> str:
+    """What hosts call it."""
+    return f"berth-{storage.id.hex[:8]}"
+
+
 def storage_spec(storage: StorageDomain) -> StorageSpec:
     return StorageSpec(
-        name=f"berth-{storage.id.hex[:8]}",
-        kind=cast(Literal["dir", "nfs"], storage.kind),
+        name=storage_name(storage),
+        kind=cast(Literal["dir", "nfs", "iscsi"], storage.kind),
         path=storage.path,
         server=storage.server,
         export=storage.export,
         version=storage.version,
+        luns=tuple(storage.luns),
+        user=storage.user,
+        password=storage_secret.opened(storage),
     )
 
 

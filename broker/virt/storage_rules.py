@@ -1,5 +1,8 @@
 """What storage must be like for something new to be put on it."""
 
+from collections.abc import Collection
+from typing import Any
+
 from broker.core.errors import Conflict, Invalid
 from broker.core.text import gettext_noop as N_
 
@@ -8,12 +11,15 @@ from .models import StorageDomain
 from .states import STORAGE
 
 NFS_VERSIONS = ("", "3", "4", "4.1", "4.2")
+MOST_PORTALS, MOST_LUN = 4, 16383
 MOUNTS = "/var/lib/libvirt/berth"
 """Below it, hosts mount shared storage for which no directory is named."""
 
 
-def require_usable(storage: StorageDomain) -> None:
-    """Raise Conflict while nothing new may be put on `storage`."""
+def require_usable(storage: StorageDomain, *, blank: bool = False) -> None:
+    """Raise Conflict while nothing new may be put on `storage`; `blank`: it is a blank disk, which a LUN takes, too."""
+    if not blank:
+        require_files(storage)
     if not STORAGE.is_(storage.state, "usable"):
         raise Conflict(
             N_("The storage %(name)s is in maintenance."),
@@ -31,6 +37,17 @@ def require_usable(storage: StorageDomain) -> None:
             error=storage.error,
         )
     require_room(storage)
+
+
+def require_files(storage: StorageDomain) -> None:
+    """Raise Conflict for a storage without files: what copies or freezes images cannot be done on LUNs."""
+    if storage.kind == StorageDomain.Kind.ISCSI:
+        raise Conflict(
+            N_("%(name)s is iSCSI: on its LUNs are blank disks, and disks that are moved while their machine runs."),
+            rule="storage.files",
+            fix=N_("Choose another storage, or move the machine's disks to one while it runs."),
+            name=storage.name,
+        )
 
 
 def require_ours(storage: StorageDomain) -> None:
@@ -59,6 +76,23 @@ def require_room(storage: StorageDomain, more: int = 0) -> None:
             more=more >> 20,
             kept=kept >> 20,
         )
+
+
+def iscsi_target(server: str, export: str, luns: Collection[int]) -> dict[str, Any]:
+    """The columns of an iSCSI target, checked: `server` are its portals, `export` its name. Raises Invalid."""
+    portals = [names.portal(one) for one in server.replace(",", " ").split()]
+    if not 0 < len(portals) <= MOST_PORTALS:
+        raise Invalid(
+            N_("Name one to %(most)s portals."), field="server", most=MOST_PORTALS,
+            fix=N_("Write them like 192.0.2.10, 192.0.2.11:3260."),
+        )  # fmt: skip
+    chosen = sorted({names.number(one, field="luns", least=0, most=MOST_LUN) for one in luns})
+    if len(chosen) == 1:
+        raise Invalid(
+            N_("One LUN is not enough: the first is for Berth's table of the others."), field="luns",
+            fix=N_("Choose two or more, a small one first, or none for all."),
+        )  # fmt: skip
+    return {"server": ",".join(portals), "export": names.iqn(export), "luns": chosen}
 
 
 def nfs_share(server: str, export: str, version: str) -> dict[str, str]:

@@ -24,7 +24,7 @@ if [ -n "$missing" ]; then
     say "installing packages"
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
         libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils ovmf swtpm swtpm-tools dnsmasq-base \
-        nfs-common python3 openssl >&2 </dev/null || fail "the packages were not installed; see above"
+        qemu-block-extra libvirt-daemon-driver-storage-iscsi-direct nfs-common python3 openssl >&2 </dev/null || fail "the packages were not installed; see above"
 fi
 
 mkdir -p "$folder"

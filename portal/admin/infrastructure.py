@@ -171,13 +171,20 @@ class StorageAdmin(Rows):
     list_filter = (("cluster", RelatedDropdownFilter),)
     search_fields = ("name", "path")
     list_select_related = ("cluster", "host")
-    add_fieldsets = ((None, {"fields": ("cluster", "name", "kind", "path", "host", ("server", "export", "version"))}),)
+    add_fieldsets = (
+        (
+            None,
+            {"fields": ("cluster", "name", "kind", "path", "host", ("server", "export", "version"), ("luns",))},
+        ),
+    )
+    exclude = ("secret",)
 
     def add_by(self, request: HttpRequest, values: dict[str, Any]) -> StorageDomain:
         return create_storage(actor=self.actor(request), **values)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return [field.name for field in StorageDomain._meta.fields if field.name not in CHANGEABLE] if obj else ()
+        shown = [field.name for field in StorageDomain._meta.fields if field.name not in (*CHANGEABLE, "secret")]
+        return shown if obj else ()
 
     def change_by(self, request: HttpRequest, obj: StorageDomain, values: dict[str, Any]) -> None:
         edit_storage(actor=self.actor(request), storage=obj, **values)

@@ -96,7 +96,7 @@ class StorageForm(ClusterForm):
 
     kind = forms.ChoiceField(
         label=_("Kind"),
-        choices=[("dir", _("Directory on the hosts")), ("nfs", _("NFS share"))],
+        choices=[("dir", _("Directory on the hosts")), ("nfs", _("NFS share")), ("iscsi", _("iSCSI target"))],
         required=False,
     )
     path = forms.CharField(
@@ -106,14 +106,25 @@ class StorageForm(ClusterForm):
         help_text=_("On the hosts, of its own, e.g. /srv/berth. A share needs none: Berth chooses where to mount it."),
     )
     server = forms.CharField(
-        label=_("NFS server"), max_length=253, required=False, help_text=_("Its name or address: nas.example.org.")
-    )
+        label=_("Server"), max_length=255, required=False,
+        help_text=_("NFS: its name or address. iSCSI: one to four portals, e.g. 192.0.2.10, 192.0.2.11:3260."),
+    )  # fmt: skip
     export = forms.CharField(
-        label=_("Export"), max_length=255, required=False, help_text=_("The path on the server, e.g. /export/vms.")
-    )
+        label=_("Export or target"), max_length=255, required=False,
+        help_text=_("NFS: the path on the server, e.g. /export/vms. iSCSI: e.g. iqn.2026-01.org.example:store."),
+    )  # fmt: skip
     version = forms.ChoiceField(
         label=_("NFS version"), choices=[("", _("what they agree on")), *((one, one) for one in NFS_VERSIONS[1:])],
         required=False,
+    )  # fmt: skip
+    luns = forms.CharField(
+        label=_("LUNs"), max_length=400, required=False,
+        help_text=_("iSCSI: which are used, e.g. 1, 2, 5; none for all. The lowest is for Berth's own table."),
+    )  # fmt: skip
+    user = forms.CharField(label=_("CHAP user"), max_length=223, required=False)
+    password = forms.CharField(
+        label=_("CHAP password"), max_length=255, required=False, strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )  # fmt: skip
     host = forms.ModelChoiceField(
         label=_("Host"), queryset=Host.objects.none(), required=False,
@@ -127,6 +138,12 @@ class StorageForm(ClusterForm):
 
     def clean_kind(self) -> str:
         return str(self.cleaned_data["kind"] or "dir")
+
+    def clean_luns(self) -> list[int]:
+        words = str(self.cleaned_data["luns"]).replace(",", " ").split()
+        if not all(word.isascii() and word.isdecimal() and len(word) < 6 for word in words):
+            raise forms.ValidationError(_now("Write numbers with commas between them."))
+        return [int(word) for word in words]
 
 
 class NetworkForm(ClusterForm):

@@ -75,7 +75,7 @@ STEP = {
     "failed": Mark(_("Failed"), "bad"),
     "undone": Mark(_("Undone"), "warn"),
 }
-STORAGE_KIND = {"dir": _("Directory"), "nfs": _("NFS share")}
+STORAGE_KIND = {"dir": _("Directory"), "nfs": _("NFS share"), "iscsi": _("iSCSI")}
 STORAGE = {"active": Mark(_("In use"), "good"), "maintenance": Mark(_("Maintenance"), "warn")}
 HOST = {
     "active": Mark(_("In service"), "good"),

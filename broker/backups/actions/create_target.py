@@ -11,6 +11,7 @@ from broker.events.news import publish
 from broker.events.record import record
 from broker.virt import names, rows
 from broker.virt.models import Cluster, Host, StorageDomain
+from broker.virt.storage_rules import require_files
 
 
 @transaction.atomic
@@ -40,6 +41,7 @@ def create_target(
             )  # fmt: skip
     if storage is not None:
         require(actor, "storage.view", storage)
+        require_files(storage)
         target = BackupTarget(cluster=cluster, name=names.name(name), storage=storage)
     else:
         target = BackupTarget(cluster=cluster, name=names.name(name), path=names.directory(path), host=host)

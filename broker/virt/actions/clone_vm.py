@@ -19,6 +19,7 @@ from broker.virt.cloning import Original, originals
 from broker.virt.driver import PowerState
 from broker.virt.macs import new_mac
 from broker.virt.models import Disk, Nic, OwnField, Snapshot, StorageDomain, Tag, VirtualMachine
+from broker.virt.storage_rules import require_files
 from broker.virt.storage_rules import require_usable as require_usable_storage
 
 OFF = (PowerState.OFF, PowerState.CRASHED)
@@ -92,6 +93,8 @@ def _check_places(vm: VirtualMachine, disks: list[Original], storage: StorageDom
             N_("%(name)s has no disk on a host that could be copied."), rule="disk.present",
             fix=N_("Choose another machine."), name=vm.name,
         )  # fmt: skip
+    for disk in disks:
+        require_files(disk.storage)
     for place in {storage} if storage is not None else {disk.storage for disk in disks}:
         require_usable_storage(place)
         if place.cluster_id != vm.cluster_id or (place.host_id is not None and place.host_id != vm.host_id):

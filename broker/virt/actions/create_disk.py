@@ -36,7 +36,7 @@ def create_disk(*, actor: Actor, vm: VirtualMachine, size_bytes: int, storage: S
             N_("The machine's host does not see %(name)s."), field="storage",
             fix=N_("Choose a storage of its host, or one that the whole cluster shares."), name=storage.name,
         )  # fmt: skip
-    require_usable_storage(storage)
+    require_usable_storage(storage, blank=True)
     require_usable(vm)
     require_power(vm, SETTLED)
     require_kept(vm)

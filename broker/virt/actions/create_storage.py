@@ -1,4 +1,7 @@
-"""Name a place for disks: a directory on hosts, made by the first job that needs it, or an NFS share they mount."""
+"""Name a place for disks: a directory on hosts, made by the first job that needs it, an NFS share, or iSCSI LUNs."""
+
+from collections.abc import Collection
+from typing import Any
 
 from django.db import transaction
 
@@ -8,9 +11,10 @@ from broker.core.errors import Conflict, Invalid
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
-from broker.virt import names, rows
+from broker.virt import names, rows, specs, storage_secret
+from broker.virt.driver import LUN_PATHS
 from broker.virt.models import Cluster, Host, StorageDomain
-from broker.virt.storage_rules import MOUNTS, nfs_share
+from broker.virt.storage_rules import MOUNTS, iscsi_target, nfs_share
 
 
 @transaction.atomic
@@ -25,11 +29,16 @@ def create_storage(
     server: str = "",
     export: str = "",
     version: str = "",
+    luns: Collection[int] = (),
+    user: str = "",
+    password: str = "",
 ) -> StorageDomain:
     """`host`: the only host that has the directory; without it, all hosts of the cluster see the same files there.
 
     For kind "nfs", all hosts mount `export` of `server` at `path`, by default below MOUNTS; `version` is NFS's, empty
-    for what they agree on. Raises Missing, Denied, Invalid, or Conflict (name taken, or a place that overlaps another
+    for what they agree on. For kind "iscsi", `server` are the portals of the target `export` with commas between them,
+    `luns` which of its LUNs are used (none: all), the lowest for Berth's own table; `user` and `password` are CHAP's.
+    Raises Missing, Denied, Invalid, or Conflict (name taken, or a place that overlaps another
     storage).
     """
     require(actor, "storage.manage", cluster)
@@ -41,6 +50,8 @@ def create_storage(
         )  # fmt: skip
     if kind == StorageDomain.Kind.NFS:
         _mount(storage, path, nfs_share(server, export, version))
+    elif kind == StorageDomain.Kind.ISCSI:
+        _log_in(storage, iscsi_target(server, export, luns), user, password)
     else:
         storage.path = names.directory(path)
     if host is not None and host.cluster_id != cluster.pk:
@@ -54,18 +65,41 @@ def create_storage(
     return storage
 
 
-def _mount(storage: StorageDomain, path: str, share: dict[str, str]) -> None:
+def _refuse_host(storage: StorageDomain) -> None:
     if storage.host is not None:
         raise Invalid(
-            N_("An NFS share is seen by all hosts."), field="host", fix=N_("Leave the host out.")
+            N_("A share or a target is seen by all hosts."), field="host", fix=N_("Leave the host out.")
         )  # fmt: skip
+
+
+def _mount(storage: StorageDomain, path: str, share: dict[str, str]) -> None:
+    _refuse_host(storage)
     for column, value in share.items():
         setattr(storage, column, value)
     storage.path = names.directory(path or f"{MOUNTS}/{storage.name}")
 
 
+def _log_in(storage: StorageDomain, target: dict[str, Any], user: str, password: str) -> None:
+    _refuse_host(storage)
+    for column, value in target.items():
+        setattr(storage, column, value)
+    if bool(user) != bool(password) or len(user) > 223 or len(password) > 255 or not (user + password).isprintable():
+        raise Invalid(
+            N_("For CHAP, a user and a password are needed."), field="password",
+            fix=N_("Give both, or none where the target asks for none."),
+        )  # fmt: skip
+    storage.user, storage.secret = user, storage_secret.sealed(password) if password else ""
+    storage.path = f"{LUN_PATHS}/{specs.storage_name(storage)}"
+    for other in StorageDomain.objects.filter(kind=storage.kind, export=storage.export):
+        if not other.luns or not storage.luns or set(other.luns) & set(storage.luns):
+            raise Conflict(
+                N_("The storage %(name)s uses these LUNs already."), rule="storage.share",
+                fix=N_("Use that storage, or choose other LUNs."), name=other.name,
+            )  # fmt: skip
+
+
 def _refuse_overlap(storage: StorageDomain) -> None:
-    if storage.server:
+    if storage.kind == StorageDomain.Kind.NFS:
         twin = StorageDomain.objects.filter(server=storage.server, export=storage.export).first()
         if twin is not None:
             raise Conflict(

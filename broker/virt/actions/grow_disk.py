@@ -14,6 +14,7 @@ from broker.virt import quotas
 from broker.virt.asking import require_power, require_usable
 from broker.virt.disk_rules import SETTLED, checked_size, require_kept
 from broker.virt.models import Disk
+from broker.virt.storage_rules import require_files
 
 
 @transaction.atomic
@@ -28,6 +29,7 @@ def grow_disk(*, actor: Actor, disk: Disk, size_bytes: int) -> Job:
             fix=N_("Give a larger size: a disk cannot shrink."), size=disk.size_bytes,
         )  # fmt: skip
     require_usable(vm)
+    require_files(disk.storage)
     require_power(vm, SETTLED)
     require_kept(vm)
     quotas.claim_disks(actor, vm, more_bytes=size - disk.size_bytes)

@@ -17,6 +17,7 @@ from broker.virt.asking import require_power, require_usable
 from broker.virt.cloning import Original, originals
 from broker.virt.driver import PowerState
 from broker.virt.models import Snapshot, StorageDomain, TemplateVersion, VirtualMachine, VmTemplate
+from broker.virt.storage_rules import require_files
 
 GIVE_UP_AFTER = 180  # seconds the guest has to shut down
 
@@ -58,6 +59,7 @@ def make_template_version(
             fix=N_("Leave this out, or copy the machine itself."),
         )  # fmt: skip
     disk = _first_disk(vm, snapshot)
+    require_files(disk.storage)
     VmTemplate.objects.select_for_update().get(pk=template.pk)
     last = template.versions.order_by("-number").first()
     version = TemplateVersion(
@@ -72,6 +74,7 @@ def make_template_version(
         graphics=list(vm.graphics),
         made_from=vm.name,
     )
+    require_files(version.storage)
     version.volume = f"template-{version.id}.qcow2"
     version.save(force_insert=True)
     record(

@@ -19,6 +19,7 @@ from broker.virt.asking import require_power, require_usable
 from broker.virt.disk_rules import SETTLED, require_kept
 from broker.virt.driver import PowerState
 from broker.virt.models import Disk, VirtualMachine
+from broker.virt.storage_rules import require_files
 
 MOST_SNAPSHOTS = 32
 UP = (PowerState.RUNNING, PowerState.PAUSED)
@@ -45,13 +46,15 @@ def take_snapshot(
     name, description = names.title(name, field="name", longest=names.LONGEST_NAME), names.description(description)
     if not name:
         raise Invalid(N_("A snapshot needs a name."), field="name", fix=N_("Say what it is good for."))
-    present = list(vm.disks.all())
+    present = list(vm.disks.select_related("storage"))
     chosen = [disk for disk in present if disks is None or disk in disks]
     if not chosen or (disks is not None and len(chosen) != len(set(disks))):
         raise Invalid(N_("These are not disks of this machine."), field="disks", fix=N_("Choose some of its disks."))
     if memory and len(chosen) != len(present):
         raise Invalid(N_("Memory without all disks could never be woken."), field="disks", fix=N_("Choose all disks."))
     require_usable(vm)
+    for disk in chosen:
+        require_files(disk.storage)
     require_power(vm, UP if memory or quiesce else SETTLED)
     require_kept(vm)
     taken = list(vm.snapshots.all())

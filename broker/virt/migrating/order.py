@@ -38,7 +38,9 @@ def room_for(disks: Iterable[Disk], target: Host) -> StorageDomain:
     """
     size = sum(disk.size_bytes for disk in disks)
     blind = target.attachments.exclude(error="").values("storage")
-    usable = StorageDomain.objects.filter(cluster=target.cluster_id, state=StorageState.ACTIVE, error="")
+    usable = StorageDomain.objects.filter(cluster=target.cluster_id, state=StorageState.ACTIVE, error="").exclude(
+        kind=StorageDomain.Kind.ISCSI
+    )
     seen = [one for one in usable.exclude(pk__in=blind) if one.host_id in (None, target.pk)]
     fit = [one for one in seen if not one.capacity_bytes or one.available_bytes >= size]
     if not fit:

@@ -2,7 +2,8 @@
 
 With a `host`, the directory is on that host alone, and so are the machines whose disks lie there; without
 one, all hosts of the cluster see the same files under `path`. For NFS, `path` is where each host mounts
-`export` of `server`.
+`export` of `server`. For iSCSI, `server` are portals with a comma between them, `export` is the target, `luns` those
+that are used (none: all), and `path` no directory but how drivers call it.
 """
 
 import uuid
@@ -29,6 +30,7 @@ class StorageDomain(models.Model):
     class Kind(models.TextChoices):
         DIR = "dir"
         NFS = "nfs", "NFS"
+        ISCSI = "iscsi", "iSCSI"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="storage_domains")
@@ -39,6 +41,9 @@ class StorageDomain(models.Model):
     server = models.CharField(max_length=255, blank=True)
     export = models.CharField(max_length=255, blank=True)
     version = models.CharField(max_length=4, blank=True)
+    luns = models.JSONField(default=list, blank=True)
+    user = models.CharField(max_length=223, blank=True)
+    secret = models.TextField(blank=True, editable=False)
     state = models.CharField(max_length=16, default=StorageState.ACTIVE, choices=[(s, s) for s in StorageState])
     capacity_bytes = models.PositiveBigIntegerField(default=0, editable=False)
     available_bytes = models.PositiveBigIntegerField(default=0, editable=False)
@@ -55,6 +60,11 @@ class StorageDomain(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def mounted(self) -> bool:
+        """Whether a host has it by connecting to a server."""
+        return self.kind in (self.Kind.NFS, self.Kind.ISCSI)
 
     @property
     def level(self) -> str:

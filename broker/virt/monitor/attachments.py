@@ -33,7 +33,7 @@ def look(host: Host, connection: HostConnection) -> None:
 def look_at(storage: StorageDomain, connection: HostConnection) -> StorageInfo | None:
     """Its capacity. A share is mounted first where it is in service; a directory is made by the first job alone."""
     spec = specs.storage_spec(storage)
-    if storage.kind == StorageDomain.Kind.NFS and STORAGE.is_(storage.state, "usable"):
+    if storage.mounted and STORAGE.is_(storage.state, "usable"):
         return connection.ensure_storage(spec)
     try:
         return connection.storage(spec)

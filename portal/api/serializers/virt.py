@@ -103,12 +103,14 @@ class StorageDomainSerializer(serializers.ModelSerializer):
     cluster = RefSerializer()
     host = RefSerializer(allow_null=True)
     level = serializers.ChoiceField(choices=["ok", "warning", "critical"], read_only=True)
+    luns = serializers.ListField(child=serializers.IntegerField(), read_only=True)
 
     class Meta:
         model = StorageDomain
         fields = (
-            "id", "name", "cluster", "host", "kind", "path", "server", "export", "version", "state", "error", "held_by",
-            "capacity_bytes", "available_bytes", "level", "warning_percent", "critical_percent", "observed_at",
+            "id", "name", "cluster", "host", "kind", "path", "server", "export", "version", "luns", "user", "state",
+            "error", "held_by", "capacity_bytes", "available_bytes", "level", "warning_percent", "critical_percent",
+            "observed_at",
         )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from broker.virt.actions.take_storage import take_storage
 from broker.virt.actions.tidy_storage import MOST, tidy_storage
 from broker.virt.models import Cluster, Host, StorageDomain
 from broker.virt.states import StorageState
+from broker.virt.storage_rules import MOST_LUN
 from portal.api.base import Listed, Read, Resource, job_verb, verb
 from portal.api.fields import Id, Input, NameField, TextField, WholeNumber
 from portal.api.queries import choices
@@ -39,9 +40,21 @@ class NewStorage(Input):
     path = TextField(
         max_length=255, required=False, help_text="The directory on the hosts; for a share it may be left out."
     )
-    server = TextField(max_length=253, required=False, help_text="Of an NFS share: host name or IP address.")
-    export = TextField(max_length=255, required=False, help_text="Of an NFS share: the path on its server.")
+    server = TextField(
+        max_length=255, required=False,
+        help_text="Of an NFS share: host name or IP address. Of iSCSI: portals with commas between them.",
+    )  # fmt: skip
+    export = TextField(
+        max_length=255, required=False,
+        help_text="Of an NFS share: the path on its server. Of iSCSI: the target's name.",
+    )  # fmt: skip
     version = TextField(max_length=4, required=False, help_text="Of NFS; left out: what server and hosts agree on.")
+    luns = serializers.ListField(
+        child=WholeNumber(min_value=0, max_value=MOST_LUN), required=False, max_length=512,
+        help_text="Of iSCSI: which LUNs are used, the lowest for Berth's own table; left out: all.",
+    )  # fmt: skip
+    user = TextField(max_length=223, required=False, help_text="Of iSCSI: CHAP's user.")
+    password = TextField(max_length=255, required=False, write_only=True, help_text="Of iSCSI: CHAP's password.")
     host = Id(
         required=False, allow_null=True, help_text="The only host that has the directory; none: all see the same."
     )
@@ -102,7 +115,7 @@ class StorageDomains(Listed, Read, Resource):
 
     @extend_schema(request=NewStorage, responses={201: StorageDomainSerializer})
     def create(self, request: Request) -> Response:
-        """Make a storage domain of a directory or an NFS share."""
+        """Make a storage domain of a directory, an NFS share or iSCSI LUNs."""
         given = self.input(NewStorage)
         given["cluster"] = find(self.actor, Cluster, given["cluster"])
         given["host"] = find(self.actor, Host, given["host"]) if given.get("host") else None

@@ -89,8 +89,7 @@ class StorageOne(Page):
             "details": [
                 Pair(_("Kind"), words.STORAGE_KIND.get(row.kind, row.kind)),
                 Pair(_("Cluster"), row.cluster.name),
-                *([Pair(_("Share"), _where(row))] if row.server else []),
-                Pair(_("Path on the hosts"), row.path),
+                *_place(row),
                 Pair(_("Size"), bytesize(row.capacity_bytes)),
                 Pair(_("Free"), bytesize(row.available_bytes)),
                 Pair(_("Used"), f"{_used(row)} %"),
@@ -135,7 +134,21 @@ def storage_mark(row: StorageDomain) -> Mark:
 
 
 def _where(row: StorageDomain) -> str:
+    if row.kind == StorageDomain.Kind.ISCSI:
+        return row.export
     return f"{row.server}:{row.export}" if row.server else row.path
+
+
+def _place(row: StorageDomain) -> list[Pair]:
+    if row.kind == StorageDomain.Kind.ISCSI:
+        return [
+            Pair(_("Target"), row.export),
+            Pair(_("Portals"), row.server.replace(",", ", ")),
+            Pair(_("LUNs"), ", ".join(map(str, row.luns)) or _("all")),
+            Pair(_("CHAP user"), row.user or "–"),
+        ]
+    share = [Pair(_("Share"), _where(row))] if row.server else []
+    return [*share, Pair(_("Path on the hosts"), row.path)]
 
 
 def _storage_actions(row: StorageDomain) -> list[Action]:

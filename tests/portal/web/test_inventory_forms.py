@@ -28,6 +28,8 @@ WRONG = (
     ("storage", {"path": "relative"}, "path"), ("storage", {"host": "x"}, "host"),
     ("storage", {"kind": "nfs", "path": "", "server": "-o", "export": "/x"}, "server"),
     ("storage", {"kind": "nfs", "path": "", "server": "nas", "export": "x,y"}, "export"),
+    ("storage", {"kind": "iscsi", "path": "", "server": "nas", "export": "x"}, "export"),
+    ("storage", {"kind": "iscsi", "server": "nas", "export": "iqn.2026-01.org.example:x", "luns": "1;2"}, "luns"),
     ("network", {"subnet": ""}, "subnet"), ("network", {"subnet": "8.8.8.0/24"}, "subnet"),
     ("network", {"kind": "bridge"}, "bridge"), ("network", {"kind": "wormhole"}, "kind"),
 )  # fmt: skip

@@ -1,6 +1,6 @@
 """Storages whose volumes are LUNs. The host gets a secret and a pool, through which it says whether it sees the target.
 
-What belongs on the LUNs themselves is written by Berth (drivers/iscsi). QEMU speaks to the target on its own, so the
+What belongs on the LUNs themselves is written by Berth (virt/iscsi). QEMU speaks to the target on its own, so the
 host needs no kernel module. How to reach the target stands in the secret's description, so that a machine's definition
 can be written from the volume's name alone.
 """
@@ -26,12 +26,12 @@ from broker.virt.driver import (
     VolumeInfo,
 )
 from broker.virt.drivers import names
-from broker.virt.drivers.iscsi import store
-from broker.virt.drivers.iscsi.session import INITIATOR, address
 from broker.virt.drivers.libvirt.definitions import Defining
 from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
 from broker.virt.drivers.libvirt.notes import Noting
 from broker.virt.drivers.libvirt.transfers import Transferring
+from broker.virt.iscsi import store
+from broker.virt.iscsi.session import INITIATOR, address
 
 _KIND = libvirt.VIR_SECRET_USAGE_TYPE_ISCSI
 

@@ -10,7 +10,7 @@ from broker.virt.drivers import load
 from tests.lab import guest
 from tests.lab.fixtures import remove_machines, wait_for_power
 from tests.lab.target import Target
-from tests.virt.drivers.iscsi.wait import until
+from tests.virt.iscsi.wait import until
 
 pytestmark = pytest.mark.lab
 MIB = 1 << 20

@@ -108,10 +108,10 @@ def create(shelf: Shelf, name: str, size: int) -> None:
             )  # fmt: skip
         if entry.whole:
             return
-        unit = next((one for one in shelf.disks if one.lun == entry.lun), None)
-        if unit is None:
+        chosen = next((one for one in shelf.disks if one.lun == entry.lun), None)
+        if chosen is None:
             raise _gone(shelf, entry)
-        write(shelf.session, unit, 0, _blank(size))
+        write(shelf.session, chosen, 0, _blank(size))
         tables.save(shelf.session, shelf.first, table.put(Entry(name, entry.lun, size)))
 
 

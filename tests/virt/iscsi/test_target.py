@@ -1,14 +1,16 @@
 """Berth's own word with a real iSCSI target (tgt)."""
 
+import io
 import threading
 
 import pytest
+from django.core.management import call_command
 
 from broker.virt.driver import Locked, Refused
-from broker.virt.drivers.iscsi import table as tables
-from broker.virt.drivers.iscsi import units as scsi
-from broker.virt.drivers.iscsi.session import Session
-from broker.virt.drivers.iscsi.table import Entry, Table
+from broker.virt.iscsi import table as tables
+from broker.virt.iscsi import units as scsi
+from broker.virt.iscsi.session import Session
+from broker.virt.iscsi.table import Entry, Table
 from tests.lab.target import Target
 
 pytestmark = pytest.mark.lab
@@ -33,6 +35,21 @@ def test_targets_are_found_and_let_in_by_chap_alone(target):
             opened(target, **wrong)
     with opened(target) as session:
         assert [(one.lun, one.size >> 20) for one in scsi.units(session)] == [(1, 16), (2, 64), (3, 32)]
+
+
+def test_the_command_lists_targets_and_what_is_on_their_luns(target, monkeypatch):
+    told = io.StringIO()
+    call_command("iscsi", target.portal, stdout=told)
+    assert told.getvalue() == f"{target.name}  {target.portal}\n"
+    monkeypatch.setattr("portal.management.commands.iscsi.getpass", lambda: target.password)
+    with opened(target) as session:
+        first, (disk, _) = tables.lay_out(session, ())
+        tables.save(session, first, tables.save(session, first, Table()))
+        scsi.write(session, disk, 0, b"something")
+    told = io.StringIO()
+    call_command("iscsi", target.portal, target=target.name, user=target.user, stdout=told)
+    lines = told.getvalue().splitlines()
+    assert lines == ["LUN 1  16 MiB  Berth's table", "LUN 2  64 MiB  something else", "LUN 3  32 MiB  blank"]
 
 
 def test_bytes_come_back_as_they_were_written(target):

@@ -1,0 +1,132 @@
+"""iSCSI as storage: what is made of it, what is refused on it and why."""
+
+import pytest
+
+from broker.core.errors import Conflict, Invalid
+from broker.virt import reports, specs
+from broker.virt.actions.clone_vm import clone_vm
+from broker.virt.actions.create_disk import create_disk
+from broker.virt.actions.create_storage import create_storage
+from broker.virt.actions.create_vm import create_vm
+from broker.virt.actions.grow_disk import grow_disk
+from broker.virt.actions.move_disks import move_disks
+from broker.virt.actions.take_snapshot import take_snapshot
+from broker.virt.driver import DiskSpec, LunPlace
+from broker.virt.drivers.libvirt.domain_xml.build import disk_element
+from broker.virt.drivers.libvirt.luns import target_xml
+from broker.virt.iscsi.session import address
+from broker.virt.iscsi.table import Entry, Table, seal, unseal
+from broker.virt.iscsi.units import Unit
+from broker.virt.models import StorageDomain
+from tests.virt.actions.stage import SYSTEM, done, fresh
+
+IQN = "iqn.2026-01.org.example:store"
+
+
+def luns(stage, **more):
+    wish = {"cluster": stage.world.cluster, "name": "san", "kind": "iscsi", "server": "192.0.2.10, [2001:db8::1]:3261"}
+    return create_storage(actor=SYSTEM, **(wish | {"export": IQN, "luns": [3, 1]} | more))
+
+
+def test_what_drivers_are_told(stage):
+    row = luns(stage, user="berth", password="a-long-secret")
+    spec = specs.storage_spec(StorageDomain.objects.get(pk=row.pk))
+    assert (spec.server, spec.export, spec.luns) == ("192.0.2.10,[2001:db8::1]:3261", IQN, (1, 3))
+    assert spec.password == "a-long-secret" and "a-long-secret" not in repr(spec) + row.secret
+    assert spec.path == f"/berth-iscsi/{spec.name}" and spec.kind == "iscsi"
+    told = target_xml(spec, "[2001:db8::1]:3261")
+    assert '<host name="2001:db8::1" port="3261"/>' in told and f'<secret usage="{spec.name}"/>' in told
+    assert [address(one) for one in ("nas", "nas:1", "[::1]", "[::1]:2", "::1")] == [
+        ("nas", 3260), ("nas", 1), ("::1", 3260), ("::1", 2), ("::1", 3260),
+    ]  # fmt: skip
+    assert row.pk not in {one for one in reports.orders(stage.world.host)["leases"]}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"server": ""}, "server"), ({"server": "-o"}, "server"), ({"server": "nas:0"}, "server"),
+        ({"server": "nas:99999"}, "server"), ({"server": "a,b,c,d,e"}, "server"), ({"server": "nas;reboot"}, "server"),
+        ({"export": "store"}, "export"), ({"export": "iqn.2026-01.org.example:a/../b"}, "export"),
+        ({"export": "iqn.2026-01.org.example:a\n"}, "export"), ({"luns": [1]}, "luns"), ({"luns": [-1, 2]}, "luns"),
+        ({"luns": [True, "x"]}, "luns"), ({"luns": [1, 99999]}, "luns"), ({"user": "berth"}, "password"),
+        ({"password": "x"}, "password"), ({"user": "a", "password": "b\n"}, "password"),
+    ],
+)  # fmt: skip
+def test_what_a_target_would_misread_is_refused(stage, wrong, field):
+    with pytest.raises(Invalid) as caught:
+        luns(stage, **wrong)
+    assert caught.value.field == field and not StorageDomain.objects.filter(name="san").exists()
+
+
+def test_a_lun_is_taken_once_and_by_all_hosts(stage):
+    luns(stage)
+    for same in ([3, 4], []):
+        with pytest.raises(Conflict) as caught:
+            luns(stage, name="again", luns=same)
+        assert caught.value.rule == "storage.share"
+    assert luns(stage, name="beside", luns=[5, 6]).luns == [5, 6]
+    with pytest.raises(Invalid):
+        luns(stage, name="mine", luns=[7, 8], host=stage.world.host)
+
+
+def test_blank_disks_and_moves_while_a_machine_runs(stage):
+    san = luns(stage)
+    vm = stage.make("web", start=True)
+    done(create_disk(actor=SYSTEM, vm=vm, size_bytes=8 << 20, storage=san))
+    done(move_disks(actor=SYSTEM, vm=fresh(vm), storage=san))
+    assert {disk.storage_id for disk in vm.disks.all()} == {san.pk}
+    assert all(disk.path.startswith(san.path) for disk in vm.disks.filter(target="vda"))
+    blank = create_vm(actor=SYSTEM, name="blank", storage=san, disk_bytes=8 << 20)
+    done(blank)
+    done(move_disks(actor=SYSTEM, vm=fresh(vm), storage=stage.world.storage))
+    assert {disk.storage_id for disk in vm.disks.all()} == {stage.world.storage.pk}
+    off = fresh(blank.subject_id)
+    with pytest.raises(Conflict) as caught:
+        move_disks(actor=SYSTEM, vm=off, storage=stage.world.storage)
+    assert caught.value.rule == "storage.files"
+
+
+def test_what_needs_files_is_refused(stage):
+    san = luns(stage)
+    vm = stage.make("web", start=True)
+    done(create_disk(actor=SYSTEM, vm=vm, size_bytes=8 << 20, storage=san))
+    second = vm.disks.get(target="vdb")
+    off = done(create_vm(actor=SYSTEM, name="blank", storage=san, disk_bytes=8 << 20)).subject_id
+    for refused in (
+        lambda: create_vm(actor=SYSTEM, name="x", version=stage.world.version, storage=san),
+        lambda: create_vm(
+            actor=SYSTEM, name="x", storage=san, disk_bytes=8 << 20, cloud_init={"hostname": "x", "user": "me"}
+        ),
+        lambda: take_snapshot(actor=SYSTEM, vm=fresh(vm), name="before"),
+        lambda: grow_disk(actor=SYSTEM, disk=second, size_bytes=16 << 20),
+        lambda: clone_vm(actor=SYSTEM, vm=fresh(off), name="x", storage=stage.world.storage),
+    ):
+        with pytest.raises(Conflict) as caught:
+            refused()
+        assert caught.value.rule == "storage.files"
+
+
+def test_the_table():
+    table = Table().put(Entry("b", 3, 5)).put(Entry("a", 2, 5, whole=False)).put(Entry("b", 4, 6))
+    assert [one.lun for one in table.entries] == [2, 4] and table.drop("a").find("a") is None
+    disks = (Unit(2, 10, 512), Unit(3, 30, 512), Unit(4, 10, 512), Unit(5, 20, 512))
+    assert [one.lun for one in table.free(disks)] == [5, 3]
+    data = seal(table)
+    assert unseal(data + bytes(99)) == table
+    assert unseal(data[:-1] + b"x") is None and unseal(b"") is None and unseal(b"berth-luns 1 1 x 5\n[[]]]") is None
+
+
+def test_the_document_of_a_lun():
+    spec = DiskSpec(
+        path="/berth-iscsi/berth-0a/web.qcow2", format="qcow2", target="vda",
+        lun=LunPlace("192.0.2.10", 3260, IQN, 3, "me", "berth-0a"),
+    )  # fmt: skip
+    disk = disk_element(spec)
+    assert disk.path == spec.path and disk.type == "network"
+    xml = disk.xml()
+    assert f'<source protocol="iscsi" name="{IQN}/3">' in xml and '<secret type="iscsi" usage="berth-0a"/>' in xml
+    disk.put(spec.path, spec.lun)
+    assert disk.xml() == xml
+    disk.path = "/srv/web.qcow2"
+    assert disk.type == "file" and "iscsi" not in disk.xml() and disk.path == "/srv/web.qcow2"
