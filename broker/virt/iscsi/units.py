@@ -3,11 +3,11 @@
 import struct
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from broker.core.text import gettext_noop
-from broker.virt.driver import Locked, Refused
+from broker.virt.driver import Locked, Refused, StorageSilent
 
 from .session import Session
 
@@ -84,7 +84,8 @@ def held(session: Session, unit: Unit) -> Iterator[None]:
     try:
         yield
     finally:
-        _obey(session, unit.lun, bytes([0x17, 0, 0, 0, 0, 0]))
+        with suppress(StorageSilent):  # the end of the session was the end of the reservation
+            _obey(session, unit.lun, bytes([0x17, 0, 0, 0, 0, 0]))
 
 
 def _obey(session: Session, lun: int, command: bytes, *, data: bytes = b"", room: int = 0) -> bytes:
