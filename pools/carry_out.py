@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from broker import sql
 from broker.core import clock
 from broker.core.errors import BerthError, Busy, Conflict, NoCapacity
 from broker.core.text import gettext_noop as N_
@@ -105,7 +106,7 @@ def build(pool: Pool, count: int, running: int, version: TemplateVersion | None)
             network=pool.network,
             title=f"{pool.title} {number}"[:128], start=index < running,
         )  # fmt: skip
-        Desktop.objects.create(vm_id=job.subject_id, pool=pool, number=number)
+        sql.add(Desktop(vm_id=job.subject_id, pool=pool, number=number))
         publish("desktop", job.subject_id, "building")
 
 

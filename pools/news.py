@@ -15,10 +15,13 @@ from pools.states import PoolState
 from .wake import WAKER
 
 # What may change a pool's needs; thumbnails, guest information and progress do not.
-RELEVANT = frozenset({"power", "job-ended", "vm.created", "kept"})
+RELEVANT = frozenset({"power", "vm.created", "kept"})
 _OF_THE_SAME = Desktop.objects.filter(pool=OuterRef(OuterRef("pool"))).order_by().values("pk")
 _AT_WORK = Job.objects.filter(subject_kind="vm", state__in=sorted(ACTIVE), subject_id__in=_OF_THE_SAME).order_by()
-_POOL_OF = Statement(lambda: Desktop.objects.filter(vm=Given("vm")).order_by().values_list("pool_id", Exists(_AT_WORK)))
+_POOL_OF = Statement(lambda: Desktop.objects.filter(vm=Given("vm")).order_by().values_list("pool_id"))
+_POOL_AND_WORK = Statement(
+    lambda: Desktop.objects.filter(vm=Given("vm")).order_by().values_list("pool_id", Exists(_AT_WORK))
+)
 
 
 @subscribe("vm")
@@ -27,9 +30,12 @@ def machine_changed(id: str, change: str) -> None:
     if change == "deleted":
         for going in Pool.objects.filter(state=PoolState.DELETING).values_list("pk", flat=True):
             WAKER.wake(going)
+    elif change == "job-ended":
+        for pool_id, at_work in _POOL_AND_WORK.rows(vm=UUID(id)):
+            WAKER.wake(pool_id, at_once=not at_work)
     elif change in RELEVANT:
-        for pool_id, at_work in _POOL_OF.rows(vm=UUID(id)):
-            WAKER.wake(pool_id, at_once=change == "job-ended" and not at_work)
+        for (pool_id,) in _POOL_OF.rows(vm=UUID(id)):
+            WAKER.wake(pool_id)
 
 
 @subscribe("template")

@@ -5,6 +5,7 @@ to do, do it, and say so when it cannot be done.
 """
 
 import logging
+from functools import cache
 from uuid import UUID
 
 from django.db import transaction
@@ -14,7 +15,7 @@ from broker.core import clock
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
-from broker.sql import Given, Statement
+from broker.sql import Given, Statement, given, written
 from broker.virt.driver import PowerState
 from broker.virt.models import Cluster
 from broker.virt.states import VM, VmState
@@ -151,8 +152,8 @@ def _event(desktop: Desktop, look: Look, found: trouble.Streak) -> str:
 
 def _move(pool: Pool, desktop: Desktop, event: str, look: Look) -> bool:
     """Move it, in the look as well; False when it had been moved by somebody else, so that it must be read again."""
-    rows, now = Desktop.objects.filter(pk=desktop.pk), clock.now()
-    if not DESKTOP.attempt(rows, event, changed_at=now, failures=look.failed(desktop.pk).count):
+    now = clock.now()
+    if not _moved(event).run(pk=desktop.pk, changed_at=now, failures=look.failed(desktop.pk).count):
         return False
     publish("desktop", desktop.pk, event)
     error = look.failed(desktop.pk).error
@@ -172,6 +173,12 @@ def _move(pool: Pool, desktop: Desktop, event: str, look: Look) -> bool:
             explanation=error or None,
         )
     return True
+
+
+@cache
+def _moved(event: str) -> Statement:
+    rows = written(Desktop).filter(pk=Given("pk"))
+    return Statement(lambda: DESKTOP.attempt(rows, event, **given(Desktop, "changed_at", "failures")))
 
 
 def _remove(pool: Pool) -> None:

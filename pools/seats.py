@@ -8,11 +8,12 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 
 from broker.core import clock
 from broker.jobs.models import Job
 from broker.jobs.states import ACTIVE, JobState
+from broker.sql import Given, Statement, time
 from broker.virt.driver import PowerState
 from broker.virt.models import Cluster, Host, VirtualMachine
 from broker.virt.states import HostState
@@ -105,27 +106,33 @@ def look(pool: Pool) -> Look:
     Machines and the jobs on them are read by one statement: of a job that ends in between, another would see the
     machine as it was before and the job as it is after, and take for broken what has just been made.
     """
-    active = Job.objects.filter(subject_kind="vm", subject_id=OuterRef("pk"), state__in=sorted(ACTIVE))
-    rows = tuple(
-        Desktop.objects.filter(pool=pool)
+    rows = tuple(_DESKTOPS.objects(pool=pool.pk))
+    busy = {row.pk: (row.job_plan, row.job_args) for row in rows if row.job_plan}
+    return Look(rows, busy, _failures(pool, rows), _resets_done(rows))
+
+
+_ACTIVE = Job.objects.filter(subject_kind="vm", subject_id=OuterRef("pk"), state__in=sorted(ACTIVE))
+_DESKTOPS = Statement(
+    lambda: (
+        Desktop.objects.filter(pool=Given("pool"))
         .select_related("vm", "holder")
-        .annotate(job_plan=Subquery(active.values("plan")[:1]), job_args=Subquery(active.values("args")[:1]))
+        # What costs most to read of a machine, and what no pool asks.
+        .defer(*(f"vm__{name}" for name in ("cloud_init", "consoles", "graphics", "labels", "notes", "options")))
+        .annotate(job_plan=Subquery(_ACTIVE.values("plan")[:1]), job_args=Subquery(_ACTIVE.values("args")[:1]))
         .order_by("number")
     )
-    busy = {row.pk: (row.job_plan, row.job_args) for row in rows if row.job_plan}
-    of_pool = Desktop.objects.filter(pool=pool).values("pk")
-    return Look(rows, busy, _failures(rows, of_pool), _resets_done(rows))
+)
 
 
-def _failures(rows: Iterable[Desktop], of_pool: Any) -> dict[UUID, Failures]:
-    since = {row.pk: row.changed_at for row in rows}
-    jobs = Job.objects.filter(subject_kind="vm", subject_id__in=of_pool, plan__in=_COUNTED_PLANS)
-    failed = list(jobs.filter(state__in=_FAILED, created_at__gte=clock.now() - REMEMBERED).order_by("created_at"))
+def _failures(pool: Pool, rows: Iterable[Desktop]) -> dict[UUID, Failures]:
+    failed = _FAILED_OF.objects(pool=pool.pk, since=clock.now() - REMEMBERED)
     if not failed:
         return {}
+    since = {row.pk: row.changed_at for row in rows}
     good: dict[UUID, datetime] = {}
     for subject, at in (
-        jobs.filter(state=JobState.SUCCEEDED, subject_id__in=[job.subject_id for job in failed])
+        _jobs_of(pool.pk)
+        .filter(state=JobState.SUCCEEDED, subject_id__in=[job.subject_id for job in failed])
         .order_by("created_at")
         .values_list("subject_id", "created_at")
     ):
@@ -139,6 +146,18 @@ def _failures(rows: Iterable[Desktop], of_pool: Any) -> dict[UUID, Failures]:
             counts[job.subject_id] += 1
             found[job.subject_id] = Failures(counts[job.subject_id], job.finished_at, job.plan, job.error or {})
     return found
+
+
+def _jobs_of(pool: Any) -> "QuerySet[Job]":
+    of_pool = Desktop.objects.filter(pool=pool).order_by().values("pk")
+    return Job.objects.filter(subject_kind="vm", subject_id__in=of_pool, plan__in=_COUNTED_PLANS)
+
+
+_FAILED_OF = Statement(
+    lambda: (
+        _jobs_of(Given("pool")).filter(state__in=_FAILED, created_at__gte=time("since")).order_by("created_at")
+    )
+)
 
 
 def _resets_done(rows: Iterable[Desktop]) -> frozenset[UUID]:
@@ -155,8 +174,9 @@ def _resets_done(rows: Iterable[Desktop]) -> frozenset[UUID]:
 
 def limits(cluster: Cluster, look: Look) -> Limits:
     """What the cluster's hosts can start at once, and how much of that is under way: for this pool, two queries."""
-    hosts = dict(Host.objects.filter(cluster=cluster, state=HostState.ACTIVE, error="").values_list("pk", "cpus"))
-    under_way = _starting(cluster)
+    hosts = dict(_HOSTS.rows(cluster=cluster.pk))
+    # How many machines of the cluster are on their way up, by host; None where the host is yet to be chosen.
+    under_way: dict[UUID | None, int] = dict(_STARTING_ON.rows(cluster=cluster.pk))
     bearing = {pk: _most_starts(cpus) for pk, cpus in hosts.items()}
     return Limits(
         starts=settings.STARTS_PER_CLUSTER or max(sum(bearing.values()), 1),
@@ -165,14 +185,25 @@ def limits(cluster: Cluster, look: Look) -> Limits:
     )
 
 
-def _most_starts(cpus: int) -> int:
-    return settings.STARTS_PER_HOST or max(int(settings.STARTS_PER_CPU * cpus), 1)
+_HOSTS = Statement(
+    lambda: (
+        Host.objects.filter(cluster=Given("cluster"), state=HostState.ACTIVE, error="")
+        .order_by()
+        .values_list("pk", "cpus")
+    )
+)
 
 
-def _starting(cluster: Cluster) -> dict[UUID | None, int]:
-    """How many machines of the cluster are on their way up, by host; None where the host is yet to be chosen."""
+def _coming_up() -> "QuerySet[VirtualMachine, Any]":
     jobs = Job.objects.filter(subject_kind="vm", state__in=sorted(ACTIVE)).filter(
         Q(plan="vm.start") | Q(plan__in=_STARTING, args__start=True)
     )
-    rows = VirtualMachine.objects.filter(cluster=cluster, pk__in=jobs.values("subject_id")).order_by()
-    return dict(rows.values_list("host_id").annotate(count=Count("pk")))
+    rows = VirtualMachine.objects.filter(cluster=Given("cluster"), pk__in=jobs.values("subject_id")).order_by()
+    return rows.values_list("host_id").annotate(count=Count("pk"))
+
+
+_STARTING_ON = Statement(_coming_up)
+
+
+def _most_starts(cpus: int) -> int:
+    return settings.STARTS_PER_HOST or max(int(settings.STARTS_PER_CPU * cpus), 1)

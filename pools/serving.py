@@ -18,6 +18,7 @@ from broker.core.text import gettext_noop as N_
 from broker.directories.models import User
 from broker.events.news import publish
 from broker.events.record import record
+from broker.sql import Given, Statement
 from broker.virt.driver import PowerState
 from broker.virt.states import VmState
 
@@ -38,9 +39,9 @@ def serve(pool: Pool) -> bool:
 
     Who has gone away loses the place, and what came for them and was not fetched goes back.
     """
-    rows = PoolWaiter.objects.filter(pool=pool)
-    if not rows.exists():
+    if not _ANYBODY.rows(pool=pool.pk):
         return False
+    rows = PoolWaiter.objects.filter(pool=pool)
     changed = _tidy(pool)
     if not POOL.is_(pool.state, "open") or not opening_of(pool).open:
         rows.filter(desktop__isnull=True).delete()
@@ -66,6 +67,9 @@ def serve(pool: Pool) -> bool:
             changed = True
             desktop = next(free, None)
     return changed
+
+
+_ANYBODY = Statement(lambda: PoolWaiter.objects.filter(pool=Given("pool")).order_by().values_list("pk")[:1])
 
 
 def _tidy(pool: Pool) -> bool:

@@ -16,8 +16,10 @@ from uuid import UUID
 from django.conf import settings
 from django.db import close_old_connections
 from django.db.models import Case, F, Value, When
+from django.db.models.functions import Coalesce
 from django.db.utils import DatabaseError
 
+from broker import sql
 from broker.core import clock
 from broker.sql import Given, Statement, given, time, written
 
@@ -32,10 +34,10 @@ class LeaseLost(Exception):
 
 
 class Lease:
-    """The right to work on `job_id` in `epoch` until `deadline` (this process's steady clock)."""
+    """The right to work on `job_id` in `epoch` until `deadline` (this process's steady clock). `job`: as claimed."""
 
-    def __init__(self, job_id: UUID, epoch: int, deadline: float):
-        self.job_id, self.epoch, self.deadline = job_id, epoch, deadline
+    def __init__(self, job_id: UUID, epoch: int, deadline: float, job: Job):
+        self.job_id, self.epoch, self.deadline, self.job = job_id, epoch, deadline, job
 
     @property
     def held(self) -> bool:
@@ -96,29 +98,33 @@ def claim(job_id: UUID) -> Lease | None:
     """Take a job that is due and that nobody holds; None when there is nothing to take."""
     began, now = clock.steady(), clock.now()
     until = now + timedelta(seconds=_seconds())
-    if not _CLAIM.run(job=job_id, now=now, lease_until=until, worker=worker_name()):
+    if not any(_claiming(event).run(job=job_id, now=now, lease_until=until, worker=worker_name()) for event in CLAIMS):
         return None
-    # Reading the epoch back is safe: nobody else can claim before the lease just taken runs out.
-    ((epoch,),) = _EPOCH.rows(job=job_id)
-    return Lease(job_id, epoch, began + _seconds())
+    # Reading it back is safe: nobody else can claim before the lease just taken runs out.
+    job = sql.get(Job, job_id)
+    return Lease(job_id, job.epoch, began + _seconds(), job)
 
 
-_CLAIM = Statement(
-    lambda: (
-        written(Job)
-        .filter(pk=Given("job"), state__in=sorted(ACTIVE), lease_until__lte=time("now"), next_run_at__lte=time("now"))
-        .update(
+CLAIMS = ("claim", "claim_undo")
+
+
+@cache
+def _claiming(event: str) -> Statement:
+    due = written(Job).filter(pk=Given("job"), lease_until__lte=time("now"), next_run_at__lte=time("now"))
+    return Statement(
+        lambda: JOB.attempt(
+            due,
+            event,
             epoch=F("epoch") + 1,
             # A lease that ran out under a running job means its worker died.
             takeovers=Case(
                 When(state__in=(JobState.RUNNING, JobState.UNDOING), worker__gt="", then=F("takeovers") + 1),
                 default=Value(0),
             ),
+            started_at=Coalesce("started_at", time("now")),
             **given(Job, "lease_until", "worker"),
         )
     )
-)
-_EPOCH = Statement(lambda: Job.objects.filter(pk=Given("job")).order_by().values_list("epoch"))
 
 
 class Renewer:

@@ -76,8 +76,7 @@ class Runner:
             return
         RENEWER.add(lease)
         try:
-            job = sql.get(Job, job_id)
-            Attempt(job, lease, PLANS.get(job.plan), self.boundary).go()
+            Attempt(lease.job, lease, PLANS.get(lease.job.plan), self.boundary).go()
         except (LeaseLost, Stopped):
             log.debug("Leaving job %s", job_id)
         finally:
@@ -103,7 +102,7 @@ class Attempt:
 
     def forward(self) -> None:
         """Returns when the job must be undone; raises Stopped when it ended well or has to wait."""
-        self._move("claim", started_at=self.job.started_at or clock.now())
+        publish("job", self.job.pk, self.job.state)
         if self.job.position == 0:
             self._begin(self.plan.steps[0].name, self.plan.steps[0].title, 0)
         while self.job.position < len(self.plan.steps):
@@ -135,8 +134,10 @@ class Attempt:
                 log.exception("Job %s (%s) broke at %s", self.job.pk, self.plan.name, step.name)
                 return self.turn_back(JobState.ERRORED, BUG)
             self.boundary(self.plan.name, step.name, "did")
+            if self.job.position + 1 == len(self.plan.steps):
+                break
             self._done(StepState.DONE, self.job.position + 1)
-        self._end("succeed", progress=100)
+        self._end("succeed", progress=100, position=len(self.plan.steps), retries=0)
         raise Stopped
 
     def _cancel_asked(self) -> bool:
@@ -213,7 +214,7 @@ class Attempt:
             if not self.lease.write(position=position, retries=0, progress=share):
                 raise LeaseLost(self.job.pk)
             _END_STEP.run(job=self.job.pk, index=self.job.position, state=state, finished_at=clock.now())
-            if state is StepState.DONE and position < len(self.plan.steps):
+            if state is StepState.DONE:
                 # Begun in the same transaction as the end of the one before: one commit a step.
                 self._begin(self.plan.steps[position].name, self.plan.steps[position].title, position)
         self.job.position, self.job.retries = position, 0
@@ -235,9 +236,11 @@ class Attempt:
 
     def _end(self, event: str, **updates: Any) -> None:
         with transaction.atomic():
-            now = clock.now()
+            now, last = clock.now(), self.job.position
             self._move(event, finished_at=now, lease_until=now, worker="", **updates)
-            if event != "succeed":
+            if event == "succeed":
+                _END_STEP.run(job=self.job.pk, index=last, state=StepState.DONE, finished_at=now)
+            else:
                 self._tell()
         publish(self.job.subject_kind, self.job.subject_id, "job-ended")
 

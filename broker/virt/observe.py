@@ -57,10 +57,14 @@ def apply(
         seen |= {pk: _missing(pk, at) for pk in _expected(host) - seen.keys()}
         unlisted = set(_foreign(host).values_list("uuid", flat=True)) - seen.keys()
         seen |= {pk: _missing(pk, at) for pk in unlisted}
-    ours = {row.pk: row for row in _machines(seen) if row.host_id == host.pk}
-    pending = {pk: seen[pk] for pk, row in ours.items() if _differs(row, seen[pk], full_pass)}
-    changed = _write(host, pending) if pending else set()
-    _list_foreign(host, {pk: one for pk, one in seen.items() if pk not in ours}, ours.keys())
+    if len(seen) == 1 and not full_pass:
+        # News of one machine nearly always moves its row: it is not looked at before it is locked.
+        changed, ours = _write(host, seen)
+    else:
+        known = {row.pk: row for row in _machines(seen) if row.host_id == host.pk}
+        pending = {pk: seen[pk] for pk, row in known.items() if _differs(row, seen[pk], full_pass)}
+        changed, ours = _write(host, pending)[0] if pending else set(), set(known)
+    _list_foreign(host, {pk: one for pk, one in seen.items() if pk not in ours}, ours)
     return changed
 
 
@@ -141,13 +145,8 @@ def host_lost(machines: QuerySet[VirtualMachine], at: datetime) -> list[UUID]:
 def _machines(pks: Iterable[UUID]) -> list[VirtualMachine]:
     """The rows of these machines, in slices that fit into one statement everywhere."""
     keys = list(pks)
-    if len(keys) == 1:
-        return _MACHINE.objects(pk=keys[0])
     slices = (keys[start : start + BATCH] for start in range(0, len(keys), BATCH))
     return [row for part in slices for row in VirtualMachine.objects.filter(pk__in=part)]
-
-
-_MACHINE = Statement(lambda: VirtualMachine.objects.filter(pk=Given("pk")).order_by())
 
 
 def _beat(host: Host, at: datetime) -> bool:
@@ -185,13 +184,14 @@ def _columns(row: VirtualMachine, one: Observation) -> dict[str, Any]:
 
 
 @transaction.atomic
-def _write(host: Host, seen: dict[UUID, Observation]) -> set[UUID]:
-    """Lock, look again, write; returns what changed."""
+def _write(host: Host, seen: dict[UUID, Observation]) -> tuple[set[UUID], set[UUID]]:
+    """Lock, look again, write; returns what changed, and what is there."""
     ((floor,),) = _FLOOR.rows(host=host.pk)
     busy = _busy(seen)
-    rows, changed = [], set()
+    rows, changed, there = [], set(), set()
     for row in _locked(host, sorted(seen)):
         one = seen[row.pk]
+        there.add(row.pk)
         if (row.observed_at and one.at < row.observed_at) or (floor and one.at < floor):
             continue
         if one.power is PowerState.MISSING and (row.pk in busy or row.state in VM.unstable):
@@ -203,7 +203,7 @@ def _write(host: Host, seen: dict[UUID, Observation]) -> set[UUID]:
         rows.append(row)
     write_rows([row for row in rows if row.pk in changed], _WRITTEN)
     write_rows([row for row in rows if row.pk not in changed], ("observed_at",))
-    return changed
+    return changed, there
 
 
 def _locked(host: Host, keys: list[UUID]) -> Iterable[VirtualMachine]:

@@ -6,6 +6,7 @@ from broker.access.actor import Actor
 from broker.access.require import require
 from broker.core.errors import Conflict, Invalid
 from broker.core.text import gettext_noop as N_
+from broker.sql import Given, Statement
 
 from . import names
 from .disk_rules import checked_size
@@ -34,17 +35,21 @@ class Origin:
     def locked(self) -> None:
         """Keep what it is made from, against a deletion that looks for machines under the same locks."""
         if self.version is not None:
-            version = TemplateVersion.objects.select_for_update().get(pk=self.version.pk)
-            if not VERSION.is_(version.state, "usable"):
+            rows = _LOCKED_STATE.rows(version=self.version.pk)
+            if not rows:
+                raise TemplateVersion.DoesNotExist(f"There is no version {self.version.pk}")
+            ((state,),) = rows
+            if not VERSION.is_(state, "usable"):
                 raise Conflict(
                     N_("%(version)s is %(state)s."),
                     rule="version.usable",
                     fix=N_("Wait until it is ready, or choose another version."),
-                    version=str(version),
-                    state=version.state,
+                    version=str(self.version),
+                    state=state,
                 )
-        for image in Image.objects.select_for_update().filter(pk__in=[one.pk for one in (self.image, self.cd) if one]):
-            require_ready(image)
+        if images := [one.pk for one in (self.image, self.cd) if one]:
+            for image in Image.objects.select_for_update().filter(pk__in=images):
+                require_ready(image)
 
     def require_one_host(self, *, network: Network | None) -> None:
         """Raise Invalid unless all of it is of one cluster, and one host can see it all."""
@@ -66,6 +71,11 @@ class Origin:
                 fix=N_("Choose storage on the host of the template's image, or shared storage."),
                 storage=self.storage.name,
             )  # fmt: skip
+
+
+_LOCKED_STATE = Statement(
+    lambda: TemplateVersion.objects.select_for_update().filter(pk=Given("version")).order_by().values_list("state")
+)
 
 
 def origin_of(

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from django.db import IntegrityError, transaction
 
+from broker import sql
 from broker.access.actor import Actor
 from broker.access.making import give_to_maker
 from broker.access.require import require
@@ -102,7 +103,7 @@ def create_vm(
 def _insert(vm: VirtualMachine, origin: Origin, network: Network | None) -> None:
     try:
         with transaction.atomic():
-            vm.save(force_insert=True)
+            sql.add(vm)
     except IntegrityError:
         raise Conflict(
             N_("There is a machine called %(name)s already."),
@@ -113,6 +114,6 @@ def _insert(vm: VirtualMachine, origin: Origin, network: Network | None) -> None
     disk = Disk(id=uuid4(), vm=vm, storage=origin.storage, size_bytes=origin.size_bytes)
     disk.volume = disk.volume_name(0)
     disk.path = specs.volume_path(origin.storage, disk.volume)
-    disk.save(force_insert=True)
+    sql.add(disk)
     if network is not None:
-        Nic.objects.create(vm=vm, network=network, mac=new_mac())
+        sql.add(Nic(vm=vm, network=network, mac=new_mac()))

@@ -194,9 +194,15 @@ def place(
 
     Call in a transaction: the cluster's row is locked, so that two placements never count on the same memory.
     """
-    policy = Policy.of(Cluster.objects.select_for_update().get(pk=vm.cluster_id).rules)
+    ((rules,),) = _LOCKED_RULES.rows(cluster=vm.cluster_id)
+    policy = Policy.of(rules)
     request = _moving(_within(vm, request_of(vm, bound_to=bound_to), policy), leaving, storages)
     return choose(request, hosts_of(vm.cluster_id, besides=vm.pk, policy=policy))
+
+
+_LOCKED_RULES = Statement(
+    lambda: Cluster.objects.select_for_update().filter(pk=Given("cluster")).order_by().values_list("rules")
+)
 
 
 def verdicts_on(

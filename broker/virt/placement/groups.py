@@ -3,6 +3,7 @@
 from collections import defaultdict
 from uuid import UUID
 
+from broker.sql import Given, Statement
 from broker.virt.models import AffinityGroup, Host, VirtualMachine
 
 from .picture import Group
@@ -12,7 +13,7 @@ _TOGETHER = {AffinityGroup.Rule.TOGETHER: True, AffinityGroup.Rule.APART: False}
 
 def groups_of(cluster_id: UUID) -> list[Group]:
     """Every group as placement sees it. One query when there are none, five at most."""
-    rows = list(AffinityGroup.objects.filter(cluster=cluster_id))
+    rows: list[AffinityGroup] = _OF_CLUSTER.objects(cluster=cluster_id)
     if not rows:
         return []
     machines, hosts = defaultdict(set), defaultdict(set)
@@ -44,6 +45,9 @@ def groups_of(cluster_id: UUID) -> list[Group]:
                 owned[owner].add(pk)
         found += [_group(row, row.name, theirs, places) for theirs in owned.values()]
     return found
+
+
+_OF_CLUSTER = Statement(lambda: AffinityGroup.objects.filter(cluster=Given("cluster")))
 
 
 def _group(row: AffinityGroup, name: str, machines: set[UUID], hosts: set[UUID]) -> Group:

@@ -119,8 +119,12 @@ def undefine(ctx: Context) -> None:
 def make_ready(ctx: Context) -> None:
     vm = work.kept_machine(ctx)
     with ctx.write():
-        VM.move(vm, "created")
+        if not _CREATED.run(pk=vm.pk):
+            VM.move(vm, "created")  # says why not
         work.tell(ctx, vm, "vm.created", N_("%(name)s was created on %(host)s"), host=vm.host)
+
+
+_CREATED = Statement(lambda: VM.attempt(written(VirtualMachine).filter(pk=Given("pk")), "created"))
 
 
 def start(ctx: Context) -> None:

@@ -141,12 +141,14 @@ class Observing(Emulation, Link):
                 told = self.connection.domainListGetStats([domain], _STATE, _NO_WAIT)
                 if not told:
                     return _missing(uuid, at)
+                # Asked only what the state leaves open: each question is a way to the host and back.
+                off = told[0][1].get("state.state") == libvirt.VIR_DOMAIN_SHUTOFF
                 counted = {}
-                if counters and domain.isActive():
+                if counters and not off:
                     counted = self._count(
                         lambda: self.connection.domainListGetStats([self.domain(uuid)], _COUNTERS, _NO_WAIT),
                     )
-                saved = {uuid} if not domain.isActive() and domain.hasManagedSaveImage() else set()
+                saved = {uuid} if off and domain.hasManagedSaveImage() else set()
             except libvirt.libvirtError as error:
                 if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
                     return _missing(uuid, at)
