@@ -154,9 +154,7 @@ def _jobs_of(pool: Any) -> "QuerySet[Job]":
 
 
 _FAILED_OF = Statement(
-    lambda: (
-        _jobs_of(Given("pool")).filter(state__in=_FAILED, created_at__gte=time("since")).order_by("created_at")
-    )
+    lambda: _jobs_of(Given("pool")).filter(state__in=_FAILED, created_at__gte=time("since")).order_by("created_at")
 )
 
 
