@@ -30,7 +30,8 @@ Measured {when}: {machine}. {load}
   sizes of all processes below `make`, after a minute of nothing; libvirtd and QEMU are not among them.
 - **`virsh destroy` to the page** (`page.py`, `live.py`): the whole of `manage.py serve`, and Chromium with two tabs of
   an admin; a MutationObserver notes when the state reads “Off”. The time holds virsh's own start and its wait for
-  QEMU's end, which the raw callback beside it shows.
+  QEMU's end, which the raw callback beside it shows. The machine's card is not guarded: with a guard libvirt takes
+  the card's packet rules away first, half a second and more here, before it tells anybody that the machine is off.
 - **Clones** (`clones.py`): from asking for the pool until all its machines are defined: rows, jobs, steps, events,
   by the worker threads of one process over SQLite. The loop is `qemu-img create` and `virsh define`, one after another.
 - **Allocations** (`allocation.py`): 1,000 free running desktops, 100 clients with sessions of their own, each over one
