@@ -5,6 +5,9 @@
 # Stages are processes of their own because the browser's driver keeps an event loop in its process, and PostgreSQL is
 # chosen before Django starts. Everything after the fast lane runs as root in the cage (tests/lab/cage.py), from which
 # nothing that a test started escapes; the guest image is built before, for there is no network inside.
+# The fast lane keeps two processors busy by itself. The stages after it wait for much, so two of them run at a time:
+# they share nothing but the image. What the second says is shown when the first has ended, and what failed is shown
+# once more at the end.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 python=.venv/bin/python
@@ -12,28 +15,56 @@ pytest=("$python" -m pytest)
 root=()
 [ "$(id -u)" = 0 ] || root=(sudo --preserve-env=CI,BERTH_CACHE_DIR)
 cage=("${root[@]}" "$python" -m tests.lab.cage --)
-failed=()
+logs=$(mktemp -d)
+beside=
 
 stage() {
     local name=$1 began=$SECONDS
     shift
     echo "== $name"
-    "$@" || failed+=("$name")
+    "$@" 2>&1 | tee "$logs/$name" || echo "$name" >>"$logs/failed"
     echo "== $name took $((SECONDS - began)) s"
 }
 
+# Whatever ends this script ends the stage in the background, which has a process group of its own.
+leave() {
+    [ -z "$beside" ] || "${root[@]}" kill -TERM -- "-$beside"
+    rm -rf "$logs"
+}
+trap leave EXIT
+trap 'exit 130' INT TERM
+
 stage "fast lane" "${pytest[@]}" -m "not lab and not browser and not postgres and not slow" -n 2 "$@"
 stage "guest image" "${root[@]}" deploy/image/ensure tiny
-stage "real hypervisors" "${cage[@]}" "${pytest[@]}" -m "(lab or slow) and not browser and not postgres" "$@"
-stage "pages in the browser" "${cage[@]}" "${pytest[@]}" -m "browser and not lab" "$@"
-stage "PostgreSQL and Redis" "${cage[@]}" "$python" -m tests.servers.postgres -- "${pytest[@]}" \
-    -m "not lab and not browser and not slow" tests/pools tests/jobs tests/events tests/access tests/connections \
-    tests/virt/actions tests/portal/api tests/directories/test_throttle.py tests/directories/test_ldap_sign_in.py \
-    tests/directories/test_ldap_sync.py tests/directories/test_directory_actions.py "$@"
-stage "the main job, end to end" "${cage[@]}" "${pytest[@]}" -m "lab and browser" "$@"
 
-if [ ${#failed[@]} -gt 0 ]; then
-    printf 'Failed: %s\n' "${failed[@]}" >&2
+second() {
+    stage "pages in the browser" "${cage[@]}" "${pytest[@]}" -m "browser and not lab" "$@"
+    stage "PostgreSQL and Redis" "${cage[@]}" "$python" -m tests.servers.postgres -- "${pytest[@]}" \
+        -m "not lab and not browser and not slow" tests/pools tests/jobs tests/events tests/access tests/connections \
+        tests/virt/actions tests/portal/api tests/directories/test_throttle.py tests/directories/test_ldap_sign_in.py \
+        tests/directories/test_ldap_sync.py tests/directories/test_directory_actions.py "$@"
+    stage "the main job, end to end" "${cage[@]}" "${pytest[@]}" -m "lab and browser" "$@"
+}
+set -m
+second "$@" </dev/null >"$logs/.second" 2>&1 &
+beside=$!
+set +m
+stage "crash matrix" "${cage[@]}" "${pytest[@]}" -m lab tests/crash "$@"
+stage "real hypervisors" "${cage[@]}" "${pytest[@]}" -m "(lab or slow) and not browser and not postgres" \
+    --ignore=tests/crash "$@"
+wait "$beside"
+beside=
+cat "$logs/.second"
+
+if [ -e "$logs/failed" ]; then
+    while read -r name; do
+        echo "== $name failed; it ended with:"
+        tail -n 40 "$logs/$name" | cut -c 1-400
+    done <"$logs/failed"
+    while read -r name; do
+        echo "Failed: $name"
+        grep -E '^(FAILED|ERROR) ' "$logs/$name" | cut -c 1-400 | head -n 50
+    done <"$logs/failed" >&2
     exit 1
 fi
 echo "All stages passed."
