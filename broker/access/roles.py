@@ -68,11 +68,13 @@ BUILTIN: dict[str, tuple[str, list[str]]] = {
 
 
 def sync_builtin_roles() -> None:
-    """Write the builtin roles as this version knows them."""
+    """Write the builtin roles as this version knows them: those that differ, which is none as a rule."""
     from .models import Role
 
+    there = {name: rest for name, *rest in Role.objects.values_list("name", "title", "verbs", "builtin")}
     for name, (title, verbs) in BUILTIN.items():
-        Role.objects.update_or_create(name=name, defaults={"title": title, "verbs": verbs, "builtin": True})
+        if there.get(name) != [title, verbs, True]:
+            Role.objects.update_or_create(name=name, defaults={"title": title, "verbs": verbs, "builtin": True})
 
 
 def covers(verbs: list[str], verb: str) -> bool:
