@@ -17,6 +17,8 @@ DUTIES: dict[str, tuple[float, str]] = {
     "jobs.wake": (2.0, "broker.jobs.waker.wake_due"),
     "events.seal": (15.0, "broker.events.seal.seal"),
     "virt.reconcile": (10.0, "broker.virt.reconcile.reconcile"),
+    "virt.following": (10.0, "broker.virt.following.follow"),
+    "virt.balancing": (20.0, "broker.virt.balancing.run"),
     "virt.ha": (5.0, "broker.virt.ha.duty.run"),
     "pools.reconcile": (10.0, "pools.reconcile.reconcile_all"),
     "pools.forecast": (300.0, "pools.aiming.make_forecasts"),

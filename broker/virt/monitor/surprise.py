@@ -16,6 +16,7 @@ REMOVED: Story = (f"{OUTSIDE}.removed", "error", N_("%(name)s is gone from %(hos
 BACK: Story = (f"{OUTSIDE}.back", "info", N_("%(name)s is back on %(host)s (%(power)s)"))
 STARTED: Story = (f"{OUTSIDE}.started", "warning", N_("%(name)s was started on %(host)s, not by Berth"))
 STOPPED: Story = (f"{OUTSIDE}.stopped", "warning", N_("%(name)s was stopped on %(host)s, not by Berth (%(reason)s)"))
+LEFT: Story = (f"{OUTSIDE}.left", "warning", N_("%(name)s was moved away from %(host)s, not by Berth"))
 SUSPENDED: Story = (f"{OUTSIDE}.suspended", "warning", N_("%(name)s was suspended on %(host)s, not by Berth"))
 PAUSED: Story = (f"{OUTSIDE}.paused", "warning", N_("%(name)s was paused on %(host)s, not by Berth"))
 RESUMED: Story = (f"{OUTSIDE}.resumed", "warning", N_("%(name)s was resumed on %(host)s, not by Berth"))
@@ -82,6 +83,8 @@ def _while_up(row: VirtualMachine, one: Observation) -> Story | None:
 def _ended(one: Observation) -> Story:
     if one.power is PowerState.SUSPENDED:
         return SUSPENDED
+    if one.reason == "migrated":
+        return LEFT
     return SHUT_DOWN if one.reason == "shutdown" else STOPPED
 
 

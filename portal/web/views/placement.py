@@ -15,6 +15,7 @@ from broker.virt.actions.create_affinity_group import create_affinity_group
 from broker.virt.actions.delete_affinity_group import delete_affinity_group
 from broker.virt.actions.edit_affinity_group import edit_affinity_group
 from broker.virt.actions.edit_cluster import edit_cluster
+from broker.virt.balancing import AT_ONCE, is_automatic
 from broker.virt.models import AffinityGroup, Cluster, Host, VirtualMachine
 from broker.virt.placement.balance import balance
 from broker.virt.placement.cpu import baseline
@@ -24,7 +25,7 @@ from broker.virt.placement.recover import Outcome, what_if
 from portal.web.base import Deed, Page, done
 from portal.web.form_page import FormPage
 from portal.web.forms import StyledForm
-from portal.web.parts import Action, Cell, Pair, Related, Row
+from portal.web.parts import Action, Cell, Notice, Pair, Related, Row
 
 from .removals import removal
 
@@ -252,6 +253,7 @@ class Rehearsal(Page):
         return {
             "title": _("What balancing would move"),
             "under": _("By the cluster's policy and affinity groups, as things are now."),
+            "notices": [Notice(_by_itself())] if is_automatic(row) else [],
             "back_url": reverse("portal:cluster", args=[pk]),
             "back_label": row.name,
             "live_kinds": f"cluster:{row.pk}",
@@ -273,6 +275,12 @@ class Rehearsal(Page):
                 )
             ],
         }  # fmt: skip
+
+
+def _by_itself() -> str:
+    return _(
+        "These are begun by themselves, %(most)s at once, when nothing else moves and the load was measured anew."
+    ) % {"most": AT_ONCE}
 
 
 def cluster_actions(row: Cluster) -> list[Action]:
