@@ -8,6 +8,7 @@ first.
 import logging
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -62,7 +63,12 @@ def _balance(cluster: Cluster) -> int:
         try:
             with transaction.atomic():
                 vm = VirtualMachine.objects.get(pk=move.machine.id)
-                about = {"name": vm.name, "source": move.source.name, "target": move.target.name, **dict(move.params)}
+                about: dict[str, Any] = {
+                    "name": vm.name,
+                    "source": move.source.name,
+                    "target": move.target.name,
+                    **dict(move.params),
+                }
                 record("vm.balanced", actor=DUTY, subject=vm, message=move.why, **about)
                 migrate_vm(actor=DUTY, vm=vm, host=Host.objects.get(pk=move.target.id))
             begun += 1
