@@ -52,6 +52,7 @@ _SECTIONS = (
             (gettext_lazy("Hosts"), "hosts", "server", "host.view"),
             (gettext_lazy("Storage"), "storage", "database", "storage.view"),
             (gettext_lazy("Images"), "images", "template", "image.view"),
+            (gettext_lazy("Disks of no machine"), "floating-disks", "device-sd-card", "disk.view"),
             (gettext_lazy("Networks"), "networks", "network", "network.view"),
             (gettext_lazy("Backups"), "backups", "history", "backup.view"),
         ),

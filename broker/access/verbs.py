@@ -36,6 +36,8 @@ VERBS: dict[str, str] = {
     "template.manage": N_("Change and delete the template, and make versions"),
     "storage.view": N_("See the storage, and put disks on it"),
     "storage.manage": N_("Add, change and remove storage"),
+    "disk.view": N_("See disks that belong to no machine"),
+    "disk.manage": N_("Attach and delete disks that belong to no machine"),
     "image.view": N_("See images, and make machines from them"),
     "image.manage": N_("Upload and delete images"),
     "network.view": N_("See the network, and plug into it"),

@@ -18,6 +18,10 @@ class VirtConfig(AppConfig):
         register("host", "virt.Host", {"cluster": "cluster_id"})
         register("storage", "virt.StorageDomain", {"cluster": "cluster_id"})
         register("image", "virt.Image", {"storage": "storage_id", "cluster": "storage__cluster_id"})
+        register(
+            "disk", "virt.FloatingDisk", {"storage": "storage_id", "cluster": "storage__cluster_id"},
+            owner="owner_id", owner_verbs=("disk.view", "disk.manage"),
+        )  # fmt: skip
         register("affinity-group", "virt.AffinityGroup", {"cluster": "cluster_id"})
         register("network", "virt.Network", {"cluster": "cluster_id"})
         register("template", "virt.VmTemplate", {"cluster": "cluster_id"})

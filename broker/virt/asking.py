@@ -12,7 +12,7 @@ from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
 
 from .driver import PowerState
-from .models import VirtualMachine
+from .models import FloatingDisk, VirtualMachine
 from .queries import active_jobs
 from .states import VM
 
@@ -50,11 +50,11 @@ def require_usable(vm: VirtualMachine) -> None:
         )
 
 
-def require_idle(vm: VirtualMachine) -> None:
+def require_idle(row: VirtualMachine | FloatingDisk) -> None:
     """Raise Busy while a job works on it."""
-    if job := active_jobs("vm", [vm.pk]).get(vm.pk):
+    if job := active_jobs(row.access_kind, [row.pk]).get(row.pk):
         raise Busy(
-            N_("%(name)s is busy: %(job)s."), fix=N_("Wait until that is done, or cancel it."), name=vm.name,
+            N_("%(name)s is busy: %(job)s."), fix=N_("Wait until that is done, or cancel it."), name=row.name,
             job=job.title,
         )  # fmt: skip
 

@@ -1,11 +1,11 @@
 """What the actions on disks and snapshots ask before they begin."""
 
-from broker.core.errors import Conflict
+from broker.core.errors import Conflict, Invalid
 from broker.core.text import gettext_noop as N_
 
 from . import names
 from .driver import PowerState
-from .models import Disk, Preview, VirtualMachine
+from .models import Disk, Preview, StorageDomain, VirtualMachine
 
 MOST_DISKS = 16
 LEAST_SIZE, LARGEST_SIZE = 1 << 20, 64 << 40  # bytes
@@ -60,3 +60,34 @@ def most_taken(vm: VirtualMachine, disk: Disk) -> int:
     """The most that the moved disk takes: what its own images hold, and the template's below it."""
     below = vm.template_version.size_bytes if vm.template_version else 0
     return min(disk.allocated_bytes + below, disk.size_bytes)
+
+
+def free_target(vm: VirtualMachine) -> str:
+    """The name in the guest of one more disk; raises Conflict when it has as many as it may."""
+    taken = set(vm.disks.values_list("target", flat=True))
+    free = [target for number in range(MOST_DISKS) if (target := f"vd{chr(ord('a') + number)}") not in taken]
+    if not free:
+        raise Conflict(
+            N_("%(name)s has %(most)s disks already."), rule="disk.most", fix=N_("Delete one, or grow one."),
+            name=vm.name, most=MOST_DISKS,
+        )  # fmt: skip
+    return free[0]
+
+
+def require_reachable(vm: VirtualMachine, storage: StorageDomain) -> None:
+    """Raise Invalid unless the machine's host sees the storage."""
+    if storage.cluster_id != vm.cluster_id or storage.host_id not in (None, vm.host_id):
+        raise Invalid(
+            N_("The machine's host does not see %(name)s."), field="storage",
+            fix=N_("Choose a storage of its host, or one that the whole cluster shares."), name=storage.name,
+        )  # fmt: skip
+
+
+def require_detachable(vm: VirtualMachine, disk: Disk) -> None:
+    """Raise Conflict for the disk that the machine starts from, and for one that snapshots hold."""
+    require_unfrozen(disk)
+    if disk == vm.disks.first():
+        raise Conflict(
+            N_("%(name)s starts from this disk."), rule="disk.first",
+            fix=N_("Delete the machine, or another of its disks."), name=vm.name,
+        )  # fmt: skip

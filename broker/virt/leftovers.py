@@ -19,7 +19,8 @@ from .driver import HostConnection, NotFound, VolumeInfo
 from .models import StorageDomain
 
 _COLUMNS = ("volume", "below", "memory")
-_OWNERS = ("Disk", "Image", "Snapshot", "TemplateVersion", "VirtualMachine")  # their files have their id in the name
+# Their files have their id in the name.
+_OWNERS = ("Disk", "FloatingDisk", "Image", "Snapshot", "TemplateVersion", "VirtualMachine")
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _keepers: list[Callable[[StorageDomain], Iterable[str]]] = []
 
@@ -41,8 +42,8 @@ class Known:
         return name in self.names or name in self.texts or not _owners(name).isdisjoint(self.owners)
 
 
-def known(storage: StorageDomain, found: Iterable[str]) -> Known:
-    """As the rows are now; `found`: the names in question."""
+def known(storage: StorageDomain, found: Iterable[str], job: UUID | None = None) -> Known:
+    """As the rows are now; `found`: the names in question. `job`: the one that asks, whose own words do not count."""
     names: set[str] = set()
     for relation in StorageDomain._meta.related_objects:
         columns = [field.name for field in relation.related_model._meta.concrete_fields if field.name in _COLUMNS]
@@ -56,7 +57,10 @@ def known(storage: StorageDomain, found: Iterable[str]) -> Known:
     for model in _OWNERS:
         manager: models.Manager[models.Model] = apps.get_model("virt", model)._default_manager
         owners |= set(manager.filter(pk__in=ids).values_list("pk", flat=True))
-    active = Job.objects.filter(state__in=sorted(ACTIVE)).exclude(plan="storage.tidy").values_list("args", "subject_id")
+    jobs = (
+        Job.objects.filter(state__in=sorted(ACTIVE)).exclude(plan="storage.tidy").exclude(pk__in=[job] if job else [])
+    )
+    active = jobs.values_list("args", "subject_id")
     owners |= {subject for _args, subject in active}
     # What another Berth noted down on it can still be imported here.
     told = [
@@ -66,10 +70,12 @@ def known(storage: StorageDomain, found: Iterable[str]) -> Known:
     return Known(frozenset(names - {""}), frozenset(owners), json.dumps(told))
 
 
-def look(storage: StorageDomain, volumes: Iterable[VolumeInfo], hosts: Iterable[HostConnection]) -> list[VolumeInfo]:
-    """Those of `volumes` that nothing refers to. `hosts`: lines to all that see the storage."""
+def look(
+    storage: StorageDomain, volumes: Iterable[VolumeInfo], hosts: Iterable[HostConnection], job: UUID | None = None
+) -> list[VolumeInfo]:
+    """Those of `volumes` that nothing refers to. `hosts`: lines to all that see the storage. `job`: see `known`."""
     present = list(volumes)
-    rows = known(storage, [one.name for one in present])
+    rows = known(storage, [one.name for one in present], job)
     below = {one.backing for one in present}
     free = [one for one in present if not rows.refers_to(one.name) and one.path not in below]
     if not free:

@@ -14,6 +14,7 @@ from .views.directories import Directories, DirectoryPreview
 from .views.disks import Disks, Snapshots
 from .views.enrol import InviteHost
 from .views.explain import ExplainAllocation, ExplainStart
+from .views.floating import FloatingDisks
 from .views.images import ImageData, Images
 from .views.jobs import Events, Jobs
 from .views.people import Grants, Groups, Me, Roles, Tokens, Users
@@ -48,6 +49,7 @@ for prefix, viewset in {
     "hosts/<uuid:host_pk>/fence-devices": FenceDevices,
     "hosts/<uuid:host_pk>/verdicts": Verdicts,
     "storage-domains": StorageDomains,
+    "floating-disks": FloatingDisks,
     "images": Images,
     "backups": Backups,
     "backup-targets": BackupTargets,

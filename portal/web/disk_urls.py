@@ -2,10 +2,15 @@
 
 from django.urls import path
 
-from .views import disk_doctor, disk_moves, disks, leftovers, snapshots
+from .views import disk_doctor, disk_moves, disks, floating, leftovers, snapshots
 
 urlpatterns = [
     path("manage/storage/<uuid:pk>/left-over/look", leftovers.Tidy.as_view(), name="storage-tidy"),
+    path("manage/storage/<uuid:pk>/left-over/adopt", floating.AdoptFile.as_view(), name="storage-adopt-file"),
+    path("manage/disks/", floating.FloatingDisks.as_view(), name="floating-disks"),
+    path("manage/disks/<uuid:pk>/attach", floating.Attach.as_view(), name="floating-attach"),
+    path("manage/disks/<uuid:pk>/delete", floating.Delete.as_view(), name="floating-delete"),
+    path("vms/<uuid:pk>/disks/<uuid:disk>/detach", floating.Detach.as_view(), name="disk-detach"),
     path("vms/<uuid:pk>/disks/", disks.MachineDisks.as_view(), name="vm-disks"),
     path("vms/<uuid:pk>/disks/new", disks.NewDisk.as_view(), name="disk-new"),
     path("vms/<uuid:pk>/disks/examine", disk_doctor.Examine.as_view(), name="disks-examine"),

@@ -1,14 +1,18 @@
 """The crash matrix's scenarios of disks and snapshots, and of changes while a machine runs; see scenarios.py."""
 
+import subprocess
 from pathlib import Path
 from uuid import uuid4
 
 from broker.jobs.models import Job
 from broker.virt import queries, specs
+from broker.virt.actions.adopt_file import adopt_file
 from broker.virt.actions.create_disk import create_disk
 from broker.virt.actions.create_storage import create_storage
 from broker.virt.actions.delete_disk import delete_disk
+from broker.virt.actions.delete_floating_disk import delete_floating_disk
 from broker.virt.actions.delete_snapshot import delete_snapshot
+from broker.virt.actions.detach_disk import detach_disk
 from broker.virt.actions.edit_vm import edit_vm
 from broker.virt.actions.examine_disks import examine_disks
 from broker.virt.actions.grow_disk import grow_disk
@@ -20,7 +24,7 @@ from broker.virt.actions.take_snapshot import take_snapshot
 from broker.virt.actions.tidy_storage import tidy_storage
 from broker.virt.actions.undo_preview import undo_preview
 from broker.virt.driver import PowerState
-from broker.virt.models import Disk, PendingChange, StorageDomain, VirtualMachine
+from broker.virt.models import Disk, FloatingDisk, PendingChange, StorageDomain, VirtualMachine
 from tests.crash.scenarios import ACTOR, Scenario, Stage
 from tests.jobs_help import finish
 
@@ -177,15 +181,52 @@ def _examine(stage: Stage):
     return examine_disks(actor=ACTOR, vm=_seen(vm), mend=True), vm
 
 
-def _tidy(stage: Stage):
-    """A storage of its own with one file too many, of the one host: others of the matrix do not answer."""
-    folder = stage.disks.parent / f"{stage.disks.name}-tidy-{uuid4().hex[:8]}"
+def _delete_floating(stage: Stage):
+    """One that was taken out of a machine, which stays as it is."""
+    vm = stage.machine()
+    finish(create_disk(actor=ACTOR, vm=vm, size_bytes=1 << 20))
+    disk = vm.disks.last()
+    finish(detach_disk(actor=ACTOR, disk=disk))
+    assert stage.files_of(vm) == [vm.disks.get().volume] and (stage.disks / disk.volume).exists()
+    return delete_floating_disk(actor=ACTOR, disk=FloatingDisk.objects.get(pk=disk.pk)), disk
+
+
+def _floating_deleted(stage: Stage, job: Job, disk: Disk) -> None:
+    assert not FloatingDisk.objects.filter(pk=disk.pk).exists() and not (stage.disks / disk.volume).exists()
+
+
+def _adopt_file(stage: Stage):
+    """The file's name is its own: what any job at work names counts as referred to."""
+    folder, storage = _own_storage(stage, "adopt")
+    file = f"{folder.name}.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(folder / file), "3M"], check=True)
+    return adopt_file(actor=ACTOR, storage=storage, file=file, name="found"), folder / file
+
+
+def _adopted(stage: Stage, job: Job, file: Path) -> None:
+    disk = FloatingDisk.objects.get(pk=job.args["disk"])
+    assert (disk.name, disk.volume, disk.size_bytes) == ("found", file.name, 3 << 20)
+    assert file.exists()
+
+
+def _not_adopted(stage: Stage, job: Job, file: Path) -> None:
+    assert not FloatingDisk.objects.filter(pk=job.args["disk"]).exists() and file.exists()
+
+
+def _own_storage(stage: Stage, name: str) -> tuple[Path, StorageDomain]:
+    """Of the one host: others of the matrix do not answer."""
+    folder = stage.disks.parent / f"{stage.disks.name}-{name}-{uuid4().hex[:8]}"
     folder.mkdir()
-    for name in ("theirs.qcow2", "kept.qcow2"):
-        (folder / name).write_bytes(b"x" * 4096)
-    storage = create_storage(
+    return folder, create_storage(
         actor=ACTOR, cluster=stage.world.cluster, name=folder.name, path=str(folder), host=stage.world.host
     )
+
+
+def _tidy(stage: Stage):
+    """A storage of its own with one file too many."""
+    folder, storage = _own_storage(stage, "tidy")
+    for name in ("theirs.qcow2", "kept.qcow2"):
+        (folder / name).write_bytes(b"x" * 4096)
     return tidy_storage(actor=ACTOR, storage=storage, remove=["theirs.qcow2"]), folder
 
 
@@ -238,6 +279,8 @@ DISKS: dict[str, Scenario] = {
     "vm.delete-disk": Scenario(_delete_disk, _has_disks, _has_both_disks),
     "vm.grow-disk": Scenario(_grow_disk, _grown),
     "vm.examine": Scenario(_examine, _snapshots(1, running=False)),
+    "disk.delete": Scenario(_delete_floating, _floating_deleted),
+    "storage.adopt-file": Scenario(_adopt_file, _adopted, _not_adopted),
     "storage.tidy": Scenario(_tidy, _tidied),
     "vm.move-disks": Scenario(_move_disks, _moved, _not_moved),
     "vm.take-snapshot": Scenario(_take_snapshot, _snapshots(1, running=True), _snapshots(0, running=True)),

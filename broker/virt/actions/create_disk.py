@@ -4,7 +4,7 @@ from django.db import transaction
 
 from broker.access.actor import Actor
 from broker.access.require import require
-from broker.core.errors import Conflict, Invalid
+from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
@@ -12,7 +12,7 @@ from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
 from broker.virt import quotas
 from broker.virt.asking import require_power, require_usable
-from broker.virt.disk_rules import MOST_DISKS, SETTLED, checked_size, require_kept
+from broker.virt.disk_rules import SETTLED, checked_size, free_target, require_kept, require_reachable
 from broker.virt.models import Disk, StorageDomain, VirtualMachine
 from broker.virt.storage_rules import require_usable as require_usable_storage
 
@@ -31,17 +31,13 @@ def create_disk(*, actor: Actor, vm: VirtualMachine, size_bytes: int, storage: S
     if storage is None:
         raise Invalid(N_("Say on which storage."), field="storage", fix=N_("Choose one of the machine's cluster."))
     require(actor, "storage.view", storage)
-    if storage.cluster_id != vm.cluster_id or storage.host_id not in (None, vm.host_id):
-        raise Invalid(
-            N_("The machine's host does not see %(name)s."), field="storage",
-            fix=N_("Choose a storage of its host, or one that the whole cluster shares."), name=storage.name,
-        )  # fmt: skip
+    require_reachable(vm, storage)
     require_usable_storage(storage, blank=True)
     require_usable(vm)
     require_power(vm, SETTLED)
     require_kept(vm)
     quotas.claim_disks(actor, vm, more_bytes=size)
-    disk = Disk(vm=vm, storage=storage, target=_free_target(vm, present), size_bytes=size)
+    disk = Disk(vm=vm, storage=storage, target=free_target(vm), size_bytes=size)
     disk.order = max((one.order for one in present), default=-1) + 1
     disk.volume = disk.volume_name(0)
     disk.save(force_insert=True)
@@ -52,14 +48,3 @@ def create_disk(*, actor: Actor, vm: VirtualMachine, size_bytes: int, storage: S
     )  # fmt: skip
     publish("vm", vm.pk, "asked")
     return enqueue("vm.create-disk", actor=actor, subject=vm, args={"disk": str(disk.pk)})
-
-
-def _free_target(vm: VirtualMachine, present: list[Disk]) -> str:
-    taken = {disk.target for disk in present}
-    free = [target for number in range(MOST_DISKS) if (target := f"vd{chr(ord('a') + number)}") not in taken]
-    if not free:
-        raise Conflict(
-            N_("%(name)s has %(most)s disks already."), rule="disk.most", fix=N_("Delete one, or grow one."),
-            name=vm.name, most=MOST_DISKS,
-        )  # fmt: skip
-    return free[0]

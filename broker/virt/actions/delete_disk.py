@@ -4,14 +4,13 @@ from django.db import transaction
 
 from broker.access.actor import Actor
 from broker.access.require import require
-from broker.core.errors import Conflict
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
 from broker.virt.asking import require_power, require_unprotected, require_usable
-from broker.virt.disk_rules import SETTLED, require_kept, require_unfrozen
+from broker.virt.disk_rules import SETTLED, require_detachable, require_kept
 from broker.virt.models import Disk
 
 
@@ -24,12 +23,7 @@ def delete_disk(*, actor: Actor, disk: Disk) -> Job:
     require_usable(vm)
     require_power(vm, SETTLED)
     require_kept(vm)
-    require_unfrozen(disk)
-    if disk == vm.disks.first():
-        raise Conflict(
-            N_("%(name)s starts from this disk."), rule="disk.first",
-            fix=N_("Delete the machine, or another of its disks."), name=vm.name,
-        )  # fmt: skip
+    require_detachable(vm, disk)
     record(
         "vm.disk.delete.asked", actor=actor, subject=vm,
         message=N_("Deletion of the disk %(target)s of %(name)s was asked for"), target=disk.target, name=vm.name,

@@ -51,5 +51,10 @@ def _refuse_what_stays(storage: StorageDomain) -> None:
         found = [vm.name for vm in wrong[: MOST_NAMED + 1]]
         if found:
             raise Conflict(message, rule="storage.detach", fix=fix, machines=", ".join(found[:MOST_NAMED]))
+    if floating := list(storage.floating_disks.values_list("name", flat=True)[:MOST_NAMED]):
+        raise Conflict(
+            N_("There are disks of no machine on it: %(disks)s."), rule="storage.detach",
+            fix=N_("Attach or delete them first."), disks=", ".join(floating),
+        )  # fmt: skip
     for version in storage.template_versions.all():
         refuse_if_used(version, ignore=("vms",))

@@ -104,6 +104,10 @@ class Transfers(Protocol):
         """Write the volume's bytes, container and all, to the file `target`. May raise Unsupported."""
         ...
 
+    def head_of_volume(self, storage: StorageSpec, name: str, length: int) -> bytes:
+        """The first bytes of the volume's container, at most `length`. Raises NotFound."""
+        ...
+
     def store_volume(
         self, storage: StorageSpec, name: str, source: Path, *, progress: Callable[[float], None] = lambda share: None
     ) -> VolumeInfo:

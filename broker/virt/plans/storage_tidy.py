@@ -10,21 +10,26 @@ from broker.jobs.context import Context
 from broker.jobs.plans import Plan, Step, register
 from broker.jobs.runner import JobActor
 from broker.virt import hosts, leftovers, work
+from broker.virt.driver import VolumeInfo
 from broker.virt.models import Host
 
 from .storage_detach import storage_of
 from .template_import import host_for
 
 
-def tidy(ctx: Context) -> None:
+def left_over(ctx: Context) -> list[VolumeInfo]:
     """A host that does not answer ends the job: a machine there may use what nothing here knows of."""
     storage = storage_of(ctx)
     seeing = Host.objects.filter(cluster=storage.cluster_id)
     seeing = seeing.filter(pk=storage.host_id) if storage.host_id else seeing
     lines = [hosts.guarded(ctx, host) for host in seeing]
-    host = host_for(storage)
-    volumes = work.with_storage(ctx, host, storage, lambda line, spec: line.volumes(spec))
-    found = leftovers.look(storage, volumes, lines)
+    volumes = work.with_storage(ctx, host_for(storage), storage, lambda line, spec: line.volumes(spec))
+    return leftovers.look(storage, volumes, lines, job=ctx.job.pk)
+
+
+def tidy(ctx: Context) -> None:
+    storage = storage_of(ctx)
+    found, host = left_over(ctx), host_for(storage)
     removed = [one.name for one in found if one.name in ctx.args["remove"]]
     for name in removed:
         work.delete_volume(ctx, host, storage, name)

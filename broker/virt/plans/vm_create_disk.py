@@ -1,10 +1,14 @@
-"""vm.create-disk: the image, then into the machine that runs, then into its definition. args: `disk`."""
+"""vm.create-disk: the image, then into the machine that runs, then into its definition.
 
+args: `disk`; `floating`, of one that was there before: the `name` and `owner` it gets back when it does not get in.
+"""
+
+from broker.core.errors import Conflict
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
-from broker.virt import specs, work
+from broker.virt import floating, specs, work
 from broker.virt.driver import PowerState
 from broker.virt.models import Disk
 
@@ -19,6 +23,13 @@ def _disk(ctx: Context) -> Disk | None:
 def make(ctx: Context) -> None:
     vm, disk = work.machine(ctx), _disk(ctx)
     assert disk is not None
+    if ctx.args.get("floating"):
+        if not work.has_volume(ctx, work.host_of(vm), disk.storage, disk.volume):
+            raise Conflict(
+                N_("The image %(volume)s is not there."), rule="disk.present",
+                fix=N_("Look on the host who moved it; restore a backup if it is gone."), volume=disk.volume,
+            )  # fmt: skip
+        return
     work.with_storage(
         ctx, work.host_of(vm), disk.storage,
         lambda host, storage: host.create_volume(storage, disk.volume, capacity=disk.size_bytes),
@@ -27,7 +38,11 @@ def make(ctx: Context) -> None:
 
 def remove(ctx: Context) -> None:
     vm, disk = work.machine(ctx), _disk(ctx)
-    if disk is not None:
+    if disk is not None and (was := ctx.args.get("floating")):
+        with ctx.write():
+            floating.let_float(disk, name=was["name"], owner_id=was["owner"])
+            publish("vm", vm.pk, "changed")
+    elif disk is not None:
         if vm.host is not None:
             work.delete_volume(ctx, vm.host, disk.storage, disk.volume)
         with ctx.write():

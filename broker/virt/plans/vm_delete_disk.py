@@ -1,6 +1,7 @@
 """vm.delete-disk: the guest lets it go, then the definition forgets it, then the image goes.
 
-args: `disk`, `target`, `storage` and `volume`: the row is gone before the image is.
+args: `disk`, `target`, `storage` and `volume`: the row is gone before the image is. `floating`: it is kept, as a disk
+of no machine with this `name` and `owner`.
 """
 
 from broker.core.errors import Conflict
@@ -8,7 +9,7 @@ from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
-from broker.virt import specs, work
+from broker.virt import floating, specs, work
 from broker.virt.models import Disk, StorageDomain
 
 from .vm_create_disk import ASK_AGAIN, RUNS
@@ -43,17 +44,30 @@ def plug_again(ctx: Context) -> None:
 
 
 def forget(ctx: Context) -> None:
+    was, disk = ctx.args.get("floating"), Disk.objects.filter(pk=ctx.args["disk"]).first()
     with ctx.write():
-        Disk.objects.filter(pk=ctx.args["disk"]).delete()
+        if was and disk is not None:
+            floating.let_float(disk, name=was["name"], owner_id=was["owner"])
+            publish("disk", disk.pk, "created")
+        elif disk is not None:
+            disk.delete()
         publish("vm", ctx.job.subject_id, "changed")
     work.define(ctx, work.machine(ctx))
 
 
 def remove(ctx: Context) -> None:
     vm = work.machine(ctx)
+    if ctx.args.get("floating"):
+        text = N_("The disk %(target)s of %(name)s was taken out")
+        work.tell(ctx, vm, "vm.disk-detached", text, target=ctx.args["target"])
+        return
     storage = StorageDomain.objects.get(pk=ctx.args["storage"])
     work.delete_volume(ctx, work.host_of(vm), storage, ctx.args["volume"])
     work.tell(ctx, vm, "vm.disk-deleted", N_("The disk %(target)s of %(name)s was deleted"), target=ctx.args["target"])
+
+
+def is_told(ctx: Context) -> bool:
+    return not {"vm.disk-deleted", "vm.disk-detached"}.isdisjoint(ctx.args.get("told", []))
 
 
 register(
@@ -68,7 +82,7 @@ register(
                 no_undo="The row goes first; what the definition still says is put right by the next start.",
             ),
             Step(
-                "remove", remove, N_("Remove the image"), probe=work.told("vm.disk-deleted"),
+                "remove", remove, N_("Remove the image"), probe=is_told,
                 no_undo="A removed image does not come back; nothing refers to it any more.",
             ),
         ),

@@ -14,6 +14,7 @@ from broker.core.text import gettext_noop as N_
 from broker.virt.actions.create_disk import create_disk
 from broker.virt.actions.delete_disk import delete_disk
 from broker.virt.actions.delete_snapshot import delete_snapshot
+from broker.virt.actions.detach_disk import detach_disk
 from broker.virt.actions.grow_disk import grow_disk
 from broker.virt.actions.preview_snapshot import preview_snapshot
 from broker.virt.actions.revert_snapshot import revert_snapshot
@@ -34,6 +35,10 @@ class NewDisk(Input):
 
 class LargerDisk(Input):
     size_bytes = WholeNumber(min_value=1 << 20, max_value=LARGEST)
+
+
+class Detached(Input):
+    name = TextField(max_length=128, required=False, allow_blank=True, help_text="What it is called then.")
 
 
 class NewSnapshot(Input):
@@ -99,6 +104,11 @@ class Disks(Listed, Read, OfVm):
     def grow(self, request: Request, vm_pk: Any, pk: Any) -> Response:
         """Make it larger, also while the machine runs."""
         return self.accepted(grow_disk(actor=self.actor, disk=self.find(), **self.input(LargerDisk)))
+
+    @job_verb("detach", takes=Detached)
+    def detach(self, request: Request, vm_pk: Any, pk: Any) -> Response:
+        """Have the guest let the disk go, and keep it as one of no machine, under the same id."""
+        return self.accepted(detach_disk(actor=self.actor, disk=self.find(), **self.input(Detached)))
 
 
 class Snapshots(Listed, Read, OfVm):

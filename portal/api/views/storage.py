@@ -13,6 +13,7 @@ from broker.access.require import find
 from broker.events.record import subject_kind
 from broker.virt import storage_found
 from broker.virt.actions.activate_storage import activate_storage
+from broker.virt.actions.adopt_file import adopt_file
 from broker.virt.actions.create_storage import create_storage
 from broker.virt.actions.delete_storage import delete_storage
 from broker.virt.actions.detach_storage import detach_storage
@@ -95,6 +96,11 @@ class LeftOver(Input):
     )
 
 
+class AdoptedFile(Input):
+    file = TextField(max_length=200, help_text="A name that a look for left-over files found.")
+    name = TextField(max_length=128, required=False, allow_blank=True, help_text="What the disk is called.")
+
+
 class StorageFilter(InCluster):
     state = choices(StorageState)
 
@@ -175,6 +181,11 @@ class StorageDomains(Listed, Read, Resource):
     def tidy(self, request: Request, pk: Any) -> Response:
         """Look for files that nothing refers to, and remove those that are named; the job's args tell at its end."""
         return self.accepted(tidy_storage(actor=self.actor, storage=self.find(), **self.input(LeftOver)))
+
+    @job_verb("adopt-file", takes=AdoptedFile)
+    def adopt_file(self, request: Request, pk: Any) -> Response:
+        """Make a disk of no machine of a left-over file; the job's args name the disk."""
+        return self.accepted(adopt_file(actor=self.actor, storage=self.find(), **self.input(AdoptedFile)))
 
     @job_verb("detach")
     def detach(self, request: Request, pk: Any) -> Response:

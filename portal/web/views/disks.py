@@ -112,6 +112,11 @@ def _disk_actions(vm: VirtualMachine, disk: Disk, *, first: bool) -> list[Action
     return [
         grow,
         Action(
+            _("Take it out"), reverse("portal:disk-detach", args=[vm.pk, disk.pk]), "logout",
+            confirm=_("The guest is asked to let the disk %(target)s go. It is kept, and can be attached elsewhere.")
+            % {"target": disk.target},
+        ),
+        Action(
             _("Delete"), reverse("portal:disk-delete", args=[vm.pk, disk.pk]), "trash", danger=True,
             confirm=_("The disk %(target)s and all that is stored on it is deleted.") % {"target": disk.target},
         ),

@@ -34,7 +34,11 @@ def _row(storage: StorageDomain, one: dict[str, Any]) -> Row:
         _("Remove"), _address(storage), "trash", danger=True, confirm=text % {"name": one["name"]},
         fields={"remove": one["name"]},
     )  # fmt: skip
-    return Row([Cell(one["name"]), Cell(bytesize(one["size"]))], [remove])
+    adopt = Action(
+        _("Make a disk of it"), reverse("portal:storage-adopt-file", args=[storage.pk]), "device-sd-card",
+        fields={"file": one["name"]},
+    )  # fmt: skip
+    return Row([Cell(one["name"]), Cell(bytesize(one["size"]))], [adopt, remove])
 
 
 def look_action(storage: StorageDomain) -> Action:

@@ -16,7 +16,7 @@ from broker.core import clock
 from broker.directories.models import Directory
 from broker.events.models import Event
 from broker.jobs.models import Job
-from broker.virt.models import AffinityGroup, Batch, Disk, Image, Nic, SavedSearch, Snapshot
+from broker.virt.models import AffinityGroup, Batch, Disk, FloatingDisk, Image, Nic, SavedSearch, Snapshot
 from portal.models import ApiToken
 
 pytestmark = pytest.mark.urls("tests.portal.api.urls")
@@ -75,6 +75,9 @@ def tenant(world, make_vm, make_pool, make_desktop):
         "/api/v1/vms/{vm_pk}/nics/{id}/": Nic.objects.create(vm=vm, network=world.network, mac="52:54:00:00:00:98").pk,
         "/api/v1/backups/{id}/": backup.pk, "/api/v1/backup-targets/{id}/": target.pk,
         "/api/v1/backup-schedules/{id}/": schedule.pk,
+        "/api/v1/floating-disks/{id}/": FloatingDisk.objects.create(
+            name="theirs", storage=world.storage, volume="floating.qcow2"
+        ).pk,
         "/api/v1/images/{id}/": Image.objects.create(
             name="theirs", kind="iso", storage=world.storage, size_bytes=512, volume="theirs.iso"
         ).pk,

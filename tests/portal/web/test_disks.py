@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 
 from broker.jobs.models import Job
-from broker.virt.models import Disk, Preview, Snapshot, SnapshotDisk
+from broker.virt.models import Disk, FloatingDisk, Preview, Snapshot, SnapshotDisk
 
 
 @pytest.fixture
@@ -45,6 +45,7 @@ def test_the_page_shows_the_tree_in_words(site, parts):
     ("name", "which", "job"),
     [
         ("disk-delete", 1, "vm.delete-disk"),
+        ("disk-detach", 1, "vm.delete-disk"),
         ("snapshot-revert", 2, "vm.revert"),
         ("snapshot-delete", 3, "vm.delete-snapshot"),
     ],
@@ -105,6 +106,22 @@ def test_a_look_at_a_snapshot_and_both_ways_out(site, parts):
         assert client.post(address(site, name), headers={"HX-Request": "true"}).status_code == 204
         assert Job.objects.get(subject_id=site.server.pk).args["commit"] is (name == "preview-commit")
         Job.objects.all().delete()
+
+
+def test_disks_of_no_machine_are_listed_attached_and_deleted(site, parts):
+    storage, client = site.world.storage, site.client("root")
+    disk = FloatingDisk.objects.create(name="data <b>", storage=storage, volume="f.qcow2", size_bytes=1 << 30)
+    assert "data &lt;b&gt;" in client.get(reverse("portal:floating-disks")).content.decode()
+    attach, delete = (reverse(f"portal:floating-{name}", args=[disk.pk]) for name in ("attach", "delete"))
+    assert site.client("charlie").get(attach).status_code == 404
+    assert client.get(attach).status_code == 200
+    assert client.post(delete, headers={"HX-Request": "true"}).status_code == 204
+    Job.objects.all().delete()
+    assert client.post(attach, {"vm": site.server.pk}).status_code == 302
+    assert Job.objects.get(plan="vm.create-disk").args["floating"]["name"] == "data <b>"
+    there = reverse("portal:storage-adopt-file", args=[storage.pk])
+    assert client.post(there, {"file": "../x"}, headers={"HX-Request": "true"}).status_code == 400
+    assert client.post(there, {"file": "x.qcow2"}, headers={"HX-Request": "true"}).status_code == 204
 
 
 def test_another_machines_disk_is_not_found_under_this_one(site, parts):

@@ -23,6 +23,7 @@ from broker.virt.models import (
     Cluster,
     Disk,
     FenceDevice,
+    FloatingDisk,
     ForeignMachine,
     Image,
     Nic,
@@ -77,6 +78,11 @@ def disk_of(stage, vm) -> Disk:
     return Disk.objects.get_or_create(vm=vm, storage=stage.world.storage, volume="theirs.qcow2", size_bytes=1 << 20)[0]
 
 
+def floating_of(stage) -> FloatingDisk:
+    wished = {"storage": stage.world.storage, "volume": "floating.qcow2", "size_bytes": 1 << 20}
+    return FloatingDisk.objects.get_or_create(name="theirs", defaults=wished)[0]
+
+
 def nic_of(stage, vm) -> Nic:
     return Nic.objects.get_or_create(vm=vm, network=stage.world.network, mac="52:54:00:00:00:99")[0]
 
@@ -124,6 +130,10 @@ CASES = {
     ),
     "grow_disk": Case("vm", "vm.edit", lambda stage, vm: {"disk": disk_of(stage, vm), "size_bytes": 1 << 30}),
     "delete_disk": Case("vm", "vm.edit", lambda stage, vm: {"disk": disk_of(stage, vm)}),
+    "detach_disk": Case("vm", "vm.edit", lambda stage, vm: {"disk": disk_of(stage, vm)}),
+    "attach_disk": Case("storage", "disk.manage", lambda stage, vm: {"disk": floating_of(stage), "vm": vm}),
+    "delete_floating_disk": Case("storage", "disk.manage", lambda stage, vm: {"disk": floating_of(stage)}),
+    "adopt_file": Case("storage", "storage.manage", lambda stage, vm: {"storage": stage.world.storage, "file": "x"}),
     "examine_disks": vm_case("vm.edit"),
     "tidy_storage": Case("storage", "storage.manage", lambda stage, vm: {"storage": stage.world.storage}),
     "move_disks": Case("vm", "vm.edit", lambda stage, vm: {"vm": vm, "storage": stage.world.storage}),
@@ -292,6 +302,9 @@ def test_the_verb_itself_is_enough_and_no_other_helps(scene, name):
     if name == "create_vm":
         for person in ("alice", "bob"):
             stage.world.grant(getattr(stage.world, person), "exact", stage.world.template)
+    if name == "attach_disk":
+        for person in ("alice", "bob"):
+            stage.world.grant(getattr(stage.world, person), "vm-manager", vm)
     if name == "clone_vm":
         for person in ("alice", "bob"):
             stage.world.grant(getattr(stage.world, person), "vm-creator", stage.world.cluster)

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from broker.virt.actions.adopt_file import adopt_file
+from broker.virt.actions.attach_disk import attach_disk
 from broker.virt.actions.clone_vm import clone_vm
 from broker.virt.actions.create_disk import create_disk
 from broker.virt.actions.delete_snapshot import delete_snapshot
 from broker.virt.actions.delete_template_version import delete_template_version
 from broker.virt.actions.delete_vm import delete_vm
+from broker.virt.actions.detach_disk import detach_disk
 from broker.virt.actions.grow_disk import grow_disk
 from broker.virt.actions.make_template_version import make_template_version
 from broker.virt.actions.power_off_vm import power_off_vm
@@ -18,7 +21,7 @@ from broker.virt.actions.preview_snapshot import preview_snapshot
 from broker.virt.actions.revert_snapshot import revert_snapshot
 from broker.virt.actions.take_snapshot import take_snapshot
 from broker.virt.actions.undo_preview import undo_preview
-from broker.virt.models import Snapshot, TemplateVersion
+from broker.virt.models import FloatingDisk, Snapshot, TemplateVersion
 from tests.jobs_help import finish
 from tests.lab import guest
 from tests.virt.actions.stage import SYSTEM, done, fresh
@@ -66,6 +69,15 @@ def test_a_machine_with_memory_goes_back_and_its_snapshots_are_merged(real):  # 
     assert chain(disk.path)[0] == first
     assert real.files() == {first, vm.disks.get(target="vdb").volume}
     subprocess.run(["qemu-img", "check", "-q", "-f", "qcow2", disk.path], check=True)
+    extra.refresh_from_db()
+    well(detach_disk(actor=SYSTEM, disk=extra))  # off: this guest lets nothing go while it runs
+    assert extra.volume in real.files() and extra.volume not in real.line.definition(str(vm.pk))
+    FloatingDisk.objects.all().delete()  # as if Berth had never known of it
+    well(adopt_file(actor=SYSTEM, storage=real.storage, file=extra.volume, name="found"))
+    loose = FloatingDisk.objects.get(name="found")
+    assert loose.size_bytes == 3 << 20
+    well(attach_disk(actor=SYSTEM, disk=loose, vm=fresh(vm)))
+    assert real.line.chain(str(vm.pk), "vdb") == (f"{real.disks}/{extra.volume}",)
     done(delete_vm(actor=SYSTEM, vm=fresh(vm)))
     assert real.files() == set()
 

@@ -22,13 +22,7 @@ class Transferring(Storing):
     ) -> None:
         names.check(name)
         with self.calling():
-            volume = look_up(self._pool(storage), name)
-            if volume is None:
-                raise NotFound(
-                    gettext_noop("There is no volume “%(name)s” on the host."),
-                    fix=gettext_noop("Look whether somebody removed it."),
-                    name=name,
-                )
+            volume = self._there(storage, name)
             total, done = max(volume.info()[2], 1), 0
             stream = self.connection.newStream(0)
             with ended(stream), target.open("wb") as file:
@@ -39,6 +33,28 @@ class Transferring(Storing):
                     progress(min(done / total, 0.99))
                 stream.finish()
         progress(1.0)
+
+    def head_of_volume(self, storage: StorageSpec, name: str, length: int) -> bytes:
+        names.check(name)
+        with self.calling():
+            volume, head = self._there(storage, name), b""
+            stream = self.connection.newStream(0)
+            with ended(stream):
+                volume.download(stream, 0, length, 0)
+                while piece := stream.recv(_PIECE):
+                    head += piece
+                stream.finish()
+        return head
+
+    def _there(self, storage: StorageSpec, name: str) -> libvirt.virStorageVol:
+        volume = look_up(self._pool(storage), name)
+        if volume is None:
+            raise NotFound(
+                gettext_noop("There is no volume “%(name)s” on the host."),
+                fix=gettext_noop("Look whether somebody removed it."),
+                name=name,
+            )
+        return volume
 
     def store_volume(
         self, storage: StorageSpec, name: str, source: Path, *, progress: Callable[[float], None] = lambda share: None

@@ -1,6 +1,7 @@
 """Volumes and networks of a simulated host."""
 
 import ipaddress
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,21 @@ class Storing(Link):
         names.check(name)
         self.meet("fetch_volume")
         raise _without_bytes(storage)
+
+    def head_of_volume(self, storage: StorageSpec, name: str, length: int) -> bytes:
+        """The header of a qcow2 image that lies on no other, whatever the volume lies on here."""
+        names.check(name)
+        self.meet("head_of_volume")
+        with self.world.changing() as data:
+            present = _volumes(data, storage)
+            if name not in present:
+                raise NotFound(
+                    gettext_noop("There is no volume “%(name)s” on the host."),
+                    fix=gettext_noop("Look whether somebody removed it."),
+                    name=name,
+                )
+            header = b"QFI\xfb" + struct.pack(">IQIIQI", 3, 0, 0, 16, present[name]["capacity"], 0)
+        return (header.ljust(100, b"\0") + struct.pack(">I", 104) + bytes(8))[:length]
 
     def store_volume(
         self, storage: StorageSpec, name: str, source: Path, *, progress: Callable[[float], None] = lambda share: None
