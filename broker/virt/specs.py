@@ -5,7 +5,16 @@ Names on hosts are made here and nowhere else.
 
 from typing import Literal, cast
 
-from broker.virt.driver import DiskSpec, Hardware, MachineSpec, NetworkSpec, NicSpec, StorageSpec, VolumeInfo
+from broker.virt.driver import (
+    DiskLimits,
+    DiskSpec,
+    Hardware,
+    MachineSpec,
+    NetworkSpec,
+    NicSpec,
+    StorageSpec,
+    VolumeInfo,
+)
 
 from . import storage_secret
 from .machine_options import KNOWN
@@ -129,4 +138,5 @@ def disk_spec(disk: Disk) -> DiskSpec:
         target=disk.target,
         # QEMU takes 20 characters of a virtio disk's serial
         serial=disk.id.hex[:20],
+        limits=DiskLimits(**disk.limits) if disk.limits else None,
     )

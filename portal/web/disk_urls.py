@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .views import disk_doctor, disk_moves, disks, floating, leftovers, snapshots
+from .views import disk_doctor, disk_limits, disk_moves, disks, floating, leftovers, snapshots
 
 urlpatterns = [
     path("manage/storage/<uuid:pk>/left-over/look", leftovers.Tidy.as_view(), name="storage-tidy"),
@@ -10,6 +10,7 @@ urlpatterns = [
     path("manage/disks/", floating.FloatingDisks.as_view(), name="floating-disks"),
     path("manage/disks/<uuid:pk>/attach", floating.Attach.as_view(), name="floating-attach"),
     path("manage/disks/<uuid:pk>/delete", floating.Delete.as_view(), name="floating-delete"),
+    path("vms/<uuid:pk>/disks/<uuid:disk>/limits", disk_limits.LimitDisk.as_view(), name="disk-limits"),
     path("vms/<uuid:pk>/disks/<uuid:disk>/detach", floating.Detach.as_view(), name="disk-detach"),
     path("vms/<uuid:pk>/disks/", disks.MachineDisks.as_view(), name="vm-disks"),
     path("vms/<uuid:pk>/disks/new", disks.NewDisk.as_view(), name="disk-new"),

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from broker.virt.driver import DiskSpec, NotFound, PowerState, Refused
+from broker.virt.driver import DiskLimits, DiskSpec, NotFound, PowerState, Refused
 from tests.lab.fixtures import read_until
 
 
@@ -49,6 +49,14 @@ class TestDisks:
             host.grow_disk(machine, "vda", store, "one.qcow2", size)
         host.power_off(machine)
         assert host.volume(store, "one.qcow2").capacity == 4 << 20
+
+    def test_limits_hold_a_running_machine_and_matter_to_no_other(self, host, machine):
+        host.limit_disk(machine, "vda", DiskLimits(total_iops=100))
+        host.start(machine)
+        for limits in (DiskLimits(total_bytes=1 << 20), DiskLimits(read_bytes=1 << 20, write_iops=50), DiskLimits()):
+            host.limit_disk(machine, "vda", limits)
+        host.limit_disk(machine, "vdq", DiskLimits(total_iops=100))
+        assert host.observe_one(machine).power is PowerState.RUNNING
 
     def test_what_is_not_there_is_said(self, host, machine, store):
         with pytest.raises(NotFound):

@@ -16,6 +16,7 @@ from broker.virt.actions.detach_disk import detach_disk
 from broker.virt.actions.edit_vm import edit_vm
 from broker.virt.actions.examine_disks import examine_disks
 from broker.virt.actions.grow_disk import grow_disk
+from broker.virt.actions.limit_disk import limit_disk
 from broker.virt.actions.move_disks import move_disks
 from broker.virt.actions.preview_snapshot import preview_snapshot
 from broker.virt.actions.revert_snapshot import revert_snapshot
@@ -23,7 +24,7 @@ from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.take_snapshot import take_snapshot
 from broker.virt.actions.tidy_storage import tidy_storage
 from broker.virt.actions.undo_preview import undo_preview
-from broker.virt.driver import PowerState
+from broker.virt.driver import DiskLimits, PowerState
 from broker.virt.models import Disk, FloatingDisk, PendingChange, StorageDomain, VirtualMachine
 from tests.crash.scenarios import ACTOR, Scenario, Stage
 from tests.jobs_help import finish
@@ -55,6 +56,16 @@ def _grown(stage: Stage, job: Job, known) -> None:
     stage.host.power_off(str(vm.pk))  # QEMU lets go of the image
     seen = stage.host.volume(specs.storage_spec(stage.world.storage), disk.volume)
     assert seen.capacity == disk.size_bytes == 3 << 20
+
+
+def _limit_disk(stage: Stage):
+    vm = stage.machine(running=True)
+    return limit_disk(actor=ACTOR, disk=vm.disks.get(), limits=DiskLimits(total_iops=500)), vm
+
+
+def _limited(stage: Stage, job: Job, vm: VirtualMachine) -> None:
+    assert vm.disks.get().limits["total_iops"] == 500
+    assert "<total_iops_sec>500</total_iops_sec>" in stage.host.definition(str(vm.pk))
 
 
 def _has_disks(stage: Stage, job: Job, known) -> None:
@@ -278,6 +289,7 @@ DISKS: dict[str, Scenario] = {
     "vm.create-disk": Scenario(_create_disk, _has_disks, _had_one_disk),
     "vm.delete-disk": Scenario(_delete_disk, _has_disks, _has_both_disks),
     "vm.grow-disk": Scenario(_grow_disk, _grown),
+    "vm.limit-disk": Scenario(_limit_disk, _limited),
     "vm.examine": Scenario(_examine, _snapshots(1, running=False)),
     "disk.delete": Scenario(_delete_floating, _floating_deleted),
     "storage.adopt-file": Scenario(_adopt_file, _adopted, _not_adopted),

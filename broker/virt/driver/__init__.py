@@ -37,6 +37,7 @@ from .guests import GuestCommands as GuestCommands
 from .guests import GuestRun as GuestRun
 from .hardware import Hardware as Hardware
 from .machines import Definitions as Definitions
+from .machines import DiskLimits as DiskLimits
 from .machines import DiskSpec as DiskSpec
 from .machines import LunPlace as LunPlace
 from .machines import MachineSpec as MachineSpec

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from .machines import DiskSpec
+from .machines import DiskLimits, DiskSpec
 from .storage import StorageSpec
 
 
@@ -18,6 +18,10 @@ class Disks(Protocol):
 
     def grow_disk(self, uuid: str, target: str, storage: StorageSpec, name: str, size: int) -> None:
         """Make the top image of a disk `size` bytes large; a running guest sees it at once. Never shrinks."""
+        ...
+
+    def limit_disk(self, uuid: str, target: str, limits: DiskLimits) -> None:
+        """Hold the running machine to these limits from now on; done when it does not run or has no such disk."""
         ...
 
     def chain(self, uuid: str, target: str) -> tuple[str, ...]:

@@ -19,10 +19,23 @@ class LunPlace:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskLimits:
+    """The most that a guest gets of a disk, in bytes and operations a second; 0: no limit. In all, or each way."""
+
+    total_bytes: int = 0
+    read_bytes: int = 0
+    write_bytes: int = 0
+    total_iops: int = 0
+    read_iops: int = 0
+    write_iops: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class DiskSpec:
     """A disk as attached: `path` on the host, explicit `format`, guest `target` ("vda").
 
     `lun` is the driver's to fill in, for a path that is no file but the name of a volume on a LUN.
+    `limits`: None leaves those that somebody else set.
     """
 
     path: str
@@ -33,6 +46,7 @@ class DiskSpec:
     serial: str = ""
     readonly: bool = False
     lun: LunPlace | None = None
+    limits: DiskLimits | None = None
 
 
 @dataclass(frozen=True, slots=True)

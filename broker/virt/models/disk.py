@@ -1,5 +1,6 @@
 """Disk: one image of a machine. `generation` grows with each new image put in, and with it the name of the volume.
 
+`limits`: of what its guest gets of it, by the names of DiskLimits; None: nobody said anything.
 `below`: the volume of the same storage that it lies on because a snapshot froze that one; empty without a snapshot.
 """
 
@@ -22,6 +23,7 @@ class Disk(models.Model):
     below = models.CharField(max_length=128, blank=True, editable=False)
     path = models.CharField(max_length=512, blank=True, editable=False)
     size_bytes = models.PositiveBigIntegerField(default=0)
+    limits = models.JSONField(null=True, blank=True, default=None)
     allocated_bytes = models.PositiveBigIntegerField(default=0, editable=False)
 
     class Meta:

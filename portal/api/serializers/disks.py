@@ -9,10 +9,13 @@ from .common import RefSerializer
 
 class VmDiskSerializer(serializers.ModelSerializer):
     storage = RefSerializer()
+    limits = serializers.DictField(
+        child=serializers.IntegerField(), allow_null=True, help_text="Bytes and operations a second; 0: no limit."
+    )
 
     class Meta:
         model = Disk
-        fields = ("id", "target", "storage", "size_bytes", "allocated_bytes", "volume", "below", "generation")
+        fields = ("id", "target", "storage", "size_bytes", "allocated_bytes", "volume", "below", "generation", "limits")
 
 
 class FrozenDiskSerializer(serializers.ModelSerializer):

@@ -16,9 +16,11 @@ from broker.virt.actions.delete_disk import delete_disk
 from broker.virt.actions.delete_snapshot import delete_snapshot
 from broker.virt.actions.detach_disk import detach_disk
 from broker.virt.actions.grow_disk import grow_disk
+from broker.virt.actions.limit_disk import MOST, limit_disk
 from broker.virt.actions.preview_snapshot import preview_snapshot
 from broker.virt.actions.revert_snapshot import revert_snapshot
 from broker.virt.actions.take_snapshot import take_snapshot
+from broker.virt.driver import DiskLimits
 from broker.virt.models import Disk, Snapshot, StorageDomain, VirtualMachine
 from portal.api.base import Listed, Read, Resource, job_verb
 from portal.api.fields import Id, Input, LongTextField, Switch, TextField, WholeNumber
@@ -35,6 +37,15 @@ class NewDisk(Input):
 
 class LargerDisk(Input):
     size_bytes = WholeNumber(min_value=1 << 20, max_value=LARGEST)
+
+
+class Limits(Input):
+    total_bytes = WholeNumber(required=False, min_value=0, max_value=MOST)
+    read_bytes = WholeNumber(required=False, min_value=0, max_value=MOST)
+    write_bytes = WholeNumber(required=False, min_value=0, max_value=MOST)
+    total_iops = WholeNumber(required=False, min_value=0, max_value=MOST)
+    read_iops = WholeNumber(required=False, min_value=0, max_value=MOST)
+    write_iops = WholeNumber(required=False, min_value=0, max_value=MOST)
 
 
 class Detached(Input):
@@ -104,6 +115,12 @@ class Disks(Listed, Read, OfVm):
     def grow(self, request: Request, vm_pk: Any, pk: Any) -> Response:
         """Make it larger, also while the machine runs."""
         return self.accepted(grow_disk(actor=self.actor, disk=self.find(), **self.input(LargerDisk)))
+
+    @job_verb("limit", takes=Limits)
+    def limit(self, request: Request, vm_pk: Any, pk: Any) -> Response:
+        """Say how much of it the guest gets a second, also while it runs; what is left out has no limit."""
+        limits = DiskLimits(**self.input(Limits))
+        return self.accepted(limit_disk(actor=self.actor, disk=self.find(), limits=limits))
 
     @job_verb("detach", takes=Detached)
     def detach(self, request: Request, vm_pk: Any, pk: Any) -> Response:

@@ -27,6 +27,7 @@ from portal.web.words import Mark
 
 from .backups import job_notices
 from .disk_doctor import examination, examine_actions
+from .disk_limits import told
 from .disk_moves import cancel_of
 from .preview_parts import end_actions, look_actions, preview_notices
 
@@ -94,7 +95,8 @@ def _disks(vm: VirtualMachine, disks: list[Disk], able: bool) -> Related:
     rows = [
         Row(
             [
-                Cell(disk.target), Cell(bytesize(disk.size_bytes)), Cell(bytesize(disk.allocated_bytes)),
+                Cell(disk.target, under=told(disk)), Cell(bytesize(disk.size_bytes)),
+                Cell(bytesize(disk.allocated_bytes)),
                 Cell(disk.storage.name, under=disk.volume),
             ],
             _disk_actions(vm, disk, first=number == 0) if able else (),
@@ -107,10 +109,12 @@ def _disks(vm: VirtualMachine, disks: list[Disk], able: bool) -> Related:
 
 def _disk_actions(vm: VirtualMachine, disk: Disk, *, first: bool) -> list[Action]:
     grow = Action(_("Grow"), reverse("portal:disk-grow", args=[vm.pk, disk.pk]), "arrows-maximize", link=True)
+    limits = Action(_("Limits"), reverse("portal:disk-limits", args=[vm.pk, disk.pk]), "activity", link=True)
     if first:
-        return [grow]
+        return [grow, limits]
     return [
         grow,
+        limits,
         Action(
             _("Take it out"), reverse("portal:disk-detach", args=[vm.pk, disk.pk]), "logout",
             confirm=_("The guest is asked to let the disk %(target)s go. It is kept, and can be attached elsewhere.")

@@ -97,6 +97,7 @@ DOORS = {
         "detach_disk": "POST vms/{vm_pk}/disks/{id}/detach/",
         "delete_floating_disk": "DELETE floating-disks/{id}/",
         "adopt_file": "POST storage-domains/{id}/adopt-file/",
+        "limit_disk": "POST vms/{vm_pk}/disks/{id}/limit/",
         "delete_disk": "DELETE vms/{vm_pk}/disks/{id}/",
         "examine_disks": "POST vms/{id}/examine-disks/",
         "tidy_storage": "POST storage-domains/{id}/tidy/",

@@ -63,6 +63,7 @@ def test_each_button_goes_through_its_action(site, parts, name, which, job):
     [
         ("disk-new", None, {"size_gib": 2}, "vm.create-disk"),
         ("disk-grow", 1, {"size_gib": 2}, "vm.grow-disk"),
+        ("disk-limits", 0, {"total_bytes": 5, "read_iops": 7}, "vm.limit-disk"),
         ("snapshot-new", None, {"name": "one"}, "vm.take-snapshot"),
     ],
 )
@@ -70,7 +71,7 @@ def test_each_form_goes_through_its_action(site, parts, name, which, values, job
     there = address(site, name, *([] if which is None else [parts[which]]))
     client = site.client("root")
     assert client.get(there).status_code == 200
-    assert client.post(there, {}).status_code == 400
+    assert client.post(there, {"total_bytes": -1}).status_code == 400
     response = client.post(there, values)
     assert response.status_code == 302, response.content
     assert plan(site) == job

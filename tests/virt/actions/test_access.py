@@ -18,6 +18,7 @@ from broker.core.errors import Denied, Missing
 from broker.events.models import Event
 from broker.jobs.models import Job
 from broker.virt import actions
+from broker.virt.driver import DiskLimits
 from broker.virt.models import (
     AffinityGroup,
     Cluster,
@@ -134,6 +135,9 @@ CASES = {
     "attach_disk": Case("storage", "disk.manage", lambda stage, vm: {"disk": floating_of(stage), "vm": vm}),
     "delete_floating_disk": Case("storage", "disk.manage", lambda stage, vm: {"disk": floating_of(stage)}),
     "adopt_file": Case("storage", "storage.manage", lambda stage, vm: {"storage": stage.world.storage, "file": "x"}),
+    "limit_disk": Case(
+        "vm", "vm.edit", lambda stage, vm: {"disk": disk_of(stage, vm), "limits": DiskLimits(total_iops=100)}
+    ),
     "examine_disks": vm_case("vm.edit"),
     "tidy_storage": Case("storage", "storage.manage", lambda stage, vm: {"storage": stage.world.storage}),
     "move_disks": Case("vm", "vm.edit", lambda stage, vm: {"vm": vm, "storage": stage.world.storage}),

@@ -13,7 +13,7 @@ import libvirt
 import pytest
 from lxml import etree
 
-from broker.virt.driver import DiskSpec, Hardware, MachineSpec, NicSpec
+from broker.virt.driver import DiskLimits, DiskSpec, Hardware, MachineSpec, NicSpec
 from broker.virt.drivers.libvirt.domain_xml import devices
 from broker.virt.drivers.libvirt.domain_xml.build import apply, fresh
 from broker.virt.drivers.libvirt.domain_xml.machine import Machine, Timer
@@ -73,7 +73,18 @@ FRESH |= {
         False,
     ),
 }
+FRESH["fresh-limited-disk"] = (
+    replace(SPEC, disks=(replace(SPEC.disks[0], limits=DiskLimits(total_bytes=10 << 20, read_iops=300)), CD)), False,
+)  # fmt: skip
 APPLIED = {
+    # limits of ours and of somebody else's: one disk is freed of them, the other one keeps what nobody speaks of
+    "unlimited": replace(
+        SPEC,
+        disks=(
+            replace(SPEC.disks[0], limits=DiskLimits()),
+            DiskSpec(path="/srv/disks/more.qcow2", format="qcow2", target="vdb"),
+        ),
+    ),
     # qemu:commandline, other people's metadata, aliases, addresses, a comment and devices we know nothing of
     "edited-by-hand": replace(SPEC, memory_mib=4096, vcpus=4, title=""),
     # a disk and a card of ours leave, those that somebody else put in stay; VNC gives way to SPICE

@@ -4,6 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
+import libvirt
 import pytest
 
 from broker.virt.actions.adopt_file import adopt_file
@@ -15,12 +16,14 @@ from broker.virt.actions.delete_template_version import delete_template_version
 from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.actions.detach_disk import detach_disk
 from broker.virt.actions.grow_disk import grow_disk
+from broker.virt.actions.limit_disk import limit_disk
 from broker.virt.actions.make_template_version import make_template_version
 from broker.virt.actions.power_off_vm import power_off_vm
 from broker.virt.actions.preview_snapshot import preview_snapshot
 from broker.virt.actions.revert_snapshot import revert_snapshot
 from broker.virt.actions.take_snapshot import take_snapshot
 from broker.virt.actions.undo_preview import undo_preview
+from broker.virt.driver import DiskLimits
 from broker.virt.models import FloatingDisk, Snapshot, TemplateVersion
 from tests.jobs_help import finish
 from tests.lab import guest
@@ -43,7 +46,7 @@ def well(job):
     assert job.state == "succeeded", f"{job.plan} {job.state}: {job.cause} {job.fix}"
 
 
-def test_a_machine_with_memory_goes_back_and_its_snapshots_are_merged(real):  # noqa: F811
+def test_a_machine_with_memory_goes_back_and_its_snapshots_are_merged(real, lab_host):  # noqa: F811
     vm = real.make("snap", start=True)
     lab_up(real, vm)
     first = vm.disks.get().volume
@@ -51,6 +54,11 @@ def test_a_machine_with_memory_goes_back_and_its_snapshots_are_merged(real):  # 
     extra = vm.disks.get(target="vdb")
     well(grow_disk(actor=SYSTEM, disk=extra, size_bytes=3 << 20))
     assert real.line.chain(str(vm.pk), "vdb") == (extra.path or f"{real.disks}/{extra.volume}",)
+    well(limit_disk(actor=SYSTEM, disk=extra, limits=DiskLimits(read_bytes=1 << 20, total_iops=50)))
+    domain = libvirt.open(lab_host.uri).lookupByUUIDString(str(vm.pk))
+    told = domain.blockIoTune("vdb")
+    assert (told["read_bytes_sec"], told["total_iops_sec"], told["write_bytes_sec"]) == (1 << 20, 50, 0)
+    assert "<read_bytes_sec>1048576</read_bytes_sec>" in real.line.definition(str(vm.pk))
     well(take_snapshot(actor=SYSTEM, vm=fresh(vm), name="kept", memory=True))
     well(take_snapshot(actor=SYSTEM, vm=fresh(vm), name="later"))
     disk = vm.disks.get(target="vda")

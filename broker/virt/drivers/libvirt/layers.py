@@ -5,12 +5,13 @@ removed without libvirt remembering anything of it. Images are named with their 
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import libvirt
 from lxml import etree
 
 from broker.core.text import gettext_noop
-from broker.virt.driver import LUN_PATHS, DiskSpec, Locked, NotFound, Refused, StorageSpec
+from broker.virt.driver import LUN_PATHS, DiskLimits, DiskSpec, Locked, NotFound, Refused, StorageSpec
 from broker.virt.drivers import names
 from broker.virt.drivers.libvirt import agent, clipboard
 from broker.virt.drivers.libvirt.disks import Storing, look_up, refresh, volume_info
@@ -60,6 +61,13 @@ class Layering(Storing):
                 raise _no_image(name)
             if volume.info()[1] < size:
                 volume.resize(size)
+
+    def limit_disk(self, uuid: str, target: str, limits: DiskLimits) -> None:
+        with self.calling():
+            domain = self.domain(uuid)
+            if domain.isActive() and target in _live_disks(domain):
+                wanted = {f"{name}_sec": value for name, value in asdict(limits).items()}
+                domain.setBlockIoTune(target, wanted, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
     def chain(self, uuid: str, target: str) -> tuple[str, ...]:
         with self.calling():

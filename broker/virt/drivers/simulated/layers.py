@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from broker.core.text import gettext_noop
-from broker.virt.driver import DiskSpec, EventKind, NotFound, Refused, StorageSpec
+from broker.virt.driver import DiskLimits, DiskSpec, EventKind, NotFound, Refused, StorageSpec
 from broker.virt.drivers.simulated.machines import Link, find, has_agent
 from broker.virt.drivers.simulated.power import running
 from broker.virt.drivers.simulated.world import Data
@@ -38,6 +38,13 @@ class Layering(Link):
             find(data, uuid)
             volume = volume_at(data, f"{storage.path}/{name}")
             volume["capacity"] = max(volume["capacity"], size)
+
+    def limit_disk(self, uuid: str, target: str, limits: DiskLimits) -> None:
+        self.meet("limit_disk")
+        with self.world.changing() as data:
+            machine = find(data, uuid)
+            if machine["power"] in ("running", "paused") and target in live(machine):
+                live(machine)[target]["limits"] = asdict(limits)
 
     def chain(self, uuid: str, target: str) -> tuple[str, ...]:
         self.meet("chain")

@@ -4,7 +4,7 @@
 elements and devices somebody else put in survive.
 """
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from broker.virt.driver import DiskSpec, MachineSpec, NicSpec
 from broker.virt.drivers.libvirt.domain_xml import hardware
@@ -110,6 +110,8 @@ def _describe(spec: DiskSpec, disk: Disk) -> None:
     disk.bus, disk.readonly = spec.bus, spec.readonly
     if not disk.serial:  # by the one it has, the guest of an adopted machine finds its disk
         disk.serial = spec.serial or None
+    if spec.limits is not None:
+        disk.limit(asdict(spec.limits))
 
 
 def _interfaces(wanted: tuple[NicSpec, ...], machine: Machine, owned: set[str]) -> None:

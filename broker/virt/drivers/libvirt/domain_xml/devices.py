@@ -1,5 +1,7 @@
 """The devices of a domain, as far as Berth speaks of them. Source: libvirt's formatdomain page."""
 
+from collections.abc import Mapping
+
 from lxml import etree
 
 from broker.virt.driver import LUN_PATHS, LunPlace
@@ -56,6 +58,14 @@ class Disk(Element):
     serial = Text("serial")
     readonly = Flag("readonly")
     boot_order = Attr("boot@order", int)
+    total_bytes = Text("iotune/total_bytes_sec", int)
+    read_bytes = Text("iotune/read_bytes_sec", int)
+    write_bytes = Text("iotune/write_bytes_sec", int)
+    total_iops = Text("iotune/total_iops_sec", int)
+    read_iops = Text("iotune/read_iops_sec", int)
+    write_iops = Text("iotune/write_iops_sec", int)
+
+    LIMITS = ("total_bytes", "read_bytes", "write_bytes", "total_iops", "read_iops", "write_iops")
 
     @property
     def path(self) -> str | None:
@@ -85,6 +95,15 @@ class Disk(Element):
         for tag in ("source", "backingStore"):
             for node in self.node.findall(tag):
                 self.node.remove(node)
+
+    def limit(self, limits: Mapping[str, int]) -> None:
+        """By the names of LIMITS; 0 lifts one. Others' bursts go with the limits that they belonged to."""
+        if all((getattr(self, name) or 0) == limits[name] for name in self.LIMITS):
+            return
+        for node in self.node.findall("iotune"):
+            self.node.remove(node)
+        for name in self.LIMITS:
+            setattr(self, name, limits[name] or None)
 
     def mirrored(self) -> bool:
         """Of a machine that runs: whether a block job has copied all of it, and it can be put over."""
