@@ -20,7 +20,7 @@ from .models import StorageDomain
 
 _COLUMNS = ("volume", "below", "memory")
 # Their files have their id in the name.
-_OWNERS = ("Disk", "FloatingDisk", "Image", "Snapshot", "TemplateVersion", "VirtualMachine")
+_OWNERS = ("Disk", "DiskExport", "FloatingDisk", "Image", "Snapshot", "TemplateVersion", "VirtualMachine")
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _keepers: list[Callable[[StorageDomain], Iterable[str]]] = []
 

@@ -14,6 +14,7 @@ from .views.directories import Directories, DirectoryPreview
 from .views.disks import Disks, Snapshots
 from .views.enrol import InviteHost
 from .views.explain import ExplainAllocation, ExplainStart
+from .views.exports import DiskExports
 from .views.floating import FloatingDisks
 from .views.images import ImageData, Images
 from .views.jobs import Events, Jobs
@@ -38,6 +39,7 @@ for prefix, viewset in {
     "vms": Vms,
     "vms/<uuid:vm_pk>/samples": Samples,
     "vms/<uuid:vm_pk>/disks": Disks,
+    "vms/<uuid:vm_pk>/exports": DiskExports,
     "vms/<uuid:vm_pk>/nics": Nics,
     "vms/<uuid:vm_pk>/snapshots": Snapshots,
     "saved-searches": SavedSearches,

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .views import disk_doctor, disk_limits, disk_moves, disks, floating, leftovers, snapshots
+from .views import disk_doctor, disk_limits, disk_moves, disks, exports, floating, leftovers, snapshots
 
 urlpatterns = [
     path("manage/storage/<uuid:pk>/left-over/look", leftovers.Tidy.as_view(), name="storage-tidy"),
@@ -13,6 +13,9 @@ urlpatterns = [
     path("vms/<uuid:pk>/disks/<uuid:disk>/limits", disk_limits.LimitDisk.as_view(), name="disk-limits"),
     path("vms/<uuid:pk>/disks/<uuid:disk>/detach", floating.Detach.as_view(), name="disk-detach"),
     path("vms/<uuid:pk>/disks/", disks.MachineDisks.as_view(), name="vm-disks"),
+    path("vms/<uuid:pk>/disks/download", exports.Export.as_view(), name="disk-export"),
+    path("vms/<uuid:pk>/downloads/<uuid:export>/data", exports.ExportData.as_view(), name="export-data"),
+    path("vms/<uuid:pk>/downloads/<uuid:export>/delete", exports.DeleteExport.as_view(), name="export-delete"),
     path("vms/<uuid:pk>/disks/new", disks.NewDisk.as_view(), name="disk-new"),
     path("vms/<uuid:pk>/disks/examine", disk_doctor.Examine.as_view(), name="disks-examine"),
     path("vms/<uuid:pk>/disks/move", disk_moves.MoveDisks.as_view(), name="disks-move"),

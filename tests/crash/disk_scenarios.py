@@ -1,11 +1,13 @@
 """The crash matrix's scenarios of disks and snapshots, and of changes while a machine runs; see scenarios.py."""
 
+import hashlib
+import json
 import subprocess
 from pathlib import Path
 from uuid import uuid4
 
 from broker.jobs.models import Job
-from broker.virt import queries, specs
+from broker.virt import exports, queries, specs
 from broker.virt.actions.adopt_file import adopt_file
 from broker.virt.actions.create_disk import create_disk
 from broker.virt.actions.create_storage import create_storage
@@ -15,6 +17,7 @@ from broker.virt.actions.delete_snapshot import delete_snapshot
 from broker.virt.actions.detach_disk import detach_disk
 from broker.virt.actions.edit_vm import edit_vm
 from broker.virt.actions.examine_disks import examine_disks
+from broker.virt.actions.export_disk import export_disk
 from broker.virt.actions.grow_disk import grow_disk
 from broker.virt.actions.limit_disk import limit_disk
 from broker.virt.actions.move_disks import move_disks
@@ -25,7 +28,7 @@ from broker.virt.actions.take_snapshot import take_snapshot
 from broker.virt.actions.tidy_storage import tidy_storage
 from broker.virt.actions.undo_preview import undo_preview
 from broker.virt.driver import DiskLimits, PowerState
-from broker.virt.models import Disk, FloatingDisk, PendingChange, StorageDomain, VirtualMachine
+from broker.virt.models import Disk, DiskExport, FloatingDisk, PendingChange, StorageDomain, VirtualMachine
 from tests.crash.scenarios import ACTOR, Scenario, Stage
 from tests.jobs_help import finish
 
@@ -192,6 +195,29 @@ def _examine(stage: Stage):
     return examine_disks(actor=ACTOR, vm=_seen(vm), mend=True), vm
 
 
+def _export(stage: Stage):
+    """As a snapshot holds it, while it runs."""
+    vm = stage.machine(running=True)
+    finish(take_snapshot(actor=ACTOR, vm=_seen(vm), name="one"))
+    return export_disk(actor=ACTOR, disk=vm.disks.get(), snapshot=vm.snapshots.get()), vm
+
+
+def _exported(stage: Stage, job: Job, vm: VirtualMachine) -> None:
+    export, path = DiskExport.objects.get(pk=job.args["export"]), exports.path_of(job.args["export"])
+    assert export.ready_at and export.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    asked = ["qemu-img", "info", "-f", "qcow2", "--output=json", str(path)]
+    told = json.loads(subprocess.run(asked, capture_output=True, check=True).stdout)
+    assert told["virtual-size"] == 1 << 20 and "backing-filename" not in told
+    path.unlink()
+    _nothing_exported(stage, job, vm)
+
+
+def _nothing_exported(stage: Stage, job: Job, vm: VirtualMachine) -> None:
+    assert not list(stage.disks.glob(f"export-{job.args['export']}*"))
+    assert not list(exports.folder().glob(f"{job.args['export']}*"))
+    _snapshots(1, running=True)(stage, job, vm)
+
+
 def _delete_floating(stage: Stage):
     """One that was taken out of a machine, which stays as it is."""
     vm = stage.machine()
@@ -291,6 +317,7 @@ DISKS: dict[str, Scenario] = {
     "vm.grow-disk": Scenario(_grow_disk, _grown),
     "vm.limit-disk": Scenario(_limit_disk, _limited),
     "vm.examine": Scenario(_examine, _snapshots(1, running=False)),
+    "vm.export-disk": Scenario(_export, _exported, _nothing_exported),
     "disk.delete": Scenario(_delete_floating, _floating_deleted),
     "storage.adopt-file": Scenario(_adopt_file, _adopted, _not_adopted),
     "storage.tidy": Scenario(_tidy, _tidied),

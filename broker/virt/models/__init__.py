@@ -7,6 +7,7 @@ from .availability import FenceDevice, HaWatch, HostHealth, HostSign, Recovery, 
 from .batch import Batch
 from .cluster import Cluster
 from .disk import Disk
+from .export import DiskExport
 from .floating_disk import FloatingDisk
 from .host import Host
 from .image import Image
@@ -27,6 +28,7 @@ __all__ = [
     "Batch",
     "Cluster",
     "Disk",
+    "DiskExport",
     "FenceDevice",
     "FloatingDisk",
     "ForeignMachine",

@@ -79,6 +79,7 @@ def _label(disk: Any) -> str:
 
 def cancel_of(actor: Actor, job: Job | None) -> list[Action]:
     """The way to take back what is under way, for those who may."""
-    if job is None or job.plan not in ("vm.move-disks", "vm.delete-snapshot") or not may(actor, "job.cancel", job):
+    stoppable = ("vm.move-disks", "vm.delete-snapshot", "vm.export-disk")
+    if job is None or job.plan not in stoppable or not may(actor, "job.cancel", job):
         return []
     return [Action(_("Cancel"), reverse("portal:job-cancel", args=[job.pk]), "x")]

@@ -29,6 +29,7 @@ from .backups import job_notices
 from .disk_doctor import examination, examine_actions
 from .disk_limits import told
 from .disk_moves import cancel_of
+from .exports import exports_of
 from .preview_parts import end_actions, look_actions, preview_notices
 
 NONE = N_("There is no such object.")
@@ -75,6 +76,7 @@ class MachineDisks(Page):
             "relateds": [
                 _disks(vm, disks, able and not preview),
                 _snapshots(vm, snapshots, able and not preview),
+                exports_of(vm, may(self.actor, "vm.backup", vm)),
                 examination(vm),
             ],
             "events": recent_events("vm", vm.pk, self.actor),
@@ -86,6 +88,7 @@ def _new(vm: VirtualMachine) -> list[Action]:
         Action(_("New disk"), reverse("portal:disk-new", args=[vm.pk]), "plus", link=True),
         Action(_("Take a snapshot"), reverse("portal:snapshot-new", args=[vm.pk]), "history", link=True),
         Action(_("Move to another storage"), reverse("portal:disks-move", args=[vm.pk]), "database", link=True),
+        Action(_("Download a disk"), reverse("portal:disk-export", args=[vm.pk]), "file-download", link=True),
         Action(_("Change the CD"), reverse("portal:vm-cd", args=[vm.pk]), "template", link=True),
         *examine_actions(vm),
     ]

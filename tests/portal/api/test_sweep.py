@@ -16,7 +16,7 @@ from broker.core import clock
 from broker.directories.models import Directory
 from broker.events.models import Event
 from broker.jobs.models import Job
-from broker.virt.models import AffinityGroup, Batch, Disk, FloatingDisk, Image, Nic, SavedSearch, Snapshot
+from broker.virt.models import AffinityGroup, Batch, Disk, DiskExport, FloatingDisk, Image, Nic, SavedSearch, Snapshot
 from portal.models import ApiToken
 
 pytestmark = pytest.mark.urls("tests.portal.api.urls")
@@ -28,7 +28,7 @@ PERSONAL = tuple(f"/api/v1/{name}/" for name in ("tokens", "helps", "messages", 
 # A screen shows what somebody works at, an explanation plays through what it explains; the rest is not always there.
 MORE_THAN_LOOKING = (
     "/screen/", "/explain/", "/explain-start/", "/what-if/",
-    "/balance/", "/availability/", "/forecast/", "/rollout/", "/recordings/{id}/file/",
+    "/balance/", "/availability/", "/forecast/", "/rollout/", "/recordings/{id}/file/", "/exports/{id}/data/",
 )  # fmt: skip
 RIGHTS = {
     "stranger": (),
@@ -71,6 +71,7 @@ def tenant(world, make_vm, make_pool, make_desktop):
     return {
         # First those within another, whose own parameter is filled after them.
         "/api/v1/vms/{vm_pk}/disks/{id}/": disk.pk,
+        "/api/v1/vms/{vm_pk}/exports/{id}/": DiskExport.objects.create(vm=vm, name="theirs.qcow2").pk,
         "/api/v1/vms/{vm_pk}/snapshots/{id}/": Snapshot.objects.create(vm=vm, name="theirs").pk,
         "/api/v1/vms/{vm_pk}/nics/{id}/": Nic.objects.create(vm=vm, network=world.network, mac="52:54:00:00:00:98").pk,
         "/api/v1/backups/{id}/": backup.pk, "/api/v1/backup-targets/{id}/": target.pk,

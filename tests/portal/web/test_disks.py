@@ -3,8 +3,10 @@
 import pytest
 from django.urls import reverse
 
+from broker.core import clock
 from broker.jobs.models import Job
-from broker.virt.models import Disk, FloatingDisk, Preview, Snapshot, SnapshotDisk
+from broker.virt import exports
+from broker.virt.models import Disk, DiskExport, FloatingDisk, Preview, Snapshot, SnapshotDisk
 
 
 @pytest.fixture
@@ -123,6 +125,32 @@ def test_disks_of_no_machine_are_listed_attached_and_deleted(site, parts):
     there = reverse("portal:storage-adopt-file", args=[storage.pk])
     assert client.post(there, {"file": "../x"}, headers={"HX-Request": "true"}).status_code == 400
     assert client.post(there, {"file": "x.qcow2"}, headers={"HX-Request": "true"}).status_code == 204
+
+
+def test_a_disk_is_downloaded_in_pieces_by_those_who_may(site, parts, settings, tmp_path):
+    settings.DATA_DIR, client = tmp_path, site.client("root")
+    there = address(site, "disk-export")
+    assert client.get(there).status_code == 200
+    assert client.post(there, {"disk": parts[0].pk, "snapshot": parts[2].pk}).status_code == 302
+    job = Job.objects.get(plan="vm.export-disk")
+    assert job.args["snapshot"] == str(parts[2].pk)
+    export = DiskExport.objects.get()
+    data, delete = address(site, "export-data", export), address(site, "export-delete", export)
+    assert client.get(data).status_code == 409  # it is being made
+    Job.objects.all().delete()
+    DiskExport.objects.update(ready_at=clock.now(), sha256="abc", size_bytes=10)
+    assert client.get(data).status_code == 503  # on another server
+    exports.path_of(export.pk).write_bytes(b"0123456789")
+    assert data in client.get(address(site, "vm-disks")).content.decode()
+    response = client.get(data, headers={"Range": "bytes=4-"})
+    assert (response.status_code, b"".join(response.streaming_content)) == (206, b"456789")
+    assert site.client("charlie").get(data).status_code == 404
+    api = f"/api/v1/vms/{site.server.pk}/exports/{export.pk}/data/"
+    response = client.get(api, headers={"Range": "bytes=-2"})
+    assert (response.status_code, b"".join(response.streaming_content)) == (206, b"89")
+    assert response["Content-Disposition"] == f'attachment; filename="{export.name}"'
+    assert client.post(delete, headers={"HX-Request": "true"}).status_code == 204
+    assert client.get(data).status_code == 404
 
 
 def test_another_machines_disk_is_not_found_under_this_one(site, parts):

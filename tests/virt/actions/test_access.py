@@ -23,6 +23,7 @@ from broker.virt.models import (
     AffinityGroup,
     Cluster,
     Disk,
+    DiskExport,
     FenceDevice,
     FloatingDisk,
     ForeignMachine,
@@ -77,6 +78,10 @@ def search_of(stage) -> SavedSearch:
 
 def disk_of(stage, vm) -> Disk:
     return Disk.objects.get_or_create(vm=vm, storage=stage.world.storage, volume="theirs.qcow2", size_bytes=1 << 20)[0]
+
+
+def export_of(vm) -> DiskExport:
+    return DiskExport.objects.get_or_create(vm=vm, name="theirs.qcow2", ready_at=clock.now())[0]
 
 
 def floating_of(stage) -> FloatingDisk:
@@ -138,6 +143,9 @@ CASES = {
     "limit_disk": Case(
         "vm", "vm.edit", lambda stage, vm: {"disk": disk_of(stage, vm), "limits": DiskLimits(total_iops=100)}
     ),
+    "export_disk": Case("vm", "vm.backup", lambda stage, vm: {"disk": disk_of(stage, vm)}),
+    "delete_export": Case("vm", "vm.backup", lambda stage, vm: {"export": export_of(vm)}),
+    "download_export": Case("vm", "vm.backup", lambda stage, vm: {"export": export_of(vm)}),
     "examine_disks": vm_case("vm.edit"),
     "tidy_storage": Case("storage", "storage.manage", lambda stage, vm: {"storage": stage.world.storage}),
     "move_disks": Case("vm", "vm.edit", lambda stage, vm: {"vm": vm, "storage": stage.world.storage}),

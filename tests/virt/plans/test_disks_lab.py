@@ -7,6 +7,7 @@ from pathlib import Path
 import libvirt
 import pytest
 
+from broker.virt import exports
 from broker.virt.actions.adopt_file import adopt_file
 from broker.virt.actions.attach_disk import attach_disk
 from broker.virt.actions.clone_vm import clone_vm
@@ -15,6 +16,7 @@ from broker.virt.actions.delete_snapshot import delete_snapshot
 from broker.virt.actions.delete_template_version import delete_template_version
 from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.actions.detach_disk import detach_disk
+from broker.virt.actions.export_disk import export_disk
 from broker.virt.actions.grow_disk import grow_disk
 from broker.virt.actions.limit_disk import limit_disk
 from broker.virt.actions.make_template_version import make_template_version
@@ -108,6 +110,10 @@ def test_what_was_written_since_is_dropped_and_what_was_written_before_is_kept(r
     for image in (copy.disks.get().path, real.disks / version.volume):
         assert len(chain(image)) == 1
         assert guest.counters(Path(image)).boots == counted
+    job = export_disk(actor=SYSTEM, disk=vm.disks.get(), snapshot=one)
+    well(job)
+    path = exports.path_of(job.args["export"])
+    assert len(chain(path)) == 1 and guest.counters(path).boots == counted
     done(delete_vm(actor=SYSTEM, vm=copy))
     done(delete_template_version(actor=SYSTEM, version=version))
     done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
