@@ -14,7 +14,7 @@ from broker.jobs.models import Job
 from broker.virt import names
 from broker.virt.drivers.names import check
 from broker.virt.models import StorageDomain
-from broker.virt.storage_rules import require_ours
+from broker.virt.storage_rules import require_files, require_ours
 
 
 @transaction.atomic
@@ -31,6 +31,7 @@ def adopt_file(*, actor: Actor, storage: StorageDomain, file: str, name: str = "
         "disk": str(uuid4()),
     }  # fmt: skip
     require_ours(storage)
+    require_files(storage)
     record(
         "storage.adopt.asked", actor=actor, subject=storage, name=storage.name, file=file,
         message=N_("Making a disk of the left-over file %(file)s on %(name)s was asked for"),

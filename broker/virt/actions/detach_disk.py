@@ -13,6 +13,7 @@ from broker.virt import names
 from broker.virt.asking import require_power, require_unprotected, require_usable
 from broker.virt.disk_rules import SETTLED, require_detachable, require_kept
 from broker.virt.models import Disk
+from broker.virt.storage_rules import require_files
 
 
 @transaction.atomic
@@ -29,6 +30,7 @@ def detach_disk(*, actor: Actor, disk: Disk, name: str = "") -> Job:
     require_power(vm, SETTLED)
     require_kept(vm)
     require_detachable(vm, disk)
+    require_files(disk.storage)
     record(
         "vm.disk.detach.asked", actor=actor, subject=vm,
         message=N_("Taking the disk %(target)s out of %(name)s was asked for"), target=disk.target, name=vm.name,

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('virt', '0023_previews'),
+        ('virt', '0024_iscsi_storage'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

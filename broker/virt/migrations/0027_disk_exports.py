@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('virt', '0025_disk_limits'),
+        ('virt', '0026_disk_limits'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('virt', '0024_floating_disks'),
+        ('virt', '0025_floating_disks'),
     ]
 
     operations = [
