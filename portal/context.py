@@ -73,6 +73,7 @@ _SECTIONS = (
         (
             (gettext_lazy("Jobs"), "jobs", "list-check", "job.view"),
             (gettext_lazy("Events"), "events", "history", "event.view"),
+            (gettext_lazy("Recordings"), "recordings", "player-play", "recording.view"),
         ),
     ),
 )
@@ -80,7 +81,7 @@ MANAGING = (
     "vm.edit", "vm.create", "pool.manage", "cluster.view", "host.view", "template.view", "storage.view", "network.view",
     "job.view",
     "event.view", "system.view",
-    "user.view", "group.view", "quota.view", "vm.manage",
+    "user.view", "group.view", "quota.view", "vm.manage", "recording.view",
 )  # fmt: skip
 
 

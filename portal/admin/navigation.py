@@ -47,6 +47,7 @@ def groups(request: HttpRequest) -> list[dict[str, Any]]:
             _("Records"),
             _item(_("Jobs"), "pending_actions", "jobs_job_changelist", badge="portal.admin.navigation.active_jobs"),
             _item(_("Events"), "history", "events_event_changelist"),
+            _item(_("Recordings"), "videocam", "connections_recording_changelist"),
         ),
     ]
 

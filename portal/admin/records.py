@@ -9,7 +9,7 @@ from unfold.decorators import display
 
 from broker.access.actions.cancel_job import cancel_job
 from broker.connections.actions.end_session import end_session
-from broker.connections.models import ConsoleTicket, Session
+from broker.connections.models import ConsoleTicket, Recording, Session
 from broker.events.models import Event
 from broker.jobs.duties import Duty
 from broker.jobs.models import Job, Step
@@ -124,6 +124,17 @@ class SessionAdmin(Rows):
     @display(description=_("State"), ordering="state", label={"open": GREEN, "closing": AMBER, "closed": GREY})
     def status(self, session: Session) -> str:
         return session.state
+
+
+@admin.register(Recording, site=site)
+class RecordingAdmin(Rows):
+    """That screens were recorded; playing and deleting are the pages' and the API's."""
+
+    list_display = ("user_name", "vm_name", "began_at", "ended_at", "why", "size_bytes")
+    list_filter = (("why", ChoicesDropdownFilter), ("began_at", RangeDateTimeFilter))
+    search_fields = ("user_name", "vm_name", "id__iexact")
+    list_select_related = ("user", "vm")
+    exclude = ("key",)
 
 
 @admin.register(ConsoleTicket, site=site)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -132,6 +133,9 @@ def machine_page(actor: Actor, vm: VirtualMachine, *, managing: bool) -> Machine
         others.append(Action(_("Disks and snapshots"), disks, "device-sd-card", link=True))
         asks = reverse("portal:vm-explain", args=[vm.pk])
         others.append(Action(_("Would it start?"), asks, "help-circle", link=True))
+    if managing and may(actor, "recording.view", vm):
+        recordings = f"{reverse('portal:recordings')}?q={quote(vm.name)}"
+        others.append(Action(_("Recordings"), recordings, "player-play", link=True))
     if vm.state == "ready" and may(actor, "vm.backup", vm):
         others.append(Action(_("Backups"), reverse("portal:vm-backups", args=[vm.pk]), "history", link=True))
     if vm.state == "ready" and may(actor, "vm.migrate", vm):

@@ -12,6 +12,7 @@ from . import (
     image_urls,
     people_urls,
     placement_urls,
+    recording_urls,
     search_urls,
 )
 from .views import (
@@ -142,6 +143,7 @@ urlpatterns = [
     *people_urls.urlpatterns,
     *access_urls.urlpatterns,
     *backup_urls.urlpatterns,
+    *recording_urls.urlpatterns,
     path("manage/jobs/", records.Jobs.as_view(), name="jobs"),
     path("manage/jobs/<uuid:pk>/", records.JobOne.as_view(), name="job"),
     path("manage/jobs/<uuid:pk>/cancel", records.CancelJob.as_view(), name="job-cancel"),

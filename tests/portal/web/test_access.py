@@ -8,7 +8,7 @@ from broker.events.models import Event
 from broker.jobs.models import Job
 
 LISTS = ("home", "dashboard", "vms", "pools", "templates", "hosts", "storage", "networks", "jobs", "events",
-         "users", "groups", "directories")  # fmt: skip
+         "recordings", "users", "groups", "directories")  # fmt: skip
 FORMS = ("vm-new", "pool-new", "template-new", "host-new", "storage-new", "network-new", "user-new",
          "group-new")  # fmt: skip
 
