@@ -34,6 +34,7 @@ DUTIES: dict[str, tuple[float, str]] = {
     "backups.reconcile": (30.0, "broker.backups.reconcile.reconcile"),
     "virt.images": (60.0, "broker.virt.image_duty.tidy"),
     "virt.exports": (600.0, "broker.virt.exports.tidy"),
+    "virt.loads": (300.0, "broker.virt.loads.rollup.roll_up"),
     "virt.purge": (300.0, "broker.virt.reconcile.purge"),
     "virt.certificates": (3600.0, "broker.virt.pki.warnings.warn"),
 }

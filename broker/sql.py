@@ -239,6 +239,30 @@ def add_unless_there(*rows: models.Model) -> None:
         cursor.execute(sql, values)
 
 
+def put(rows: Sequence[models.Model], key: tuple[str, ...]) -> None:
+    """Insert these, all of one model; where one with such a `key` (unique columns) is there, write the rest over it."""
+    fields, sql = _putting(type(rows[0]), key)
+    row_of_values = f"({', '.join(['%s'] * len(fields))})"
+    sql = sql.replace(row_of_values, ", ".join([row_of_values] * len(rows)))
+    converts = [(field.attname, field.get_db_prep_save) for field in fields]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [save(getattr(row, name), connection) for row in rows for name, save in converts])
+
+
+@cache
+def _putting(model: type[models.Model], key: tuple[str, ...]) -> tuple[list[Any], str]:
+    meta = model._meta
+    fields: list[Any] = [field for field in meta.concrete_fields if field is not meta.auto_field]
+    rest = [field for field in fields if field.name not in key]
+    query = InsertQuery(
+        model, on_conflict=OnConflict.UPDATE, update_fields=rest, unique_fields=[meta.get_field(name) for name in key]
+    )
+    query.insert_values(fields, [model()])
+    compiler: Any = query.get_compiler(DEFAULT_DB_ALIAS)
+    ((sql, _),) = compiler.as_sql()
+    return fields, sql
+
+
 @cache
 def _insertion(model: type[models.Model], conflict: OnConflict | None) -> tuple[list[Any], str, Any]:
     """The columns that are given, the SQL, and the key that the database makes, if it does."""

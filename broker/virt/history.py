@@ -2,7 +2,7 @@
 
 Cost is bounded: a host writes at most WRITTEN_PER_PASS samples in one statement per pass. With more machines
 running than that, each gets its turn, at the latest every minute up to six times as many. Kept is KEPT; longer
-spans need coarser rows, which belong in a table of their own beside this one.
+spans are in `loads`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,6 +28,7 @@ class Reading:
     vm_id: UUID
     at: datetime
     cpu_percent: int | None
+    cpus: float | None  # so many processors were busy
     memory_used: int | None
     disk_read: int | None
     disk_written: int | None
@@ -100,6 +101,7 @@ def _between(last: Observation, one: Observation) -> Reading | None:
         vm_id=UUID(one.uuid),
         at=one.at,
         cpu_percent=None if cpu is None else min(round(cpu / 1e7 / max(one.vcpus, 1)), 100),
+        cpus=None if cpu is None else cpu / 1e9,
         memory_used=after.memory_used,
         disk_read=rate(before.disk_read, after.disk_read),
         disk_written=rate(before.disk_written, after.disk_written),

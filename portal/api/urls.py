@@ -18,6 +18,7 @@ from .views.exports import DiskExports
 from .views.floating import FloatingDisks
 from .views.images import ImageData, Images
 from .views.jobs import Events, Jobs
+from .views.loads import HostLoads, MachineLoads
 from .views.people import Grants, Groups, Me, Roles, Tokens, Users
 from .views.placement import AffinityGroups, Balance, WhatIf
 from .views.pools import Desktops, Entitlements, Pools
@@ -83,6 +84,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("directories/preview/", DirectoryPreview.as_view(), name="api-directory-preview"),
     path("users/<uuid:pk>/rights/", Rights.as_view(), name="api-rights"),
     path("images/<uuid:pk>/data/", ImageData.as_view(), name="api-image-data"),
+    path("vms/<uuid:pk>/loads/", MachineLoads.as_view(), name="api-vm-loads"),
+    path("hosts/<uuid:pk>/loads/", HostLoads.as_view(), name="api-host-loads"),
     path("vms/<uuid:pk>/screen/", Screen.as_view(), name="api-screen"),
     path("vms/<uuid:pk>/viewer-file/", ViewerFile.as_view(), name="api-viewer-file"),
     path("pools/<uuid:pk>/explain/", ExplainAllocation.as_view(), name="api-pool-explain"),

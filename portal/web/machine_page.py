@@ -16,7 +16,7 @@ from broker.connections.rights import SERIAL_VERB
 from broker.core import clock
 from broker.jobs.models import Job
 from broker.virt.driver import NO_SPACE
-from broker.virt.models import Sample, VirtualMachine
+from broker.virt.models import VirtualMachine
 from broker.virt.pending import differences, is_off
 from broker.virt.pending import of as pending_of
 from pools.models import Desktop
@@ -27,6 +27,7 @@ from portal.why import Sight, Why
 from . import words
 from .access_page import permission_actions
 from .changes import summary
+from .loads import Charts, of_machine
 from .machines import (
     connect_to,
     delete_action,
@@ -42,7 +43,6 @@ from .parts import RECENT, Action, Connect, Happening, Notice, Pair, Progress, j
 from .updates import update_of
 from .words import Mark
 
-WINDOW = timedelta(hours=1)
 QUICK = ("start", "resume", "pause", "reboot", "shutdown")
 
 
@@ -82,7 +82,7 @@ class MachinePage:
     console_url: str
     notices: list[Notice]
     progress: Progress | None
-    series: dict[str, list[Any]]
+    charts: Charts
     cpu_percent: int | None
     memory_used: int | None
     memory_mib: int
@@ -95,13 +95,12 @@ class MachinePage:
     events_url: str
     jobs: list[PastJob]
 
-    @property
-    def has_samples(self) -> bool:
-        return len(self.series["x"]) > 1
 
+def machine_page(actor: Actor, vm: VirtualMachine, *, managing: bool, asked: str = "") -> MachinePage:
+    """`vm` comes from `for_lists`, already checked for "vm.view"; `managing`: whoever looks has management pages.
 
-def machine_page(actor: Actor, vm: VirtualMachine, *, managing: bool) -> MachinePage:
-    """`vm` comes from `for_lists`, already checked for "vm.view"; `managing`: whoever looks has management pages."""
+    `asked`: the span of the charts, see `loads`.
+    """
     job = jobs_of("vm", [vm.pk]).get(vm.pk)
     mark = words.machine_mark(vm, job)
     running = vm.power_state == "running" and vm.state == "ready"
@@ -157,7 +156,7 @@ def machine_page(actor: Actor, vm: VirtualMachine, *, managing: bool) -> Machine
         console_url=connect.url if connect and not connect.post else "",
         notices=_notices(vm, job),
         progress=progress_on(job),
-        series=series_of(vm),
+        charts=of_machine(vm, asked),
         cpu_percent=vm.cpu_percent if running else None,
         memory_used=vm.memory_used_bytes if running else None,
         memory_mib=vm.memory_mib,
@@ -188,27 +187,6 @@ def _moving(actor: Actor, vm: VirtualMachine, job: Job | None) -> list[Action]:
 def _may_release(actor: Actor, desktop: Desktop) -> bool:
     own = desktop.holder_id == actor.user_id and desktop.pool.kind == "automatic"
     return own or may(actor, "pool.manage", desktop.pool)
-
-
-def series_of(vm: VirtualMachine) -> dict[str, list[Any]]:
-    """The last hour's readings as columns for the charts; memory in percent of what the machine has."""
-    rows = list(
-        Sample.objects.filter(vm=vm, at__gte=clock.now() - WINDOW)
-        .order_by("at")
-        .values_list(
-            "at", "cpu_percent", "memory_used_bytes", "net_in_rate", "net_out_rate", "disk_read_rate", "disk_write_rate"
-        )
-    )
-    whole = vm.memory_mib * 1024 * 1024
-    return {
-        "x": [int(row[0].timestamp()) for row in rows],
-        "cpu": [row[1] for row in rows],
-        "memory": [None if row[2] is None else round(100 * row[2] / whole, 1) for row in rows],
-        "net_in": [row[3] for row in rows],
-        "net_out": [row[4] for row in rows],
-        "disk_read": [row[5] for row in rows],
-        "disk_write": [row[6] for row in rows],
-    }
 
 
 def _notices(vm: VirtualMachine, job: Job | None) -> list[Notice]:

@@ -43,6 +43,8 @@ Measured {when}: {machine}. {load}
   a third. What a sign-in costs of a core is that of the serving ones, beside a view that binds and writes a session.
 - **Lists** (`lists.py`): one process and database for each size; requests pass through all of Django. The user's
   rights come from a role on the pool that half of the machines are in.
+- **History** (`history.py`): SQLite with a whole day of minutes there; six passes noted and their minute written, and a
+  fifth of a roll-up, in CPU time of a minute. The baseline is a bare `executemany` of an upsert of the same rows.
 - **Directory sync** (`directory.py`): slapd over TLS, 10,000 users, each in five of 200 groups; the sync in a process
   of its own over SQLite, whose highest memory is that of the whole process. Reading alone writes nothing.
 - **Gateway** (`gateway.py`): the relay alone on one core, client and a VNC-like server on the other; tickets are

@@ -11,6 +11,7 @@ from .export import DiskExport
 from .floating_disk import FloatingDisk
 from .host import Host
 from .image import Image
+from .load import HostLoad, LoadMark, MachineLoad
 from .machine import VirtualMachine
 from .network import Guard, Network, Nic
 from .observed import ForeignMachine, MonitorProcess, Sample
@@ -39,8 +40,11 @@ __all__ = [
     "HostCertificate",
     "HostHealth",
     "HostInvitation",
+    "HostLoad",
     "HostSign",
     "Image",
+    "LoadMark",
+    "MachineLoad",
     "MonitorProcess",
     "Network",
     "Nic",

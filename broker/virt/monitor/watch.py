@@ -20,6 +20,7 @@ from broker.events.news import publish
 from broker.settings import env
 from broker.virt import drivers, history, observe, screens
 from broker.virt.driver import EventKind, HostConnection, HostEvent, HostUnreachable, Observation, PowerState
+from broker.virt.loads.book import Book
 from broker.virt.models import Host, VirtualMachine
 from broker.virt.pki.line import uri_of
 
@@ -54,6 +55,7 @@ class Watch:
         self._news: queue.SimpleQueue[HostEvent | None] = queue.SimpleQueue()
         self._chores = Chores(f"ask-{host.name}")
         self._guests, self._meter = Guests(self._chores), history.Meter()
+        self._book = Book(host.pk)
         self._ours: set[UUID] = set()
         self._shot_at: dict[UUID, float] = {}
         self._facts_at = self._storage_at = self._attached_at = self._news_at = float("-inf")
@@ -110,7 +112,7 @@ class Watch:
         connection = self._connect(self.host)
         unsubscribe = None
         try:
-            facts.write(self.host, connection.facts())
+            facts.write(self.host, self._book.learn(connection.facts()))
             self._facts_at = clock.steady()
             observe.forget_future(self.host)
             self._drop_news()
@@ -194,6 +196,8 @@ class Watch:
         self._follow(list(seen), full_pass=True)
         readings = self._meter.read(seen)
         self._meter.keep(readings)
+        idle = not any(one.power is PowerState.RUNNING for one in seen)
+        self._book.note(readings, self._ours, idle=idle)
         if readings:
             publish("host", self.host.pk, "load")
 
@@ -215,7 +219,7 @@ class Watch:
         now = clock.steady()
         if now - self._facts_at >= FACTS_EVERY:
             self._facts_at = now
-            facts.write(self.host, connection.facts())
+            facts.write(self.host, self._book.learn(connection.facts()))
         if now - self._storage_at >= STORAGE_EVERY:
             self._storage_at = now
             self._chores.add("storage", partial(facts.measure_storage, self.host, connection))

@@ -23,6 +23,7 @@ from portal.web.access_page import permission_actions
 from portal.web.base import Deed, Page, done
 from portal.web.host_part import agent_part
 from portal.web.listing import Column, Filter, Listing
+from portal.web.loads import of_host
 from portal.web.parts import Action, Cell, Notice, Pair, Related, Row, jobs_of, progress_of, recent_events
 from portal.web.words import Mark
 
@@ -112,6 +113,7 @@ class HostOne(Page):
                 Pair(_("Memory free"), bytesize(host.memory_free_bytes)),
                 Pair(_("Seen"), moment=host.observed_at) if host.observed_at else Pair(_("Seen"), _("never")),
             ],
+            "charts": of_host(host, self.request.GET.get("range", "")),
             "relateds": [machines_on(machines), agent_part(host), _foreign(host, may(self.actor, "host.manage", host))],
             "events": recent_events("host", host.pk),
         }

@@ -26,7 +26,8 @@ class Machine(Page):
     def content(self, pk: Any) -> dict[str, Any]:
         vm = find(self.actor, VirtualMachine, pk)
         vm = for_lists(VirtualMachine.objects.filter(pk=vm.pk)).get()
-        return {"page": machine_page(self.actor, vm, managing=holds(self.actor, "vm.edit"))}
+        asked = self.request.GET.get("range", "")
+        return {"page": machine_page(self.actor, vm, managing=holds(self.actor, "vm.edit"), asked=asked)}
 
 
 class Power(Deed):

@@ -244,6 +244,8 @@ def test_the_pages_call_nothing_that_the_api_does_not(package):
         "GET vms/{id}/screen/",
         "POST vms/{id}/viewer-file/",
         "GET vms/{vm_pk}/samples/",
+        "GET vms/{id}/loads/",
+        "GET hosts/{id}/loads/",
         "GET hosts/{host_pk}/foreign-machines/",
         "GET pools/{id}/explain/",
         "GET pools/{id}/time-to-desktop/",
