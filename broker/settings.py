@@ -60,6 +60,12 @@ class Environment(BaseSettings):
     console_engine: Literal["picows", "websockify"] = Field(
         default="picows", description="Which relay carries consoles"
     )
+    console_linger: float = Field(
+        default=5.0,
+        ge=0,
+        le=50,
+        description="Seconds within which a gateway that was told to stop moves its consoles to another",
+    )
     native_address: str = Field(
         default="",
         description="host:port where remote-viewer comes in (the gateway's --native); empty: the public port itself",

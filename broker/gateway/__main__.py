@@ -75,6 +75,7 @@ def _serve(options: argparse.Namespace) -> None:
             tls=tls,
             handover=options.handover,
             lifeline=options.lifeline,
+            linger=env.console_linger,
         ),
         engine=env.console_engine,
     )

@@ -20,6 +20,16 @@ MAX_REQUEST = 16 * 1024
 _RETRY = 0.2
 
 
+def somebody_takes(path: str) -> bool:
+    """Whether a gateway listens at `path`."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+        return True
+
+
 class Giver:
     """The web process's end. `give` never blocks; a gateway that is not there costs one failed connect."""
 
@@ -88,17 +98,9 @@ class Taker:
         asyncio.get_running_loop().add_reader(listener, self._accept)
 
     def _remove_stale(self) -> None:
-        probe = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        try:
-            probe.connect(self._path)
-        except ConnectionRefusedError:
-            Path(self._path).unlink()
-        except FileNotFoundError:
-            return
-        else:
+        if somebody_takes(self._path):
             raise OSError(errno.EADDRINUSE, "another gateway listens here", self._path)
-        finally:
-            probe.close()
+        Path(self._path).unlink(missing_ok=True)
 
     def _accept(self) -> None:
         assert self._listener is not None

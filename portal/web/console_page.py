@@ -7,6 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
+from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
@@ -101,6 +102,7 @@ def console_page(
         update=_update(actor, desktop) if help is None and not job else None,
         data={
             "ticketUrl": reverse("portal:console-ticket", args=[vm.pk]),
+            "name": vm.name,
             "stateUrl": reverse("portal:console-state", args=[vm.pk]) + (f"?help={help.pk}" if help else ""),
             "shareUrl": "" if help else reverse("portal:console-shares", args=[vm.pk]),
             "help": str(help.pk) if help else "",
@@ -145,6 +147,7 @@ def shared_page(request: HttpRequest, share: Share) -> ConsolePage:
         own=False,
         data={
             "ticketUrl": reverse("portal:shared-ticket", args=[share.pk]),
+            "name": share.vm.name,
             "stateUrl": "",
             "shareUrl": "",
             "help": "",
@@ -177,7 +180,7 @@ def _common(csrf: str) -> dict[str, Any]:
 def _said(language: str | None) -> dict[str, Any]:
     """What the script says, in the reader's language."""
     closing = {str(row["code"]): {"text": _(str(row["text"])), "again": row["again"]} for row in for_page()}
-    return {"closing": closing, "texts": _texts()}
+    return {"closing": closing, "texts": _texts(), "lineUrl": static("berth/img/logo.svg")}
 
 
 def _sentence(vm: VirtualMachine, working: bool, startable: bool) -> tuple[str, str]:
@@ -200,8 +203,14 @@ def _last_failure(actor: Actor, vm: VirtualMachine) -> tuple[str, str, Why | Non
     return told(actor, job.error)
 
 
-def _texts() -> dict[str, str]:
+def _texts() -> dict[str, Any]:
     return {
+        "lineWords": {"good": _("Line: good"), "slow": _("Line: slow"), "bad": _("Line: bad")},
+        "lineTold": {
+            "good": _("The line to Berth is good ({ms} ms there and back)."),
+            "slow": _("The line to Berth is slow ({ms} ms there and back): typing may lag a little."),
+            "bad": _("The line to Berth is bad ({ms} ms there and back). Choosing least data may help."),
+        },
         "connecting": _("Opening the screen …"),
         "reconnecting": _("Connecting again …"),
         "unreachable": _("Berth does not answer."),

@@ -1,5 +1,6 @@
 """A console gateway that needs no machine: speaks RFB over a websocket, paints one colour, notes what is typed."""
 
+import asyncio
 import struct
 from typing import Any
 
@@ -16,8 +17,15 @@ class FakeGateway:
         self.tickets: list[str] = []
         self.refuse_with: int | None = None
         self.drop_after_first_picture = 0
+        self._open: list[tuple[asyncio.AbstractEventLoop, Any]] = []
         self.typed: list[tuple[bytes, bytes]] = []
         self.line: bytes | None = None  # what a serial line says at first; it then echoes what is typed
+
+    def close_all(self, code: int) -> None:
+        """Close what is open, as a gateway that stops; called from the test's thread."""
+        for loop, send in self._open:
+            asyncio.run_coroutine_threadsafe(send({"type": "websocket.close", "code": code}), loop).result(10)
+        self._open.clear()
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         assert (await receive())["type"] == "websocket.connect"
@@ -27,6 +35,7 @@ class FakeGateway:
         if self.refuse_with:
             await send({"type": "websocket.close", "code": self.refuse_with})
             return
+        self._open.append((asyncio.get_running_loop(), send))
         self._buffer = b""
         self._receive, self._send = receive, send
         try:

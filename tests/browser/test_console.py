@@ -1,7 +1,10 @@
 """The console page: opens, types, comes back by itself, and says why it ended."""
 
+import re
+
 import pytest
 from django.urls import reverse
+from PIL import Image
 
 from broker.events.news import publish
 from broker.gateway.closing import ALL
@@ -95,6 +98,57 @@ def test_it_comes_back_by_itself_after_the_gateway_restarts(site, visit, gateway
         deadline -= 1
     page.wait_for_selector(OPEN)
     assert len(set(gateway.tickets)) == 2
+
+
+WATCH = """() => {
+  window.blank = 0;
+  window.frames_seen = 0;
+  window.stillFrom = window.stillTo = 0;
+  const blue = (canvas) => canvas?.width && canvas.getContext("2d").getImageData(5, 5, 1, 1).data[2] === 0xf0;
+  const look = () => {
+    window.frames_seen += 1;
+    const still = document.querySelector(".still");
+    if (!blue(still) && !blue(document.querySelector("#stage canvas"))) window.blank += 1;
+    if (still && !window.stillFrom) window.stillFrom = performance.now();
+    if (!still && window.stillFrom && !window.stillTo) window.stillTo = performance.now();
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+
+
+def test_while_the_gateway_restarts_the_picture_stands_still_and_typing_goes_on(site, visit, gateway, address):
+    page = visit("alice", address)
+    page.wait_for_selector(OPEN)
+    page.wait_for_timeout(400)
+    page.evaluate(WATCH)
+    gateway.close_all(1012)
+    page.wait_for_selector(".still", state="attached")
+    assert page.locator("#curtain.light").is_visible()
+    page.locator(".still").wait_for(state="detached")
+    page.wait_for_selector(OPEN)
+    seen = page.evaluate("({blank, frames_seen, lasted: stillTo - stillFrom})")
+    assert seen["blank"] == 0 and seen["frames_seen"] > 5, seen
+    assert seen["lasted"] < 5000, seen
+    assert len(set(gateway.tickets)) == 2
+    page.locator("#stage canvas").click()
+    page.keyboard.press("a")
+    page.wait_for_timeout(300)
+    assert gateway.keys == [(0x61, True), (0x61, False)]
+
+
+def test_a_picture_is_saved_and_the_line_is_told_in_words(site, visit, gateway, address):
+    page = visit("alice", address)
+    page.wait_for_selector(OPEN)
+    page.wait_for_selector("body[data-line]")
+    assert page.locator("[data-line-word]").inner_text() in ("Line: good", "Line: slow", "Line: bad")
+    assert "ms there and back" in page.locator("[data-line-told]").text_content()
+    page.wait_for_timeout(400)
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save a picture of the screen").click()
+    assert re.fullmatch(r"desk-1-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.png", saved.value.suggested_filename)
+    with Image.open(saved.value.path()) as picture:
+        assert picture.size == (64, 48) and picture.convert("RGB").getpixel((5, 5)) == (0x20, 0x80, 0xF0)
 
 
 @pytest.mark.parametrize("ending", [one for one in ALL if not one.again and one.code >= 4000], ids=lambda one: one.name)

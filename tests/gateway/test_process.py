@@ -24,7 +24,7 @@ from broker.gateway.engines import NAMES
 from broker.virt.models import VirtualMachine
 from tests.connections.conftest import GATEWAY, Setting, make_vm, sign_in
 
-from .fakes import Browser, FakeMachine, Gateway, read_close
+from .fakes import Browser, FakeMachine, Gateway, read_close, until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
 
@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
 class Process:
     """`python -m broker.gateway` on this test's database."""
 
-    def __init__(self, directory: Path, *arguments: str, engine: str = "picows"):
+    def __init__(self, directory: Path, *arguments: str, engine: str = "picows", linger: float = 0):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -43,6 +43,7 @@ class Process:
             "BERTH_SECRET_KEY": settings.SECRET_KEY,
             "BERTH_ORIGINS": '["http://vdi.test"]',
             "BERTH_CONSOLE_ENGINE": engine,
+            "BERTH_CONSOLE_LINGER": str(linger),
         }
         if connection.vendor == "sqlite":
             (directory / "berth.sqlite3").symlink_to(database["NAME"])
@@ -174,6 +175,63 @@ def test_sigterm_tells_every_browser_and_ends_within_five_seconds(setting, proce
 
     asyncio.run(run())
     assert not Session.objects.live().exists(), process.log.read_text()
+
+
+def test_a_gateway_that_gives_way_takes_nothing_new_and_keeps_its_consoles_until_another_is_there(setting, tmp_path):
+    door = str(tmp_path / "door")
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    old = Process(tmp_path / "one", "--handover", door, linger=45)
+    running = [old]
+
+    async def run():
+        machine = await FakeMachine(tmp_path / "vnc").start()
+        browser = await shaken(old, await asyncio.to_thread(setting.ticket), setting.key)
+        old.child.send_signal(signal.SIGTERM)
+        await until(lambda: not Path(door).exists() and not listens(old.port), 20)
+        await browser.ws.send(b"still here")
+        assert await browser.read(10) == b"still here"
+        new = await asyncio.to_thread(Process, tmp_path / "two", "--handover", door)
+        running.append(new)
+        assert await reason_of(browser) == "restarting"
+        moved = await shaken(new, await asyncio.to_thread(setting.ticket), setting.key)
+        await moved.ws.send(b"hello")
+        assert await moved.read(5) == b"hello"
+        assert await asyncio.to_thread(old.child.wait, 20) == 0
+        await moved.ws.close()
+        await machine.stop()
+
+    try:
+        asyncio.run(run())
+    finally:
+        for process in running:
+            process.stop()
+
+
+def test_those_with_ports_move_their_consoles_one_after_the_other_and_a_second_signal_hurries(setting, tmp_path):
+    process = Process(tmp_path, linger=45)
+
+    async def run():
+        machine = await FakeMachine(tmp_path / "vnc").start()
+        browsers = [await shaken(process, await asyncio.to_thread(setting.ticket), setting.key) for _ in range(3)]
+        process.child.send_signal(signal.SIGTERM)
+        await until(lambda: any(browser.ws.close_code for browser in browsers), 20)
+        assert [browser.ws.close_code for browser in browsers].count(None) == 2
+        process.child.send_signal(signal.SIGTERM)
+        for browser in browsers:
+            assert await reason_of(browser) == "restarting"
+        assert await asyncio.to_thread(process.child.wait, 10) == 0
+        await machine.stop()
+
+    try:
+        asyncio.run(run())
+    finally:
+        process.stop()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class _Raw:

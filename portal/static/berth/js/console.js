@@ -4,6 +4,8 @@ import { applyChoices, choices, toolbar } from "./console/toolbar.js";
 import { clipboardPanel } from "./console/clipboard.js";
 import { openScreen } from "./console/screen.js";
 import { applyPolicy } from "./console/policy.js";
+import { savePicture, tellLine } from "./console/line.js";
+import { dropPicture, keepPicture } from "./console/still.js";
 import { sessionStrip } from "./console/session.js";
 import { fill, pageData } from "./texts.js";
 import "./why.js";
@@ -27,6 +29,7 @@ const shown = () => (phase === "open" ? screen : null);
 const showBar = toolbar(document.getElementById("toolbar"), shown);
 const watchClipboard = clipboardPanel(document.getElementById("clipboard"), shown);
 const limit = applyPolicy(data.policy, shown);
+const measureLine = tellLine(texts, data.lineUrl, shown);
 const ready = () => document.getElementById("live").dataset.ready === "yes";
 
 function setPhase(next) {
@@ -65,6 +68,7 @@ async function connect() {
   clearTimeout(timer);
   if (["asking", "opening", "open"].includes(phase)) return;
   if (!ready()) {
+    dropPicture(curtain);
     setPhase("idle");
     curtain.hidden = true; // the page's own panel tells what the machine is doing
     return;
@@ -124,8 +128,11 @@ async function open(answer) {
     failures = 0;
     curtain.hidden = true;
     showBar();
+    measureLine();
     current.focus();
+    if (answer.kind === "spice") dropPicture(curtain);
   });
+  screen.addEventListener("picture", () => dropPicture(curtain));
   screen.addEventListener("desktopname", (event) => {
     document.body.dataset.desktop = event.detail.name;
   });
@@ -134,10 +141,13 @@ async function open(answer) {
 }
 
 function finished({ code, reason }) {
+  const known = closing[code];
+  if (phase === "open" && !leaving && (known ? known.again : code !== 1000)) {
+    keepPicture(stage.querySelector("canvas"), curtain);
+  }
   screen = null;
   if (leaving || phase === "ended") return;
   if (data.help) document.dispatchEvent(new CustomEvent("berth:ask-state"));
-  const known = closing[code];
   if (phase === "switching") {
     setPhase("idle");
     connect();
@@ -176,6 +186,7 @@ function again(text, fix = "") {
 }
 
 function end(text, fix = "", label = texts.connectNow) {
+  dropPicture(curtain);
   setPhase("ended");
   takeOver = false;
   say(text, { text: fix, again: true, label });
@@ -187,6 +198,7 @@ curtain.querySelector("[data-again]").addEventListener("click", () => {
   setPhase("idle");
   connect();
 });
+document.querySelector("[data-picture]").addEventListener("click", () => savePicture(shown(), data.name));
 document.querySelector("[data-disconnect]").addEventListener("click", () => {
   clearTimeout(timer);
   if (screen) {

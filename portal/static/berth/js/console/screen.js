@@ -16,6 +16,23 @@ export class Screen extends RFB {
     super.sendKey(keysym, this.byCharacter && keysym ? null : code, down);
   }
 
+  /** Tells ("picture") when the first part of the desktop is on the canvas; "connect" comes before. */
+  _framebufferUpdate() {
+    const done = super._framebufferUpdate();
+    if (done && this.painted === "now") {
+      this.painted = "told";
+      this._display.flush().then(() => this.dispatchEvent(new CustomEvent("picture")));
+    }
+    return done;
+  }
+
+  _handleRect() {
+    const pixels = this._FBU.encoding >= 0; // the others tell of sizes and cursors
+    const done = super._handleRect();
+    if (done && pixels) this.painted ??= "now";
+    return done;
+  }
+
   setFit(fit) {
     this.scaleViewport = fit === "scale";
     this.resizeSession = fit === "resize";
