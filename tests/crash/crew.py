@@ -21,11 +21,12 @@ AT_ONCE = 6
 
 
 class Crew:
-    """Workers made by the nursery. `alive` holds the pids of those that have not ended."""
+    """Workers made by the nursery, with leases of this many seconds. `alive`: the pids of those that have not ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, lease: float) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.crash.nursery", str(connection.settings_dict["NAME"])],
+            env={**os.environ, "BERTH_JOB_LEASE": str(lease)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -77,17 +78,16 @@ class Crew:
     def drain(self, job_ids: set[UUID], seconds: float) -> None:
         """Be the waker: send a healthy worker to each due job, children included, until all of `job_ids` have ended."""
         deadline = time.monotonic() + seconds
-        sent: dict[UUID, float] = {}
+        sent: dict[UUID, int] = {}
         while True:
             now = clock.now()
             active = Job.objects.filter(pk__in=job_ids, state__in=ACTIVE)
             every = Job.objects.filter(state__in=ACTIVE, lease_until__lte=now, next_run_at__lte=now)
             due = list(every.values_list("pk", flat=True))
             for job_id in due:
-                if time.monotonic() - sent.get(job_id, 0) > 3:
+                if sent.get(job_id) not in self.alive:
                     self.wait_for_room()
-                    sent[job_id] = time.monotonic()
-                    self.send(job_id)
+                    sent[job_id] = self.send(job_id)
             if not active.exists():
                 return
             if time.monotonic() > deadline:

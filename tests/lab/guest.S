@@ -27,6 +27,23 @@ entry:
     movl $0,buffer+4            # no tick of this boot yet
     mov $hello,%si
     call print
+    cmpb $0,period
+    jne tick
+    in $0x21,%al                # no ticks wanted: mask the timer, and let the RTC wake us, once a second
+    or $1,%al
+    out %al,$0x21
+    in $0xa1,%al
+    and $0xfe,%al
+    out %al,$0xa1
+    mov $0x0b,%al               # register B, bit 4: an interrupt (8) whenever the time was updated
+    out %al,$0x70
+    in $0x71,%al
+    or $0x10,%al
+    mov %al,%ah
+    mov $0x0b,%al
+    out %al,$0x70
+    mov %ah,%al
+    out %al,$0x71
 tick:
     sti
     hlt
@@ -111,5 +128,5 @@ packet: .byte 16,0              # one sector, to and from 0:buffer, at LBA 1
     .quad 1
 .set buffer,0x7e00              # u32 boots, u32 ticks of this boot
 .org 0x1fd
-period: .byte 18                # ticks between two writes; 0 = only at power off
+period: .byte 18                # ticks between two writes; 0 = no ticks, one write at power off
 .word 0xaa55

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.virt.driver import PowerState
+from broker.virt.driver import DiskSpec, PowerState
 from broker.virt.drivers import load
 from tests.lab import cage, guest
 from tests.lab.fixtures import ROOT, read_until, wait_for_power
@@ -51,8 +51,10 @@ def test_killing_the_cage_kills_what_is_inside():
 
 
 @pytest.mark.lab
-def test_the_guest_counts_boots_and_obeys_the_power_button(connection, storage, make_machine):
-    spec = make_machine()
+@pytest.mark.parametrize("period", [18, 0])
+def test_the_guest_counts_boots_and_obeys_the_power_button(connection, storage, make_machine, period):
+    disk = guest.write_image(Path(storage.path) / "own.raw", period=period)
+    spec = make_machine(disks=(DiskSpec(path=str(disk), format="raw", target="vda"),))
     for boots in (1, 2):
         connection.start(spec.uuid)
         with connection.serial(spec.uuid) as line:
@@ -60,7 +62,7 @@ def test_the_guest_counts_boots_and_obeys_the_power_button(connection, storage, 
             connection.shutdown(spec.uuid, via="acpi")
             read_until(line, b"LAB-OFF")
         wait_for_power(connection, spec.uuid, PowerState.OFF)
-        assert guest.counters(Path(spec.disks[0].path)).boots == boots
+        assert guest.counters(disk, image_format="raw").boots == boots
 
 
 @pytest.mark.lab
