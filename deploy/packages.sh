@@ -10,5 +10,5 @@ RUN_PACKAGES="python3-venv python3-libvirt python3-ldap ca-certificates
 IMAGE_PACKAGES="mmdebstrap mtools dosfstools syslinux syslinux-common fdisk kmod e2fsprogs cpio zstd openssl"
 
 # Servers and clients the tests run for real.
-TEST_PACKAGES="chromium postgresql redis-server slapd ldap-utils socat gettext xvfb virt-viewer uidmap imagemagick
+TEST_PACKAGES="chromium postgresql redis-server slapd ldap-utils socat gettext xvfb virt-viewer xdotool uidmap imagemagick
     fence-agents openipmi ipmitool samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind tgt"

@@ -1,6 +1,9 @@
 """Which policy holds for a machine's consoles, and what it says in words."""
 
+from collections.abc import Collection
+from copy import copy
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from django.db.models.signals import post_delete
@@ -26,10 +29,35 @@ def policy_of(vm: VirtualMachine) -> ConsolePolicy:
 
     What a pool records is recorded whatever its machine's own policy says: that one may be set by who uses it.
     """
-    rows = {row.object_kind: row for row in _HOLDING.objects(vm=vm.pk)}
-    holds = rows.get("vm") or rows.get("pool") or ConsolePolicy(object_kind="vm", object_id=vm.pk)
+    return _merged(vm.pk, {row.object_kind: row for row in _HOLDING.objects(vm=vm.pk)})
+
+
+def policies_of(machines: Collection[VirtualMachine]) -> dict[UUID, ConsolePolicy]:
+    """`policy_of` each, by the machine's id: two queries, none without machines."""
+    if not machines:
+        return {}
+    ids = [vm.pk for vm in machines]
+    in_pools = VirtualMachine.objects.filter(pk__in=ids).order_by().values_list("pk", _pool())
+    pools: dict[UUID, UUID] = {pk: pool for pk, pool in in_pools if pool}
+    asked = Q(object_kind="vm", object_id__in=ids) | Q(object_kind="pool", object_id__in=set(pools.values()))
+    found: dict[tuple[str, UUID | None], ConsolePolicy] = {
+        (row.object_kind, row.object_id): row for row in ConsolePolicy.objects.filter(asked)
+    }
+    holding = {}
+    for pk in ids:
+        both = {"vm": found.get(("vm", pk)), "pool": found.get(("pool", pools.get(pk)))}
+        holding[pk] = _merged(pk, {kind: copy(row) for kind, row in both.items() if row})
+    return holding
+
+
+def _merged(vm: UUID, rows: dict[str, ConsolePolicy]) -> ConsolePolicy:
+    holds = rows.get("vm") or rows.get("pool") or ConsolePolicy(object_kind="vm", object_id=vm)
     holds.record = any(row.record for row in rows.values())
     return holds
+
+
+def _pool() -> str:
+    return kind_of(VirtualMachine).parents["pool"]
 
 
 def only_by_vnc(policy: ConsolePolicy) -> bool:
@@ -42,7 +70,7 @@ def only_by_vnc(policy: ConsolePolicy) -> bool:
 
 
 def _of_machine_and_pool() -> "QuerySet[ConsolePolicy]":
-    pool = VirtualMachine.objects.filter(pk=Given("vm")).order_by().values(kind_of(VirtualMachine).parents["pool"])
+    pool = VirtualMachine.objects.filter(pk=Given("vm")).order_by().values(_pool())
     own, pools = Q(object_kind="vm", object_id=Given("vm")), Q(object_kind="pool", object_id__in=pool)
     return ConsolePolicy.objects.filter(own | pools).order_by()
 

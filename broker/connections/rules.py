@@ -4,8 +4,8 @@ from datetime import timedelta
 
 TICKET_LIFE = timedelta(seconds=30)
 NATIVE = "native"
-"""How a session is called whose client is a program: it has no sign-in of its own, and outlives the
-browser's."""
+"""How a session is called whose client is a program: it shows no sign-in of its own. It ends when its person signs
+out where its file came from, and goes on when that sign-in merely expires."""
 NATIVE_TICKET_LIFE = timedelta(minutes=2)
 """From the click until the program on the user's computer has read the file it was given."""
 TICKETS_WAITING = 20

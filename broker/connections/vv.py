@@ -6,6 +6,9 @@ the gateway it has a ticket that opens this one screen once, within two minutes.
 
 import configparser
 import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
 
 from broker.access.actor import Actor
 from broker.access.require import require
@@ -18,8 +21,9 @@ from broker.virt.models import VirtualMachine
 from .actions.issue_ticket import issue_ticket
 from .consent import require_own_screen
 from .endpoints import Endpoint, direct, through_gateway
+from .models import ConsolePolicy
 from .native import PORT, USER, place, proxy_address
-from .policy import only_by_vnc, policy_of
+from .policy import only_by_vnc, policies_of, policy_of
 from .rules import NATIVE
 from .viewer import note_viewer
 
@@ -38,12 +42,12 @@ def viewer_file(actor: Actor, vm: VirtualMachine) -> str:
             N_("%(name)s is not running."), rule="power.running", fix=N_("Start it, then connect."), name=vm.name
         )
     policy = policy_of(vm)
-    if _through_public_port(vm) and not only_by_vnc(policy):
+    if refusal := refused(vm, policy):
+        raise Conflict(refusal.text, rule=refusal.rule, fix=N_("Open its console in the browser by VNC."))
+    if _through_public_port(vm):
         issued = issue_ticket(actor=actor, vm=vm, kind="spice", via=NATIVE, take_over=True)
-        return _render(vm, Endpoint("spice", host=place(vm.pk), port=PORT), issued.secret)
-    # Past the gateway nothing is withheld.
-    limited = only_by_vnc(policy) or not policy.usb
-    endpoint = None if limited else direct(vm, "spice") or direct(vm, "vnc")
+        return _render(vm, policy, Endpoint("spice", host=place(vm.pk), port=PORT), issued.secret)
+    endpoint = direct(vm, "spice") or direct(vm, "vnc")
     if endpoint is None:
         raise Conflict(
             N_("The screen of %(name)s can be reached only through the browser."),
@@ -52,7 +56,30 @@ def viewer_file(actor: Actor, vm: VirtualMachine) -> str:
             name=vm.name,
         )
     note_viewer(actor, vm, endpoint)
-    return _render(vm, endpoint)
+    return _render(vm, policy, endpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why programs may not open a screen that they could reach."""
+
+    rule: str
+    text: str
+
+
+RECORDED = Refusal("console.recorded", N_("This screen is recorded, and only VNC in the browser can be."))
+LIMITED = Refusal(
+    "console.policy", N_("What may pass at this screen is limited, and only VNC in the browser keeps to that.")
+)
+
+
+def refused(vm: VirtualMachine, policy: ConsolePolicy) -> Refusal | None:
+    """What the policy has against the file; None when there is nothing."""
+    if policy.record:
+        return RECORDED
+    # Past the gateway nothing is withheld.
+    limited = only_by_vnc(policy) or not (policy.usb or _through_public_port(vm))
+    return LIMITED if limited else None
 
 
 def offers_file(vm: VirtualMachine) -> bool:
@@ -60,12 +87,20 @@ def offers_file(vm: VirtualMachine) -> bool:
     return bool(_through_public_port(vm) or direct(vm, "spice") or direct(vm, "vnc"))
 
 
+def refusals(machines: Iterable[VirtualMachine]) -> dict[UUID, Refusal]:
+    """Of machines whose screen a program could reach, those whose policy refuses it: for pages, before the click."""
+    reachable = [vm for vm in machines if offers_file(vm)]
+    policies = policies_of(reachable)
+    found = ((vm.pk, refused(vm, policies[vm.pk])) for vm in reachable)
+    return {pk: refusal for pk, refusal in found if refusal}
+
+
 def _through_public_port(vm: VirtualMachine) -> bool:
     inside = through_gateway(vm, "spice")
     return bool(proxy_address() and inside and (inside.unix or env.console_ca_dir))
 
 
-def _render(vm: VirtualMachine, endpoint: Endpoint, ticket: str = "") -> str:
+def _render(vm: VirtualMachine, policy: ConsolePolicy, endpoint: Endpoint, ticket: str = "") -> str:
     parser = configparser.RawConfigParser()
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     values = {
@@ -77,6 +112,8 @@ def _render(vm: VirtualMachine, endpoint: Endpoint, ticket: str = "") -> str:
         "toggle-fullscreen": "shift+f11",
         "release-cursor": "shift+f12",
         "secure-attention": "ctrl+alt+end",
+        "enable-usbredir": str(int(policy.usb)),
+        "enable-smartcard": str(int(policy.usb)),
     }
     if ticket:
         values["proxy"] = f"http://{USER}:{ticket}@{proxy_address()}"

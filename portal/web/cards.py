@@ -16,6 +16,7 @@ from broker.access.actor import Actor
 from broker.access.require import visible_to
 from broker.access.roles import covers
 from broker.connections.models import Session
+from broker.connections.vv import refusals
 from broker.core import clock
 from broker.jobs.models import Job
 from broker.virt.models import Sample, TemplateVersion, VirtualMachine
@@ -94,10 +95,12 @@ def _machine_cards(actor: Actor, machines: list[VirtualMachine]) -> list[Card]:
     sparks = _sparks(ids)
     held = [vm.desktop for vm in machines if _is_own(actor, vm)]
     updates = updates_waiting(held)
+    refused = refusals(machines)
     watched = set(Session.objects.live().filter(vm_id__in=ids).values_list("vm_id", flat=True))
     return [
         replace(
             _machine_card(actor, vm, jobs.get(vm.pk), vm.pk in powered, sparks.get(vm.pk, ""), vm.pk in watched),
+            connect=connect_to(vm, jobs.get(vm.pk), refused.get(vm.pk)),
             update=update_of(vm.desktop, updates[vm.pk]) if vm.pk in updates and vm.pk not in jobs else None,
         )
         for vm in machines
@@ -131,7 +134,6 @@ def _machine_card(actor: Actor, vm: VirtualMachine, job: Job | None, powered: bo
         spark=spark if running else "",
         cpu_percent=vm.cpu_percent if running else None,
         progress=progress_on(job),
-        connect=connect_to(vm, job),
         actions=actions,
     )
 

@@ -13,6 +13,7 @@ from broker.access.require import may
 from broker.connections.consent import hidden_from
 from broker.connections.queries import live_at
 from broker.connections.rights import SERIAL_VERB
+from broker.connections.vv import refusals
 from broker.core import clock
 from broker.jobs.models import Job
 from broker.virt.driver import NO_SPACE
@@ -141,7 +142,7 @@ def machine_page(actor: Actor, vm: VirtualMachine, *, managing: bool, asked: str
         others += _moving(actor, vm, job)
     if not desktop and not job and vm.state in ("ready", "broken") and may(actor, "vm.delete", vm):
         others.append(delete_action(vm))
-    connect = connect_to(vm, job) if usable else None
+    connect = connect_to(vm, job, refusals([vm]).get(vm.pk)) if usable else None
     return MachinePage(
         id=vm.pk,
         title=vm.title or vm.name,

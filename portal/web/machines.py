@@ -9,10 +9,11 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from broker.access.actor import Actor
 from broker.access.require import visible_to
-from broker.connections.vv import offers_file
+from broker.connections.vv import Refusal, offers_file
 from broker.core import clock
 from broker.jobs.models import Job
 from broker.virt import screens
@@ -24,6 +25,10 @@ from .verbs import POWER_VERBS
 from .words import Mark
 
 STALE = timedelta(seconds=60)
+NEEDS = gettext_lazy(
+    "Needs virt-viewer on this computer. Linux: the package virt-viewer. Windows: the installer from virt-manager.org. "
+    "macOS: brew install virt-viewer."
+)
 
 
 def power_actions(vm: VirtualMachine, job: Job | None, names: Iterable[str] = ()) -> list[Action]:
@@ -53,19 +58,19 @@ def delete_action(vm: VirtualMachine) -> Action:
     return Action(_("Delete"), reverse("portal:vm-delete", args=[vm.pk]), "trash", danger=True, confirm=text)
 
 
-def connect_to(vm: VirtualMachine, job: Job | None = None) -> Connect | None:
-    """How to get to the machine's screen; None while it is being made or removed."""
+def connect_to(vm: VirtualMachine, job: Job | None = None, refusal: Refusal | None = None) -> Connect | None:
+    """How to get to the machine's screen; None while it is being made or removed. `refusal`: no program may."""
     if vm.state != "ready":
         return None
     console = reverse("portal:console", args=[vm.pk])
     if vm.power_state == "running" or job:
-        return Connect(_("Connect"), console, choices=_ways(vm, console))
+        return Connect(_("Connect"), console, choices=_ways(vm, console, refusal))
     label = _("Resume and connect") if vm.power_state in ("paused", "suspended") else _("Start and connect")
     url = reverse("portal:vm-connect", args=[vm.pk])
     return Connect(label, url, icon="player-play", primary=False, post=True)
 
 
-def _ways(vm: VirtualMachine, console: str) -> Sequence[Choice]:
+def _ways(vm: VirtualMachine, console: str, refusal: Refusal | None) -> Sequence[Choice]:
     ways = [
         Choice(_("In this browser"), _("Nothing to install"), console, "world", usual=True),
         Choice(_("In a new window"), _("For a second screen"), console, "external-link", new_window=True),
@@ -73,8 +78,9 @@ def _ways(vm: VirtualMachine, console: str) -> Sequence[Choice]:
     ]
     if offers_file(vm):
         file = reverse("portal:console-file", args=[vm.pk])
-        hint = _("Opens in virt-viewer on this computer")
-        ways.append(Choice(_("Remote Viewer (.vv)"), hint, file, "file-download", post=True))
+        hint = _(refusal.text) if refusal else NEEDS
+        label = _("Remote Viewer (.vv)")
+        ways.append(Choice(label, hint, file, "file-download", post=True, disabled=bool(refusal)))
     return ways
 
 

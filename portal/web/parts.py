@@ -40,7 +40,10 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One way to connect. `post`: it changes something first; `usual`: what the big button does."""
+    """One way to connect. `post`: it changes something first; `usual`: what the big button does; `disabled`: it is
+
+    refused, and the hint says why.
+    """
 
     label: Text
     hint: Text
@@ -49,6 +52,7 @@ class Choice:
     usual: bool = False
     new_window: bool = False
     post: bool = False
+    disabled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

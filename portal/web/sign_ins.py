@@ -7,6 +7,7 @@ from django.dispatch import receiver
 from django.http import HttpRequest
 
 from broker.access.actor import Actor
+from broker.connections.signing_out import end_native_of
 from broker.connections.timing import SIGNED_IN
 from broker.core import clock
 from broker.core.text import gettext_noop as N_
@@ -30,6 +31,7 @@ def signed_in(sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> No
 @receiver(user_logged_out)
 def signed_out(sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:
     if user is not None:
+        end_native_of(user, request.session.session_key or "")
         record(
             "user.signed-out", actor=_actor(request, user), subject=user, message=N_("%(name)s signed out"), name=user
         )

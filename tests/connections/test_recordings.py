@@ -74,6 +74,19 @@ def test_the_policy_makes_the_gateway_record_and_its_key_is_sealed(setting, root
     assert redeem(DjangoDesk("g1"), Presented(issued.secret, setting.key, "192.0.2.1")).tape is None
 
 
+def test_who_was_not_told_is_not_recorded_but_asked_for_another_ticket(setting, root):
+    redeem = DjangoDesk.redeem.__wrapped__
+    early = issue_ticket(actor=setting.actor(), vm=setting.vm)
+    set_console_policy(actor=root, obj=setting.vm, record=True)
+    with pytest.raises(Refused) as info:
+        redeem(DjangoDesk("g1"), Presented(early.secret, setting.key, "192.0.2.1"))
+    assert info.value.closing.again, "the page asks anew by itself, and says so then"
+    assert not Recording.objects.exists()
+    again = issue_ticket(actor=setting.actor(), vm=setting.vm)
+    assert again.recorded
+    assert redeem(DjangoDesk("g1"), Presented(again.secret, setting.key, "192.0.2.1")).tape
+
+
 def test_a_machines_own_policy_does_not_undo_its_pools(setting, root, make_pool):  # noqa: F811
     pool = make_pool("seats")
     Desktop.objects.create(vm=setting.vm, pool=pool, number=1)

@@ -4,20 +4,28 @@ import configparser
 from datetime import timedelta
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from broker.access.models import Grant
-from broker.connections.actions import TicketRefused, end_session, redeem_ticket
+from broker.connections.actions import (
+    TicketRefused,
+    end_session,
+    issue_ticket,
+    redeem_ticket,
+    set_console_policy,
+)
 from broker.connections.models import Session
 from broker.connections.queries import must_end
 from broker.connections.reconcile import tidy
-from broker.connections.vv import offers_file, viewer_file
+from broker.connections.signing_out import end_native_of
+from broker.connections.vv import offers_file, refusals, viewer_file
 from broker.core.errors import Conflict, Missing
 from broker.directories.models import User
 from broker.events.models import Event
 from broker.virt.models import VirtualMachine
 
-from .conftest import GATEWAY
+from .conftest import GATEWAY, make_vm, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -43,6 +51,7 @@ def test_the_file_names_the_screen_and_deletes_itself(setting):
     assert values["host"] == "h.example"
     assert values["tls-port"] == "5902"
     assert values["delete-this-file"] == "1"
+    assert values["enable-usbredir"] == values["enable-smartcard"] == "1"
     assert not {"password", "token", "username"} & set(values)
     assert text.count("host=") == 2, "the second is within the title"
     assert values["title"] == "Deskhost=evil.example"
@@ -144,3 +153,73 @@ def test_a_spice_ticket_opens_spice_alone(setting):
         kind="spice",
     )  # fmt: skip
     assert session.kind == "spice"
+
+
+BOTH = [{"kind": "vnc", "unix": "/x"}, {"kind": "spice", "unix": "/run/spice.sock"}]
+
+
+@pytest.mark.parametrize(
+    ("policy", "consoles", "rule"),
+    [
+        ({"record": True}, BOTH, "console.recorded"),
+        ({"speed": 512}, BOTH, "console.policy"),
+        ({"clipboard": "in"}, BOTH, "console.policy"),
+        ({"usb": False}, BOTH, None),
+        ({"usb": False}, SCREEN, "console.policy"),
+        ({"watermark": True}, SCREEN, None),
+    ],
+)
+def test_what_the_policy_has_against_it_is_known_before_the_click(
+    setting, settings, django_assert_num_queries, policy, consoles, rule
+):
+    settings.ORIGINS = ["http://vdi.example:8000"]
+    setting.vm.consoles = consoles
+    setting.vm.save()
+    set_console_policy(actor=setting.world.actor("root"), obj=setting.vm, **policy)
+    others = [make_vm(setting.world, f"other-{number}", consoles=consoles) for number in range(3)]
+    with django_assert_num_queries(2):
+        told = refusals([setting.vm, *others])
+    assert set(told) == ({setting.vm.pk} if rule else set())
+    if rule is None:
+        text = viewer_file(setting.actor(), setting.vm)
+        assert ("enable-usbredir=0" in text) is not policy.get("usb", True)
+        return
+    assert told[setting.vm.pk].rule == rule
+    with pytest.raises(Conflict) as info:
+        viewer_file(setting.actor(), setting.vm)
+    assert (info.value.rule, info.value.message) == (rule, told[setting.vm.pk].text)
+
+
+def test_signing_out_ends_what_files_of_that_sign_in_opened(setting, settings):
+    settings.ORIGINS = ["http://vdi.example:8000"]
+    setting.vm.consoles = BOTH
+    setting.vm.save()
+    there = {"kind": "spice", "via": "native", "machine": str(setting.vm.pk)}
+    options = {"actor": GATEWAY, "web_session": "", "address": None, "gateway": "g1"}
+    tablet = setting.actor(key=sign_in(setting.world.alice))
+    mine, theirs = (
+        redeem_ticket(secret=parse_secret(viewer_file(actor, setting.vm)), **there, **options)[0]
+        for actor in (setting.actor(), tablet)
+    )
+    waiting = parse_secret(viewer_file(setting.actor(), setting.vm))
+    assert end_native_of(setting.world.bob, setting.key) == 0, "the sign-in alone does not make it theirs"
+    assert end_native_of(setting.world.alice, "") == 0
+    assert end_native_of(setting.world.alice, setting.key) == 1
+    assert must_end({mine.pk: "", theirs.pk: ""}) == {mine.pk: "signed-out"}
+    with pytest.raises(TicketRefused):
+        redeem_ticket(secret=waiting, **there, **options)
+
+
+def test_signing_out_in_the_portal_reaches_them(setting, client):
+    setting.vm.consoles = BOTH
+    setting.vm.save()
+    client.force_login(setting.world.alice)
+    key = client.session.session_key
+    ticket = issue_ticket(actor=setting.actor(key=key), vm=setting.vm, kind="spice", via="native").secret
+    session, _ = redeem_ticket(
+        secret=ticket, actor=GATEWAY, web_session="", address=None, gateway="g1", kind="spice", via="native",
+        machine=str(setting.vm.pk),
+    )  # fmt: skip
+    client.post(reverse("portal:sign-out"))
+    session.refresh_from_db()
+    assert (session.state, session.close_reason) == ("ending", "signed-out")

@@ -26,7 +26,7 @@ def alice(chromium, berth):
     person = Person(chromium, berth, "alice")
     person.sign_in()
     person.page.wait_for_url("**/console/", wait_until="commit")
-    person.wait_for_screen()
+    person.wait_for_screen(elsewhere=True)  # on the browser of the test before
     yield person
     person.close()
 

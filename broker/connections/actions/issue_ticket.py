@@ -109,6 +109,7 @@ def issue_ticket(
         _refuse_spice(vm, recorded=policy.record)
     if not consent and kind != SERIAL and not take_over:
         require_one_device(actor, vm, fingerprint(actor.session_key))
+    recorded = kind != SERIAL and policy.record
     with transaction.atomic():
         now = _check_quota(actor)
         secret = new_secret()
@@ -123,6 +124,7 @@ def issue_ticket(
                 kind=kind,
                 via=via,
                 view_only=view_only,
+                recorded=recorded,
                 take_over=take_over and not consent and kind != SERIAL,
                 help=help,
                 share=share,
@@ -132,7 +134,6 @@ def issue_ticket(
                 computer=computer(),
             )
         )
-    recorded = kind != SERIAL and policy.record
     return IssuedTicket(str(ticket.pk), secret, int(life.total_seconds()), kind, view_only, recorded)
 
 

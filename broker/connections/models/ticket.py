@@ -14,7 +14,8 @@ class ConsoleTicket(models.Model):
     """Bound to the user, their sign-in (`web_session`, a hash), the machine and the machine's present run.
 
     The database's clock says when it expires. `tick` is the issuing computer's uptime in seconds and `computer`
-    names that computer's run: there, a wall clock that is set back does not bring the ticket back to life.
+    names that computer's run: there, a wall clock that is set back does not bring the ticket back to life. `recorded`:
+    whoever asked for it was told that the screen is recorded.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -26,6 +27,7 @@ class ConsoleTicket(models.Model):
     kind = models.CharField(max_length=8, default="vnc")
     via = models.CharField(max_length=8, default="browser")
     view_only = models.BooleanField(default=False)
+    recorded = models.BooleanField(default=False)
     take_over = models.BooleanField(default=False)
     help = models.ForeignKey("connections.Help", null=True, on_delete=models.CASCADE, related_name="+")
     share = models.ForeignKey("connections.Share", null=True, on_delete=models.CASCADE, related_name="+")
