@@ -46,7 +46,7 @@ class Killed(BaseException):
 class Sim:
     """`setup`: "hosts a b c; vms x@a ha, y@b ha lease p90; no-fence c; rules detect_seconds=30; placement …"."""
 
-    def __init__(self, setup: str):
+    def __init__(self, setup: str, *, alone: bool = True):
         self.now, self.log = 0.0, []
         self.managers, self.read_only = True, False
         self.kill: tuple[str, str, str] | None = None
@@ -55,8 +55,9 @@ class Sim:
         self._seen: dict[str, object] = {}
         self._looked = -LOOK_EVERY
         self.site = uuid4().hex
-        clock.use(wall=lambda: BEGIN + timedelta(seconds=self.now), steady_clock=lambda: self.now)
-        fencing.runner = self.fence
+        if alone:
+            clock.use(wall=lambda: BEGIN + timedelta(seconds=self.now), steady_clock=lambda: self.now)
+            fencing.runner = self.fence
         words = [part.strip() for part in setup.split(";") if part.strip()]
         parts = {line.split()[0]: line.split(None, 1)[1] if " " in line else "" for line in words}
         self.cluster = Cluster.objects.create(
@@ -67,6 +68,8 @@ class Sim:
         for text in parts.get("vms", "").split(","):
             if text.strip():
                 self._vm(text.split())
+        if not alone:
+            return
         self.tick()
         # As after hours of calm: the grace after a start of the managers is over, unless a scenario is about it.
         HaWatch.objects.update(since=clock.now() - timedelta(hours=1))
@@ -133,13 +136,17 @@ class Sim:
         """What the monitor does in one pass, host by host."""
         if not self.managers or self.read_only:
             return
-        for name, host in self.hosts.items():
-            try:
-                line = connect(self.machines[name].uri)
-                facts.write(host, line.facts())
-                observe.apply(host, line.observe(), full_pass=True, at=clock.now())
-            except BerthError as error:
-                facts.unreachable(host, error)
+        for name in self.hosts:
+            self.look_at(name)
+
+    def look_at(self, name: str) -> None:
+        host = self.hosts[name]
+        try:
+            line = connect(self.machines[name].uri)
+            facts.write(host, line.facts())
+            observe.apply(host, line.observe(), full_pass=True, at=clock.now())
+        except BerthError as error:
+            facts.unreachable(host, error)
 
     def work(self) -> None:
         """Do every job that is due, as workers would; one may be killed at a boundary."""
@@ -182,18 +189,24 @@ class Sim:
                 continue
             host = self.hosts[name]
             if machine.agent and machine.cable and machine.manager_cable:
-                signs.note(host, "agent", at)
+                self.sign(host, "agent", at)
             if machine.agent and machine.storage and any(vm.leased for vm in self._vms.values()):
-                signs.note(host, "lease", at)
+                self.sign(host, "lease", at)
             for other in self.machines.values():
                 near = other is not machine and other.reachable and other.agent
                 if near and machine.cable and not machine.manager_cable:
-                    signs.note(host, "peer", at, by=other.name)
+                    self.sign(host, "peer", at, by=other.name)
 
     def _look_at_lease(self, name: str, at: datetime) -> None:
         """Agents of others that reach the storage and the manager look at the lease, whether it moves or not."""
         if any(other.sees for key, other in self.machines.items() if key != name):
-            HostSign.objects.filter(host=self.hosts[name], source="lease").update(looked_at=at)
+            self.looked(self.hosts[name], at)
+
+    def sign(self, host: Host, source: str, at: datetime, *, by: str = "") -> None:
+        signs.note(host, source, at, by=by)
+
+    def looked(self, host: Host, at: datetime) -> None:
+        HostSign.objects.filter(host=host, source="lease").update(looked_at=at)
 
     def _guard(self, machine: Machine) -> None:
         """The agent, or the watchdog when that is dead, stops the guests a host may no longer run."""
@@ -333,11 +346,17 @@ class Sim:
 
     def note(self) -> None:
         """Add to the log what changed: verdicts, and where machines run."""
-        names = {host.pk: name for name, host in self.hosts.items()}
         for verdict in Verdict.objects.filter(host__cluster=self.cluster).order_by("at", "pk"):
             if verdict.pk not in self._seen:
                 self._seen[verdict.pk] = True
-                self.say(f"{names[verdict.host_id]} {verdict.decision} {verdict.rule}")
+                self.note_verdict(verdict)
+        self.note_places()
+
+    def note_verdict(self, verdict: Verdict) -> None:
+        name = next(name for name, host in self.hosts.items() if host.pk == verdict.host_id)
+        self.say(f"{name} {verdict.decision} {verdict.rule}")
+
+    def note_places(self) -> None:
         for name, place in self.places().items():
             if self._seen.get(name, place) != place:
                 self.say(f"{name} {self._seen[name]}>{place}")
@@ -363,8 +382,15 @@ class Sim:
 
     def check(self) -> None:
         """I1, I3, I6 and what follows from them, after every step."""
+        self.check_places()
+        self.check_rows()
+
+    def check_places(self) -> None:
+        """I1."""
         for name, place in self.places().items():
             assert "+" not in place, f"at {self.now:.0f} s {name} runs twice: {place}"
+
+    def check_rows(self) -> None:
         for job in Job.objects.filter(state__in=ACTIVE):
             assert job.lease_until <= clock.now() + timedelta(seconds=31), f"{job} is held for ever"
         opened = Recovery.objects.filter(state__in=("waiting", "starting"))
