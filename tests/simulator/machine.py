@@ -28,3 +28,16 @@ class Machine:
             if data["plugged"] and not plugged:
                 data["epoch"] += 1
             data["plugged"] = plugged
+
+
+class Killed(BaseException):
+    """A worker dies here: nothing of its process goes on."""
+
+
+def pairs(text: str) -> dict[str, int | bool | str]:
+    """The values in "name=1 other=true"."""
+    found: dict[str, int | bool | str] = {}
+    for pair in text.split():
+        name, _, value = pair.partition("=")
+        found[name] = value == "true" if value in ("true", "false") else int(value) if value.isdigit() else value
+    return found

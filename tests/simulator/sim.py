@@ -29,7 +29,7 @@ from broker.virt.models import (
     VirtualMachine,
 )
 from broker.virt.monitor import facts
-from tests.simulator.machine import Machine
+from tests.simulator.machine import Killed, Machine, pairs
 
 SYSTEM = Actor.system("simulator")
 STEP = 10.0
@@ -37,10 +37,6 @@ LOOK_EVERY = 10.0
 LEASE_STOP = 60.0  # an agent that cannot renew stops its guests after this long, well before others may start them
 BOOT = 40.0
 BEGIN = datetime(2030, 1, 1, tzinfo=UTC)
-
-
-class Killed(BaseException):
-    """A worker dies here: nothing of its process goes on."""
 
 
 class Sim:
@@ -61,7 +57,7 @@ class Sim:
         words = [part.strip() for part in setup.split(";") if part.strip()]
         parts = {line.split()[0]: line.split(None, 1)[1] if " " in line else "" for line in words}
         self.cluster = Cluster.objects.create(
-            name=f"c-{self.site[:8]}", ha=_pairs(parts.get("rules", "")), rules=_pairs(parts.get("placement", ""))
+            name=f"c-{self.site[:8]}", ha=pairs(parts.get("rules", "")), rules=pairs(parts.get("placement", ""))
         )
         self.hosts = {name: self._host(name, parts) for name in parts["hosts"].split()}
         self.machines = {name: self._under[name] for name in self.hosts}
@@ -78,7 +74,7 @@ class Sim:
     _under: dict[str, Machine]
 
     def _host(self, name: str, parts: dict[str, str]) -> Host:
-        memory = dict(_pairs(parts.get("memory", ""))).get(name, 64)
+        memory = dict(pairs(parts.get("memory", ""))).get(name, 64)
         uri = f"sim://{self.site}-{name}?site={self.site}&memory={memory * 1024}"
         if not hasattr(self, "_under"):
             self._under = {}
@@ -311,7 +307,7 @@ class Sim:
         self.kill = (plan, step, when)
 
     def do_rule(self, pair: str) -> None:
-        self.cluster.ha = {**self.cluster.ha, **_pairs(pair)}
+        self.cluster.ha = {**self.cluster.ha, **pairs(pair)}
         self.cluster.save()
 
     def _deed(self, act) -> None:
@@ -402,11 +398,3 @@ class Sim:
         """I2, I3, I6: after calm nothing is under way, and the database believes what is so."""
         assert not Job.objects.filter(state__in=ACTIVE).exists(), list(Job.objects.filter(state__in=ACTIVE))
         assert self.believed() == self.places()
-
-
-def _pairs(text: str) -> dict[str, int | bool | str]:
-    found: dict[str, int | bool | str] = {}
-    for pair in text.split():
-        name, _, value = pair.partition("=")
-        found[name] = value == "true" if value in ("true", "false") else int(value) if value.isdigit() else value
-    return found
