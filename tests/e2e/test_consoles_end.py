@@ -1,16 +1,28 @@
 """A console ends, with a sentence, when its user may no longer have it; and comes back by itself when it may."""
 
+import base64
+import io
 import os
 import signal
 import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from tests.e2e.people import Person
+from tests.e2e.people import Person, difference
 
 pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(420)]
 MOST_SECONDS = 30
+WATCH = """() => {
+  window.gone = window.looked = 0;
+  const look = () => {
+    window.looked += 1;
+    if (!document.querySelector(".still, #stage canvas")) window.gone += 1;
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
 
 
 @pytest.fixture
@@ -79,16 +91,68 @@ def test_taking_the_desktop_back_ends_the_console(alice, admin):
 
 
 def test_the_console_comes_back_after_the_gateway_died(alice, berth):
-    gateways = [
-        int(path.parent.name)
-        for path in Path("/proc").glob("[0-9]*/cmdline")
-        if b"broker.gateway" in (line := _read(path)) and str(berth.data).encode() in line
-    ]
-    assert len(gateways) == 1
-    os.kill(gateways[0], signal.SIGKILL)
+    (gateway,) = gateways(berth)
+    os.kill(gateway, signal.SIGKILL)
     alice.page.wait_for_selector("body:not([data-phase=open])", timeout=15_000)
     alice.wait_for_screen(seconds=30)
     assert alice.errors == []
+
+
+def test_a_gateway_that_restarts_hands_its_consoles_to_the_next_and_the_picture_stays(alice, berth):
+    (old,) = gateways(berth)
+    alice.page.evaluate(WATCH)
+    os.kill(old, signal.SIGTERM)
+    alice.page.wait_for_selector(".still", state="attached", timeout=30_000)
+    alice.page.wait_for_selector(".still", state="detached", timeout=30_000)
+    alice.wait_for_screen(seconds=30)
+    seen = alice.page.evaluate("({gone, looked})")
+    assert seen["gone"] == 0 and seen["looked"] > 5, seen
+    deadline = time.monotonic() + 30
+    while old in gateways(berth):
+        assert time.monotonic() < deadline, "the old gateway stays"
+        time.sleep(0.1)
+    assert len(gateways(berth)) == 1
+    alice.type("x")
+    assert alice.errors == []
+
+
+def test_a_recording_plays_back_to_the_picture_that_was_seen_last(alice, admin):
+    """The last thing the browser drew, pixel by pixel but for a cursor that may blink between the two."""
+    call(admin, "PATCH", f"/api/v1/vms/{alice.machine}/console-policy/", record=True)
+    try:
+        alice.page.reload()
+        alice.wait_for_screen()
+        alice.page.wait_for_selector("#recorded:not([hidden])")
+        alice.type("echo recorded\n")
+        alice.page.wait_for_timeout(2000)
+        alice.page.evaluate("window.lastSeen = document.querySelector('#stage canvas')")
+        alice.page.evaluate("document.querySelector('[data-disconnect]').click()")
+        alice.page.wait_for_selector("body[data-phase=ended]")
+        last = shown(alice, "window.lastSeen")
+        assert len(last.getcolors(1 << 24)) > 1
+    finally:
+        call(admin, "PATCH", f"/api/v1/vms/{alice.machine}/console-policy/", record=False)
+    deadline = time.monotonic() + 30
+    while not (rows := [row for row in call(admin, "GET", "/api/v1/recordings/")["results"] if row["ended_at"]]):
+        assert time.monotonic() < deadline, "the recording does not end"
+        time.sleep(0.2)
+    admin.go(f"/manage/recordings/{rows[0]['id']}/")
+    admin.page.wait_for_selector("body[data-tape=whole]")
+    admin.page.locator("[data-bar]").focus()
+    admin.page.keyboard.press("End")
+    admin.page.wait_for_selector("body[data-film=still]")
+    deadline = time.monotonic() + 20
+    while difference(played := shown(admin, "[...document.querySelectorAll('[data-stage] canvas')].at(-1)"), last):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    assert difference(played, last) < 0.0005
+    assert admin.errors == []
+
+
+def shown(person: Person, canvas: str) -> Image.Image:
+    data = person.page.evaluate(f"({canvas}).toDataURL('image/png')")
+    return Image.open(io.BytesIO(base64.b64decode(data.partition(",")[2]))).convert("RGB")
 
 
 def test_a_machine_destroyed_behind_our_back_shows_at_once(alice, admin, outside):
@@ -99,6 +163,14 @@ def test_a_machine_destroyed_behind_our_back_shows_at_once(alice, admin, outside
     outside.connection.lookupByUUIDString(uuid).destroy()
     admin.page.wait_for_selector("h1 .pill:text-is('Running')", state="detached", timeout=5000)
     assert time.monotonic() - began < 2.0
+
+
+def gateways(berth) -> list[int]:
+    return [
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if b"broker.gateway" in (line := _read(path)) and str(berth.data).encode() in line
+    ]
 
 
 def _read(path: Path) -> bytes:

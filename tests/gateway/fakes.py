@@ -126,6 +126,15 @@ class FakeMachine:
         await reader.readexactly(12)
         if self.script == "stops":
             return
+        if self.script == "hangs":
+            await reader.read()
+            return
+        if self.script == "drips":
+            for byte in b"\x02\x02\x01" + bytes(4) + SERVER_INIT:
+                writer.write(bytes([byte]))
+                await writer.drain()
+                await asyncio.sleep(0.4)
+            return
         if self.tls:
             writer.write(b"\x01\x13")
             assert await reader.readexactly(1) == b"\x13"

@@ -5,7 +5,6 @@ import gc
 import os
 import ssl
 import struct
-import time
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -197,46 +196,6 @@ async def test_a_browser_that_speaks_other_rfb_is_closed(gateway, machine):
         await ws.recv()
         await ws.send(b"RFB 003.003\n")
         assert (await closing_of(Browser(ws)))[1] == "protocol"
-
-
-async def test_a_drip_fed_upgrade_times_out(gateway):
-    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-    started = time.monotonic()
-
-    async def drip():
-        for byte in upgrade("x" * 43):
-            writer.write(bytes([byte]))
-            await asyncio.sleep(0.1)
-
-    dripping = asyncio.create_task(drip())
-    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 8)
-    dripping.cancel()
-    assert time.monotonic() - started < 4
-    await until(lambda: not gateway.engine.open_connections())
-
-
-async def test_a_browser_that_never_answers_the_handshake_times_out(gateway, machine):
-    started = time.monotonic()
-    async with gateway.open(gateway.desk.issue(machine.target)) as ws:
-        await ws.recv()
-        await asyncio.wait_for(ws.wait_closed(), 8)
-    assert time.monotonic() - started < 4
-    await until(lambda: gateway.desk.ended)
-
-
-@pytest.mark.parametrize(
-    ("script", "name"),
-    [("nonsense", "nonsense"), ("stops", "unreachable"), ("password", "nonsense"), ("silent", "slow")],
-)
-async def test_a_machine_that_misbehaves_ends_the_console_with_a_reason(gateway, tmp_path, script, name):
-    machine = await FakeMachine(tmp_path / "bad", script=script).start()
-    async with gateway.open(gateway.desk.issue(machine.target)) as ws:
-        got = (await closing_of(Browser(ws)))[1]
-    # An engine with one thread a console cannot tell a silent machine from one that is not there.
-    assert got == name or (script, got) == ("silent", "unreachable")
-    await until(lambda: gateway.desk.ended)
-    await machine.stop()
 
 
 async def test_no_machine_at_all(gateway):

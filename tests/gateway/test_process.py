@@ -17,9 +17,10 @@ from django.contrib.sessions.models import Session as WebSession
 from django.db import connection
 from django.utils import timezone
 
-from broker.connections.actions import end_sessions_of
+from broker.connections.actions import end_sessions_of, set_console_policy
 from broker.connections.models import Session
 from broker.connections.reconcile import tidy
+from broker.events.models import Event
 from broker.gateway.engines import NAMES
 from broker.virt.models import VirtualMachine
 from tests.connections.conftest import GATEWAY, Setting, make_vm, sign_in
@@ -32,7 +33,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
 class Process:
     """`python -m broker.gateway` on this test's database."""
 
-    def __init__(self, directory: Path, *arguments: str, engine: str = "picows", linger: float = 0):
+    def __init__(self, directory: Path, *arguments: str, engine: str = "picows", linger: float = 0, **more: str):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -44,6 +45,7 @@ class Process:
             "BERTH_ORIGINS": '["http://vdi.test"]',
             "BERTH_CONSOLE_ENGINE": engine,
             "BERTH_CONSOLE_LINGER": str(linger),
+            **more,
         }
         if connection.vendor == "sqlite":
             (directory / "berth.sqlite3").symlink_to(database["NAME"])
@@ -232,6 +234,40 @@ def test_those_with_ports_move_their_consoles_one_after_the_other_and_a_second_s
 def listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.lab
+def test_a_full_disk_ends_the_recording_with_an_event_and_the_console_goes_on(setting, tmp_path):
+    """A disk of 64 KiB, in the machine that the cage is."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", disk], check=True)
+    set_console_policy(actor=setting.world.actor("root"), obj=setting.vm, record=True)
+    process = Process(tmp_path, BERTH_RECORDINGS_DIR=str(disk))
+
+    async def run():
+        machine = await FakeMachine(tmp_path / "vnc").start()
+        browser = await shaken(process, await asyncio.to_thread(setting.ticket), setting.key)
+        block = os.urandom(100_000)
+        for _ in range(3):
+            await browser.ws.send(block)
+            assert await browser.read(len(block)) == block
+        ended = Event.objects.filter(kind="recording.ended", params__why="full").exists
+        for _ in range(100):
+            if await asyncio.to_thread(ended):
+                break
+            await asyncio.sleep(0.2)
+        assert await asyncio.to_thread(ended), process.log.read_text()
+        await browser.ws.send(b"still here")
+        assert await browser.read(10) == b"still here"
+        await browser.ws.close()
+        await machine.stop()
+
+    try:
+        asyncio.run(run())
+    finally:
+        process.stop()
+        subprocess.run(["umount", disk], check=True)
 
 
 class _Raw:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -26,6 +27,8 @@ _HURRY = WAITING // 4
 _CHUNK = 512 * 1024
 _EVERY = 1.0
 _ENTRY_COST = 64
+_GIVES_WAY = 10
+"""The writing thread's niceness; the relay's is 0."""
 _ENDING = 64
 """More than the last chunk takes."""
 
@@ -173,6 +176,8 @@ class Scribe:
             thread.join()
 
     def _run(self) -> None:
+        with suppress(OSError):  # by thread on Linux: where they share a core, the relay goes first
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _GIVES_WAY)
         while True:
             self._woken.wait(_EVERY)
             self._woken.clear()
