@@ -35,6 +35,7 @@ DUTIES: dict[str, tuple[float, str]] = {
     "virt.images": (60.0, "broker.virt.image_duty.tidy"),
     "virt.exports": (600.0, "broker.virt.exports.tidy"),
     "virt.loads": (300.0, "broker.virt.loads.rollup.roll_up"),
+    "notifications.deliver": (10.0, "broker.notifications.reconcile.deliver"),
     "virt.purge": (300.0, "broker.virt.reconcile.purge"),
     "virt.certificates": (3600.0, "broker.virt.pki.warnings.warn"),
 }

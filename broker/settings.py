@@ -92,6 +92,15 @@ class Environment(BaseSettings):
     metrics_token: SecretStr = Field(
         default=SecretStr(""), description="Bearer token that /metrics asks for; empty: only this computer may read it"
     )
+    mail_host: str = Field(default="", description="Mail server for notifications; empty: no mail is sent")
+    mail_port: int = Field(default=25, ge=1, le=65535, description="Its port")
+    mail_tls: Literal["none", "starttls", "tls"] = Field(default="none", description="How mail travels to it")
+    mail_user: str = Field(default="", description="Name to sign in there with; empty: none")
+    mail_password: SecretStr = Field(default=SecretStr(""), description="Password to sign in there with")
+    mail_from: str = Field(default="berth@localhost", description="Address that mail comes from")
+    webhook_hosts: list[str] = Field(
+        default_factory=list, description="Internal hosts and networks that webhooks may be sent to"
+    )
     log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
 
 
@@ -179,6 +188,7 @@ INSTALLED_APPS = [
     "broker.access",
     "broker.directories",
     "broker.virt",
+    "broker.notifications",
     "broker.backups",
     "broker.connections",
     "pools",
@@ -223,6 +233,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 EMBEDDED = not env.broker_url.get_secret_value()
 CELERY_BROKER_URL = env.broker_url.get_secret_value() or "memory://"
 JOB_LEASE = env.job_lease
+EMAIL_HOST, EMAIL_PORT, DEFAULT_FROM_EMAIL = env.mail_host, env.mail_port, env.mail_from
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = env.mail_user, env.mail_password.get_secret_value()
+EMAIL_USE_TLS, EMAIL_USE_SSL = env.mail_tls == "starttls", env.mail_tls == "tls"
+WEBHOOK_HOSTS = env.webhook_hosts
 METRICS_TOKEN = env.metrics_token.get_secret_value()
 STARTS_PER_CPU, STARTS_PER_HOST, STARTS_PER_CLUSTER = env.starts_per_cpu, env.starts_per_host, env.starts_per_cluster
 

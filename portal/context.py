@@ -73,6 +73,7 @@ _SECTIONS = (
         (
             (gettext_lazy("Jobs"), "jobs", "list-check", "job.view"),
             (gettext_lazy("Events"), "events", "history", "event.view"),
+            (gettext_lazy("Notifications"), "subscriptions", "activity", "event.view"),
             (gettext_lazy("Recordings"), "recordings", "player-play", "recording.view"),
         ),
     ),

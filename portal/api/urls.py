@@ -28,6 +28,7 @@ from .views.searches import Batches, SavedSearches
 from .views.session_rules import Bulk, Rules
 from .views.sessions import Helps, Messages, Sessions, Shares
 from .views.storage import StorageDomains
+from .views.subscriptions import Subscriptions
 from .views.timing import SetGoal, TimeToDesktop
 from .views.virt import Clusters, ForeignMachines, Hosts, Networks, Templates, TemplateVersions
 from .views.vms import Samples, Vms
@@ -67,6 +68,7 @@ for prefix, viewset in {
     "messages": Messages,
     "jobs": Jobs,
     "events": Events,
+    "subscriptions": Subscriptions,
     "directories": Directories,
     "users": Users,
     "groups": Groups,

@@ -14,6 +14,7 @@ from . import (
     placement_urls,
     recording_urls,
     search_urls,
+    subscription_urls,
 )
 from .views import (
     clusters,
@@ -82,6 +83,7 @@ urlpatterns = [
     path("manage/", dashboard.Dashboard.as_view(), name="dashboard"),
     path("manage/machines/", machines.Machines.as_view(), name="vms"),
     *search_urls.urlpatterns,
+    *subscription_urls.urlpatterns,
     path("manage/machines/new", machine_forms.NewMachine.as_view(), name="vm-new"),
     path("manage/pools/", pools.Pools.as_view(), name="pools"),
     path("manage/pools/new", pools.NewPool.as_view(), name="pool-new"),

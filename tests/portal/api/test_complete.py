@@ -73,6 +73,12 @@ DOORS = {
         "set_password": "POST users/{id}/set-password/",
         "sync_directory": "POST directories/{id}/sync/",
     },
+    "broker.notifications.actions": {
+        "create_subscription": "POST subscriptions/",
+        "edit_subscription": "PATCH subscriptions/{id}/",
+        "delete_subscription": "DELETE subscriptions/{id}/",
+        "try_subscription": "POST subscriptions/{id}/test/",
+    },
     "broker.virt.actions": {
         "adopt_vm": "POST hosts/{host_pk}/foreign-machines/{id}/adopt/",
         "append_image": "PUT images/{id}/data/",

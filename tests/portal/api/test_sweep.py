@@ -16,6 +16,7 @@ from broker.core import clock
 from broker.directories.models import Directory
 from broker.events.models import Event
 from broker.jobs.models import Job
+from broker.notifications.models import Subscription
 from broker.virt.models import AffinityGroup, Batch, Disk, DiskExport, FloatingDisk, Image, Nic, SavedSearch, Snapshot
 from portal.models import ApiToken
 
@@ -24,7 +25,9 @@ pytestmark = pytest.mark.urls("tests.portal.api.urls")
 # What anybody signed in may call: lists (which are empty for strangers), oneself, one's own tokens, the description.
 OPEN = {("GET", "/api/v1/me/"), ("GET", "/api/v1/schema/"), ("POST", "/api/v1/tokens/")}
 # What belongs to the people concerned alone: secrets of one's own, and what passes between two people.
-PERSONAL = tuple(f"/api/v1/{name}/" for name in ("tokens", "helps", "messages", "shares", "saved-searches"))
+PERSONAL = tuple(
+    f"/api/v1/{name}/" for name in ("tokens", "helps", "messages", "shares", "saved-searches", "subscriptions")
+)
 # A screen shows what somebody works at, an explanation plays through what it explains; the rest is not always there.
 MORE_THAN_LOOKING = (
     "/screen/", "/explain/", "/explain-start/", "/what-if/",
@@ -83,6 +86,7 @@ def tenant(world, make_vm, make_pool, make_desktop):
             name="theirs", kind="iso", storage=world.storage, size_bytes=512, volume="theirs.iso"
         ).pk,
         "/api/v1/saved-searches/{id}/": SavedSearch.objects.create(owner=world.bob, name="theirs").pk,
+        "/api/v1/subscriptions/{id}/": Subscription.objects.create(owner=world.bob, name="theirs", way="mail").pk,
         "/api/v1/batches/{id}/": Batch.objects.create(owner=world.bob, verb="start").pk,
         "/api/v1/pools/{id}/": pool.pk, "/api/v1/pools/{pool_pk}/": pool.pk, "/api/v1/desktops/{id}/": desktop.pk,
         "/api/v1/vms/{id}/": vm.pk, "/api/v1/vms/{vm_pk}/": vm.pk, "/api/v1/templates/{id}/": world.template.pk,
@@ -121,7 +125,8 @@ def snapshot():
     watched = [
         m
         for m in apps.get_models()
-        if m._meta.app_label in {"virt", "pools", "access", "backups", "directories", "connections", "jobs"}
+        if m._meta.app_label
+        in {"virt", "pools", "access", "backups", "directories", "connections", "jobs", "notifications"}
     ]
     return {m._meta.label: list(m._base_manager.order_by("pk").values()) for m in watched}
 

@@ -1,0 +1,1 @@
+"""Telling people and programs what happened, by mail and webhook: subscriptions over the sealed events."""

@@ -1,0 +1,7 @@
+"""App: notifications by mail and webhook."""
+
+from django.apps import AppConfig
+
+
+class NotificationsConfig(AppConfig):
+    name = "broker.notifications"
