@@ -84,7 +84,11 @@ class Scenario:
 
 
 def _create(stage: Stage):
-    job = create_vm(actor=ACTOR, name=f"m-{next(_numbers)}", version=stage.world.version, start=True, memory_mib=16)
+    """Linked clones and full copies in turn."""
+    number = next(_numbers)
+    job = create_vm(
+        actor=ACTOR, name=f"m-{number}", version=stage.world.version, start=True, memory_mib=16, linked=bool(number % 2)
+    )
     vm = VirtualMachine.objects.get(pk=job.subject_id)
     return job, [disk.volume for disk in vm.disks.all()]
 

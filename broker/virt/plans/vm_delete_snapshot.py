@@ -10,6 +10,7 @@ from broker.events.news import publish
 from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
 from broker.virt import specs, work
+from broker.virt.driver import Refused
 from broker.virt.models import Disk, Snapshot, SnapshotDisk, StorageDomain
 
 from .vm_create_disk import RUNS
@@ -28,13 +29,18 @@ def merge(ctx: Context) -> None:
     if work.observe(ctx, vm).power not in RUNS:
         ctx.save(held=True)
         line.hold(str(vm.pk))
-    shares = [
-        line.merge_layer(
-            str(vm.pk), entry["target"],
-            top=specs.volume_path(storage, entry["top"]), base=specs.volume_path(storage, entry["base"]),
-        )
-        for entry, storage in entries
-    ]  # fmt: skip
+    try:
+        shares = [
+            line.merge_layer(
+                str(vm.pk), entry["target"],
+                top=specs.volume_path(storage, entry["top"]), base=specs.volume_path(storage, entry["base"]),
+            )
+            for entry, storage in entries
+        ]  # fmt: skip
+    except Refused:
+        if work.observe(ctx, vm).power in RUNS:
+            raise
+        raise NotYet(LOOK_AGAIN, N_("Merging")) from None  # its QEMU ended meanwhile: it is held, and merged anew
     if min(shares) < 1.0:
         ctx.progress(sum(shares) / len(shares), N_("Merging"))
         raise NotYet(LOOK_AGAIN, N_("Merging"))

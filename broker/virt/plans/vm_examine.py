@@ -11,7 +11,8 @@ from broker.core.text import gettext_noop as N_
 from broker.jobs.context import Context
 from broker.jobs.plans import Plan, Step, register
 from broker.virt import chains, work
-from broker.virt.models import Disk, SnapshotDisk, VirtualMachine
+from broker.virt.lost_images import volumes_of
+from broker.virt.models import VirtualMachine
 
 from .vm_create_disk import RUNS
 
@@ -48,16 +49,6 @@ def _look(ctx: Context, vm: VirtualMachine) -> list[chains.Finding]:
         known = frozenset(disk.frozen.values_list("volume", flat=True)) | {one.volume for one in disk.set_aside.all()}
         found += chains.compare(chains.Account(disk.target, folder, rows, opened, running, own, known), files)
     return found
-
-
-def volumes_of(disk: Disk) -> tuple[str, ...]:
-    """Its volumes from the top down, as the rows have them."""
-    below = dict(SnapshotDisk.objects.filter(disk=disk).values_list("volume", "below"))
-    found, name = [disk.volume], disk.below
-    while name and name not in found:
-        found.append(name)
-        name = below.get(name, "")
-    return tuple(found)
 
 
 def _mend(ctx: Context, vm: VirtualMachine) -> None:

@@ -10,8 +10,8 @@ from broker.core.errors import Conflict
 from broker.core.text import gettext_noop as N_
 from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
-from broker.virt import hosts, pending, specs, work
-from broker.virt.driver import NotFound, PowerState, Refused
+from broker.virt import hosts, lost_images, pending, specs, work
+from broker.virt.driver import DriverError, NotFound, PowerState, Refused
 from broker.virt.ha.loss import lost_epoch
 from broker.virt.models import Host, Recovery, VirtualMachine
 from broker.virt.placement.gather import place
@@ -94,8 +94,14 @@ def _leave(ctx: Context, vm: VirtualMachine, left: Host) -> None:
 
 
 def start(ctx: Context) -> None:
+    """When the host says no, the images are looked at: a lost one is named with what would help."""
     vm = work.machine(ctx)
-    work.line(ctx, vm).start(str(vm.pk), boot=ctx.args.get("boot", ""))
+    try:
+        work.line(ctx, vm).start(str(vm.pk), boot=ctx.args.get("boot", ""))
+    except DriverError as error:
+        if not error.retry and (lost := lost_images.blame(ctx, vm)) is not None:
+            raise lost from error
+        raise
 
 
 def see_running(ctx: Context) -> None:

@@ -12,6 +12,7 @@ from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.actions.grow_disk import grow_disk
 from broker.virt.actions.reset_disks import reset_disks
 from broker.virt.actions.revert_snapshot import revert_snapshot
+from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.take_snapshot import take_snapshot
 from broker.virt.driver import NoSpace, Refused
 from broker.virt.models import Disk, Snapshot
@@ -145,6 +146,34 @@ class TestSnapshots:
         assert job.state == "failed"
         assert vm.snapshots.count() == (0 if verb == "freeze_disks" else 1)
         agree(stage, vm)
+
+    def test_one_whose_qemu_ends_while_it_merges_is_held_and_merged_anew(self, stage, monkeypatch):
+        vm = stage.make(start=True)
+        one = snap(vm, "one")
+        driver, ended_once = type(stage.line), []
+        plain = driver.merge_layer
+
+        def merge(self, uuid, target, **layers):
+            if not ended_once:
+                ended_once.append(uuid)
+                self.power_off(uuid)
+            return plain(self, uuid, target, **layers)
+
+        monkeypatch.setattr(driver, "merge_layer", merge)
+        done(delete_snapshot(actor=SYSTEM, snapshot=one))
+        assert ended_once and stage.machines()[vm.name] == "off"
+        agree(stage, vm)
+
+    @pytest.mark.parametrize("which", ["disk", "snapshot", "template"])
+    def test_a_lost_image_is_named_when_it_does_not_start(self, stage, which):
+        vm = stage.make()
+        snap(vm, "one")
+        disk = vm.disks.get()
+        lost = {"disk": disk.volume, "snapshot": disk.below, "template": stage.world.version.volume}[which]
+        stage.line.delete_volume(storage_spec(disk.storage), lost)
+        stage.sim.fail_next("start", Refused("no"))
+        job = ended(start_vm(actor=SYSTEM, vm=fresh(vm)))
+        assert job.error["rule"] == "disk.image" and lost in job.cause and job.fix
 
     def test_one_of_two_disks(self, stage):
         vm = stage.make()

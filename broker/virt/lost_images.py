@@ -1,0 +1,43 @@
+"""Which image is at fault when a machine does not start: QEMU's own words name a node and not always a file."""
+
+from broker.core.errors import Conflict
+from broker.core.text import gettext_noop as N_
+from broker.jobs.context import Context
+
+from . import work
+from .models import Disk, SnapshotDisk, StorageDomain, VirtualMachine
+
+
+def volumes_of(disk: Disk) -> tuple[str, ...]:
+    """Its volumes from the top down, as the rows have them."""
+    below = dict(SnapshotDisk.objects.filter(disk=disk).values_list("volume", "below"))
+    found, name = [disk.volume], disk.below
+    while name and name not in found:
+        found.append(name)
+        name = below.get(name, "")
+    return tuple(found)
+
+
+def blame(ctx: Context, vm: VirtualMachine) -> Conflict | None:
+    """What to say of the first image that is gone or is no qcow2 any more; None when all are there."""
+    needed: dict[StorageDomain, list[str]] = {}
+    for disk in vm.disks.all():
+        needed.setdefault(disk.storage, []).extend(volumes_of(disk))
+    if vm.linked and vm.template_version is not None:
+        needed.setdefault(vm.template_version.storage, []).append(vm.template_version.volume)
+    for storage, volumes in needed.items():
+        if storage.kind == StorageDomain.Kind.ISCSI:
+            continue
+        seen = work.with_storage(ctx, work.host_of(vm), storage, lambda line, spec: line.volumes(spec))
+        formats = {one.name: one.format for one in seen}
+        for volume in volumes:
+            if formats.get(volume) != "qcow2":
+                return Conflict(
+                    N_("%(name)s cannot start: its image %(volume)s on %(storage)s is damaged.")
+                    if volume in formats
+                    else N_("%(name)s cannot start: its image %(volume)s on %(storage)s is not there."),
+                    rule="disk.image",
+                    fix=N_("Put the file back, or restore a backup. Other machines on the same template need it, too."),
+                    name=vm.name, volume=volume, storage=storage.name,
+                )  # fmt: skip
+    return None
