@@ -47,6 +47,8 @@ Measured {when}: {machine}. {load}
   fifth of a roll-up, in CPU time of a minute. The baseline is a bare `executemany` of an upsert of the same rows.
 - **Directory sync** (`directory.py`): slapd over TLS, 10,000 users, each in five of 200 groups; the sync in a process
   of its own over SQLite, whose highest memory is that of the whole process. Reading alone writes nothing.
+- **Planning** (`planning.py`): the pure functions alone that high availability and "If a host failed" call, with
+  affinity groups and memory kept free; the machines' rows are not read, nothing is started.
 - **Gateway** (`gateway.py`): the relay alone on one core, client and a VNC-like server on the other; tickets are
   redeemed from memory. An idle console is counted in KiB of proportional set size beyond the first; an active one gets
   20 KiB thirty times a second. With TLS the client reads the heads of bulk data's records and opens none, for that
