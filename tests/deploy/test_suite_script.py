@@ -54,7 +54,7 @@ def test_all_stages_run_with_the_arguments(suite):
 @pytest.mark.parametrize(
     ("fails", "stage"),
     [
-        ("-n 2", "fast lane"),
+        ("-n 3", "fast lane"),
         ("-m lab tests/crash", "crash matrix"),
         ("(lab or slow)", "real hypervisors"),
         ("-m browser and not lab", "pages in the browser"),
