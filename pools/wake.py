@@ -13,7 +13,7 @@ from django.db import transaction
 from broker.core import clock
 
 log = logging.getLogger(__name__)
-GAP = 0.2  # seconds between two messages about one pool
+GAP = 0.4  # seconds between two messages about one pool
 
 
 class Waker:

@@ -18,7 +18,7 @@ from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.http import FileResponse
-from django.urls import set_script_prefix
+from django.urls import reverse, set_script_prefix
 
 # As many as a process has connections to PostgreSQL: further ones would only wait for one. Some may wait for long: for
 # a directory that does not answer, or for another call with the same key.
@@ -90,7 +90,8 @@ def _counted(receive: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def application() -> Handler:
-    """The handler, once the apps and the views are loaded: else the first who comes waits for their import."""
+    """The handler, once apps, views and addresses are loaded: else the first who come wait, each thread by itself."""
     django.setup(set_prefix=False)
     import_module(settings.ROOT_URLCONF)
+    reverse(settings.LOGIN_URL)
     return Handler()
