@@ -86,6 +86,15 @@ class Outside:
             self._agent(uuid, "guest-file-close", handle=handle)
             return base64.b64decode(text).decode()
 
+    def run(self, uuid: str, text: str, *, timeout: float = 60) -> str:
+        """What a shell in the guest says to this, when it has ended."""
+        begun = self._agent(uuid, "guest-exec", **{"path": "/bin/sh", "arg": ["-c", text], "capture-output": True})
+        deadline = time.monotonic() + timeout
+        while not (told := self._agent(uuid, "guest-exec-status", pid=begun["pid"]))["exited"]:
+            assert time.monotonic() < deadline, text
+            time.sleep(0.1)
+        return base64.b64decode(told.get("out-data", "")).decode()
+
     def _agent(self, uuid: str, command: str, **arguments):
         domain = self.connection.lookupByUUIDString(uuid)
         order = json.dumps({"execute": command, "arguments": arguments})

@@ -43,7 +43,7 @@ def alice(chromium, berth):
     person.close()
 
 
-def call(person: Person, method: str, path: str, **body):
+def call(person: Person, method: str, path: str, /, **body):
     """An API call with the person's session, as the pages' own scripts make it."""
     cookies = {cookie["name"]: cookie["value"] for cookie in person.context.cookies()}
     headers = {

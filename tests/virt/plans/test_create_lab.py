@@ -20,7 +20,7 @@ from broker.virt.models import Image
 from broker.virt.observe import apply
 from portal.models import ApiToken
 from tests.jobs_help import finish
-from tests.lab import guest
+from tests.lab import foreign, guest
 from tests.portal.api.conftest import Caller
 from tests.virt.actions.stage import SYSTEM, done, fresh
 from tests.virt.plans.test_lab import Real
@@ -36,30 +36,6 @@ def real(db, settings, connection, lab_host, lab_base):
     yield real
     real.line.remove_network(real.network.host_name)
     hosts.forget(real.world.host)
-
-
-FOREIGN = """<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
-  <name>oldtimer</name><uuid>6c1e6b52-6d6e-4e0b-9f0e-3f7a2f2b9b11</uuid><title>Somebody's</title>
-  <metadata><who:note xmlns:who='http://example.org/who'>keep me</who:note></metadata>
-  <memory unit='MiB'>64</memory><currentMemory unit='MiB'>48</currentMemory><vcpu>1</vcpu>
-  <os><type arch='x86_64' machine='pc'>hvm</type><smbios mode='sysinfo'/></os>
-  <sysinfo type='smbios'><system><entry name='serial'>OLD-1</entry></system></sysinfo>
-  <devices>
-    <disk type='file' device='disk'><driver name='qemu' type='qcow2' cache='writeback'/>
-      <source file='{ours}'/><target dev='vda' bus='virtio'/><serial>OLDSERIAL</serial><iotune>
-      <total_iops_sec>5000</total_iops_sec></iotune></disk>
-    <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{theirs}'/>
-      <target dev='hda' bus='ide'/></disk>
-    <interface type='user'><mac address='52:54:00:99:88:77'/><model type='e1000'/></interface>
-    <watchdog model='ib700' action='none'/><panic model='isa'/>
-    <graphics type='vnc' autoport='yes' keymap='de'/>
-  </devices>
-  <qemu:commandline><qemu:arg value='-fw_cfg'/><qemu:arg value='name=opt/old,string=timer'/></qemu:commandline>
-</domain>"""
-UNKNOWN = (
-    "keep me", "OLD-1", "OLDSERIAL", "total_iops_sec", "writeback", "hda", "52:54:00:99:88:77", "ib700", "panic",
-    "keymap='de'", "name=opt/old,string=timer",
-)  # fmt: skip
 
 
 def api(real) -> Caller:
@@ -127,12 +103,12 @@ def test_a_machine_of_somebody_else_is_adopted_with_all_that_berth_does_not_know
     guest.write_image(ours, image_format="qcow2", period=2)
     guest.write_image(theirs, image_format="raw", period=2)
     outside = libvirt.open(real.world.host.uri)
-    domain = outside.defineXML(FOREIGN.format(ours=ours, theirs=theirs))
+    domain = outside.defineXML(foreign.definition(ours=ours, theirs=theirs))
     before = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
     apply(real.world.host, real.line.observe(), full_pass=True)
-    foreign = f"hosts/{real.world.host.pk}/foreign-machines/"
-    seen = [one for one in caller.get(foreign).json()["results"] if one["name"] == "oldtimer"]
-    vm = fresh(finished(asked(caller.post(f"{foreign}{seen[0]['id']}/adopt/"))).subject_id)
+    machines = f"hosts/{real.world.host.pk}/foreign-machines/"
+    seen = [one for one in caller.get(machines).json()["results"] if one["name"] == "oldtimer"]
+    vm = fresh(finished(asked(caller.post(f"{machines}{seen[0]['id']}/adopt/"))).subject_id)
     assert domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE) == before
     assert (vm.state, vm.title, vm.memory_mib, vm.graphics) == ("ready", "Somebody's", 64, ["vnc"])
     assert vm.outside == ["disk hda", "card 52:54:00:99:88:77"]
@@ -140,7 +116,7 @@ def test_a_machine_of_somebody_else_is_adopted_with_all_that_berth_does_not_know
     asked(caller.patch(f"vms/{vm.pk}/", {"memory_mib": 96, "title": "Ours"}), 200)
     finished(asked(caller.post(f"vms/{vm.pk}/start/")))
     after = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-    assert [word for word in UNKNOWN if word not in after] == []
+    assert foreign.lost(after) == []
     assert "98304" in after and "Ours" in after
     finished(asked(caller.delete(f"vms/{vm.pk}/")))
     assert theirs.exists() and not ours.exists()
