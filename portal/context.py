@@ -43,6 +43,7 @@ _SECTIONS = (
             (gettext_lazy("Pools"), "pools", "stack-2", "pool.view"),
             (gettext_lazy("Sessions"), "sessions", "plug-connected", "vm.edit"),
             (gettext_lazy("Templates"), "templates", "template", "template.view"),
+            (gettext_lazy("Instance types"), "instance-types", "adjustments", "vm.create"),
         ),
     ),
     (
@@ -52,6 +53,7 @@ _SECTIONS = (
             (gettext_lazy("Hosts"), "hosts", "server", "host.view"),
             (gettext_lazy("Storage"), "storage", "database", "storage.view"),
             (gettext_lazy("Images"), "images", "template", "image.view"),
+            (gettext_lazy("Servers for images"), "image-sources", "world", "system.view"),
             (gettext_lazy("Disks of no machine"), "floating-disks", "device-sd-card", "disk.view"),
             (gettext_lazy("Networks"), "networks", "network", "network.view"),
             (gettext_lazy("Backups"), "backups", "history", "backup.view"),

@@ -115,9 +115,11 @@ def origin_of(
     size = image.capacity_bytes if image else 0
     if disk_bytes is not None:
         size = max(size, checked_size(disk_bytes))
+    proposal = image.proposal if image else {}
     return Origin(
-        cluster=storage.cluster, storage=storage, size_bytes=size, machine=machine or "q35", image=image, cd=cd
-    )
+        cluster=storage.cluster, storage=storage, size_bytes=size, machine=machine or "q35", image=image, cd=cd,
+        vcpus=proposal.get("vcpus", VCPUS), memory_mib=proposal.get("memory_mib", MEMORY_MIB),
+    )  # fmt: skip
 
 
 def require_ready(image: Image) -> None:

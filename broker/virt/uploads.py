@@ -41,6 +41,11 @@ def converted_path(pk: UUID) -> Path:
     return folder() / f"{pk}.qcow2"
 
 
+def inner_path(pk: UUID) -> Path:
+    """Where the disk of an appliance lies, once it was taken out."""
+    return folder() / f"{pk}.inner"
+
+
 @contextmanager
 def opened(path: Path, flags: int) -> Iterator[int]:
     file = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -95,5 +100,5 @@ def digest(path: Path, tick: Callable[[float], None]) -> str:
 
 
 def remove(pk: UUID) -> None:
-    for path in (path_of(pk), converted_path(pk)):
+    for path in (path_of(pk), converted_path(pk), inner_path(pk)):
         path.unlink(missing_ok=True)

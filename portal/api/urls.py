@@ -16,7 +16,9 @@ from .views.enrol import InviteHost
 from .views.explain import ExplainAllocation, ExplainStart
 from .views.exports import DiskExports
 from .views.floating import FloatingDisks
+from .views.image_sources import FetchImage, ImageSources
 from .views.images import ImageData, Images
+from .views.instance_types import InstanceTypes
 from .views.jobs import Events, Jobs
 from .views.loads import HostLoads, MachineLoads
 from .views.people import Grants, Groups, Me, Roles, Tokens, Users
@@ -55,6 +57,8 @@ for prefix, viewset in {
     "storage-domains": StorageDomains,
     "floating-disks": FloatingDisks,
     "images": Images,
+    "image-sources": ImageSources,
+    "instance-types": InstanceTypes,
     "backups": Backups,
     "backup-targets": BackupTargets,
     "backup-schedules": BackupSchedules,
@@ -85,6 +89,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("me/", Me.as_view(), name="api-me"),
     path("directories/preview/", DirectoryPreview.as_view(), name="api-directory-preview"),
     path("users/<uuid:pk>/rights/", Rights.as_view(), name="api-rights"),
+    path("images/fetch/", FetchImage.as_view(), name="api-image-fetch"),
     path("images/<uuid:pk>/data/", ImageData.as_view(), name="api-image-data"),
     path("vms/<uuid:pk>/loads/", MachineLoads.as_view(), name="api-vm-loads"),
     path("hosts/<uuid:pk>/loads/", HostLoads.as_view(), name="api-host-loads"),

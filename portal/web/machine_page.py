@@ -17,6 +17,7 @@ from broker.connections.vv import refusals
 from broker.core import clock
 from broker.jobs.models import Job
 from broker.virt.driver import NO_SPACE
+from broker.virt.instance_types import differs
 from broker.virt.models import VirtualMachine
 from broker.virt.pending import differences, is_off
 from broker.virt.pending import of as pending_of
@@ -120,6 +121,7 @@ def machine_page(actor: Actor, vm: VirtualMachine, *, managing: bool, asked: str
         others.append(Action(_("Serial line"), reverse("portal:serial", args=[vm.pk]), "terminal-2", link=True))
     if not job and vm.state == "ready" and may(actor, "vm.edit", vm):
         others.append(Action(_("Edit"), reverse("portal:vm-edit", args=[vm.pk]), "edit", link=True))
+        others.append(Action(_("Resize"), reverse("portal:vm-resize", args=[vm.pk]), "arrows-maximize", link=True))
         others.append(Action(_("Hardware"), reverse("portal:vm-hardware", args=[vm.pk]), "cpu", link=True))
         changing = reverse("portal:vm-changes", args=[vm.pk])
         others.append(Action(_("Changes and cards"), changing, "network", link=True))
@@ -250,6 +252,8 @@ def _details(actor: Actor, vm: VirtualMachine, managing: bool) -> list[Pair]:
     if guest.get("hostname"):
         pairs.append(Pair(_("Name in the network"), str(guest["hostname"])))
     pairs.append(Pair(_("Processors"), _("%(count)d vCPU") % {"count": vm.vcpus}))
+    if vm.instance_type:
+        pairs.append(Pair(_("Instance type"), _type_of(vm)))
     if vm.template_version:
         pairs.append(Pair(_("Template"), str(vm.template_version)))
     if vm.power_state == "running":
@@ -266,6 +270,10 @@ def _details(actor: Actor, vm: VirtualMachine, managing: bool) -> list[Pair]:
     pairs.append(Pair(_("Made"), moment=vm.created_at))
     pairs.append(Pair(_("Last seen"), moment=vm.observed_at) if vm.observed_at else Pair(_("Last seen"), _("never")))
     return pairs
+
+
+def _type_of(vm: VirtualMachine) -> str:
+    return _("%(name)s; its own size differs") % {"name": vm.instance_type} if differs(vm) else str(vm.instance_type)
 
 
 def _parts(vm: VirtualMachine) -> list[Part]:

@@ -10,10 +10,12 @@ from django.utils.translation import gettext_lazy as _
 from broker.access.actor import Actor
 from broker.access.require import visible_to
 from broker.core.errors import BerthError, Invalid
-from broker.virt.models import Image, Network, StorageDomain, TemplateVersion
+from broker.virt.instance_types import instance_types
+from broker.virt.models import Image, InstanceType, Network, StorageDomain, TemplateVersion
 from broker.virt.origins import MACHINES
 
 from .forms import StyledForm, offer
+from .image_words import proposal_of
 from .parts import error_sentences
 
 GIB = 1 << 30
@@ -26,6 +28,10 @@ class Group:
     hint: Any
     fields: list[Any]
     open: bool
+
+
+def _told(image: Image) -> str:
+    return f"{image.name} ({proposal_of(image)})" if image.proposal else image.name
 
 
 class NewMachineForm(StyledForm):
@@ -57,6 +63,10 @@ class NewMachineForm(StyledForm):
     network = forms.ModelChoiceField(
         label=_("Network"), queryset=Network.objects.none(), required=False, empty_label=_("none")
     )
+    instance_type = forms.ModelChoiceField(
+        label=_("Instance type"), queryset=InstanceType.objects.none(), required=False, empty_label=_("none"),
+        help_text=_("Its size, where nothing else is said below."),
+    )  # fmt: skip
     vcpus = forms.IntegerField(label=_("Processors"), min_value=1, required=False)
     memory_mib = forms.IntegerField(label=_("Memory in MiB"), min_value=64, required=False)
     start = forms.BooleanField(label=_("Start it when it is made"), required=False, initial=True)
@@ -108,7 +118,7 @@ class NewMachineForm(StyledForm):
         ),
         (
             _("Hardware"), _("More of it on the machine's page."),
-            ("vcpus", "memory_mib", "network", "machine", "start"),
+            ("instance_type", "vcpus", "memory_mib", "network", "machine", "start"),
         ),
         (_("First start"), _("What cloud-init tells its guest."), WORDS),
     )  # fmt: skip
@@ -119,7 +129,11 @@ class NewMachineForm(StyledForm):
         versions = visible_to(actor, TemplateVersion).filter(state="ready").select_related("template")
         offer(self, "version", versions)
         offer(self, "image", images.filter(kind="disk"))
+        field = self.fields["image"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.label_from_instance = _told  # type: ignore[method-assign,assignment]
         offer(self, "cd", images.filter(kind="iso"))
+        offer(self, "instance_type", instance_types(actor))
         offer(self, "storage", visible_to(actor, StorageDomain))
         offer(self, "network", visible_to(actor, Network))
 

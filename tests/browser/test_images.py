@@ -4,8 +4,9 @@ import pytest
 from django.urls import reverse
 
 from broker.virt import uploads
-from broker.virt.models import Image
+from broker.virt.models import Image, ImageSource, InstanceType
 from tests.browser.test_pages import violations
+from tests.browser.test_versions import shoot
 
 pytestmark = pytest.mark.browser
 
@@ -34,7 +35,14 @@ def test_an_upload_breaks_off_and_goes_on(site, visit, settings, tmp_path):
     image = Image.objects.get()
     assert (image.state, image.received_bytes) == ("importing", len(content))
     assert uploads.path_of(image.pk).read_bytes() == content
-    for name, more in (("images", []), ("image", [image.pk]), ("vm-new", [])):
+    ImageSource.objects.create(host="cloud.example", private=True)
+    kind = InstanceType.objects.create(name="wide", vcpus=4, memory_mib=4096, options={"cores": 4}, description="Wide")
+    for name, more in (
+        ("images", []), ("image", [image.pk]), ("image-edit", [image.pk]), ("vm-new", []), ("image-fetch", []),
+        ("image-sources", []), ("image-source-new", []), ("instance-types", []), ("instance-type-edit", [kind.pk]),
+        ("vm-resize", [site.server.pk]),
+    ):  # fmt: skip
         page.goto(reverse(f"portal:{name}", args=more))
+        shoot(page, f"{name}-dark")
         assert violations(page) == [], name
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name

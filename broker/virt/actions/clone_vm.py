@@ -59,9 +59,9 @@ def clone_vm(
     pending.fold(vm)
     clone = VirtualMachine(
         cluster_id=vm.cluster_id, host_id=vm.host_id, template_version_id=vm.template_version_id, owner=actor.user,
-        linked=False, name=name, title=title, description=vm.description, notes=vm.notes, vcpus=vm.vcpus,
-        memory_mib=vm.memory_mib, machine=vm.machine, graphics=list(vm.graphics), options=dict(vm.options),
-        labels=list(vm.labels), power_state=PowerState.UNKNOWN,
+        linked=False, instance_type_id=vm.instance_type_id, name=name, title=title, description=vm.description,
+        notes=vm.notes, vcpus=vm.vcpus, memory_mib=vm.memory_mib, machine=vm.machine, graphics=list(vm.graphics),
+        options=dict(vm.options), labels=list(vm.labels), power_state=PowerState.UNKNOWN,
     )  # fmt: skip
     size = sum(disk.size_bytes for disk in disks)
     quotas.claim_creation(actor, clone, disk_bytes=size, start=start)

@@ -20,12 +20,10 @@ from broker.virt import cloud_init as words
 from broker.virt import machine_options, names, quotas, specs
 from broker.virt.driver import PowerState
 from broker.virt.macs import new_mac
-from broker.virt.models import Disk, Image, Network, Nic, StorageDomain, TemplateVersion, VirtualMachine
+from broker.virt.models import Disk, Image, InstanceType, Network, Nic, StorageDomain, TemplateVersion, VirtualMachine
 from broker.virt.origins import Origin, origin_of
+from broker.virt.sizes import LEAST_MEMORY_MIB, MOST_MEMORY_MIB, MOST_VCPUS
 from broker.virt.storage_rules import require_usable
-
-LEAST_MEMORY_MIB, MOST_MEMORY_MIB = 16, 4 * 1024 * 1024
-MOST_VCPUS = 256
 
 
 @transaction.atomic
@@ -41,6 +39,7 @@ def create_vm(
     network: Network | None = None,
     title: str = "",
     description: str = "",
+    instance_type: InstanceType | None = None,
     vcpus: int | None = None,
     memory_mib: int | None = None,
     machine: str | None = None,
@@ -55,7 +54,8 @@ def create_vm(
     blank disk of `disk_bytes`; `cd` lies in its drive, from which it boots while its disk holds no system.
     `storage`: where its disk goes, by default where the template or the image is; `network`: what its one card
     plugs into, by default none. `options`: its hardware, by machine_options.py; `cloud_init`: what its guest is
-    told at its first start, by cloud_init.py. `vcpus` and `memory_mib` default to the version's.
+    told at its first start, by cloud_init.py. What `vcpus`, `memory_mib` and `options` leave open is as
+    `instance_type` says, and then as the version does.
     Who makes it owns it: gets the rights of an owner on it, and pays for it by their quota.
     Raises Missing, Denied, Invalid, Conflict, OverQuota.
     """
@@ -64,25 +64,27 @@ def create_vm(
     )
     if network is not None:
         require(actor, "network.view", network)
+    size, chosen = instance_type or origin, instance_type.options if instance_type else {}
     vm = VirtualMachine(
         cluster=origin.cluster,
         template_version=version,
         cd=cd,
         owner=actor.user,
+        instance_type=instance_type,
         linked=bool(linked) and version is not None,
         name=names.name(name),
         title=names.title(title),
         description=names.description(description),
-        vcpus=names.number(origin.vcpus if vcpus is None else vcpus, field="vcpus", least=1, most=MOST_VCPUS),
+        vcpus=names.number(size.vcpus if vcpus is None else vcpus, field="vcpus", least=1, most=MOST_VCPUS),
         memory_mib=names.number(
-            origin.memory_mib if memory_mib is None else memory_mib,
+            size.memory_mib if memory_mib is None else memory_mib,
             field="memory_mib",
             least=LEAST_MEMORY_MIB,
             most=MOST_MEMORY_MIB,
         ),
         machine=origin.machine,
         graphics=list(origin.graphics),
-        options=machine_options.changed({"boot": "disk-cdrom"} if cd else {}, options or {}),
+        options=machine_options.changed(({"boot": "disk-cdrom"} if cd else {}) | chosen, options or {}),
         power_state=PowerState.UNKNOWN,
     )
     machine_options.ensure_fits(options=vm.options, vcpus=vm.vcpus, memory_mib=vm.memory_mib, machine=vm.machine)

@@ -13,9 +13,8 @@ from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.virt import machine_options, names, own, pending, quotas, rows
 from broker.virt.asking import require_idle, require_power, require_usable
-from broker.virt.models import VirtualMachine
-
-from .create_vm import LEAST_MEMORY_MIB, MOST_MEMORY_MIB, MOST_VCPUS
+from broker.virt.models import InstanceType, VirtualMachine
+from broker.virt.sizes import LEAST_MEMORY_MIB, MOST_MEMORY_MIB, MOST_VCPUS
 
 SIZES = ("vcpus", "memory_mib")
 
@@ -29,6 +28,7 @@ def edit_vm(
     title: str | None = None,
     description: str | None = None,
     notes: str | None = None,
+    instance_type: InstanceType | None = None,
     vcpus: int | None = None,
     memory_mib: int | None = None,
     protected: bool | None = None,
@@ -45,7 +45,8 @@ def edit_vm(
 
     Size and `options` (machine_options.py) of a machine that is off count at once. Of one that runs they are noted in
     its PendingChange, for its next start; `now`: what its run can take of them is given to it by a job. It is renamed
-    only while off. `tags` and `own_fields` replace those there are.
+    only while off. What `instance_type` says counts where nothing else is given; the machine remembers it.
+    `tags` and `own_fields` replace those there are.
     `available`: restart it elsewhere when its host dies, by `priority` (0 to 100), also
     when nothing but the end of its host's lease on storage proves that (`leased`). `labels` are for affinity groups.
     Raises Missing, Denied, Invalid, Conflict, Busy, or OverQuota (it could never be started); returns the machine as
@@ -71,6 +72,11 @@ def edit_vm(
         wanted["priority"] = names.number(priority, field="priority", least=0, most=100)
     if labels is not None:
         wanted["labels"] = names.labels(labels)
+    if instance_type is not None:
+        wanted["instance_type"] = instance_type
+        vcpus = instance_type.vcpus if vcpus is None else vcpus
+        memory_mib = instance_type.memory_mib if memory_mib is None else memory_mib
+        options = {**instance_type.options, **(options or {})}
     hardware = _hardware(vcpus, memory_mib, options)
     vm = VirtualMachine.objects.select_for_update().get(pk=vm.pk)
     changed = {field for field, value in wanted.items() if getattr(vm, field) != value}

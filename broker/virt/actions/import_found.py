@@ -14,11 +14,11 @@ from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
 from broker.virt import machine_options, names, quotas, specs, storage_found, storage_notes
-from broker.virt.actions.create_vm import LEAST_MEMORY_MIB, MOST_MEMORY_MIB, MOST_VCPUS
 from broker.virt.driver import PowerState
 from broker.virt.drivers import names as host_names
 from broker.virt.models import Disk, Network, Nic, StorageDomain, TemplateVersion, VirtualMachine, VmTemplate
 from broker.virt.origins import MACHINES
+from broker.virt.sizes import LEAST_MEMORY_MIB, MOST_MEMORY_MIB, MOST_VCPUS
 from broker.virt.states import VersionState, VmState
 from broker.virt.storage_found import Found
 from broker.virt.storage_rules import require_usable

@@ -13,9 +13,8 @@ from broker.jobs.models import Job
 from broker.virt import images, names
 from broker.virt.models import StorageDomain, TemplateVersion, VmTemplate
 from broker.virt.origins import MACHINES
+from broker.virt.sizes import LEAST_MEMORY_MIB, MOST_MEMORY_MIB, MOST_VCPUS
 from broker.virt.storage_rules import require_usable
-
-from .create_vm import LEAST_MEMORY_MIB, MOST_MEMORY_MIB, MOST_VCPUS
 
 CONSOLES = ("vnc", "spice")
 

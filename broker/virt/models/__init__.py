@@ -11,6 +11,8 @@ from .export import DiskExport
 from .floating_disk import FloatingDisk
 from .host import Host
 from .image import Image
+from .image_source import ImageSource
+from .instance_type import InstanceType
 from .load import HostLoad, LoadMark, MachineLoad
 from .machine import VirtualMachine
 from .network import Guard, Network, Nic
@@ -43,6 +45,8 @@ __all__ = [
     "HostLoad",
     "HostSign",
     "Image",
+    "ImageSource",
+    "InstanceType",
     "LoadMark",
     "MachineLoad",
     "MonitorProcess",

@@ -14,6 +14,8 @@ class Image(models.Model):
     """`size_bytes`: of the file that is sent, of which `received_bytes` are here (uploads.py); `sha256`: what it must
     have, empty when nobody said so. `capacity_bytes`: what a guest sees, known when it is ready.
 
+    `proposal`: what an appliance says of the machine it is for: vcpus, memory_mib, cards.
+    `url`: where it is fetched from, empty for an upload.
     `format` is what the uploaded file is said to be, empty until it was looked at; on the storage a CD is kept as it
     is and a disk as qcow2. `touched_at`: when bytes last came.
     """
@@ -30,6 +32,7 @@ class Image(models.Model):
         RAW = "raw"
         VMDK = "vmdk"
         VDI = "vdi"
+        OVA = "ova", "OVA"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=64, unique=True)
@@ -43,6 +46,8 @@ class Image(models.Model):
     received_bytes = models.PositiveBigIntegerField(default=0, editable=False)
     capacity_bytes = models.PositiveBigIntegerField(default=0, editable=False)
     sha256 = models.CharField(max_length=64, blank=True)
+    proposal = models.JSONField(default=dict, blank=True, editable=False)
+    url = models.CharField(max_length=1000, blank=True, editable=False)
     maker = models.ForeignKey(
         "directories.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="images"
     )

@@ -11,6 +11,7 @@ from broker.virt.states import VmState
 from .cluster import Cluster
 from .host import Host
 from .image import Image
+from .instance_type import InstanceType
 from .storage import StorageDomain
 from .template import TemplateVersion
 
@@ -21,6 +22,7 @@ class VirtualMachine(models.Model):
     `owner` made it and pays for it by their quota; a pool's desktops have none.
     `available`: highly available, so restarted elsewhere when its host dies, the highest `priority` first; `leased`:
     its host's lease on storage guards it, so the lease's end alone proves that it cannot run there any more.
+    `instance_type`: by which it was made or resized last; its own size may differ by now.
     `options`: the hardware somebody chose, by the names in machine_options.py.
     `cd`: what lies in its CD drive, which it has with a CD only. `cloud_init`: what its guest is told at its first
     start, sealed (cloud_init.py); a disk of its own has these words, which lies on `seed_on`.
@@ -46,6 +48,9 @@ class VirtualMachine(models.Model):
     )
     owner = models.ForeignKey(
         "directories.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="machines"
+    )
+    instance_type = models.ForeignKey(
+        InstanceType, null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="vms"
     )
     cd = models.ForeignKey(
         Image, null=True, blank=True, editable=False, on_delete=models.PROTECT, related_name="machines"

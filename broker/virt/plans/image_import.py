@@ -1,4 +1,4 @@
-"""image.import: look at what was uploaded, make a qcow2 of a disk, and put it on its storage.
+"""image.import: fetch what was not uploaded, look at it, make a qcow2 of a disk, and put it on its storage.
 
 The volume is named after the image's id, so that a job that is resumed goes on with the same file.
 """
@@ -10,7 +10,7 @@ from broker.events.record import record
 from broker.jobs.context import Context
 from broker.jobs.plans import Plan, Step, register
 from broker.jobs.runner import JobActor
-from broker.virt import image_formats, uploads, work
+from broker.virt import fetching, image_formats, new_image, ova, uploads, work
 from broker.virt.models import Image
 from broker.virt.states import IMAGE, ImageState
 
@@ -24,30 +24,64 @@ def image_of(ctx: Context) -> Image:
 def store(ctx: Context) -> None:
     """Looked at in the same breath: nothing else touches the file, and a second attempt looks again."""
     image = image_of(ctx)
-    path = uploads.path_of(image.pk)
+    path, begun = uploads.path_of(image.pk), 0.0
+    if image.url:
+        _fetch(ctx, image)
+        begun = 0.5
+
+    def told_of(share: float, words: str) -> None:
+        ctx.progress(begun + share * (1 - begun), words)
+
     if image.sha256:
-        told = uploads.digest(path, lambda share: ctx.progress(share * 0.2, N_("Checking the checksum")))
+        told = uploads.digest(path, lambda share: told_of(share * 0.2, N_("Checking the checksum")))
         if told != image.sha256:
             raise Invalid(
-                N_("The checksum of the uploaded file is another: %(told)s."), field="sha256",
-                fix=N_("Upload the file again."), told=told,
+                N_("The checksum of the file is another: %(told)s."), field="sha256",
+                fix=N_("Look whether both are right, and bring the file along again."), told=told,
             )  # fmt: skip
-    looked = image_formats.look(path, image.kind, said=image.format)
+    appliance = image.kind == "disk" and image.format in ("", "ova") and ova.is_one(path)
+    proposal, said = {}, image.format
+    if appliance:
+        inner, said = uploads.inner_path(image.pk), ""
+        proposal = ova.take_disk(path, inner, lambda share: told_of(0.2 + share * 0.2, N_("Taking out the disk")))
+        path = inner
+    looked = image_formats.look(path, image.kind, said=said)
     if looked.format not in ("iso", "qcow2"):
         target = uploads.converted_path(image.pk)
         image_formats.convert(
-            path, target, looked, lambda share: ctx.progress(0.2 + share * 0.4, N_("Converting the image"))
+            path, target, looked, lambda share: told_of(0.2 + share * 0.4, N_("Converting the image"))
         )
         path = target
     with ctx.write():
-        Image.objects.filter(pk=image.pk).update(format=looked.format, capacity_bytes=looked.capacity)
+        Image.objects.filter(pk=image.pk).update(
+            format="ova" if appliance else looked.format, capacity_bytes=looked.capacity, proposal=proposal
+        )
     work.with_storage(
         ctx, host_for(image.storage), image.storage,
         lambda host, storage: host.store_volume(
             storage, image.volume, path,
-            progress=lambda share: ctx.progress(0.6 + share * 0.4, N_("Putting the image on its storage")),
+            progress=lambda share: told_of(0.6 + share * 0.4, N_("Putting the image on its storage")),
         ),
     )  # fmt: skip
+
+
+def _fetch(ctx: Context, image: Image) -> None:
+    """What another attempt fetched is gone on with, if the server still has the same file."""
+    known = fetching.Known(int(ctx.args.get("size", 0)), str(ctx.args.get("validator", "")))
+
+    def learn(known: fetching.Known) -> None:
+        new_image.require_room(image, known.size)
+        ctx.save(size=known.size, validator=known.validator)
+        with ctx.write():
+            Image.objects.filter(pk=image.pk).update(size_bytes=known.size)
+            publish("image", image.pk, "changed")
+
+    def tick(here: int) -> None:
+        ctx.progress(here / max(known.size, 1) * 0.5, N_("Fetching the image"))
+
+    size = fetching.fetch(uploads.path_of(image.pk), image.url, known, learn=learn, tick=tick)
+    with ctx.write():
+        Image.objects.filter(pk=image.pk).update(size_bytes=size, received_bytes=size)
 
 
 def remove(ctx: Context) -> None:

@@ -174,6 +174,7 @@ class VmSerializer(NotedSerializer):
     cluster = RefSerializer()
     host = serializers.SerializerMethodField()
     template_version = RefSerializer(allow_null=True)
+    instance_type = RefSerializer(allow_null=True)
     pool = serializers.SerializerMethodField()
     graphics = serializers.ListField(child=serializers.CharField())
     job = serializers.UUIDField(source="active_job", allow_null=True, help_text="The job at work on it.")
@@ -195,6 +196,7 @@ class VmSerializer(NotedSerializer):
             "host",
             "pool",
             "template_version",
+            "instance_type",
             "linked",
             "vcpus",
             "memory_mib",

@@ -18,6 +18,7 @@ from broker.core.text import gettext_noop as N_
 from broker.virt.actions.append_image import append_image
 from broker.virt.actions.create_image import create_image
 from broker.virt.actions.delete_image import delete_image
+from broker.virt.actions.edit_image import edit_image
 from broker.virt.actions.finish_image import finish_image
 from broker.virt.models import Image, StorageDomain
 from broker.virt.states import ImageState
@@ -45,6 +46,11 @@ class NewImage(Input):
     description = LongTextField(required=False, allow_blank=True)
 
 
+class ChangedImage(Input):
+    name = NameField(required=False)
+    description = LongTextField(required=False, allow_blank=True)
+
+
 class ImageFilter(filters.FilterSet):
     kind = choices(Image.Kind)
     state = choices(ImageState)
@@ -68,6 +74,11 @@ class Images(Listed, Read, Resource):
         given = self.input(NewImage)
         given["storage"] = find(self.actor, StorageDomain, given["storage"])
         return self.shown(create_image(actor=self.actor, **given), status=201)
+
+    @extend_schema(request=ChangedImage, responses=ImageSerializer)
+    def partial_update(self, request: Request, pk: Any) -> Response:
+        """Change what it is called, and what is noted of it."""
+        return self.shown(edit_image(actor=self.actor, image=self.find(), **self.input(ChangedImage)))
 
     @extend_schema(responses={202: JobSerializer})
     def destroy(self, request: Request, pk: Any) -> Response:

@@ -25,6 +25,7 @@ from broker.virt.actions.shutdown_vm import shutdown_vm
 from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.suspend_vm import suspend_vm
 from broker.virt.driver import PowerState
+from broker.virt.instance_types import instance_types
 from broker.virt.machine_options import OPTIONS
 from broker.virt.models import Image, Network, StorageDomain, TemplateVersion, VirtualMachine
 from broker.virt.search import search
@@ -76,6 +77,7 @@ class NewVm(Input):
     network = Id(required=False, allow_null=True)
     title = TextField(required=False, allow_blank=True)
     description = LongTextField(required=False, allow_blank=True)
+    instance_type = Id(required=False, allow_null=True, help_text="Its size, where nothing else is said.")
     vcpus = WholeNumber(required=False, min_value=1, max_value=512)
     memory_mib = WholeNumber(required=False, min_value=1, max_value=2**31 - 1)
     linked = Switch(required=False, help_text="true: an overlay on the template's image; false: a full copy.")
@@ -88,6 +90,7 @@ class ChangedVm(Input):
     name = NameField(required=False, help_text="Only while it is off.")
     title = TextField(required=False, allow_blank=True)
     description = LongTextField(required=False, allow_blank=True)
+    instance_type = Id(required=False, help_text="Its size, where nothing else is said.")
     vcpus = WholeNumber(required=False, min_value=1, max_value=512)
     memory_mib = WholeNumber(required=False, min_value=1, max_value=2**31 - 1)
     protected = Switch(required=False, help_text="Refuse to delete it.")
@@ -157,7 +160,9 @@ class Vms(Listed, Read, Copying, Moving, MovingDisks, Changing, ChangingCd):
 
     def rows(self) -> QuerySet[VirtualMachine]:
         rows = with_active_job(VirtualMachine.objects.all(), "vm")
-        rows = rows.select_related("cluster", "host", "template_version__template", "desktop__pool", "owner")
+        rows = rows.select_related(
+            "cluster", "host", "instance_type", "template_version__template", "desktop__pool", "owner"
+        )
         rows = rows.prefetch_related("tags", "own_fields")
         return rows if self.action == "list" else rows.prefetch_related("disks", "nics__network")
 
@@ -170,6 +175,7 @@ class Vms(Listed, Read, Copying, Moving, MovingDisks, Changing, ChangingCd):
         places = (("storage", StorageDomain), ("network", Network), ("image", Image), ("cd", Image))
         for name, model in places:
             given[name] = find(self.actor, model, given[name]) if given.get(name) else None
+        self._type(given)
         return self.accepted(create_vm(actor=self.actor, **given))
 
     @extend_schema(responses=VmDetailSerializer)
@@ -181,7 +187,9 @@ class Vms(Listed, Read, Copying, Moving, MovingDisks, Changing, ChangingCd):
     def partial_update(self, request: Request, pk: Any) -> Response:
         """Change it. Of a machine that runs, size and hardware are changed by a job as far as its run can take it; the
         rest waits for its next start, as `pending` tells."""
-        return self.shown(edit_vm(actor=self.actor, vm=self.find(), **self.input(ChangedVm)))
+        given = self.input(ChangedVm)
+        self._type(given)
+        return self.shown(edit_vm(actor=self.actor, vm=self.find(), **given))
 
     @extend_schema(responses={202: JobSerializer})
     def destroy(self, request: Request, pk: Any) -> Response:
@@ -245,6 +253,10 @@ class Vms(Listed, Read, Copying, Moving, MovingDisks, Changing, ChangingCd):
         given["help"] = found(helps(self.actor).filter(vm=vm), help) if help else None
         ticket = issue_ticket(actor=self.actor, vm=vm, **given)
         return Response(TicketSerializer(ticket).data)
+
+    def _type(self, given: dict[str, Any]) -> None:
+        if given.get("instance_type"):
+            given["instance_type"] = found(instance_types(self.actor), given["instance_type"])
 
     def _power(self, action: Any) -> Response:
         self.nothing()

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django import forms
 from django.http import HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -9,16 +10,21 @@ from django.utils.translation import gettext_lazy
 
 from broker.access.require import find, may, require, visible_to
 from broker.virt.actions.delete_image import delete_image
-from broker.virt.models import Image, StorageDomain
+from broker.virt.actions.edit_image import edit_image
+from broker.virt.models import Image, StorageDomain, VirtualMachine
 from portal.context import holds
 from portal.templatetags.berth import bytesize
 from portal.web import words
 from portal.web.base import Deed, Page, done
+from portal.web.form_page import FormPage
+from portal.web.forms import StyledForm
+from portal.web.image_words import proposal_of
 from portal.web.listing import Column, Filter, Listing
-from portal.web.parts import Action, Cell, Pair, Row, jobs_of, recent_events
+from portal.web.parts import Action, Cell, Pair, Related, Row, jobs_of, recent_events
 from portal.web.words import Mark
 
 from .backups import job_notices
+from .inventory import MOST_RELATED
 
 STATES = {
     "uploading": Mark(gettext_lazy("Being uploaded"), "busy"),
@@ -51,6 +57,8 @@ class Images(Page):
             "live_kinds": "image job",
             "new_url": reverse("portal:image-upload") if holds(self.actor, "image.manage") else "",
             "new_label": _("Upload an image"),
+            "second_url": reverse("portal:image-fetch") if holds(self.actor, "image.manage") else "",
+            "second_label": _("Fetch an image"),
             "listing": listing,
             "rows": [
                 Row([
@@ -87,19 +95,53 @@ class ImageOne(Page):
                 *([Pair(_("Uploaded"), _share(row))] if row.state == "uploading" else []),
                 *([Pair(_("Size for a guest"), bytesize(row.capacity_bytes))] if row.capacity_bytes else []),
                 *([Pair(_("Uploaded as"), row.get_format_display())] if row.format else []),
+                *([Pair(_("Proposes"), proposal_of(row))] if row.proposal else []),
                 *([Pair("SHA-256", row.sha256)] if row.sha256 else []),
+                *([Pair(_("Fetched from"), row.url)] if row.url else []),
                 Pair(_("Made"), moment=row.created_at),
             ],
-            "relateds": [],
+            "relateds": [self._users(row)],
             "events": recent_events("image", row.pk, self.actor),
         }
+
+    def _users(self, row: Image) -> Related:
+        machines = visible_to(self.actor, VirtualMachine).filter(cd=row)
+        rows = [Row([Cell(vm.title or vm.name, reverse("portal:vm", args=[vm.pk]))]) for vm in machines[:MOST_RELATED]]
+        return Related(_("In the drives of"), [_("Machine")], rows, _("No machine: it can be deleted."))
 
     def _actions(self, row: Image) -> list[Action]:
         if row.state == "deleting" or not may(self.actor, "image.manage", row):
             return []
         label = _("Cancel the upload") if row.state == "uploading" else _("Delete")
         text = _("The image is removed for good. Machines made from it have copies of their own and stay.")
-        return [Action(label, reverse("portal:image-delete", args=[row.pk]), "trash", danger=True, confirm=text)]
+        edit = Action(_("Edit"), reverse("portal:image-edit", args=[row.pk]), "edit", link=True)
+        return [edit, Action(label, reverse("portal:image-delete", args=[row.pk]), "trash", danger=True, confirm=text)]
+
+
+class ImageForm(StyledForm):
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=64)
+    description = forms.CharField(
+        label=gettext_lazy("Description"), max_length=10_000, required=False, widget=forms.Textarea(attrs={"rows": 3})
+    )
+
+
+class EditImage(FormPage):
+    def form(self, data: Any, pk: Any) -> ImageForm:
+        row = find(self.actor, Image, pk, "image.manage")
+        return ImageForm(data, initial={"name": row.name, "description": row.description})
+
+    def make(self, values: dict[str, Any], pk: Any) -> str:
+        edit_image(actor=self.actor, image=find(self.actor, Image, pk), **values)
+        return reverse("portal:image", args=[pk])
+
+    def words(self, pk: Any) -> dict[str, Any]:
+        row = find(self.actor, Image, pk)
+        return {
+            "title": _("Edit %(name)s") % {"name": row.name},
+            "submit": _("Save"),
+            "back_url": reverse("portal:image", args=[pk]),
+            "back_label": row.name,
+        }
 
 
 class DeleteImage(Deed):
@@ -116,7 +158,7 @@ class Upload(Page):
             require(self.actor, "image.manage")
         return {
             "title": _("Upload an image"),
-            "under": _("A CD (ISO) or a disk: qcow2, raw, VMDK or VDI. It may break off and be gone on with."),
+            "under": _("A CD (ISO) or a disk: qcow2, raw, VMDK, VDI or OVA. It may break off and be gone on with."),
             "back_url": reverse("portal:images"),
             "back_label": _("Images"),
             "storages": visible_to(self.actor, StorageDomain, "image.manage"),

@@ -7,7 +7,7 @@ import pytest
 from broker.core import clock
 from broker.jobs.models import Job
 from broker.virt import image_duty, uploads
-from broker.virt.models import Image
+from broker.virt.models import Image, ImageSource, StorageDomain
 from tests.jobs_help import run_all
 from tests.virt.actions.stage import Stage
 
@@ -50,6 +50,15 @@ def test_pieces_arrive_in_order_and_are_gone_on_with(root, begun):
     answer = root.post(f"images/{begun.pk}/finish/")
     assert answer.status_code == 202 and answer.json()["plan"] == "image.import"
     assert send(root, begun, b"c", 2048).status_code == 409
+
+
+def test_a_storage_that_was_not_looked_at_yet_is_not_full(root, world):
+    wish = {"name": "debian", "kind": "iso", "storage": str(world.storage.pk), "size_bytes": 2048}
+    StorageDomain.objects.update(observed_at=clock.now(), capacity_bytes=0, available_bytes=0)
+    assert root.post("images/", wish).status_code == 201
+    StorageDomain.objects.update(capacity_bytes=1 << 40, available_bytes=1 << 39)
+    full = root.post("images/", wish | {"name": "other", "size_bytes": 1 << 40})
+    assert full.status_code == 503 and full.json()["rule"] == "storage.space"
 
 
 @pytest.mark.parametrize("offset", ["-1", "1e3", "", "٣", "9" * 30, "0x0"])
@@ -104,3 +113,24 @@ def test_a_cancelled_or_forgotten_upload_leaves_nothing(root, begun):
     run_all()
     assert not Image.objects.exists() and not uploads.path_of(begun.pk).exists()
     assert Job.objects.get().state == "succeeded"
+
+
+def test_an_image_is_renamed_and_one_is_fetched(root, begun, world, caller):
+    answer = root.patch(f"images/{begun.pk}/", {"name": "debian-12", "description": "Bookworm"})
+    assert answer.status_code == 200 and answer.json()["name"] == "debian-12"
+    assert root.patch(f"images/{begun.pk}/", {"name": "../x"}).status_code == 400
+    assert caller("charlie").patch(f"images/{begun.pk}/", {"name": "x"}).status_code == 404
+
+    listed = root.post("image-sources/", {"host": "Cloud.example"})
+    assert listed.status_code == 201 and listed.json()["host"] == "cloud.example"
+    assert root.post("image-sources/", {"host": "cloud.example"}).status_code == 409
+    address = f"image-sources/{listed.json()['id']}/"
+    assert root.patch(address, {"private": True, "most_gib": 2}).json()["most_gib"] == 2
+    wish = {"name": "disk", "kind": "disk", "storage": str(world.storage.pk), "url": "https://cloud.example/disk.qcow2"}
+    job = root.post("images/fetch/", wish)
+    assert job.status_code == 202 and job.json()["plan"] == "image.import"
+    assert root.get(f"images/{job.json()['subject']['id']}/").json()["state"] == "importing"
+    assert root.post("images/fetch/", wish | {"name": "x", "url": "https://evil.example/x"}).status_code == 400
+    assert caller("charlie").post("images/fetch/", wish | {"name": "x"}).status_code == 404
+    assert caller("charlie").get("image-sources/").json()["results"] == []
+    assert root.delete(address).status_code == 204 and not ImageSource.objects.exists()

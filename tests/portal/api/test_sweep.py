@@ -17,7 +17,19 @@ from broker.directories.models import Directory
 from broker.events.models import Event
 from broker.jobs.models import Job
 from broker.notifications.models import Subscription
-from broker.virt.models import AffinityGroup, Batch, Disk, DiskExport, FloatingDisk, Image, Nic, SavedSearch, Snapshot
+from broker.virt.models import (
+    AffinityGroup,
+    Batch,
+    Disk,
+    DiskExport,
+    FloatingDisk,
+    Image,
+    ImageSource,
+    InstanceType,
+    Nic,
+    SavedSearch,
+    Snapshot,
+)  # fmt: skip
 from portal.models import ApiToken
 
 pytestmark = pytest.mark.urls("tests.portal.api.urls")
@@ -93,6 +105,8 @@ def tenant(world, make_vm, make_pool, make_desktop):
         "/api/v1/template-versions/{id}/": world.version.pk, "/api/v1/hosts/{id}/": world.host.pk,
         "/api/v1/hosts/{host_pk}/": world.host.pk,
         "/api/v1/storage-domains/{id}/": world.storage.pk, "/api/v1/networks/{id}/": world.network.pk,
+        "/api/v1/image-sources/{id}/": ImageSource.objects.create(host="theirs.example").pk,
+        "/api/v1/instance-types/{id}/": InstanceType.objects.create(name="theirs", vcpus=1, memory_mib=64).pk,
         "/api/v1/affinity-groups/{id}/": AffinityGroup.objects.create(cluster=world.cluster, name="theirs").pk,
         "/api/v1/clusters/{id}/": world.cluster.pk, "/api/v1/jobs/{id}/": job.pk, "/api/v1/events/{id}/": event.pk,
         "/api/v1/directories/{id}/": Directory.objects.create(name="theirs", kind="local", enabled=False).pk,

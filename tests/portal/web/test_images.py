@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from broker.core import clock
 from broker.jobs.models import Job
-from broker.virt.models import ForeignMachine, Image, VirtualMachine
+from broker.virt.models import ForeignMachine, Image, ImageSource, VirtualMachine
 
 
 @pytest.fixture
@@ -95,3 +95,53 @@ def test_a_foreign_machine_is_adopted_from_its_host_s_page(site):
     assert site.client("charlie").post(there).status_code == 404
     assert site.client("root").post(there, headers={"HX-Request": "true"}).status_code == 204
     assert Job.objects.get(subject_id=row.uuid).plan == "vm.adopt"
+
+
+def test_a_page_tells_who_uses_an_image_and_renames_it(site, images):
+    cd, root = images[0], site.client("root")
+    VirtualMachine.objects.filter(pk=site.server.pk).update(cd=cd)
+    assert (
+        str(site.server.title or site.server.name) in root.get(reverse("portal:image", args=[cd.pk])).content.decode()
+    )
+    edit = reverse("portal:image-edit", args=[cd.pk])
+    assert root.post(edit, {"name": "debian-12", "description": "Bookworm"}).status_code == 302
+    assert root.post(edit, {"name": "disk"}).status_code == 400
+    cd.refresh_from_db()
+    assert (cd.name, cd.description) == ("debian-12", "Bookworm")
+    assert site.client("charlie").get(edit).status_code == 404
+    office = root.get(reverse("admin:virt_image_change", args=[cd.pk])).content.decode()
+    assert "debian-12" in office and site.server.name in office
+    root.post(
+        reverse("admin:virt_image_change", args=[cd.pk]),
+        {"name": "debian-13", "machines-TOTAL_FORMS": 0, "machines-INITIAL_FORMS": 0},
+    )
+    cd.refresh_from_db()
+    assert cd.name == "debian-13"
+
+
+def test_a_server_is_allowed_and_an_image_is_fetched_from_it(site):
+    root, bob = site.client("root"), site.client("bob")
+    site.world.grant(site.world.bob, "operator")
+    values = {"host": "cloud.example", "port": 443, "most_gib": 5}
+    assert bob.post(reverse("portal:image-source-new"), values).status_code == 403
+    assert root.post(reverse("portal:image-source-new"), values).status_code == 302
+    source = ImageSource.objects.get()
+    edit = reverse("portal:image-source-edit", args=[source.pk])
+    assert root.post(edit, {"private": "on", "most_gib": 6}).status_code == 302
+    assert bob.post(edit, {"most_gib": 7}).status_code == 403
+    source.refresh_from_db()
+    assert (source.private, source.most_gib) == (True, 6)
+    listed = root.get(reverse("portal:image-sources")).content.decode()
+    assert "cloud.example" in listed and edit in listed
+    assert "cloud.example" in bob.get(reverse("portal:image-fetch")).content.decode()
+    wish = {"name": "disk", "kind": "disk", "storage": site.world.storage.pk}
+    refused = bob.post(reverse("portal:image-fetch"), wish | {"url": "http://cloud.example/disk.qcow2"})
+    assert refused.status_code == 400 and "HTTPS" in refused.content.decode()
+    assert (
+        bob.post(reverse("portal:image-fetch"), wish | {"url": "https://cloud.example/disk.qcow2"}).status_code == 302
+    )
+    assert Image.objects.get(name="disk").url == "https://cloud.example/disk.qcow2"
+    assert site.client("charlie").get(reverse("portal:image-fetch")).status_code == 403
+    assert root.post(reverse("admin:virt_imagesource_add"), values | {"host": "other.example"}).status_code == 302
+    root.post(reverse("portal:image-source-delete", args=[source.pk]))
+    assert list(ImageSource.objects.values_list("host", flat=True)) == ["other.example"]

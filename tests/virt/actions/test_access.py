@@ -28,6 +28,8 @@ from broker.virt.models import (
     FloatingDisk,
     ForeignMachine,
     Image,
+    ImageSource,
+    InstanceType,
     Nic,
     PendingChange,
     SavedSearch,
@@ -56,6 +58,14 @@ def vm_case(verb: str) -> Case:
 
 def group_of(stage) -> AffinityGroup:
     return AffinityGroup.objects.get_or_create(cluster=stage.world.cluster, name="keep-apart")[0]
+
+
+def source_of(stage) -> ImageSource:
+    return ImageSource.objects.get_or_create(host="theirs.example")[0]
+
+
+def type_of(stage) -> InstanceType:
+    return InstanceType.objects.get_or_create(name="theirs", vcpus=1, memory_mib=64)[0]
 
 
 def device_of(stage) -> FenceDevice:
@@ -189,6 +199,23 @@ CASES = {
     "create_saved_search": Case("", "vm.edit", lambda stage, vm: {"name": "x", "shared": True}),
     "edit_saved_search": Case("", "system.manage", lambda stage, vm: {"search": search_of(stage), "name": "y"}),
     "delete_saved_search": Case("", "system.manage", lambda stage, vm: {"search": search_of(stage)}),
+    "edit_image": Case("storage", "image.manage", lambda stage, vm: {"image": image_of(stage), "name": "other"}),
+    "fetch_image": Case(
+        "storage",
+        "image.manage",
+        lambda stage, vm: {
+            "storage": stage.world.storage,
+            "name": "x",
+            "kind": "disk",
+            "url": f"https://{source_of(stage).host}/x",
+        },
+    ),
+    "create_image_source": Case("", "system.manage", lambda stage, vm: {"host": "other.example"}),
+    "edit_image_source": Case("", "system.manage", lambda stage, vm: {"source": source_of(stage), "private": True}),
+    "delete_image_source": Case("", "system.manage", lambda stage, vm: {"source": source_of(stage)}),
+    "create_instance_type": Case("", "system.manage", lambda stage, vm: {"name": "x", "vcpus": 1, "memory_mib": 64}),
+    "edit_instance_type": Case("", "system.manage", lambda stage, vm: {"kind": type_of(stage), "vcpus": 2}),
+    "delete_instance_type": Case("", "system.manage", lambda stage, vm: {"kind": type_of(stage)}),
     "create_cluster": Case("", "cluster.manage", lambda stage, vm: {"name": "x"}),
     "delete_cluster": Case("cluster", "cluster.manage", lambda stage, vm: {"cluster": stage.world.cluster}),
     "edit_cluster": Case("cluster", "cluster.manage", lambda stage, vm: {"cluster": stage.world.cluster, "name": "x"}),
