@@ -69,6 +69,8 @@ export class SpiceScreen extends EventTarget {
     });
     addEventListener("resize", this.resized);
     for (const name of ["keydown", "keyup"]) element.addEventListener(name, this.pressed, true);
+    // spice-html5 keeps the browser from doing so: after a menu the keys would stay with its button.
+    element.addEventListener("pointerdown", this.pointed = () => this.focus(), true);
     addEventListener("blur", this.letGo = () => this.releaseAll());
     this.held = new Set();
   }
@@ -175,6 +177,7 @@ export class SpiceScreen extends EventTarget {
     removeEventListener("resize", this.resized);
     removeEventListener("blur", this.letGo);
     for (const name of ["keydown", "keyup"]) this.element.removeEventListener(name, this.pressed, true);
+    this.element.removeEventListener("pointerdown", this.pointed, true);
     globalThis.WebSocket = nativeSocket;
     this.disconnect();
     this.holder.remove();
