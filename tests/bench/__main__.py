@@ -24,7 +24,7 @@ ALL_SECONDS = 1800.0
 # name → seconds it may take
 BENCHES = {
     "idle": 150, "page": 120, "live": 60, "clones": 90, "allocation": 150, "lists": 240, "gateway": 150,
-    "history": 90, "directory": 90, "storm": 420, "planning": 60,
+    "history": 90, "directory": 90, "storm": 420, "servers": 300, "planning": 60,
 }  # fmt: skip
 HAVE_NO_QUICK = {"live"}
 

@@ -37,6 +37,9 @@ Measured {when}: {machine}. {load}
 - **Allocations** (`allocation.py`): 1,000 free running desktops, 100 clients with sessions of their own, each over one
   connection; one uvicorn process on one core, clients and PostgreSQL on the other. The bare view has the session
   middleware alone and does one SELECT and one UPDATE. Afterwards every desktop is held, and by one user.
+- **Servers** (`servers.py`): a qcow2 of 1 GiB in pieces of 8 MiB, until it was looked at and stored, against
+  `vol-create-as` and `vol-upload` of the same file; twelve guests of 512 bytes started by twelve clients of the API or
+  twelve `virsh start`, until each echoes on its serial line. Rounds alternate, medians are compared.
 - **Sign-ins** (`storm.py`): each opens the sign-in page, signs in over TLS at a real slapd (search, bind, groups), is
   sent to a desktop or into the queue, opens that page and asks for a ticket. 800 desktops run on the simulated driver,
   200 are made from the moment the first person comes. Two uvicorn processes serve; worker, scheduler and monitor are
