@@ -2,10 +2,12 @@
 
 import base64
 import os
+import resource
 import socket
 import ssl
 import struct
 import threading
+from pathlib import Path
 from typing import Any
 
 MIB = 1024 * 1024
@@ -55,18 +57,35 @@ def serve_backend(path: str) -> None:
         threading.Thread(target=serve, args=(connection,), daemon=True).start()
 
 
-def serve_gateway(port: int, path: str, cert: str) -> None:
-    """Our gateway with every ticket valid."""
-    from secrets import token_hex
+def serve_gateway(
+    port: int, path: str, cert: str, *, record_to: str = "", view_only: bool = False, whole: bool = False
+) -> None:
+    """Our gateway with every ticket valid. `whole`: with all that the real program has loaded.
+
+    What is recorded goes to the directory `record_to`, where each recording's end is told too.
+    """
+    from secrets import token_bytes, token_hex
+    from uuid import uuid4
 
     from broker.gateway.admission import Policy
     from broker.gateway.desk import Admitted, Target
     from broker.gateway.floor import Floor, browser_context
     from broker.gateway.process import Doors, run
+    from broker.gateway.recording import Tape
+
+    if whole:
+        from broker.gateway.__main__ import _load_django
+
+        _load_django()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
     class OpenDesk:
         def redeem(self, presented: Any) -> Admitted:
-            return Admitted(token_hex(8), Target(unix=path))
+            tape = None
+            if record_to:
+                recording = uuid4()
+                tape = Tape(recording, f"{record_to}/{recording}.rec", token_bytes(32))
+            return Admitted(token_hex(8), Target(unix=path), view_only=view_only, tape=tape)
 
         def revalidate(self, alive: Any) -> dict[str, Any]:
             return {}
@@ -75,7 +94,7 @@ def serve_gateway(port: int, path: str, cert: str) -> None:
             return None
 
         def recorded(self, recording: Any, why: str, size: int) -> None:
-            return None
+            Path(record_to, f"{recording}.end").write_text(f"{why} {size}")
 
     tls = browser_context(cert) if cert else None
     run(Floor(OpenDesk(), Policy.of(["http://bench"])), Doors(listen=("127.0.0.1", port), tls=tls))
@@ -122,7 +141,8 @@ class Stream:
         self.socket.sendall(struct.pack(">BB4x", 0x82, 0x80 | len(data)) + data if self.websocket else data)
 
     def order(self, size: int) -> None:
-        self.send(size.to_bytes(8, "big") + bytes(56))
+        """Three SetPixelFormat and a SetEncodings by their look, for a gateway that reads along."""
+        self.send(size.to_bytes(8, "big") + bytes(52) + b"\x02\0\0\0")
 
     def take(self, count: int) -> bytes:
         taken = bytearray()

@@ -56,6 +56,9 @@ Measured {when}: {machine}. {load}
   redeemed from memory. An idle console is counted in KiB of proportional set size beyond the first; an active one gets
   20 KiB thirty times a second. With TLS the client reads the heads of bulk data's records and opens none, for that
   would be slower than relaying them.
+- **Consoles** (`consoles.py`): our gateway beside our own gateway without it, on one core in turns. What is recorded
+  comes in bursts of 8 MiB, as much as may wait for the disk, and all of it is in the file in the end. A hundred
+  consoles at once are a hundred threads of one client, each to its first 20 KiB; the machine's side answers at once.
 """
 
 # Shown beside a miss: what a profile of that bench said.
@@ -68,6 +71,10 @@ WHY = {
     "of a core for each": "A sign-in is four requests and some 55 statements: the page, the tries counted before and "
     "after, search and bind, groups, the cards of the landing page, the desktop, the console's page, the ticket. The "
     "baseline is one request, one bind and one statement.",
+    "recorded": "The writing thread shares the relay's core and interpreter here; it gives way by its niceness, but"
+    " not by the interpreter's lock.",
+    "at once": "One alone is a machine that answers at once, two milliseconds in all; a hundred threads of one Python "
+    "client share a core with the machine's side. How much of it is the gateway was not measured apart.",
     "TLS: KiB per idle": "OpenSSL's state of a connection is some 15 KiB, the written part of its buffers 10 KiB, the "
     "console itself 30 KiB.",
 }

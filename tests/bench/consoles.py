@@ -1,0 +1,200 @@
+"""What consoles cost beside plain relaying: recorded, only looked at, very many of them, and all at once.
+
+    python -m tests.bench.consoles [--quick]
+
+Each is our own gateway beside our own gateway without it, on the same core in turns (`gateway.py` has the others).
+
+- Recorded: bursts as long as may wait for the disk, each after the last was written; at the end all of it must be in
+  the file, so that a recording that gave up cannot look fast.
+- At once: seconds until the picture that a console asks for first, of one alone and of a hundred asked for in the same
+  moment; the machine's side answers each at once, so that nothing but the gateway and the two ends is in it.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tests.bench.gateway import CLIENT_CORE, ROOT, Relay, free_port, open_many
+from tests.bench.gateway_ends import MIB, Stream, serve_backend, serve_gateway
+
+BURST = 8 * MIB
+FRAME = 20 * 1024
+IDLE, ACTIVE, AT_ONCE = 1000, 50, 100
+
+
+def start(backend: str, *more: str) -> Relay:
+    port = free_port()
+    name = " ".join(more) or "plain"
+    command = [sys.executable, "-m", "tests.bench.consoles", "--role", "gateway", "--port", str(port),
+               "--path", backend, *more]  # fmt: skip
+    return Relay(name, command, port, websocket=True, tls=None)
+
+
+def bursts(relays: list[Relay], rounds: int, pause: float) -> dict[str, float]:
+    """MiB/s of the best burst of each, in turns."""
+    streams = {relay.name: relay.stream().open() for relay in relays}
+    rates: dict[str, list[float]] = {name: [] for name in streams}
+    for _ in range(rounds):
+        for name, stream in streams.items():
+            began = time.perf_counter()
+            stream.order(BURST)
+            stream.drain(BURST)
+            rates[name].append(BURST / MIB / (time.perf_counter() - began))
+            time.sleep(pause)
+    for stream in streams.values():
+        stream.socket.close()
+    return {name: round(max(values)) for name, values in rates.items()}
+
+
+def written(directory: Path, wanted: int) -> None:
+    """Wait for the recording's end; raises ValueError where it does not hold what was shown."""
+    deadline = time.monotonic() + 20
+    while not (ends := list(directory.glob("*.end"))):
+        if time.monotonic() > deadline:
+            raise ValueError("the recording did not end")
+        time.sleep(0.05)
+    why, size = ends[0].read_text().split()
+    if why != "finished" or int(size) < wanted:
+        raise ValueError(f"the recording is not whole: {why}, {size} bytes")
+
+
+def crowd(relay: Relay, seconds: float) -> tuple[float, float]:
+    """MiB and share of a core of one gateway with many idle and some active consoles."""
+    idle = [stream for _ in range(IDLE // 100) for stream in open_many(relay, 100)[1]]
+    busy = open_many(relay, ACTIVE)[1]
+    before, began, beat = sum(relay.cpu().values()), time.perf_counter(), 0
+    most = 0.0
+    while (now := time.perf_counter()) - began < seconds:
+        if (pause := began + beat / 12 - now) > 0:
+            time.sleep(pause)
+        for stream in busy:
+            stream.order(FRAME)
+        for stream in busy:
+            stream.drain(FRAME)
+        beat += 1
+        if beat % 12 == 0:
+            most = max(most, relay.pss() / 1024)
+    share = (sum(relay.cpu().values()) - before) / 1e9 / (time.perf_counter() - began)
+    for stream in [*idle, *busy]:
+        stream.socket.close()
+    return round(max(most, relay.pss() / 1024), 1), round(share, 3)
+
+
+def first_pictures(relay: Relay, count: int) -> list[float]:
+    """Seconds from the moment all were asked for until each had its first picture."""
+    streams = [relay.stream() for _ in range(count)]
+    ready = threading.Barrier(count + 1)
+    began = 0.0
+
+    def one(stream: Stream) -> float:
+        ready.wait()
+        stream.open().order(FRAME)
+        stream.drain(FRAME)
+        return time.perf_counter() - began
+
+    with ThreadPoolExecutor(count) as pool:
+        asked = [pool.submit(one, stream) for stream in streams]
+        began = time.perf_counter()
+        ready.wait()
+        took = [one.result() for one in asked]
+    for stream in streams:
+        stream.socket.close()
+    return took
+
+
+def p95(values: list[float]) -> float:
+    return statistics.quantiles(values, n=20)[-1]
+
+
+def measure(scratch: Path, backend: str, *, quick: bool) -> list[dict[str, Any]]:
+    rounds = 4 if quick else 16
+    lines = []
+    tapes = scratch / "tapes"
+    tapes.mkdir()
+    for title, more, bar in (("recorded", ("--record", str(tapes)), 0.7), ("only looked at", ("--view-only",), 0.9)):
+        relays = [start(backend), start(backend, *more)]
+        try:
+            rates = bursts(relays, rounds, 0.6 if more[0] == "--record" else 0.05)
+            if more[0] == "--record":
+                written(tapes, rounds * BURST)
+        finally:
+            for relay in relays:
+                relay.stop()
+        plain, ours = rates["plain"], rates[relays[1].name]
+        lines.append(
+            line(f"Console {title}: bursts of 8 MiB ÷ the same without", f"{ours} MiB/s", f"{plain} MiB/s",
+                 f"{ours / plain:.2f}", f"≥ {bar}", ours / plain >= bar)
+        )  # fmt: skip
+    relay = start(backend, "--whole")
+    try:
+        size, share = crowd(relay, 3 if quick else 8)
+        told = f"One gateway process, {IDLE} idle and {ACTIVE} active consoles (12 × 20 KiB a second each): memory"
+        lines.append(line(told, f"{size} MiB ({share} of a core)", "", f"{size} MiB", "≤ 120 MB", size <= 114.4))
+        singles = [first_pictures(relay, 1)[0] for _ in range(20 if quick else 60)]
+        many = p95([took for _ in range(3) for took in first_pictures(relay, AT_ONCE)])
+        one = p95(singles)
+        lines.append(
+            line(f"First picture of {AT_ONCE} consoles at once, p95 ÷ of one alone", f"{many * 1000:.0f} ms",
+                 f"{one * 1000:.1f} ms", f"{many / one:.1f}", "≤ 1.5", many / one <= 1.5)
+        )  # fmt: skip
+    finally:
+        relay.stop()
+    return lines
+
+
+def line(what: str, ours: str, baseline: str, value: str, bar: str, met: bool) -> dict[str, Any]:
+    return {"what": what, "ours": ours, "baseline": baseline, "value": value, "bar": bar, "met": met}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--role", default="")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--path", default="")
+    parser.add_argument("--record", default="")
+    parser.add_argument("--view-only", action="store_true")
+    parser.add_argument("--whole", action="store_true")
+    options = parser.parse_args()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    if options.role == "gateway":
+        serve_gateway(
+            options.port, options.path, "",
+            record_to=options.record, view_only=options.view_only, whole=options.whole,
+        )  # fmt: skip
+        return 0
+    if options.role == "backend":
+        serve_backend(options.path)
+    os.sched_setaffinity(0, {CLIENT_CORE})
+    with tempfile.TemporaryDirectory(prefix="berth-bench-") as name:
+        backend = str(Path(name) / "backend")
+        machine = subprocess.Popen(
+            [sys.executable, "-m", "tests.bench.consoles", "--role", "backend", "--path", backend], cwd=ROOT
+        )
+        try:
+            while not Path(backend).exists():
+                time.sleep(0.05)
+            lines = measure(Path(name), backend, quick=options.quick)
+        finally:
+            machine.kill()
+            machine.wait()
+    print("| what | ours | baseline | ratio or figure | bar | |\n|---|---|---|---|---|---|")
+    for one in lines:
+        print("| " + " | ".join([*map(str, list(one.values())[:5]), "pass" if one["met"] else "**miss**"]) + " |")
+    if target := os.environ.get("BENCH_JSON"):
+        Path(target).write_text(json.dumps({"bars": lines}, indent=1))
+    return 0 if all(one["met"] for one in lines) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
