@@ -36,6 +36,7 @@ DUTIES: dict[str, tuple[float, str]] = {
     "virt.exports": (600.0, "broker.virt.exports.tidy"),
     "virt.loads": (300.0, "broker.virt.loads.rollup.roll_up"),
     "notifications.deliver": (10.0, "broker.notifications.reconcile.deliver"),
+    "events.check": (60.0, "broker.events.checking.check"),
     "virt.purge": (300.0, "broker.virt.reconcile.purge"),
     "virt.certificates": (3600.0, "broker.virt.pki.warnings.warn"),
 }

@@ -56,3 +56,22 @@ class Event(models.Model):
             self.correlation,
         ]  # fmt: skip
         return content if self.explanation is None else [*content, self.explanation]
+
+
+class ChainCheck(models.Model):
+    """One row: the pass over the chain that is under way, and what the last one came to (see checking.py)."""
+
+    asked = models.BooleanField(default=False)
+    under_way = models.BooleanField(default=False)
+    position = models.BigIntegerField(default=0)
+    digest = models.CharField(max_length=64, blank=True)
+    began_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    problem = models.CharField(max_length=12, blank=True)
+    wrong_id = models.BigIntegerField(null=True)
+    wrong_kind = models.CharField(max_length=64, blank=True)
+    good_position = models.BigIntegerField(default=0)
+    good_digest = models.CharField(max_length=64, blank=True)
+
+    def __str__(self) -> str:
+        return f"intact up to {self.good_position}"

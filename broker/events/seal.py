@@ -34,13 +34,18 @@ def seal() -> int:
 
 def verify() -> Event | None:
     """The first event that does not fit the chain, or None when all is well."""
-    digest = ""
-    sealed = Event.objects.exclude(position=None).order_by("position").iterator()
-    for expected, event in enumerate(sealed, start=1):
-        digest = _digest(digest, event)
-        if event.position != expected or event.digest != digest:
-            return event
-    return None
+    return follow(0, "", None)[2]
+
+
+def follow(position: int, digest: str, most: int | None) -> tuple[int, str, Event | None]:
+    """Go on from a position, over so many events at most: how far they fit, and the one that does not."""
+    sealed = Event.objects.filter(position__gt=position).order_by("position")[:most]
+    for event in sealed.iterator():
+        following = _digest(digest, event)
+        if event.position != position + 1 or event.digest != following:
+            return position, digest, event
+        position, digest = position + 1, following
+    return position, digest, None
 
 
 def _digest(before: str, event: Event) -> str:

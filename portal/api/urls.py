@@ -8,6 +8,7 @@ from .schema import Docs, Schema
 from .views.access import Quotas, Rights
 from .views.availability import Availability, ConfirmRebooted, Fence, FenceDevices, Verdicts
 from .views.backups import Backups, BackupSchedules, BackupTargets
+from .views.chain import Chain, VerifyChain
 from .views.changes import Nics
 from .views.console_policy import MachinePolicy, PoolPolicy
 from .views.directories import Directories, DirectoryPreview
@@ -93,6 +94,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("images/<uuid:pk>/data/", ImageData.as_view(), name="api-image-data"),
     path("vms/<uuid:pk>/loads/", MachineLoads.as_view(), name="api-vm-loads"),
     path("hosts/<uuid:pk>/loads/", HostLoads.as_view(), name="api-host-loads"),
+    path("events/chain/", Chain.as_view(), name="api-events-chain"),
+    path("events/verify/", VerifyChain.as_view(), name="api-events-verify"),
     path("vms/<uuid:pk>/screen/", Screen.as_view(), name="api-screen"),
     path("vms/<uuid:pk>/viewer-file/", ViewerFile.as_view(), name="api-viewer-file"),
     path("pools/<uuid:pk>/explain/", ExplainAllocation.as_view(), name="api-pool-explain"),

@@ -2,9 +2,11 @@
 
 from django.urls import path
 
-from .views import batches, event_export, machines
+from .views import batches, chain, event_export, machines
 
 urlpatterns = [
+    path("manage/events/chain/", chain.Chain.as_view(), name="events-chain"),
+    path("manage/events/chain/verify", chain.Verify.as_view(), name="events-verify"),
     path("manage/events.<slug:kind>", event_export.Export.as_view(), name="events-export"),
     path("manage/machines/batches", batches.NewBatch.as_view(), name="batch-new"),
     path("manage/machines/batches/<uuid:pk>/", batches.BatchOne.as_view(), name="batch"),

@@ -14,6 +14,7 @@ from broker.access.actor import Actor
 from broker.access.require import visible_to
 from broker.events.models import Event
 from portal.web.base import SignedIn
+from portal.web.event_filters import asked, narrowed
 from portal.web.listing import search_text
 from portal.why import Sight
 
@@ -24,7 +25,7 @@ SEARCHED = ("kind", "subject_name", "actor_name", "template", "correlation", "ad
 
 
 class Export(SignedIn):
-    """GET …/events.jsonl or …/events.csv, oldest first; ?q=, severity= and on= as in the list."""
+    """GET …/events.jsonl or …/events.csv, oldest first; filtered as the list is."""
 
     def get(self, request: HttpRequest, kind: str) -> StreamingHttpResponse:
         if kind not in TYPES:
@@ -37,6 +38,7 @@ class Export(SignedIn):
         for name, field in (("severity", "severity"), ("on", "subject_kind")):
             if value := request.GET.get(name, "").replace("\0", ""):
                 rows = rows.filter(**{field: value})
+        rows = narrowed(rows, asked(request))
         headers = {"Content-Disposition": f'attachment; filename="events.{kind}"', "Cache-Control": "no-store"}
         lines = _lines(self.actor, rows.filter(wanted), kind)
         return StreamingHttpResponse(lines, content_type=TYPES[kind], headers=headers)

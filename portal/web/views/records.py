@@ -14,6 +14,7 @@ from broker.jobs.models import Job, Step
 from broker.jobs.plans import PLANS
 from portal.web import words
 from portal.web.base import Deed, Page, done
+from portal.web.event_filters import asked, narrowed
 from portal.web.listing import Column, Filter, Listing
 from portal.web.parts import Action, Pair, progress_of
 from portal.web.words import Mark
@@ -148,12 +149,13 @@ class Events(Page):
             Column(_("When"), "id"), Column(_("Severity"), "severity"), Column(_("What"), "kind"),
             Column(_("On"), "subject_name"), Column(_("By"), "actor_name"),
         )  # fmt: skip
+        given = asked(self.request)
         kinds = [
             (key, _(key)) for key in ("vm", "pool", "host", "user", "template", "storage", "network", "session", "job")
         ]
         listing = Listing(
             self.request,
-            visible_to(self.actor, Event),
+            narrowed(visible_to(self.actor, Event), given),
             columns=columns,
             search=("kind", "subject_name", "actor_name", "template", "correlation", "address"),
             filters=(
@@ -166,7 +168,9 @@ class Events(Page):
         )
         events = list(listing.page)
         sight = Sight(self.actor, [event.explanation for event in events])
-        return {"listing": listing, "rows": [_event(event, sight) for event in events]}
+        chain = reverse("portal:events-chain") if may(self.actor, "event.view") else ""
+        rows = [_event(event, sight) for event in events]
+        return {"listing": listing, "rows": rows, "given": given, "chain_url": chain}
 
 
 def _event(event: Event, sight: Sight) -> dict[str, Any]:

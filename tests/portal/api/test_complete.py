@@ -21,6 +21,7 @@ INTERNAL = {
 }
 DOORS = {
     "broker.access.actions": {
+        "verify_events": "POST events/verify/",
         "cancel_job": "POST jobs/{id}/cancel/",
         "create_quota": "POST quotas/",
         "create_role": "POST roles/",
