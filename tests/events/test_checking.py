@@ -77,7 +77,7 @@ def test_a_chain_that_was_sealed_anew_is_found():
     assert passed()[0].problem == "resealed"
 
 
-def test_who_reads_all_events_may_ask(world):
+def test_who_runs_the_system_may_ask(world):
     with pytest.raises(Denied):
         verify_events(actor=world.actor("alice"))
     verify_events(actor=world.actor("root"))

@@ -13,7 +13,7 @@ from broker.events.record import record
 @transaction.atomic
 def verify_events(*, actor: Actor) -> ChainCheck:
     """The duty begins within a minute, unless a pass is under way; what it found is kept. Raises Denied."""
-    require(actor, "event.view")
+    require(actor, "system.manage")
     row = the_check()
     if not (row.asked or row.under_way):
         ChainCheck.objects.filter(pk=row.pk).update(asked=True)

@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from broker.access.actions.verify_events import verify_events
-from broker.access.require import require
+from broker.access.require import may
 from broker.events.checking import the_check
 from broker.events.models import ChainCheck
 from portal.api.base import Door
@@ -29,9 +29,9 @@ class Chain(Door):
 
     @extend_schema(operation_id="events_chain", responses=ChainSerializer)
     def get(self, request: Request) -> Response:
-        """What the last pass over all events came to."""
-        require(self.actor, "event.view")
-        return Response(ChainSerializer(the_check()).data)
+        """What the last pass over all events came to; for who may not read all events, nothing."""
+        row = the_check() if may(self.actor, "event.view") else ChainCheck()
+        return Response(ChainSerializer(row).data)
 
 
 class VerifyChain(Door):

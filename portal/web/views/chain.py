@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from broker.access.actions.verify_events import verify_events
-from broker.access.require import require
+from broker.access.require import may, require
 from broker.events.checking import CHANGED, CUT, RESEALED, the_check
 from broker.events.models import ChainCheck
 from portal.web.base import Deed, Page, done
@@ -26,7 +26,9 @@ class Chain(Page):
             "title": _("Chain of events"),
             "mark": _mark(row),
             "under": _("Each event's digest covers the one before it: what was changed or removed breaks the chain."),
-            "actions": [Action(_("Verify now"), reverse("portal:events-verify"), "refresh")],
+            "actions": [Action(_("Verify now"), reverse("portal:events-verify"), "refresh")]
+            if may(self.actor, "system.manage")
+            else [],
             "back_url": reverse("portal:events"),
             "back_label": _("Events"),
             "live_kinds": "event",
