@@ -43,7 +43,8 @@ second() {
     stage "PostgreSQL and Redis" "${cage[@]}" "$python" -m tests.servers.postgres -- "${pytest[@]}" \
         -m "not lab and not browser and not slow" tests/pools tests/jobs tests/events tests/access tests/connections \
         tests/virt/actions tests/portal/api tests/directories/test_throttle.py tests/directories/test_ldap_sign_in.py \
-        tests/directories/test_ldap_sync.py tests/directories/test_directory_actions.py "$@"
+        tests/directories/test_ldap_sync.py tests/directories/test_directory_actions.py tests/notifications \
+        tests/virt/test_loads.py "$@"
     stage "the main job, end to end" "${cage[@]}" "${pytest[@]}" -m "lab and browser" "$@"
 }
 set -m
