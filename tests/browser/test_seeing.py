@@ -1,4 +1,4 @@
-"""The pages that tell what was: history of load, events and their chain, notifications: accessible on desk and phone."""
+"""The pages that tell what was, load, events and their chain, notifications, are accessible on desk and phone."""
 
 import pytest
 from django.urls import reverse
