@@ -71,8 +71,8 @@ WHY = {
     "of a core for each": "A sign-in is four requests and some 55 statements: the page, the tries counted before and "
     "after, search and bind, groups, the cards of the landing page, the desktop, the console's page, the ticket. The "
     "baseline is one request, one bind and one statement.",
-    "Upload of": "The bytes are written three times: by the web server, into the directory of uploads, and by libvirt's "
-    "stream onto the storage; virsh writes them once.",
+    "Upload of": "The bytes are written three times: by the web server, into the directory of uploads, and by a "
+    "stream of libvirt onto the storage; virsh writes them once.",
     "recorded": "The writing thread shares the relay's core and interpreter here; it gives way by its niceness, but"
     " not by the interpreter's lock.",
     "at once": "One alone is a machine that answers at once, two milliseconds in all; a hundred threads of one Python "
