@@ -15,8 +15,8 @@ echo passed
 """
 
 
-@pytest.fixture
-def suite(tmp_path: Path):
+@pytest.fixture(params=["1", "2"], ids=["one lane", "two lanes"])
+def suite(request, tmp_path: Path):
     """`suite(fails)` runs the script; the stage whose command line contains `fails` fails."""
     for name, text in {
         "deploy/test.sh": SCRIPT.read_text(),
@@ -33,6 +33,7 @@ def suite(tmp_path: Path):
     def run(fails: str, *arguments: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
         path = f"{tmp_path / 'tools'}:{os.environ['PATH']}"
         env = os.environ | {"CALLS": str(calls), "FAILS": fails, "PATH": path, "TMPDIR": str(tmp_path)}
+        env["TEST_LANES"] = request.param
         done = subprocess.run(
             [tmp_path / "deploy" / "test.sh", *arguments], env=env, capture_output=True, text=True, timeout=60
         )
