@@ -29,7 +29,7 @@ _ELSEWHERE = Statement(
     lambda: (
         Session.objects.live()
         .own()
-        .filter(vm=Given("vm"), user=Given("user"), via="browser", last_seen_at__gt=time("since"))
+        .filter(vm=Given("vm"), user=Given("user"), via="browser", last_seen_at__gt=time("since"), close_reason="")
         .exclude(web_session=Given("web_session", CharField()))
         .order_by("opened_at")
         .values_list("opened_at")[:1]
@@ -74,7 +74,8 @@ def require_own_screen(actor: Actor, vm: VirtualMachine) -> None:
 def require_one_device(actor: Actor, vm: VirtualMachine, web_session: str) -> None:
     """Raise OpenElsewhere when the actor has the screen open under another sign-in. `web_session` is a hash.
 
-    A session for which no gateway vouches any more is not asked about: it is on no device.
+    A session for which no gateway vouches any more is not asked about, for it is on no device; nor is one that was
+    told to end: who took it over is not asked again while its gateway, which may have died, has not ended it yet.
     """
     since = clock.now() - VOUCHED
     for (opened,) in _ELSEWHERE.rows(vm=vm.pk, user=actor.user_id, web_session=web_session, since=since):

@@ -242,6 +242,14 @@ class TestOneDevice:
         Session.objects.update(last_seen_at=clock.now() - timedelta(seconds=25))
         issue_ticket(actor=setting.actor(key=sign_in(setting.world.alice)), vm=setting.vm)
 
+    def test_who_took_over_is_not_asked_again(self, setting):
+        """The first one's gateway died: nobody ends its session, and it was vouched for a moment ago."""
+        setting.open()
+        tablet = sign_in(setting.world.alice)
+        there = setting.actor(key=tablet)
+        redeem(issue_ticket(actor=there, vm=setting.vm, take_over=True).secret, tablet)
+        redeem(issue_ticket(actor=there, vm=setting.vm).secret, tablet)
+
     def test_asking_alone_ends_nothing(self, setting):
         first = setting.open()
         tablet = sign_in(setting.world.alice)

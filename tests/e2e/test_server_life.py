@@ -12,6 +12,7 @@ from pathlib import Path
 import libvirt
 import libvirt_qemu
 import pytest
+from playwright.sync_api import TimeoutError as TooLate
 
 from tests.e2e.people import Person
 from tests.e2e.test_consoles_end import _read, call
@@ -225,16 +226,26 @@ class Pages:
     def fill_here(self, button: str, /, **values) -> None:
         """Fill a form in and send it: texts, choices by their words, True and False for boxes."""
         before = self.page.url
-        for name, value in values.items():
-            field = self.page.locator(f"[name={name}]")
-            if isinstance(value, bool):
-                field.set_checked(value)
-            elif field.evaluate("one => one.tagName") == "SELECT":
-                field.select_option(label=value)
-            else:
-                field.fill(value)
+        until(lambda: self._filled(values), "the form is filled in")
         self.page.get_by_role("button", name=button, exact=True).click()
         self.page.wait_for_url(lambda url: url != before, wait_until="commit")
+
+    def _filled(self, values: dict[str, str | bool]) -> bool:
+        """Whether all got in: not where the page was loaded anew meanwhile, as when the host's network changes."""
+        self.page.evaluate("window.sameForm = true")
+        try:
+            for name, value in values.items():
+                field = self.page.locator(f"[name={name}]")
+                field.evaluate("one => one.closest('details')?.setAttribute('open', '')")
+                if isinstance(value, bool):
+                    field.set_checked(value, timeout=5000)
+                elif field.evaluate("one => one.tagName") == "SELECT":
+                    field.select_option(label=value, timeout=5000)
+                else:
+                    field.fill(value, timeout=5000)
+        except TooLate:
+            return False
+        return bool(self.page.evaluate("window.sameForm === true"))
 
     def press(self, path: str, button: str, *, menu: str = "", asks: bool = True) -> None:
         """Choose something on a page, and say yes when it asks."""
@@ -266,14 +277,6 @@ def test_by_the_pages(life, tiny_image):
     )  # fmt: skip
 
     life.admin.go("/manage/machines/new")
-
-    def opened() -> bool:
-        """Again where the page was loaded anew after the click, as it is when the host's network changes."""
-        if not page.locator("[name=user]").is_visible():
-            page.locator("summary", has_text="First start").click()
-        return page.locator("[name=user]").is_visible()
-
-    until(opened, "what cloud-init tells can be filled in")
     pages.fill_here(
         "Make the machine", name="pages", image="tiny-pages", disk_gib="1", memory_mib="128", start=False,
         user="ann", password=SECRET, packages="htop",
