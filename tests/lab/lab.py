@@ -64,13 +64,15 @@ class Lab:
         """Have every host on, its cable in, its libvirtd answering."""
         for host in self.hosts.values():
             if not host.on:
-                host.start(wait=False)
+                host.start(wait=False)  # brings its libvirtd up itself; one that is killed meanwhile is half there
+                continue
             host.heal()
             host.thaw()
             if not host.daemon_pid:
                 host.restart_daemon()
         for host in self.hosts.values():
             host.wait()
+            host.heal()
 
     def tls_uri(self, name: str) -> str:
         """The libvirt URI of a host over TLS with the laboratory's client certificate."""
