@@ -219,7 +219,7 @@ class LabHost:
         return subprocess.run(asked, capture_output=True, check=False, timeout=START_TIMEOUT).returncode == 0
 
     def _write_files(self) -> None:
-        shutil.rmtree(self.home / "run", ignore_errors=True)
+        self._empty_run()
         for folder in (*boot.BINDS, "etc/qemu/networks", "lib/images", "pki/qemu"):
             (self.home / folder).mkdir(parents=True, exist_ok=True)
         # as its package has them, with which cards are held to their own addresses
@@ -231,6 +231,19 @@ class LabHost:
         (self.home / "hosts").write_text(self.hosts_file)
         wish = {"name": self.name, "address": self.address, "gateway": self.gateway}
         (self.home / "host.json").write_text(json.dumps(wish))
+
+    def _empty_run(self) -> None:
+        """As after every start of a machine.
+
+        The directory itself stays: hosts that came up meanwhile inherited it as /run/libvirt and mounted their own
+        over it, and the kernel takes away what is mounted on a directory that is removed, in all namespaces.
+        """
+        run = self.home / "run"
+        for path in run.iterdir() if run.exists() else ():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
 
     def _expose(self) -> None:
         """Bind this host's directories into the cage's mount namespace as well."""

@@ -105,3 +105,14 @@ def test_two_hosts_by_tcp_and_tls(lab_base):
                 assert facts.hostname == name
                 assert facts.emulated or os.environ.get("LAB_KVM") == "1"
                 connection.close()
+
+
+@pytest.mark.lab
+def test_a_power_cut_here_leaves_the_hosts_elsewhere_their_directories(lab_base, lab_host):
+    with Lab(lab_base / "aside", 1) as lab:
+        other = lab.hosts["lab-a"]
+        seen = Path(f"/proc/{other.init_pid}/root/run/libvirt")
+        assert seen.samefile(other.home / "run")
+        lab_host.crash()
+        lab_host.start()
+        assert seen.samefile(other.home / "run")
