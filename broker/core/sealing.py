@@ -7,6 +7,10 @@ The library is loaded with the first seal: processes that keep no secrets (the g
 """
 
 import base64
+from functools import cache
+from typing import Any
+
+from django.conf import settings
 
 
 class CannotOpen(ValueError):
@@ -14,25 +18,30 @@ class CannotOpen(ValueError):
 
 
 class Sealer:
-    """Seals and opens text under `key`, the installation's secret, for one `purpose`."""
+    """Seals and opens text under the installation's secret key, for one `purpose`."""
 
-    def __init__(self, key: str, purpose: str):
-        from cryptography.fernet import Fernet
-        from cryptography.hazmat.primitives.hashes import SHA256
-        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-        derived = HKDF(SHA256(), 32, salt=None, info=f"berth sealed text: {purpose}".encode()).derive(key.encode())
-        self._box = Fernet(base64.urlsafe_b64encode(derived))
+    def __init__(self, purpose: str):
+        self._purpose = purpose
 
     def seal(self, text: str) -> str:
         """The text as a token of base64; "" stays ""."""
-        return self._box.encrypt(text.encode()).decode() if text else ""
+        return _box(settings.SECRET_KEY, self._purpose).encrypt(text.encode()).decode() if text else ""
 
     def open(self, token: str) -> str:
         """The text again. Raises CannotOpen."""
         from cryptography.fernet import InvalidToken
 
         try:
-            return self._box.decrypt(token.encode()).decode() if token else ""
+            return _box(settings.SECRET_KEY, self._purpose).decrypt(token.encode()).decode() if token else ""
         except InvalidToken:
             raise CannotOpen("sealed with another key, or damaged") from None
+
+
+@cache
+def _box(key: str, purpose: str) -> Any:
+    from cryptography.fernet import Fernet
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    derived = HKDF(SHA256(), 32, salt=None, info=f"berth sealed text: {purpose}".encode()).derive(key.encode())
+    return Fernet(base64.urlsafe_b64encode(derived))

@@ -13,18 +13,17 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-
-from django.conf import settings
 
 from broker.core.errors import Invalid, Unavailable
 from broker.core.sealing import CannotOpen, Sealer
 from broker.core.text import gettext_noop as N_
 
 from .models import VirtualMachine
+
+_SEALER = Sealer("cloud-init")
 
 FIELDS = ("hostname", "user", "password", "ssh_keys", "packages", "script", "address", "gateway", "nameservers")
 LABEL = "CIDATA"
@@ -64,13 +63,13 @@ def checked(given: Mapping[str, Any], *, name: str) -> dict[str, Any]:
 
 def sealed(words: Mapping[str, Any]) -> str:
     """For the machine's row."""
-    return _sealer(settings.SECRET_KEY).seal(json.dumps(words))
+    return _SEALER.seal(json.dumps(words))
 
 
 def opened(vm: VirtualMachine) -> dict[str, Any]:
     """The words. Raises Unavailable when they were sealed with another key of this installation."""
     try:
-        return dict(json.loads(_sealer(settings.SECRET_KEY).open(vm.cloud_init)))
+        return dict(json.loads(_SEALER.open(vm.cloud_init)))
     except CannotOpen:
         raise Unavailable(
             N_("What %(name)s was to be told cannot be read any more: the secret key of Berth was changed."),
@@ -186,8 +185,3 @@ def _json(value: Any) -> bytes:
 
 def _wrong(field: str, message: str, fix: str, **params: Any) -> Invalid:
     return Invalid(message, field=field, fix=fix, **params)
-
-
-@cache
-def _sealer(key: str) -> Sealer:
-    return Sealer(key, "cloud-init")

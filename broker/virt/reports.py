@@ -8,11 +8,9 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 
 from broker.core.errors import Denied, Invalid
@@ -30,18 +28,15 @@ from .models import Host, HostAgent, HostSign, StorageDomain
 from .pki.renewal import AGENTS, renewal
 from .states import StorageState
 
+_SEALER = Sealer("host agent secret")
+
 BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_SERIAL = 2 * 10**17  # as microseconds it is still a date
 
 
-@cache
-def _sealer(key: str) -> Sealer:
-    return Sealer(key, "host agent secret")
-
-
 def sealed(secret: str) -> str:
     """For the row's `secret`."""
-    return _sealer(settings.SECRET_KEY).seal(secret)
+    return _SEALER.seal(secret)
 
 
 def take(body: bytes, code: str) -> tuple[bytes, str]:
@@ -108,7 +103,7 @@ def _agent(name: object) -> HostAgent | None:
 
 def _opened(agent: HostAgent) -> str:
     try:
-        return _sealer(settings.SECRET_KEY).open(agent.secret)
+        return _SEALER.open(agent.secret)
     except CannotOpen:
         return ""
 

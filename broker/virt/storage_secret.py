@@ -1,24 +1,17 @@
 """The CHAP password of a storage: sealed in the row, open only for drivers."""
 
-from functools import cache
-
-from django.conf import settings
-
 from broker.core.errors import Unavailable
 from broker.core.sealing import CannotOpen, Sealer
 from broker.core.text import gettext_noop as N_
 
 from .models import StorageDomain
 
-
-@cache
-def _sealer(key: str) -> Sealer:
-    return Sealer(key, "storage password")
+_SEALER = Sealer("storage password")
 
 
 def sealed(password: str) -> str:
     """For the row's `secret`."""
-    return _sealer(settings.SECRET_KEY).seal(password)
+    return _SEALER.seal(password)
 
 
 def opened(storage: StorageDomain) -> str:
@@ -26,7 +19,7 @@ def opened(storage: StorageDomain) -> str:
     if not storage.secret:
         return ""
     try:
-        return _sealer(settings.SECRET_KEY).open(storage.secret)
+        return _SEALER.open(storage.secret)
     except CannotOpen:
         raise Unavailable(
             N_("The password of %(storage)s cannot be read any more: the secret key of Berth was changed."),

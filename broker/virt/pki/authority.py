@@ -6,19 +6,19 @@ What a host asks for is not believed: its request gives the key, and the names a
 import ipaddress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from django.conf import settings
 
 from broker.core import clock
 from broker.core.errors import Invalid, Unavailable
 from broker.core.sealing import CannotOpen, Sealer
 from broker.core.text import gettext_noop as N_
 from broker.virt.models import Authority
+
+_SEALER = Sealer("certificate authority")
 
 CA_DAYS = 7300
 DAYS = 180
@@ -35,20 +35,13 @@ class Issued:
     until: datetime
 
 
-@cache
-def _sealer(key: str) -> Sealer:
-    return Sealer(key, "certificate authority")
-
-
 def authority() -> Authority:
     """The one there is; made at the first call. Of two that make it at once, one counts."""
     found = Authority.objects.filter(pk=1).first()
     if found is not None:
         return found
     certificate, key = _made()
-    made, _ = Authority.objects.get_or_create(
-        pk=1, defaults={"certificate": certificate, "secret": _sealer(settings.SECRET_KEY).seal(key)}
-    )
+    made, _ = Authority.objects.get_or_create(pk=1, defaults={"certificate": certificate, "secret": _SEALER.seal(key)})
     return made
 
 
@@ -137,7 +130,7 @@ def _read(request: str) -> x509.CertificateSigningRequest:
 
 def _key(row: Authority) -> ec.EllipticCurvePrivateKey:
     try:
-        text = _sealer(settings.SECRET_KEY).open(row.secret)
+        text = _SEALER.open(row.secret)
     except CannotOpen:
         raise Unavailable(
             N_("The key of Berth's certificate authority cannot be read: the secret key of Berth was changed."),

@@ -4,11 +4,9 @@ The code never travels: it proves what is sent (agent/wire.py), and the agent's 
 """
 
 import json
-from functools import cache
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 
 from broker.access.actor import Actor
@@ -24,15 +22,12 @@ from broker.virt.models import Host, HostAgent, HostInvitation
 
 from .renewal import certify
 
-
-@cache
-def _sealer(key: str) -> Sealer:
-    return Sealer(key, "host invitation")
+_SEALER = Sealer("host invitation")
 
 
 def sealed(code: str) -> str:
     """For the invitation's `secret`."""
-    return _sealer(settings.SECRET_KEY).seal(code)
+    return _SEALER.seal(code)
 
 
 def enrol(body: bytes, code: str) -> tuple[bytes, str]:
@@ -101,6 +96,6 @@ def _invitation(name: object) -> HostInvitation | None:
 
 def _opened(invitation: HostInvitation) -> str:
     try:
-        return _sealer(settings.SECRET_KEY).open(invitation.secret)
+        return _SEALER.open(invitation.secret)
     except CannotOpen:
         return ""

@@ -1,29 +1,22 @@
 """The bind password: sealed in the row, open only while the directory is asked."""
 
-from functools import cache
-
-from django.conf import settings
-
 from broker.core.errors import Unavailable
 from broker.core.sealing import CannotOpen, Sealer
 from broker.core.text import gettext_noop as N_
 from broker.directories.models import Directory
 
-
-@cache
-def _sealer(key: str) -> Sealer:
-    return Sealer(key, "directory bind password")
+_SEALER = Sealer("directory bind password")
 
 
 def sealed(password: str) -> str:
     """For the row's `secret`."""
-    return _sealer(settings.SECRET_KEY).seal(password)
+    return _SEALER.seal(password)
 
 
 def opened(directory: Directory) -> str:
     """The password. Raises Unavailable when it was sealed with another key of this installation."""
     try:
-        return _sealer(settings.SECRET_KEY).open(directory.secret)
+        return _SEALER.open(directory.secret)
     except CannotOpen:
         raise Unavailable(
             N_("The password for %(directory)s cannot be read any more: the secret key of Berth was changed."),
