@@ -1,6 +1,7 @@
-"""What drivers raise, and nothing else; imported from the package."""
+"""What drivers raise, and nothing else, with what several say alike; imported from the package."""
 
 from broker.core.errors import BerthError
+from broker.core.text import gettext_noop
 
 
 class DriverError(BerthError):
@@ -49,3 +50,19 @@ class NoSpace(DriverError):
     """The storage is full."""
 
     code, status = "no-space", 507
+
+
+def no_volume(name: str) -> NotFound:
+    """There is no such volume on the host."""
+    return NotFound(
+        gettext_noop("There is no volume “%(name)s” on the host."),
+        fix=gettext_noop("Look whether somebody removed it."),
+        name=name,
+    )
+
+
+def not_running(name: str) -> Refused:
+    """What is asked needs the machine to run."""
+    return Refused(
+        gettext_noop("The machine “%(name)s” is not running."), fix=gettext_noop("Start it first."), name=name
+    )

@@ -19,10 +19,11 @@ from broker.virt.driver import (
     HostUnreachable,
     Locked,
     NoSpace,
-    NotFound,
     Refused,
     StorageSpec,
     Unsupported,
+    no_volume,
+    not_running,
 )
 from broker.virt.drivers import names
 from broker.virt.drivers.libvirt import agent
@@ -47,10 +48,7 @@ class BackingUp(Transferring):
             if checkpoint in _names(domain) or _under_way(domain, disks):
                 return False
             if not domain.isActive():
-                raise Refused(
-                    gettext_noop("The machine “%(name)s” is not running."), fix=gettext_noop("Start it first."),
-                    name=domain.name(),
-                )  # fmt: skip
+                raise not_running(domain.name())
             present = _targets(domain)
             held = _freeze(domain)
             try:
@@ -113,11 +111,7 @@ class BackingUp(Transferring):
         with self.calling():
             volume = look_up(self._pool(storage), name)
             if volume is None:
-                raise NotFound(
-                    gettext_noop("There is no volume “%(name)s” on the host."),
-                    fix=gettext_noop("Look whether somebody removed it."),
-                    name=name,
-                )
+                raise no_volume(name)
             total = max(volume.info()[2], 1)
             stream = self.connection.newStream(0)
             with ended(stream):

@@ -6,7 +6,7 @@ What QEMU has of it afterwards is asked anew each time, for a guest may take its
 import libvirt
 
 from broker.core.text import gettext_noop
-from broker.virt.driver import NicSpec, Refused, Running
+from broker.virt.driver import NicSpec, Refused, Running, not_running
 from broker.virt.drivers.libvirt.connection import Link
 from broker.virt.drivers.libvirt.domain_xml.build import describe_nic, nic_element
 from broker.virt.drivers.libvirt.domain_xml.devices import Interface, Memory
@@ -112,10 +112,7 @@ class Changing(Link):
     def _run_of(self, uuid: str) -> tuple[libvirt.virDomain, Machine]:
         domain = self.domain(uuid)
         if not domain.isActive():
-            raise Refused(
-                gettext_noop("The machine “%(name)s” is not running."), fix=gettext_noop("Start it first."),
-                name=domain.name(),
-            )  # fmt: skip
+            raise not_running(domain.name())
         return domain, Machine.parse(domain.XMLDesc())
 
     @staticmethod

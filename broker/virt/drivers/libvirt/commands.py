@@ -9,8 +9,7 @@ from typing import Any
 
 import libvirt_qemu
 
-from broker.core.text import gettext_noop
-from broker.virt.driver import GuestRun, Refused
+from broker.virt.driver import GuestRun, not_running
 from broker.virt.drivers.libvirt import agent
 from broker.virt.drivers.libvirt.connection import Link
 
@@ -39,10 +38,7 @@ class Commanding(Link):
         with self.calling():
             domain = self.domain(uuid)
             if not domain.isActive():
-                raise Refused(
-                    gettext_noop("The machine “%(name)s” is not running."), fix=gettext_noop("Start it first."),
-                    name=domain.name(),
-                )  # fmt: skip
+                raise not_running(domain.name())
             agent.require(domain)
             asked = json.dumps({"execute": command, "arguments": arguments})
             answer = json.loads(libvirt_qemu.qemuAgentCommand(domain, asked, agent.TIMEOUT, 0))

@@ -11,7 +11,7 @@ import libvirt
 from lxml import etree
 
 from broker.core.text import gettext_noop
-from broker.virt.driver import LUN_PATHS, DiskLimits, DiskSpec, Locked, NotFound, Refused, StorageSpec
+from broker.virt.driver import LUN_PATHS, DiskLimits, DiskSpec, Locked, NotFound, StorageSpec, no_volume, not_running
 from broker.virt.drivers import names
 from broker.virt.drivers.libvirt import agent, clipboard
 from broker.virt.drivers.libvirt.disks import Storing, look_up, refresh, volume_info
@@ -58,7 +58,7 @@ class Layering(Storing):
             refresh(pool)
             volume = look_up(pool, name)
             if volume is None:
-                raise _no_image(name)
+                raise no_volume(name)
             if volume.info()[1] < size:
                 volume.resize(size)
 
@@ -179,11 +179,7 @@ class Layering(Storing):
     def _up(self, uuid: str) -> libvirt.virDomain:
         domain = self.domain(uuid)
         if not domain.isActive():
-            raise Refused(
-                gettext_noop("The machine “%(name)s” is not running."),
-                fix=gettext_noop("Start it first."),
-                name=domain.name(),
-            )
+            raise not_running(domain.name())
         return domain
 
 
@@ -194,16 +190,8 @@ def _live_disks(domain: libvirt.virDomain) -> dict[str | None, Disk]:
 def live_disk(domain: libvirt.virDomain, target: str) -> Disk:
     disk = _live_disks(domain).get(target)
     if disk is None:
-        raise _no_image(target)
+        raise no_volume(target)
     return disk
-
-
-def _no_image(name: str) -> NotFound:
-    return NotFound(
-        gettext_noop("There is no volume “%(name)s” on the host."),
-        fix=gettext_noop("Look whether somebody removed it."),
-        name=name,
-    )
 
 
 def _snapshot_xml(overlays: Mapping[str, str], present: set[str | None], memory: str) -> str:

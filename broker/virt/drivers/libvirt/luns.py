@@ -24,6 +24,7 @@ from broker.virt.driver import (
     StorageSpec,
     Unsupported,
     VolumeInfo,
+    no_volume,
 )
 from broker.virt.drivers import names
 from broker.virt.drivers.libvirt.definitions import Defining
@@ -151,11 +152,7 @@ class Lunning(Defining, Noting, Transferring):
         with store.opened(spec) as shelf:
             entry = shelf.table().find(volume)
             if entry is None or not entry.whole:
-                raise NotFound(
-                    gettext_noop("There is no volume “%(name)s” on the host."),
-                    fix=gettext_noop("Look whether somebody removed it."),
-                    name=volume,
-                )
+                raise no_volume(volume)
             host, port = address(shelf.session.portal)
         place = LunPlace(host, port, spec.export, entry.lun, spec.user, spec.name if spec.user else "")
         return replace(disk, lun=place)

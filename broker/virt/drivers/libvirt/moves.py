@@ -14,7 +14,7 @@ import libvirt
 from lxml import etree
 
 from broker.core.text import gettext_noop
-from broker.virt.driver import DriverError, MigrationOrder, MigrationResult, MigrationStats, Refused
+from broker.virt.driver import DriverError, MigrationOrder, MigrationResult, MigrationStats, Refused, not_running
 from broker.virt.drivers import names
 from broker.virt.drivers.libvirt import clipboard
 from broker.virt.drivers.libvirt.connection import Link, open_connection
@@ -55,10 +55,7 @@ class Moving(Link):
             if _stats(domain) is not None:
                 return
             if not domain.isActive():
-                raise Refused(
-                    gettext_noop("The machine “%(name)s” is not running."), fix=gettext_noop("Start it first."),
-                    name=domain.name(),
-                )  # fmt: skip
+                raise not_running(domain.name())
             keep_boot(domain)
             clipboard.unplug(domain)
             flags, parameters = _FLAGS | _flags(order), _parameters(domain, order)

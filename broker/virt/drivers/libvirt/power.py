@@ -6,8 +6,7 @@ from typing import Literal
 import libvirt
 from lxml import etree
 
-from broker.core.text import gettext_noop
-from broker.virt.driver import Refused
+from broker.virt.driver import not_running
 from broker.virt.drivers.libvirt import agent, clipboard, moves
 from broker.virt.drivers.libvirt.connection import Link
 from broker.virt.drivers.libvirt.domain_xml import hardware
@@ -115,11 +114,7 @@ class Powering(Link):
     def _running(self, uuid: str) -> libvirt.virDomain:
         domain = self.domain(uuid)
         if not domain.isActive():
-            raise Refused(
-                gettext_noop("The machine “%(name)s” is not running."),
-                fix=gettext_noop("Start it first."),
-                name=domain.name(),
-            )
+            raise not_running(domain.name())
         return domain
 
 

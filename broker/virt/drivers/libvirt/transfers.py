@@ -6,8 +6,7 @@ from pathlib import Path
 
 import libvirt
 
-from broker.core.text import gettext_noop
-from broker.virt.driver import NotFound, StorageSpec, VolumeInfo
+from broker.virt.driver import StorageSpec, VolumeInfo, no_volume
 from broker.virt.drivers import names
 from broker.virt.drivers.libvirt.disks import PART, Storing, look_up, refresh, volume_info, volume_xml
 
@@ -49,11 +48,7 @@ class Transferring(Storing):
     def _there(self, storage: StorageSpec, name: str) -> libvirt.virStorageVol:
         volume = look_up(self._pool(storage), name)
         if volume is None:
-            raise NotFound(
-                gettext_noop("There is no volume “%(name)s” on the host."),
-                fix=gettext_noop("Look whether somebody removed it."),
-                name=name,
-            )
+            raise no_volume(name)
         return volume
 
     def store_volume(

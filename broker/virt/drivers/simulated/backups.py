@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
 from broker.core.text import gettext_noop
-from broker.virt.driver import BackupLook, NotFound, Refused, StorageSpec
+from broker.virt.driver import BackupLook, Refused, StorageSpec, no_volume, not_running
 from broker.virt.drivers import names
 from broker.virt.drivers.simulated.machines import find
 from broker.virt.drivers.simulated.storage import Storing
@@ -25,10 +25,7 @@ class BackingUp(Storing):
             if checkpoint in known:
                 return False
             if machine["power"] not in ("running", "paused"):
-                raise Refused(
-                    gettext_noop("The machine “%(name)s” is not running."), fix=gettext_noop("Start it first."),
-                    name=machine["name"],
-                )  # fmt: skip
+                raise not_running(machine["name"])
             if since and since not in known:
                 raise Refused(
                     gettext_noop("What changed on “%(name)s” since %(since)s is not known any more."),
@@ -38,11 +35,7 @@ class BackingUp(Storing):
                 )
             for path in disks.values():
                 if _volume_at(data, path) is None:
-                    raise NotFound(
-                        gettext_noop("There is no volume “%(name)s” on the host."),
-                        fix=gettext_noop("Look whether somebody removed it."),
-                        name=path,
-                    )
+                    raise no_volume(path)
             known.append(checkpoint)
             machine["backup"] = {"run": machine["run"], "bytes": 1 << 20}
         return False
@@ -87,11 +80,7 @@ class BackingUp(Storing):
         with self.world.changing() as data:
             volume = _volume_at(data, f"{storage.path}/{name}")
         if volume is None:
-            raise NotFound(
-                gettext_noop("There is no volume “%(name)s” on the host."),
-                fix=gettext_noop("Look whether somebody removed it."),
-                name=name,
-            )
+            raise no_volume(name)
         progress(1.0)
         return hashlib.sha256(json.dumps(volume, sort_keys=True).encode()).hexdigest(), volume["allocation"]
 

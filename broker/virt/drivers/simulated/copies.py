@@ -1,7 +1,6 @@
 """Disks of a simulated host's running machines, copied in a few looks."""
 
-from broker.core.text import gettext_noop
-from broker.virt.driver import NotFound
+from broker.virt.driver import no_volume
 from broker.virt.drivers.simulated.layers import Layering, live, point, volume_at
 from broker.virt.drivers.simulated.machines import find
 from broker.virt.drivers.simulated.power import running
@@ -18,11 +17,7 @@ class Copying(Layering):
             machine = running(data, uuid)
             disk = live(machine).get(target)
             if disk is None:
-                raise NotFound(
-                    gettext_noop("There is no volume “%(name)s” on the host."),
-                    fix=gettext_noop("Look whether somebody removed it."),
-                    name=target,
-                )
+                raise no_volume(target)
             if disk["path"] == path:
                 return 1.0
             volume_at(data, path)

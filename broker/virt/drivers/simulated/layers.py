@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from broker.core.text import gettext_noop
-from broker.virt.driver import DiskLimits, DiskSpec, EventKind, NotFound, Refused, StorageSpec
+from broker.virt.driver import DiskLimits, DiskSpec, EventKind, Refused, StorageSpec, no_volume
 from broker.virt.drivers.simulated.machines import Link, find, has_agent
 from broker.virt.drivers.simulated.power import running
 from broker.virt.drivers.simulated.world import Data
@@ -151,11 +151,7 @@ def _has(data: Data, path: str) -> bool:
 
 def volume_at(data: Data, path: str) -> Data:
     if not _has(data, path):
-        raise NotFound(
-            gettext_noop("There is no volume “%(name)s” on the host."),
-            fix=gettext_noop("Look whether somebody removed it."),
-            name=path.rpartition("/")[2],
-        )
+        raise no_volume(path.rpartition("/")[2])
     folder, _, name = path.rpartition("/")
     return data["storages"][folder]["volumes"][name]  # type: ignore[no-any-return]
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from broker.core import clock
 from broker.core.text import gettext_noop
-from broker.virt.driver import EventKind, Locked, Refused
+from broker.virt.driver import EventKind, Locked, Refused, not_running
 from broker.virt.drivers.simulated.machines import Link, find, has_agent
 from broker.virt.drivers.simulated.world import Data
 
@@ -101,9 +101,5 @@ def running(data: Data, uuid: str) -> Data:
     """The data of a machine that runs or is paused. Raises NotFound, Refused."""
     machine = find(data, uuid)
     if machine["power"] not in ("running", "paused"):
-        raise Refused(
-            gettext_noop("The machine “%(name)s” is not running."),
-            fix=gettext_noop("Start it first."),
-            name=machine["name"],
-        )
+        raise not_running(machine["name"])
     return machine

@@ -17,6 +17,7 @@ from broker.virt.driver import (
     StorageSpec,
     Unsupported,
     VolumeInfo,
+    no_volume,
 )
 from broker.virt.drivers import names
 from broker.virt.drivers.simulated.machines import Link
@@ -139,11 +140,7 @@ class Storing(Link):
         with self.world.changing() as data:
             present = _volumes(data, storage)
             if name not in present:
-                raise NotFound(
-                    gettext_noop("There is no volume “%(name)s” on the host."),
-                    fix=gettext_noop("Look whether somebody removed it."),
-                    name=name,
-                )
+                raise no_volume(name)
             header = b"QFI\xfb" + struct.pack(">IQIIQI", 3, 0, 0, 16, present[name]["capacity"], 0)
         return (header.ljust(100, b"\0") + struct.pack(">I", 104) + bytes(8))[:length]
 
