@@ -1,6 +1,8 @@
-"""What all tests share: the cast of people, and no silent skips in CI."""
+"""What all tests share: the cast of people, a database that is a copy, and no silent skips in CI."""
 
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +24,33 @@ def pytest_runtest_makereport(item, call):
     if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
         report.longrepr = f"skipped in CI: {report.longrepr}"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix):
+    """The database of the run begins as a copy of one that has all migrations; pytest-django then looks for more."""
+    from django.db import connection
+
+    from tests import prepared
+
+    given = connection.settings_dict["TEST"]
+    if connection.vendor == "sqlite":
+        shutil.copyfile(prepared.sqlite_file(), given["NAME"])
+    else:
+        given["TEMPLATE"] = os.environ.get("BERTH_TEST_TEMPLATE")
+    yield
+    if connection.vendor == "sqlite":
+        connection.close()
+        for end in ("", "-wal", "-shm"):
+            Path(f"{given['NAME']}{end}").unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb():
+    """The copy is not to be replaced by an empty file."""
+    from django.db import connection
+
+    return connection.vendor == "sqlite"
 
 
 @pytest.fixture

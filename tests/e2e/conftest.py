@@ -22,7 +22,7 @@ def berth(request, lab_host, tiny_image):
         if request.param == "postgres":
             address = stack.enter_context(redis.running())
             environment = {
-                "BERTH_DATABASE_URL": stack.enter_context(postgres.running()),
+                "BERTH_DATABASE_URL": stack.enter_context(postgres.running(migrated=True)),
                 "BERTH_BROKER_URL": f"redis://{address}/0",
                 "BERTH_REDIS_URL": f"redis://{address}/1",
             }

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests import prepared
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 150
@@ -32,13 +35,18 @@ class Berth:
 
 
 @contextmanager
-def running(uri: str, **environment: str) -> Iterator[Berth]:
-    """Start `manage.py serve --setup-demo` over the host at `uri`; stopped with SIGINT as by Ctrl-C."""
+def running(uri: str, *, from_nothing: bool = False, **environment: str) -> Iterator[Berth]:
+    """Start `manage.py serve --setup-demo` over the host at `uri`; stopped with SIGINT as by Ctrl-C.
+
+    `from_nothing`: it makes its tables itself, as on the first day; else it finds them there, and they are empty.
+    """
     with socket.create_server(("127.0.0.1", 0)) as probe:
         listen = f"127.0.0.1:{probe.getsockname()[1]}"
     data = Path(tempfile.mkdtemp(prefix="berth-e2e-"))
     data.chmod(0o755)
     log = data / "serve.log"
+    if not from_nothing:
+        shutil.copyfile(prepared.sqlite_file(), data / "berth.sqlite3")
     env = {name: value for name, value in os.environ.items() if not name.startswith(("BERTH_", "DJANGO_"))}
     env |= {"BERTH_DATA_DIR": str(data), "BERTH_LISTEN": listen, **environment}
     if cache := os.environ.get("BERTH_CACHE_DIR"):

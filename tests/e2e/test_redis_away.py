@@ -47,7 +47,7 @@ def test_what_was_accepted_while_redis_was_away_is_done(lab_host, tiny_image, ch
         stack.callback(redis.stop)
         stack.callback(clear, lab_host.uri)
         environment = {
-            "BERTH_DATABASE_URL": stack.enter_context(postgres.running()),
+            "BERTH_DATABASE_URL": stack.enter_context(postgres.running(migrated=True)),
             "BERTH_BROKER_URL": f"redis://127.0.0.1:{redis.port}/0",
             "BERTH_REDIS_URL": f"redis://127.0.0.1:{redis.port}/1",
         }

@@ -49,7 +49,7 @@ def test_ctrl_c_stops_what_was_started_and_leaves_the_machines(lab_host, tiny_im
 
 
 def test_the_passwords_are_printed_once_and_kept_hashed(lab_host, tiny_image):
-    with server.running(lab_host.uri) as berth:
+    with server.running(lab_host.uri, from_nothing=True) as berth:
         assert set(berth.passwords) == {"admin", "alice", "bob"}
         server.stop(berth.process)
         stored = (berth.data / "berth.sqlite3").read_bytes()
