@@ -14,6 +14,7 @@ from django.conf import settings
 
 # name → (seconds between runs, dotted path of a function without arguments)
 DUTIES: dict[str, tuple[float, str]] = {
+    "access.graces": (60.0, "broker.access.reconcile.watch_graces"),
     "jobs.wake": (2.0, "broker.jobs.waker.wake_due"),
     "events.seal": (15.0, "broker.events.seal.seal"),
     "virt.reconcile": (10.0, "broker.virt.reconcile.reconcile"),

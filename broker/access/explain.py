@@ -16,9 +16,10 @@ from .actor import Actor
 from .kinds import KINDS, kind_of
 from .lineage import lineage
 from .models import Grant, Quota
-from .quota import Use, applying_to, uses
+from .quota import applying_to
 from .require import may, visible_to
 from .roles import covers
+from .usage import Use, uses
 from .verbs import VERBS
 
 HIDDEN = ""

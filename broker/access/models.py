@@ -73,7 +73,8 @@ class Quota(models.Model):
     """The most that a user, a group or a cluster may use; with a cluster, a user's or group's limit counts there.
 
     A limit that is None is none. `each`: a group's limits are for every member by themselves, not for all together.
-    From `threshold_percent` of a limit on it is warned; `grace_percent` over it is still let through, with a warning.
+    From `threshold_percent` of a limit on it is warned; `grace_percent` over it is still let through, with a warning,
+    and with `grace_hours` only for so long at a stretch (QuotaOverrun).
     """
 
     access_kind = "quota"
@@ -98,6 +99,7 @@ class Quota(models.Model):
     running = models.PositiveIntegerField(null=True, blank=True)
     threshold_percent = models.PositiveSmallIntegerField(default=80)
     grace_percent = models.PositiveSmallIntegerField(default=0)
+    grace_hours = models.PositiveSmallIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(default=clock.now)
 
     class Meta:
@@ -129,3 +131,30 @@ class Quota(models.Model):
     def __str__(self) -> str:
         whose = self.user or self.group
         return " · ".join(str(one) for one in (whose, self.cluster) if one is not None)
+
+
+class QuotaOverrun(models.Model):
+    """Since when a limit of a quota with a grace time is exceeded; the row goes when it no longer is.
+
+    `user` for a quota of each member, which runs for each by themselves; `told`: that the time is up was recorded.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    quota = models.ForeignKey(Quota, on_delete=models.CASCADE, related_name="overruns")
+    resource = models.CharField(max_length=16)
+    user = models.ForeignKey("directories.User", null=True, on_delete=models.CASCADE, related_name="quota_overruns")
+    since = models.DateTimeField(default=clock.now)
+    told = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("quota", "resource"), condition=Q(user__isnull=True), name="quota_overrun_once"
+            ),
+            models.UniqueConstraint(
+                fields=("quota", "resource", "user"), condition=Q(user__isnull=False), name="quota_overrun_once_each"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.quota}: {self.resource}"

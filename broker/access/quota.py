@@ -7,7 +7,7 @@ Who pays: for existing (machines, disk) the owner of a machine and its cluster; 
 processors and memory) the holder of a desktop, or else the machine's owner, and the cluster.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 from uuid import UUID
@@ -16,13 +16,17 @@ from django.contrib.auth import get_user_model
 from django.db import models
 from django.db.models import Q, QuerySet
 
+from broker.core import clock
 from broker.core.errors import OverQuota, Reason
 from broker.core.text import gettext_noop as N_
 from broker.events.record import record
 from broker.sql import Statement
 
+from . import overruns
 from .actor import Actor
+from .grace import Answer, judge, terms_of
 from .models import Quota
+from .resources import RESOURCES, number
 
 GIB = 1024**3
 
@@ -58,14 +62,6 @@ class Meter(Protocol):
         ...
 
 
-# resource → (its name, one machine's share of it as a sentence's subject)
-RESOURCES: dict[str, str] = {
-    "vcpus": N_("processors of running machines"),
-    "memory_mib": N_("MiB of memory of running machines"),
-    "disk_gib": N_("GiB of disk"),
-    "machines": N_("machines"),
-    "running": N_("running machines"),
-}
 _meters: list[Meter] = []
 
 
@@ -108,22 +104,30 @@ def claim(
     known: dict[tuple[Any, ...], Amount] = {}
     refusals: list[Reason] = []
     warnings: list[tuple[Quota, str, float, float]] = []
+    beginning: list[tuple[Quota, str, float]] = []
+    now = clock.now()
+    since = overruns.since(applying, payer)
     for quota in applying:
         asked = [name for name in RESOURCES if getattr(quota, name) is not None and need.of(name) > 0]
         if not asked:
             continue
         used = _used(quota, payer, without, known)
         for name in asked:
-            limit, before = float(getattr(quota, name)), used.of(name)
-            after = before + need.of(name)
-            if after > limit * (100 + quota.grace_percent) / 100 and quota.mode == Quota.Mode.ENFORCED:
-                refusals.append(_refusal(quota, name, before, need))
-            elif after > limit or before <= limit * quota.threshold_percent / 100 < after:
-                warnings.append((quota, name, after, limit))
+            terms, before = terms_of(quota, name), used.of(name)
+            after, began = before + need.of(name), since.get((quota.pk, name))
+            answer = judge(terms, before=before, need=need.of(name), since=began, now=now)
+            if answer in (Answer.TOO_MUCH, Answer.TOO_LATE) and quota.mode == Quota.Mode.ENFORCED:
+                refusals.append(_refusal(quota, name, before, need, late=answer == Answer.TOO_LATE))
+            elif terms.begins(before=before, after=after, since=began):
+                beginning.append((quota, name, after))
+            elif after > terms.limit or before <= terms.limit * quota.threshold_percent / 100 < after:
+                warnings.append((quota, name, after, terms.limit))
     if refusals:
         raise _over(refusals)
     for quota, name, after, limit in warnings:
         _warn(actor, subject, quota, name, after, limit)
+    for quota, name, after in beginning:
+        overruns.begin(quota, name, payer if quota.each else None, used=after, now=now, actor=actor)
 
 
 def ensure_could_run(need: Amount, *, payer: UUID | None, cluster: UUID) -> None:
@@ -133,7 +137,7 @@ def ensure_could_run(need: Amount, *, payer: UUID | None, cluster: UUID) -> None
         for quota in applying_to(payer, cluster)
         if quota.mode == Quota.Mode.ENFORCED
         for name in RESOURCES
-        if getattr(quota, name) is not None and need.of(name) > getattr(quota, name) * (100 + quota.grace_percent) / 100
+        if getattr(quota, name) is not None and need.of(name) > terms_of(quota, name).hard
     ]
     if refusals:
         raise _over(refusals)
@@ -155,6 +159,16 @@ def _memberships() -> QuerySet[Any]:
     relation: Any = get_user_model()._meta.get_field("directory_groups")
     rows: QuerySet[Any] = relation.through._default_manager.all()
     return rows
+
+
+def members_paying(groups: set[Any], payers: set[UUID]) -> dict[Any, set[UUID]]:
+    """Which of the payers are in each of the groups: one query, none without groups."""
+    members: dict[Any, set[UUID]] = {group: set() for group in groups}
+    if groups:
+        rows = _memberships().filter(group_id__in=groups, user_id__in=payers)
+        for group, person in rows.values_list("group_id", "user_id"):
+            members[group].add(person)
+    return members
 
 
 def _locked(payer: UUID | None, cluster: UUID, *, of_cluster: bool) -> Sequence[Quota]:
@@ -189,19 +203,17 @@ def _used(quota: Quota, payer: UUID | None, without: UUID | None, known: dict[tu
     return known[key]
 
 
-def number(value: float) -> str:
-    """A quantity for people: whole where it is, else with one digit."""
-    return f"{value:.0f}" if value == int(value) else f"{value:.1f}"
-
-
-def _refusal(quota: Quota, name: str, before: float, need: Amount) -> Reason:
+def _refusal(quota: Quota, name: str, before: float, need: Amount, *, late: bool = False) -> Reason:
+    template = N_("%(used)s of %(limit)s %(what)s are used, and %(need)s more would be")
+    if late:
+        template = N_("%(used)s of %(limit)s %(what)s are used, and the time to be over the limit is up")
     return Reason(
         str(quota),
         f"quota.{name.replace('_', '-')}",
-        N_("%(used)s of %(limit)s %(what)s are used, and %(need)s more would be"),
+        template,
         kind="quota",
         id=quota.pk,
-        words=N_("a quota is used up"),
+        words=N_("the time over a quota is up") if late else N_("a quota is used up"),
         used=number(before),
         limit=number(getattr(quota, name)),
         need=number(need.of(name)),
@@ -234,61 +246,3 @@ def _warn(actor: Actor, subject: models.Model, quota: Quota, name: str, after: f
         what=RESOURCES[name],
         cause=subject,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """One limit of a quota and how much of it is used; `by` names the member who uses most, for a quota of each."""
-
-    resource: str
-    used: float
-    limit: int
-    by: UUID | None = None
-
-    @property
-    def percent(self) -> int:
-        if not self.limit:
-            return 100 if self.used else 0
-        return round(100 * self.used / self.limit)
-
-
-def uses(quotas: Iterable[Quota], *, of: UUID | None = None) -> dict[UUID, list[Use]]:
-    """For each quota its limits with their use: three queries and one for groups, whatever the number of quotas.
-
-    `of`: this user's own share of quotas of each member, instead of that of whoever uses most.
-    """
-    quotas = list(quotas)
-    if not quotas:
-        return {}
-    table = meter().by_person()
-    groups = {quota.group_id for quota in quotas if quota.group_id}
-    members: dict[Any, set[UUID]] = {group: set() for group in groups}
-    if groups:
-        payers = {person for person, _cluster in table if person is not None}
-        rows = _memberships().filter(group_id__in=groups, user_id__in=payers)
-        for group, person in rows.values_list("group_id", "user_id"):
-            members[group].add(person)
-    return {quota.pk: _uses(quota, table, members.get(quota.group_id, set()), of) for quota in quotas}
-
-
-def _uses(
-    quota: Quota, table: Mapping[tuple[UUID | None, UUID], Amount], members: set[UUID], of: UUID | None
-) -> list[Use]:
-    shares: dict[UUID | None, Amount] = {}
-    for (person, cluster), amount in table.items():
-        if quota.cluster_id and cluster != quota.cluster_id:
-            continue
-        if (quota.user_id and person != quota.user_id) or (quota.group_id and person not in members):
-            continue
-        key = person if quota.each else None
-        shares[key] = shares.get(key, Amount()) + amount
-    if quota.each and of is not None:
-        shares = {of: shares.get(of, Amount())}
-    found = []
-    for name in RESOURCES:
-        limit = getattr(quota, name)
-        if limit is None:
-            continue
-        by, most = max(shares.items(), key=lambda one: one[1].of(name), default=(None, Amount()))
-        found.append(Use(name, most.of(name), limit, by if quota.each else None))
-    return found

@@ -14,8 +14,9 @@ from broker.access.actions.create_quota import create_quota
 from broker.access.actions.delete_quota import delete_quota
 from broker.access.actions.edit_quota import edit_quota
 from broker.access.models import Quota
-from broker.access.quota import number, uses
-from portal.web.access_page import MODES, RESOURCE_WORDS, whose
+from broker.access.resources import number
+from broker.access.usage import uses
+from portal.web.access_page import MODES, RESOURCE_WORDS, left_of, whose
 
 from .rows import AMBER, GREEN, GREY, Rows
 from .site import site
@@ -35,7 +36,7 @@ class QuotaAdmin(Rows):
     autocomplete_fields = ("user", "group")
     fields = (
         ("user", "group"), ("cluster", "each"), "mode", ("running", "vcpus", "memory_mib"), ("machines", "disk_gib"),
-        ("threshold_percent", "grace_percent"),
+        ("threshold_percent", "grace_percent", "grace_hours"),
     )  # fmt: skip
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -68,6 +69,10 @@ class QuotaAdmin(Rows):
     @display(description=_("Used"))
     def used(self, quota: Any) -> SafeString:
         return format_html_join(
-            " · ", "{}: {} / {}",
-            ((RESOURCE_WORDS[use.resource], number(use.used), use.limit) for use in quota.uses_now),
+            " · ", "{}: {} / {}{}",
+            (
+                (RESOURCE_WORDS[use.resource], number(use.used), use.limit, f" ({left})" if left else "")
+                for use in quota.uses_now
+                for left in (left_of(use),)
+            ),
         )  # fmt: skip

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from broker.access.actor import Actor
 from broker.access.handing_out import lacking
 from broker.access.models import Quota, Role
-from broker.access.quota_values import MOST
+from broker.access.quota_values import LONGEST_GRACE, MOST
 from broker.access.require import visible_to
 from broker.access.roles import covers
 from broker.access.verbs import VERBS
@@ -138,6 +138,10 @@ class QuotaForm(StyledForm):
     grace_percent = forms.IntegerField(
         label=_("Let through over it, in percent"), min_value=0, max_value=1000, initial=0,
         help_text=_("So much more than a limit is still allowed, with an event."),
+    )  # fmt: skip
+    grace_hours = forms.IntegerField(
+        label=_("For so long, in hours"), min_value=1, max_value=LONGEST_GRACE, required=False,
+        help_text=_("How long at a stretch one may be over a limit; then nothing more is given. Empty is for good."),
     )  # fmt: skip
 
     def __init__(self, *args: Any, quota: Quota | None = None, **kwargs: Any):

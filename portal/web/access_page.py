@@ -12,12 +12,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from broker.access.actor import Actor
-from broker.access.explain import Answer, Way
+from broker.access.explain import Answer, Way, limits
 from broker.access.kinds import GRANTABLE, KINDS
 from broker.access.models import Grant, Quota
-from broker.access.quota import Use, number
+from broker.access.quota import any_in_force
 from broker.access.require import may, visible_to
+from broker.access.resources import number
+from broker.access.usage import Use
+from broker.core import clock
 from broker.directories.models import User
+from portal.templatetags.berth import duration
 
 from .parts import Action
 from .words import Mark, Text
@@ -66,7 +70,7 @@ def bars(quota: Quota, uses: Sequence[Use], people: dict[UUID, str]) -> list[Bar
 
 def _bar(quota: Quota, use: Use, by: str) -> Bar:
     if use.used > use.limit:
-        tone, word = "bad", _("over the limit")
+        tone, word = "bad", left_of(use) or _("over the limit")
     elif use.percent > quota.threshold_percent:
         tone, word = "warn", _("nearly used up")
     else:
@@ -74,6 +78,29 @@ def _bar(quota: Quota, use: Use, by: str) -> Bar:
     text = _("%(used)s of %(limit)s") % {"used": number(use.used), "limit": use.limit}
     under = _("most: %(user)s") % {"user": by} if by else ""
     return Bar(RESOURCE_WORDS[use.resource], text, min(use.percent, 100), tone, word, under)
+
+
+def left_of(use: Use) -> str:
+    """How long what is over its limit may stay so; "" for what is not, or has no time."""
+    if use.grace_ends_at is None:
+        return ""
+    left = use.grace_ends_at - clock.now()
+    if left.total_seconds() <= 0:
+        return _("over the limit, and the time for that is up")
+    return _("over the limit, for %(time)s yet") % {"time": duration(left)}
+
+
+def over_now(actor: Actor) -> list[str]:
+    """What the actor uses beyond a limit, and how long that may stay so: one query without quotas."""
+    if actor.user is None or not any_in_force():
+        return []
+    return [
+        f"{RESOURCE_WORDS[use.resource]}: {number(use.used)} / {use.limit}, {left}"
+        for limit in limits(actor, actor.user)
+        for use in limit.uses
+        for left in (left_of(use),)
+        if left
+    ]
 
 
 def heaviest(actor: Actor, uses: Iterable[Sequence[Use]]) -> dict[UUID, str]:

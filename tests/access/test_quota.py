@@ -10,6 +10,7 @@ from broker.access.actions.edit_quota import edit_quota
 from broker.access.actor import Actor
 from broker.access.models import Quota
 from broker.access.quota import GIB, Amount
+from broker.access.usage import uses
 from broker.core.errors import OverQuota
 from broker.directories.models import Group
 from broker.events.models import Event
@@ -261,7 +262,7 @@ class TestCost:
 
         def cost() -> int:
             with CaptureQueriesContext(connection) as queries:
-                quotas.uses(Quota.objects.all())
+                uses(Quota.objects.all())
             return len(queries)
 
         create_quota(actor=root, user=world.alice, running=1)
@@ -281,7 +282,7 @@ class TestCost:
         row = Quota.objects.create(group=world.staff, each=True, running=4, disk_gib=100)
         for owner in (world.alice, world.bob, world.bob, world.charlie):
             scene.machine(owner=owner, power="running")
-        use = {one.resource: one for one in quotas.uses([row])[row.pk]}
+        use = {one.resource: one for one in uses([row])[row.pk]}
         assert (use["running"].used, use["running"].by, use["running"].percent) == (2, world.bob.pk, 50)
-        own = {one.resource: one.used for one in quotas.uses([row], of=world.alice.pk)[row.pk]}
+        own = {one.resource: one.used for one in uses([row], of=world.alice.pk)[row.pk]}
         assert own == {"running": 1, "disk_gib": 10}

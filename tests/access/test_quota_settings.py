@@ -57,7 +57,7 @@ class TestSettingThem:
             ({"user": 1, "vcpus": 10**10}, "vcpus"), ({"user": 1, "vcpus": "8"}, "vcpus"),
             ({"user": 1, "mode": "hard"}, "mode"), ({"user": 1, "grace_percent": None}, "grace_percent"),
             ({"user": 1, "threshold_percent": 101}, "threshold_percent"), ({"user": 1, "epoch": 1}, "epoch"),
-            ({"user": 1}, "vcpus"),
+            ({"user": 1}, "vcpus"), ({"user": 1, "running": 1, "grace_hours": 5}, "grace_hours"),
         ],
     )  # fmt: skip
     def test_what_makes_no_sense_is_refused_at_its_field(self, world, wish, field):

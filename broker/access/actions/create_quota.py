@@ -6,7 +6,7 @@ from django.db import IntegrityError, transaction
 
 from broker.access.actor import Actor
 from broker.access.models import Quota
-from broker.access.quota_values import checked, ensure_limits_something, require_over_quota, said
+from broker.access.quota_values import checked, ensure_sound, require_over_quota, said
 from broker.core.errors import Conflict, Invalid
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
@@ -20,7 +20,7 @@ def create_quota(
     """Returns the quota. At most one of `user` and `group`; with `cluster` it counts there alone, or is the cluster's.
 
     `each`: for every member of the group by themselves. `settings`: the limits (vcpus, memory_mib, disk_gib,
-    machines, running), mode, threshold_percent and grace_percent. Whoever uses more already keeps what they have.
+    machines, running), mode, threshold_percent, grace_percent and grace_hours. Whoever uses more already keeps it.
     Raises Missing, Denied, Invalid, or Conflict when there is one for the same already.
     """
     require_over_quota(actor, cluster)
@@ -33,7 +33,7 @@ def create_quota(
     if each and group is None:
         raise Invalid(N_("Only a group has members."), field="each", fix=N_("Choose a group, or leave this off."))
     quota = Quota(user=user, group=group, cluster=cluster, each=bool(each), **checked(**settings))
-    ensure_limits_something(quota)
+    ensure_sound(quota)
     try:
         with transaction.atomic():
             quota.save(force_insert=True)

@@ -6,7 +6,7 @@ from django.db import transaction
 
 from broker.access.actor import Actor
 from broker.access.models import Quota
-from broker.access.quota_values import checked, ensure_limits_something, require_over_quota, said
+from broker.access.quota_values import checked, ensure_sound, require_over_quota, said
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
@@ -24,7 +24,7 @@ def edit_quota(*, actor: Actor, quota: Quota, **settings: Any) -> Quota:
     quota = Quota.objects.select_for_update(of=("self",), no_key=True).get(pk=quota.pk)
     for name, value in values.items():
         setattr(quota, name, value)
-    ensure_limits_something(quota)
+    ensure_sound(quota)
     quota.save(update_fields=[*values] or None)
     record(
         "quota.changed", actor=actor, subject=quota, message=N_("The quota of %(whose)s is now: %(limits)s"),

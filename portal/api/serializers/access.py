@@ -6,20 +6,25 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from broker.access.models import Quota
-from broker.access.quota import RESOURCES, Use
+from broker.access.resources import RESOURCES
+from broker.access.usage import Use
 from portal.middleware import sentence
 
 from .common import RefSerializer
 
 
 class UseSerializer(serializers.Serializer):
-    """One limit and how much of it is used. `by`: who uses most, for a quota of each member."""
+    """One limit and how much of it is used. `by`: who uses most, for a quota of each member.
+
+    `grace_ends_at`: it is over the limit, and nothing more is given from then on.
+    """
 
     resource = serializers.ChoiceField(choices=list(RESOURCES))
     limit = serializers.IntegerField()
     used = serializers.FloatField()
     percent = serializers.IntegerField()
     by = serializers.UUIDField(allow_null=True)
+    grace_ends_at = serializers.DateTimeField(allow_null=True)
 
 
 class QuotaSerializer(serializers.ModelSerializer):
@@ -32,7 +37,7 @@ class QuotaSerializer(serializers.ModelSerializer):
         model = Quota
         fields = (
             "id", "user", "group", "cluster", "each", "mode", *RESOURCES, "threshold_percent", "grace_percent",
-            "use", "created_at",
+            "grace_hours", "use", "created_at",
         )  # fmt: skip
 
     @extend_schema_field(UseSerializer(many=True))

@@ -16,9 +16,9 @@ from broker.access.actions.edit_quota import edit_quota
 from broker.access.kinds import GRANTABLE
 from broker.access.models import Quota
 from broker.access.queries import quotas
-from broker.access.quota import uses
-from broker.access.quota_values import MOST
+from broker.access.quota_values import LONGEST_GRACE, MOST
 from broker.access.require import find
+from broker.access.usage import uses
 from broker.directories.models import Group, User
 from broker.virt.models import Cluster
 from portal.api.base import Door, Listed, Read, Resource
@@ -44,6 +44,10 @@ class ChangedQuota(Input):
     running = Limit()
     threshold_percent = WholeNumber(min_value=0, max_value=100, required=False)
     grace_percent = WholeNumber(min_value=0, max_value=1000, required=False)
+    grace_hours = WholeNumber(
+        min_value=1, max_value=LONGEST_GRACE, required=False, allow_null=True,
+        help_text="How long at a stretch one may be over a limit, up to grace_percent; null: for good.",
+    )  # fmt: skip
 
 
 class NewQuota(ChangedQuota):

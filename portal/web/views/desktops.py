@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy
 
 from pools.actions.release import release
 from pools.queries import find_desktop
+from portal.web.access_page import over_now
 from portal.web.base import Deed, Page, done
 from portal.web.cards import Card, cards_for
 from portal.web.listing import search_text
@@ -26,6 +27,7 @@ class Desktops(Page):
         search = search_text(self.request)
         return {
             "cards": [card for card in cards if _fits(card, show, search)],
+            "over": over_now(self.actor),
             "total": len(cards),
             "running": sum(card.running for card in cards if card.kind == "machine"),
             "search": search,

@@ -1,5 +1,6 @@
 """Quotas: the list with bars of what is used, and setting, changing and removing one."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.http import HttpResponse
@@ -11,9 +12,10 @@ from broker.access.actions.delete_quota import delete_quota
 from broker.access.actions.edit_quota import edit_quota
 from broker.access.models import Quota
 from broker.access.queries import quotas
-from broker.access.quota import uses
 from broker.access.require import find, may
+from broker.access.usage import uses
 from portal.context import holds
+from portal.templatetags.berth import duration
 from portal.web.access_forms import NewQuotaForm, QuotaForm
 from portal.web.access_page import MODES, bars, heaviest, whose
 from portal.web.base import Deed, Page, done
@@ -64,7 +66,10 @@ def _under(quota: Quota) -> str:
     warned = _("warned from %(percent)s %%") % {"percent": quota.threshold_percent}
     if not quota.grace_percent:
         return warned
-    return warned + " · " + _("up to %(percent)s %% over it let through") % {"percent": quota.grace_percent}
+    if quota.grace_hours is None:
+        return warned + " · " + _("up to %(percent)s %% over it let through") % {"percent": quota.grace_percent}
+    words = {"percent": quota.grace_percent, "time": duration(timedelta(hours=quota.grace_hours))}
+    return warned + " · " + _("up to %(percent)s %% over it let through for %(time)s") % words
 
 
 def _actions(quota: Quota) -> list[Action]:

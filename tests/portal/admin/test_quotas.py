@@ -32,9 +32,10 @@ def test_one_is_set_shown_changed_and_removed(client_of, world, make_vm):  # noq
     quota = Quota.objects.get()
     text = root.get(reverse("admin:access_quota_changelist")).content.decode()
     assert "each of staff" in text and "Running: 1 / 4" in text
-    root.post(reverse("admin:access_quota_change", args=[quota.pk]), {**NEW, "mode": "audit", "running": 5})
+    changed = {**NEW, "mode": "audit", "running": 5, "grace_percent": 50, "grace_hours": 48}
+    root.post(reverse("admin:access_quota_change", args=[quota.pk]), changed)
     quota.refresh_from_db()
-    assert (quota.mode, quota.running, quota.each) == ("audit", 5, True)
+    assert (quota.mode, quota.running, quota.each, quota.grace_hours) == ("audit", 5, True, 48)
     root.post(reverse("admin:access_quota_delete", args=[quota.pk]), {"post": "yes"})
     assert not Quota.objects.exists()
     kinds = set(Event.objects.filter(kind__startswith="quota.").values_list("kind", flat=True))

@@ -1,10 +1,13 @@
 """Quotas and rights through the API: what is answered to whom, and what cannot be slipped in."""
 
+from datetime import datetime, timedelta
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from broker.access.models import Grant, Quota, Role
+from broker.access.models import Grant, Quota, QuotaOverrun, Role
+from broker.access.reconcile import watch_graces
 from broker.access.roles import BUILTIN
 from broker.directories.models import Group
 from broker.events.models import Event
@@ -23,9 +26,19 @@ class TestQuotas:
         read = root.get(f"quotas/{made.json()['id']}/").json()
         assert (read["group"]["name"], read["mode"], read["disk_gib"]) == ("staff", "enforced", None)
         use = {one["resource"]: one for one in read["use"]}
-        assert use["vcpus"] == {"resource": "vcpus", "limit": 1, "used": 2, "percent": 200, "by": str(world.bob.pk)}
-        changed = root.patch(f"quotas/{read['id']}/", {"mode": "audit", "running": None})
+        assert use["vcpus"] == {
+            "resource": "vcpus", "limit": 1, "used": 2, "percent": 200, "by": str(world.bob.pk), "grace_ends_at": None,
+        }  # fmt: skip
+        refused = root.patch(f"quotas/{read['id']}/", {"grace_hours": 12})
+        assert refused.status_code == 400 and "grace_hours" in refused.content.decode()
+        changed = root.patch(
+            f"quotas/{read['id']}/", {"mode": "audit", "running": None, "grace_percent": 100, "grace_hours": 12}
+        )
         assert (changed.json()["mode"], changed.json()["running"]) == ("audit", None)
+        watch_graces()
+        (vcpus,) = root.get(f"quotas/{read['id']}/").json()["use"]
+        ends = datetime.fromisoformat(vcpus["grace_ends_at"]) - timedelta(hours=12)
+        assert ends == QuotaOverrun.objects.get(user=world.bob).since
         assert root.delete(f"quotas/{read['id']}/").status_code == 204
         assert not Quota.objects.exists()
 
@@ -50,7 +63,17 @@ class TestQuotas:
         assert refused.actor == world.bob and not Job.objects.exists()
 
     @pytest.mark.parametrize(
-        "body", [{"running": -1}, {"running": "2"}, {"running": True}, {"each": 1}, {"mode": "hard"}, {"used": 0}, {}]
+        "body",
+        [
+            {"running": -1},
+            {"running": "2"},
+            {"running": True},
+            {"each": 1},
+            {"mode": "hard"},
+            {"used": 0},
+            {},
+            {"running": 1, "grace_percent": 10, "grace_hours": 0},
+        ],
     )
     def test_what_makes_no_sense_is_refused(self, caller, world, body):
         assert caller("root").post("quotas/", {"user": str(world.bob.pk), **body}).status_code == 400
