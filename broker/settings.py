@@ -83,7 +83,7 @@ class Environment(BaseSettings):
     job_lease: float = Field(default=30.0, gt=0, description="Seconds after which a silent worker's job is taken over")
     worker_threads: int = Field(default=8, ge=1, le=64, description="Jobs at the same time in one worker")
     starts_per_cpu: float = Field(
-        default=2.0, gt=0, description="Machines a pool starts at once, for each processor of a host"
+        default=2.0, gt=0, description="Machines that start at once, for each processor of a host; others wait"
     )
     starts_per_host: int = Field(default=0, ge=0, description="The same for each host; 0: by its processors")
     starts_per_cluster: int = Field(default=0, ge=0, description="The same for a cluster; 0: what its hosts bear")

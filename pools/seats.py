@@ -17,6 +17,7 @@ from broker.sql import Given, Statement, time
 from broker.virt.driver import PowerState
 from broker.virt.models import Cluster, Host, VirtualMachine
 from broker.virt.states import HostState
+from broker.virt.turns import ALSO_STARTING, most_starts
 
 from .holding import UP
 from .models import Desktop, Pool
@@ -28,7 +29,6 @@ BOOTED_BY = timedelta(seconds=120)  # a guest without an agent is taken to be up
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
 _FAILED = (JobState.FAILED, JobState.ERRORED)
 _COUNTED_PLANS = ("vm.start", "vm.suspend", "vm.shutdown", "vm.power-off", "vm.reset-disks", "vm.delete")
-_STARTING = ("vm.create", "vm.reset-disks")
 
 
 def pause(failures: int) -> timedelta:
@@ -82,7 +82,7 @@ class Look:
 
     def coming(self, desktop_id: UUID) -> bool:
         plan, args = self.busy.get(desktop_id, ("", {}))
-        return plan == "vm.start" or (plan in _STARTING and bool(args.get("start")))
+        return plan == "vm.start" or (plan in ALSO_STARTING and bool(args.get("start")))
 
     def failed(self, desktop_id: UUID) -> Failures:
         return self.failures.get(desktop_id, Failures())
@@ -175,7 +175,7 @@ def limits(cluster: Cluster, look: Look) -> Limits:
     hosts = dict(_HOSTS.rows(cluster=cluster.pk))
     # How many machines of the cluster are on their way up, by host; None where the host is yet to be chosen.
     under_way: dict[UUID | None, int] = dict(_STARTING_ON.rows(cluster=cluster.pk))
-    bearing = {pk: _most_starts(cpus) for pk, cpus in hosts.items()}
+    bearing = {pk: most_starts(cpus) for pk, cpus in hosts.items()}
     return Limits(
         starts=settings.STARTS_PER_CLUSTER or max(sum(bearing.values()), 1),
         starting_elsewhere=max(sum(under_way.values()) - sum(look.coming(row.pk) for row in look.desktops), 0),
@@ -194,14 +194,10 @@ _HOSTS = Statement(
 
 def _coming_up() -> "QuerySet[VirtualMachine, Any]":
     jobs = Job.objects.filter(subject_kind="vm", state__in=sorted(ACTIVE)).filter(
-        Q(plan="vm.start") | Q(plan__in=_STARTING, args__start=True)
+        Q(plan="vm.start") | Q(plan__in=ALSO_STARTING, args__start=True)
     )
     rows = VirtualMachine.objects.filter(cluster=Given("cluster"), pk__in=jobs.values("subject_id")).order_by()
     return rows.values_list("host_id").annotate(count=Count("pk"))
 
 
 _STARTING_ON = Statement(_coming_up)
-
-
-def _most_starts(cpus: int) -> int:
-    return settings.STARTS_PER_HOST or max(int(settings.STARTS_PER_CPU * cpus), 1)

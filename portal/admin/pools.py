@@ -21,6 +21,7 @@ from pools.states import DesktopState
 from portal.api.serializers.common import cause
 
 from .deeds import Deed, with_deeds
+from .pool_times import with_times
 from .rows import AMBER, BLUE, GREEN, POWER, RED, Rows, bar, link
 from .site import site
 
@@ -28,6 +29,7 @@ DESKTOP = {"free": GREEN, "assigned": BLUE, "building": BLUE, "resetting": AMBER
 
 
 @admin.register(Pool, site=site)
+@with_times
 @with_deeds(
     Deed(
         "delete",

@@ -19,10 +19,12 @@ from broker.connections.states import HelpState, SessionState
 from broker.core import clock
 from broker.gateway.closing import BY_NAME
 from broker.virt.models import VirtualMachine
+from pools.hours import closing
 from pools.models import Desktop
 from pools.session_facts import Screens, facts_of, screens_at, sitting_of
 from pools.session_rules import Due, Trigger, ahead, decide, warned
 from pools.session_sentence import WHAT, rules_of, sentence
+from portal.web.waiting import closes
 
 IDLE_TOLD = 60
 """Seconds before an idle step at which the page begins to count."""
@@ -40,7 +42,7 @@ def console_state(actor: Actor, vm: VirtualMachine) -> dict[str, Any]:
         "now": now.isoformat(),
         "ending": _ending(actor, vm),
         "rules": sentence(desktop.pool) if desktop else "",
-        "countdowns": _countdowns(desktop, now) if desktop else [],
+        "countdowns": [*_closing(desktop, now), *_countdowns(desktop, now)] if desktop else [],
         "helps": _helps(actor, vm),
         "guests": _guests(actor, vm),
         "shares": _shares(actor, vm, now),
@@ -76,6 +78,17 @@ def _ending(actor: Actor, vm: VirtualMachine) -> int | None:
     if row is None or row["state"] != SessionState.ENDING or row["close_reason"] not in BY_NAME:
         return None
     return BY_NAME[row["close_reason"]].code
+
+
+def _closing(desktop: Desktop, now: datetime) -> list[dict[str, Any]]:
+    """Closing time of a pool that warns: counted down to, and told once it is over."""
+    at = closing(desktop.pool)
+    if at is None:
+        return []
+    text = _("The pool closes in {time}. You can finish what you are doing.")
+    over = at <= now
+    return [{"kind": "hours", "at": None if over else at.isoformat(), "text": closes(desktop.pool) if over else text,
+             "extend": ""}]  # fmt: skip
 
 
 def _countdowns(desktop: Desktop, now: datetime) -> list[dict[str, Any]]:

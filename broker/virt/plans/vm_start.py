@@ -16,13 +16,16 @@ from broker.virt.ha.loss import lost_epoch
 from broker.virt.models import Host, Recovery, VirtualMachine
 from broker.virt.placement.gather import place
 from broker.virt.states import HOST, RecoveryState
+from broker.virt.turns import wait_for_turn
 
 UP = (PowerState.RUNNING, PowerState.PAUSED)
 
 
 def choose_host(ctx: Context) -> None:
-    """Keep the host unless it is in maintenance; then another, if the disks can be seen from there."""
+    """When its turn comes: keep the host unless it is in maintenance; then another that sees the disks."""
     vm = work.machine(ctx)
+    asked = ctx.args.get("host")
+    wait_for_turn(ctx.job, vm, Host.objects.filter(pk=asked).first() if asked else vm.host)
     if pending.is_off(vm):
         with ctx.write():
             pending.fold(vm)

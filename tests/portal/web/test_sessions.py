@@ -1,6 +1,8 @@
 """The pages of sessions: who sees which, what can be asked for there, and that lists stay cheap."""
 
 import json
+import time
+from datetime import UTC, datetime
 
 import pytest
 from django.db import connection
@@ -9,8 +11,9 @@ from django.urls import reverse
 
 from broker.connections.models import Help, Message, Session, Share
 from broker.connections.secrets import fingerprint
+from broker.core import clock
 from broker.virt.models import VirtualMachine
-from pools.models import Desktop, SessionRules
+from pools.models import Desktop, Pool, SessionRules
 
 SCREENS = [{"kind": "vnc", "unix": "/run/berth/x.sock", "host": "", "port": 0, "tls": False}]
 
@@ -107,6 +110,28 @@ def test_the_state_of_the_console_is_for_its_person_and_cheap(site, there):
     assert answer.json()["countdowns"] == []
     for name in ("bob", "charlie"):
         assert site.client(name).get(state, headers={"Accept": "application/json"}).status_code == 404
+
+
+def test_closing_time_is_counted_down_to_at_the_screen_and_told_once_it_is_over(site, there):
+    alice, state = site.client("alice"), reverse("portal:console-state", args=[site.desktop.pk])
+    hours = [{"days": [0, 1, 2, 3, 4], "start": "08:00", "end": "18:00", "zone": "Europe/Berlin"}]
+    Pool.objects.filter(pk=site.pool.pk).update(hours=hours, after_hours="warn")
+
+    def told_at(hour: int, minute: int) -> list[tuple[str, str | None, str]]:
+        moment = datetime(2026, 3, 2, hour, minute, tzinfo=UTC)  # a Monday, an hour behind Berlin
+        clock.use(wall=lambda: moment, steady_clock=time.monotonic)
+        try:
+            return [(one["kind"], one["at"], one["text"]) for one in alice.get(state).json()["countdowns"]]
+        finally:
+            clock.restore()
+
+    assert told_at(16, 40) == []
+    ((kind, at, text),) = told_at(16, 50)
+    assert (kind, at) == ("hours", "2026-03-02T17:00:00+00:00") and "closes in {time}" in text
+    ((kind, at, text),) = told_at(17, 5)
+    assert (kind, at) == ("hours", None) and "The pool is closed" in text
+    Pool.objects.filter(pk=site.pool.pk).update(after_hours="keep")
+    assert told_at(16, 50) == []
 
 
 def test_a_link_over_the_pages(site, there):

@@ -155,8 +155,9 @@ export function sessionStrip(data, { toldToEnd, helpAnswered }) {
     const [line, words] = note("counting", "clock", kind);
     // Read out when it appears, not every second.
     line.setAttribute("aria-live", "off");
-    words.dataset.at = at;
+    if (at) words.dataset.at = at;
     words.dataset.text = text;
+    words.textContent = text;
     if (extend) line.append(button(texts.extend, () => post(extend), true));
     return line;
   }
