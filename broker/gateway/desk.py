@@ -31,16 +31,26 @@ class Presented:
 
 
 @dataclass(frozen=True, slots=True)
+class Agent:
+    """A host's agent, which leads to the screen: the `opening` names it, `certificates` is the folder with ours."""
+
+    certificates: str
+    opening: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """Where the machine's screen is: a unix socket path, or host and port to be reached by VeNCrypt only.
 
-    With a `hello` it is no screen: that is sent first, and then bytes pass as they are, without any handshake.
+    With a `hello` it is no screen: that is sent first, and then bytes pass as they are, without any handshake. With an
+    `agent` host and port are the agent's, and behind it is what else were behind the unix socket.
     """
 
     unix: str = ""
     host: str = ""
     port: int = 0
     hello: bytes = b""
+    agent: Agent | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Protocol, cast
 
 import aiofastnet
 
+from . import agents
 from .closing import NONSENSE, UNREACHABLE
 from .desk import Refused, Target
 from .floor import Floor
@@ -140,17 +141,20 @@ async def dial(target: Target, receiver: Receiver, floor: Floor) -> Machine:
     sets the time limit.
     """
     loop = asyncio.get_running_loop()
-    if not target.unix and floor.hypervisor_tls is None:
+    inside = bool(target.unix or target.agent)
+    if not inside and floor.hypervisor_tls is None:
         raise Refused(UNREACHABLE)
     machine: Machine | None = None
 
     def build() -> Machine:
         nonlocal machine
-        machine = Machine(receiver, tls=not target.unix, hello=target.hello)
+        machine = Machine(receiver, tls=not inside, hello=target.hello)
         return machine
 
     try:
-        if target.unix:
+        if target.agent:
+            keep_watch(await agents.connect(target, build(), seconds=floor.limits.handshake))
+        elif target.unix:
             # uvloop's own transport copies what it read once more: a third of what a relayed byte costs.
             await aiofastnet.create_unix_connection(loop, build, target.unix)
         else:

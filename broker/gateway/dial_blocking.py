@@ -2,6 +2,7 @@
 
 import socket
 
+from . import agents
 from .closing import NONSENSE, UNREACHABLE
 from .desk import Refused, Target
 from .dial import keep_watch
@@ -12,11 +13,16 @@ from .rfb.hypervisor import HypervisorHandshake, Stage
 
 def dial_blocking(target: Target, floor: Floor) -> tuple[socket.socket, bytes]:
     """Connect and settle security; returns the socket and what the machine sent early. Raises Refused."""
-    if not target.unix and floor.hypervisor_tls is None:
+    inside = bool(target.unix or target.agent)
+    if not inside and floor.hypervisor_tls is None:
         raise Refused(UNREACHABLE)
     sock = socket.socket()
     try:
-        if target.unix:
+        if target.agent:
+            sock.close()
+            sock = agents.connect_blocking(target, seconds=floor.limits.handshake)
+            keep_watch(sock)
+        elif target.unix:
             sock.close()
             sock = socket.socket(socket.AF_UNIX)
             sock.settimeout(floor.limits.handshake)
@@ -28,7 +34,7 @@ def dial_blocking(target: Target, floor: Floor) -> tuple[socket.socket, bytes]:
         if target.hello:
             sock.sendall(target.hello)
             return sock, b""
-        handshake = HypervisorHandshake(tls=not target.unix)
+        handshake = HypervisorHandshake(tls=not inside)
         while handshake.stage is not Stage.DONE:
             if handshake.stage is Stage.TLS:
                 assert floor.hypervisor_tls is not None

@@ -22,13 +22,18 @@ from broker.core.text import gettext_noop as N_
 from broker.events.models import Severity
 from broker.events.record import record
 from broker.settings import env
+from broker.virt.agent.consoles import PORT, opening
+from broker.virt.migrating.reach import address
+from broker.virt.pki.line import enrolled
 from broker.virt.serial.wire import Hello
 
 from . import closing as why
 from .closing import Closing
-from .desk import Admitted, Alive, Presented, Refused, Target, Terms
+from .desk import Admitted, Agent, Alive, Presented, Refused, Target, Terms
 
 if TYPE_CHECKING:
+    from broker.virt.models import VirtualMachine
+
     from .recording import Tape
 
 log = logging.getLogger(__name__)
@@ -147,7 +152,19 @@ def _target(session: Session, endpoint: Endpoint) -> Target:
     if endpoint.kind == SERIAL:
         hello = Hello(str(session.vm_id), str(session.user), write=not session.view_only)
         return Target(unix=endpoint.unix, hello=hello.line())
-    return Target(unix=endpoint.unix) if endpoint.unix else Target(host=endpoint.host, port=endpoint.port)
+    if endpoint.unix:
+        return through_agent(session.vm, endpoint.kind) or Target(unix=endpoint.unix)
+    return Target(host=endpoint.host, port=endpoint.port)
+
+
+def through_agent(vm: "VirtualMachine", kind: str) -> Target | None:
+    """The agent of the host, where that is an enrolled one; None: the socket is on this computer."""
+    host = vm.host
+    if host is None or not enrolled(host):
+        return None
+    from broker.virt.pki.own import ensure  # the library for certificates is large
+
+    return Target(host=address(host), port=PORT, agent=Agent(str(ensure()), opening(str(vm.pk), kind)))
 
 
 def _address(text: str) -> str | None:

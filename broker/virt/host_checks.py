@@ -30,6 +30,10 @@ CHECKS = {
         N_("libvirt listens with TLS"), N_("Start libvirtd-tls.socket, and open port 16514 between hosts and Berth."),
         needed=True,
     ),
+    "consoles": Check(
+        N_("It leads to its machines' screens"),
+        N_("Install its agent anew with a new invitation, and open port 16516 for Berth."),
+    ),
     "time": Check(N_("Its clock"), N_("Have it set by NTP, as with systemd-timesyncd."), needed=True),
     "spice": Check(N_("SPICE"), N_("Install qemu-system-modules-spice, or use VNC.")),
     "firmware": Check(N_("UEFI firmware"), N_("Install ovmf, or use BIOS.")),

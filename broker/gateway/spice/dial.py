@@ -1,9 +1,10 @@
-"""The way to a machine's SPICE server: a unix socket, or TLS whose certificate our authority signed."""
+"""The way to a machine's SPICE server: a unix socket, its host's agent, or TLS with a certificate of our authority."""
 
 import asyncio
 
 import aiofastnet
 
+from broker.gateway import agents
 from broker.gateway.closing import UNREACHABLE
 from broker.gateway.desk import Refused, Target
 from broker.gateway.dial import Machine, Receiver, keep_watch
@@ -23,12 +24,14 @@ class SpiceMachine(Machine):
 
 async def dial(target: Target, receiver: Receiver, floor: Floor) -> SpiceMachine:
     """Returns a connection that is paused until `relay`. Raises Refused; the caller sets the time limit."""
-    if not target.unix and floor.hypervisor_tls is None:
+    if not (target.unix or target.agent) and floor.hypervisor_tls is None:
         raise Refused(UNREACHABLE)
     loop = asyncio.get_running_loop()
     machine = SpiceMachine(receiver)
     try:
-        if target.unix:
+        if target.agent:
+            keep_watch(await agents.connect(target, machine, seconds=floor.limits.handshake))
+        elif target.unix:
             await aiofastnet.create_unix_connection(loop, lambda: machine, target.unix)
         else:
             transport, _ = await loop.create_connection(

@@ -1,4 +1,7 @@
-"""`python -m broker.virt.agent [CONFIG]`: begin as the guard, with a keeper beside it; or `--enrol` (enrol.py)."""
+"""`python -m broker.virt.agent [CONFIG]`: begin as the guard, with a keeper and consoles beside it.
+
+With `--enrol` make this machine a host (enrol.py).
+"""
 
 import os
 import signal
@@ -13,6 +16,7 @@ from .guard import Guard, Line
 from .keeper import Keeper
 
 USUAL = "/etc/berth/agent.json"
+CONSOLES = "--consoles"
 
 
 def start_keeper(path: Path) -> tuple[int, Line]:
@@ -38,7 +42,21 @@ def _keep(path: Path, guard: int, ours: socket.socket, theirs: socket.socket) ->
     os.execv(sys.executable, sys.orig_argv)  # noqa: S606 -- the guard is gone: be the next one
 
 
+def start_consoles(path: Path) -> Line:
+    """A program of its own, which reads the line as its standard input."""
+    ours, theirs = socket.socketpair()
+    ourselves = sys.orig_argv[: len(sys.orig_argv) - len(sys.argv) + 1]
+    with theirs:
+        subprocess.Popen([*ourselves, CONSOLES, str(path)], stdin=theirs.fileno())
+    return Line(ours)
+
+
 def main() -> None:
+    if sys.argv[1:2] == [CONSOLES]:
+        from .consoles import run  # what it needs is of no use to guard and keeper
+
+        run(Path(sys.argv[2]), socket.socket(fileno=0))
+        return
     if sys.argv[1:2] == ["--enrol"] and len(sys.argv) in (4, 5):
         try:
             config = enrol(sys.argv[2], sys.argv[3], read_code(), Path(sys.argv[4] if len(sys.argv) == 5 else USUAL))
@@ -47,7 +65,7 @@ def main() -> None:
         print(f"enrolled as {config.host}")
         return
     path = Path(sys.argv[1] if len(sys.argv) > 1 else USUAL)
-    Guard(path, start_keeper).run()
+    Guard(path, start_keeper, start_consoles).run()
 
 
 if __name__ == "__main__":

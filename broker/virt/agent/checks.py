@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 EVERY = 600.0
+PORTS = {"tls": 16514, "consoles": 16516}  # who listens there may begin after us
 FIRMWARE = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_CODE.fd")
 QEMU = ("qemu-system-x86_64", "/usr/libexec/qemu-kvm")
 MOST_SKEW = 10.0
@@ -24,7 +25,7 @@ def look(*, skew: float | None, watchdog: str) -> list[Found]:
         ("libvirt", _at_least(libvirt := _said("libvirtd", "virtqemud", words=("--version",)), 9), _number(libvirt)),
         ("firmware", any(Path(one).exists() for one in FIRMWARE), ""),
         ("tpm", shutil.which("swtpm") is not None, ""),
-        ("tls", _listens(16514), ""),
+        *((name, _listens(port), "") for name, port in PORTS.items()),
         ("service", "INVOCATION_ID" in os.environ, ""),
         ("watchdog", bool(watchdog), watchdog),
     ]
@@ -43,9 +44,12 @@ class Checks:
 
     def found(self, watchdog: str) -> list[Found]:
         if time.monotonic() > self._until:
-            had_skew = self.skew is not None
             self._found = look(skew=self.skew, watchdog=watchdog)
-            self._until = time.monotonic() + (EVERY if had_skew else 1.0)
+            self._until = time.monotonic() + (EVERY if self.skew is not None else 1.0)
+        else:
+            self._found = [
+                (name, well or (name in PORTS and _listens(PORTS[name])), seen) for name, well, seen in self._found
+            ]
         return self._found
 
 

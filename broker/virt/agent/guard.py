@@ -21,6 +21,7 @@ from .terms import Terms, now
 
 LOOK_EVERY = 0.5
 GIVE_BACK_SECONDS = 5.0
+CONSOLES_AGAIN_SECONDS = 3.0
 STUCK_SECONDS = 10.0  # guests that do not die for so long: the watchdog is left to bite
 
 
@@ -63,9 +64,13 @@ def _read(line: bytes) -> dict[str, object]:
 
 
 class Guard:
-    """`start_keeper` begins a keeper and returns its process and our end of the line to it."""
+    """`start_keeper` begins a keeper and returns its process and our end of the line to it; `start_consoles` the line
+    to whoever serves consoles (consoles.py), who stays as long as it is open."""
 
-    def __init__(self, path: Path, start_keeper: Callable[[Path], tuple[int, Line]]):
+    def __init__(
+        self, path: Path, start_keeper: Callable[[Path], tuple[int, Line]],
+        start_consoles: Callable[[Path], Line] | None = None,
+    ):  # fmt: skip
         self.path, self.config = path, Config.load(path)
         state = Path(self.config.state)
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -75,7 +80,9 @@ class Guard:
         self.late: set[str] = set()
         self.clean_since: dict[str, float] = {}
         self._stuck_since: float | None = None
-        self._start_keeper = start_keeper
+        self._start_keeper, self._start_consoles = start_keeper, start_consoles
+        self._consoles: Line | None = None
+        self._consoles_since = -CONSOLES_AGAIN_SECONDS
         self._keeper, self._heard_at = 0, 0.0
         self._line: Line | None = None
         self._dog = os.open(self.config.watchdog, os.O_WRONLY | os.O_CLOEXEC) if self.config.watchdog else None
@@ -88,6 +95,7 @@ class Guard:
         while not self._stopping:
             self.look(now())
             self.hear(now())
+            self._see_to_consoles(now())
             self._feed()
             time.sleep(LOOK_EVERY)
         if self._keeper:
@@ -182,6 +190,15 @@ class Guard:
             self._line.end.close()
         self._keeper, self._line = self._start_keeper(self.path)
         self._heard_at = at
+
+    def _see_to_consoles(self, at: float) -> None:
+        """Nothing of leases depends on it: one that went is begun again, not too often."""
+        if self._start_consoles is None or at - self._consoles_since < CONSOLES_AGAIN_SECONDS:
+            return
+        if self._consoles is None or self._consoles.heard() is None:
+            if self._consoles:
+                self._consoles.end.close()
+            self._consoles, self._consoles_since = self._start_consoles(self.path), at
 
     def _feed(self) -> None:
         """The watchdog bites when this stops: guests that do not die, or nobody here to stop them."""

@@ -10,12 +10,13 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Guest:
-    """A machine of Berth's whose QEMU runs here. `files`: what its disks lie in."""
+    """A machine of Berth's whose QEMU runs here. `files`: what its disks lie in. `screens`: kind → unix socket."""
 
     uuid: str
     name: str
     pid: int
     files: tuple[str, ...]
+    screens: tuple[tuple[str, str], ...] = ()
 
     @property
     def alive(self) -> bool:
@@ -33,27 +34,47 @@ class Guest:
 
 def running(folder: str) -> list[Guest]:
     """Berth's guests that run. A file that cannot be read is passed over: libvirt writes them while we look."""
-    found = []
+    return [found for path in Path(folder).glob("*.xml") if (found := _read(path))]
+
+
+def find(folder: str, uuid: str) -> Guest | None:
+    """The one with this id, when it runs. Most files are not parsed for it."""
     for path in Path(folder).glob("*.xml"):
         try:
-            status = ElementTree.parse(path).getroot()  # noqa: S314 -- libvirt's own file, which only root writes
-        except (OSError, ElementTree.ParseError):
+            if uuid.encode() not in path.read_bytes():
+                continue
+        except OSError:
             continue
-        domain, pid = status.find("domain"), status.get("pid", "0")
-        if status.tag != "domstatus" or domain is None or not pid.isdigit() or int(pid) < 2:
-            continue
-        metadata = domain.find("metadata")
-        if metadata is None or not any(child.tag.startswith("{urn:berth:machine:") for child in metadata):
-            continue
-        files = tuple(
-            found_file
-            for source in domain.iterfind("devices/disk//source")
-            if (found_file := source.get("file") or source.get("dev") or "")
-        )
-        guest = Guest(domain.findtext("uuid", ""), domain.findtext("name", ""), int(pid), files)
-        if guest.uuid and guest.alive:
-            found.append(guest)
-    return found
+        if (found := _read(path)) and found.uuid == uuid:
+            return found
+    return None
+
+
+def _read(path: Path) -> Guest | None:
+    """A guest of Berth's that runs, from libvirt's note of it."""
+    try:
+        status = ElementTree.parse(path).getroot()  # noqa: S314 -- libvirt's own file, which only root writes
+    except (OSError, ElementTree.ParseError):
+        return None
+    domain, pid = status.find("domain"), status.get("pid", "0")
+    if status.tag != "domstatus" or domain is None or not pid.isdigit() or int(pid) < 2:
+        return None
+    metadata = domain.find("metadata")
+    if metadata is None or not any(child.tag.startswith("{urn:berth:machine:") for child in metadata):
+        return None
+    files = tuple(
+        found_file
+        for source in domain.iterfind("devices/disk//source")
+        if (found_file := source.get("file") or source.get("dev") or "")
+    )
+    screens = tuple(
+        (screen.get("type", ""), place)
+        for screen in domain.iterfind("devices/graphics")
+        for listen in screen.iterfind("listen[@type='socket']")
+        if (place := listen.get("socket", ""))
+    )
+    guest = Guest(domain.findtext("uuid", ""), domain.findtext("name", ""), int(pid), files, screens)
+    return guest if guest.uuid and guest.alive else None
 
 
 def kill(guest: Guest) -> None:

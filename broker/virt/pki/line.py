@@ -11,8 +11,13 @@ def uri_of(host: Host) -> str:
     words = dict(parse_qsl(parts.query))
     if not parts.scheme.endswith("+tls") or "pkipath" in words:
         return host.uri
-    if not HostCertificate.objects.filter(host=host).exists():
+    if not enrolled(host):
         return host.uri
     from .own import ensure
 
     return urlunsplit(parts._replace(query=urlencode({**words, "pkipath": str(ensure())}, safe="/")))
+
+
+def enrolled(host: Host) -> bool:
+    """Whether the host has a certificate of Berth's own authority, and with it an agent."""
+    return HostCertificate.objects.filter(host=host).exists()

@@ -92,8 +92,11 @@ class Place:
             start_new_session=True,
         )  # fmt: skip
 
-    def agents(self) -> list[int]:
-        """The agent's processes, the guard before the keeper: the keeper is its child, until it becomes the guard."""
+    def agents(self, *, consoles: bool = False) -> list[int]:
+        """The agent's processes, the guard before the keeper: the keeper is its child, until it becomes the guard.
+
+        With `consoles`: also who serves those.
+        """
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
@@ -102,7 +105,7 @@ class Place:
                     stat = (entry / "stat").read_text().rpartition(")")[2].split()
                 except OSError:
                     continue
-                if str(self.path).encode() in words and stat[0] != "Z":
+                if str(self.path).encode() in words and stat[0] != "Z" and (consoles or b"--consoles" not in words):
                     found.append((int(stat[1]), int(entry.name)))
         ids = {pid for _, pid in found}
         return [pid for parent, pid in sorted(found, key=lambda one: one[0] in ids)]
@@ -152,7 +155,7 @@ class Place:
 
     def close(self) -> None:
         for _ in range(3):
-            for pid in self.agents():
+            for pid in self.agents(consoles=True):
                 self.signal(signal.SIGKILL, pid)
         for guest in self._guests:
             guest.kill()
