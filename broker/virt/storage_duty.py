@@ -18,6 +18,8 @@ from .states import HostState, StorageState
 
 log = logging.getLogger(__name__)
 DUTY = Actor.system("virt.storage-notes")
+TAKEN = "taken"
+"""`noted` of a storage that was taken over: another Berth's notes on it are overwritten once."""
 
 
 def keep_notes() -> None:
@@ -32,7 +34,7 @@ def keep_notes() -> None:
         try:
             line = hosts.connection(host)
             line.ensure_storage(specs.storage_spec(storage))
-            if not storage.noted and not meet(storage, line):
+            if storage.noted != TAKEN and not meet(storage, line):
                 continue
             write(storage, line, document)
         except BerthError as error:
@@ -49,7 +51,10 @@ def seeing(storage: StorageDomain) -> Host | None:
 
 
 def meet(storage: StorageDomain, line: HostConnection) -> bool:
-    """Read the notes of a storage that is new here; whether it may be used."""
+    """Read the notes of a storage; whether it may be used.
+
+    It is done before each change of them: of two Berths that met a blank storage at the same moment, one stays.
+    """
     note = storage_notes.newest(line.read_notes(specs.storage_spec(storage)))
     if note is None:
         return True
@@ -59,10 +64,12 @@ def meet(storage: StorageDomain, line: HostConnection) -> bool:
             holder = str(note.document.get("installation"))[:32]
             StorageDomain.objects.filter(pk=storage.pk).update(held_by=holder, found=note.document)
             record("storage.held", actor=DUTY, subject=storage, severity="error",
-                   message=N_("%(name)s belongs to another Berth and is not used"), name=storage.name)  # fmt: skip
+                   message=N_("%(name)s belongs to another Berth (%(holder)s) and is not used"), name=storage.name,
+                   holder=storage_notes.holder(note.document))  # fmt: skip
             publish("storage", storage.pk, "changed")
         return False
-    StorageDomain.objects.filter(pk=storage.pk).update(found=note.document)
+    if foreign or not storage.noted:
+        StorageDomain.objects.filter(pk=storage.pk).update(found=note.document)
     return True
 
 

@@ -8,9 +8,11 @@ in turn: whatever breaks off, the one before is whole.
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable
+import socket
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
@@ -20,6 +22,7 @@ from .models import StorageDomain, TemplateVersion, VirtualMachine
 
 MAGIC = "berth-notes 1"
 ATTACHED, DETACHED = "attached", "detached"
+_NOBODYS_NAMES = frozenset({"", "localhost", "127.0.0.1", "0.0.0.0", "::1", "::"})  # noqa: S104 - nothing is bound
 _OURS_ALONE = frozenset({"state", "shutdown_asked_at", "power_state", "power_reason", "created_at"})
 
 
@@ -32,6 +35,18 @@ class Note:
 def installation() -> str:
     """Which Berth this is: the same for all its processes, and telling nothing of the secret it comes from."""
     return hmac.new(settings.SECRET_KEY.encode(), b"berth installation", hashlib.sha256).hexdigest()[:32]
+
+
+def own_name() -> str:
+    """What people call this Berth: its first public address, or where there is none its computer's name."""
+    host = urlsplit(settings.ORIGINS[0]).hostname or ""
+    return socket.gethostname() if host in _NOBODYS_NAMES else host
+
+
+def holder(document: Mapping[str, Any]) -> str:
+    """Who wrote a note, in words for people, or nothing. What others wrote is not trusted to be short or harmless."""
+    name = "".join(one for one in str(document.get("berth", ""))[:64] if one.isprintable())
+    return name or str(document.get("installation", ""))[:8]
 
 
 def describe(storage: StorageDomain, state: str = ATTACHED) -> dict[str, Any]:
@@ -47,6 +62,7 @@ def describe(storage: StorageDomain, state: str = ATTACHED) -> dict[str, Any]:
     versions = storage.template_versions.filter(state="ready").select_related("template").order_by("pk")
     return {
         "installation": installation(),
+        "berth": own_name(),
         "state": state,
         "storage": {"id": str(storage.pk), "name": storage.name},
         "machines": [_machine(vm) for vm in machines],
@@ -55,7 +71,9 @@ def describe(storage: StorageDomain, state: str = ATTACHED) -> dict[str, Any]:
 
 
 def digest(document: dict[str, Any]) -> str:
-    return hashlib.sha256(_text(document).encode()).hexdigest()
+    """Another one when something changed; on which computer it was noted does not matter."""
+    told = {key: value for key, value in document.items() if key != "berth"}
+    return hashlib.sha256(_text(told).encode()).hexdigest()
 
 
 def seal(document: dict[str, Any], sequence: int) -> bytes:

@@ -9,6 +9,7 @@ from broker.core.text import gettext_noop as N_
 from . import names
 from .models import StorageDomain
 from .states import STORAGE
+from .storage_notes import holder
 
 NFS_VERSIONS = ("", "3", "4", "4.1", "4.2")
 MOST_PORTALS, MOST_LUN = 4, 16383
@@ -54,10 +55,11 @@ def require_ours(storage: StorageDomain) -> None:
     """Raise Conflict for a storage that another Berth says is its own."""
     if storage.held_by:
         raise Conflict(
-            N_("The storage %(name)s belongs to another Berth."),
+            N_("The storage %(name)s belongs to another Berth (%(holder)s)."),
             rule="storage.held",
             fix=N_("Detach it there, or take it over on its page when that Berth is gone for good."),
             name=storage.name,
+            holder=holder(storage.found),
         )
 
 
@@ -104,3 +106,12 @@ def nfs_share(server: str, export: str, version: str) -> dict[str, str]:
             known=", ".join(NFS_VERSIONS[1:]),
         )  # fmt: skip
     return {"server": names.server(server), "export": names.export(export), "version": version}
+
+
+def require_chap(user: str, password: str) -> None:
+    """Raise Invalid unless these are both empty, or what CHAP takes."""
+    if bool(user) != bool(password) or len(user) > 223 or len(password) > 255 or not (user + password).isprintable():
+        raise Invalid(
+            N_("For CHAP, a user and a password are needed."), field="password",
+            fix=N_("Give both, or none where the target asks for none."),
+        )  # fmt: skip

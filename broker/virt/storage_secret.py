@@ -14,12 +14,15 @@ def sealed(password: str) -> str:
     return _SEALER.seal(password)
 
 
+def unsealed(secret: str) -> str:
+    """What was sealed, empty for nothing. Raises CannotOpen."""
+    return _SEALER.open(secret)
+
+
 def opened(storage: StorageDomain) -> str:
     """The password, empty where none is needed. Raises Unavailable when it was sealed with another key."""
-    if not storage.secret:
-        return ""
     try:
-        return _SEALER.open(storage.secret)
+        return unsealed(storage.secret)
     except CannotOpen:
         raise Unavailable(
             N_("The password of %(storage)s cannot be read any more: the secret key of Berth was changed."),

@@ -22,6 +22,7 @@ from .views.images import ImageData, Images
 from .views.instance_types import InstanceTypes
 from .views.jobs import Events, Jobs
 from .views.loads import HostLoads, MachineLoads
+from .views.luns import IscsiLuns
 from .views.people import Grants, Groups, Me, Roles, Tokens, Users
 from .views.placement import AffinityGroups, Balance, WhatIf
 from .views.pools import Desktops, Entitlements, Pools
@@ -107,6 +108,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("clusters/<uuid:pk>/availability/", Availability.as_view(), name="api-cluster-availability"),
     path("clusters/<uuid:pk>/what-if/", WhatIf.as_view(), name="api-cluster-what-if"),
     path("clusters/<uuid:pk>/balance/", Balance.as_view(), name="api-cluster-balance"),
+    path("clusters/<uuid:pk>/iscsi-luns/", IscsiLuns.as_view(), name="api-cluster-iscsi-luns"),
     path("vms/<uuid:pk>/explain-start/", ExplainStart.as_view(), name="api-vm-explain-start"),
     path("pools/<uuid:pool_pk>/console-policy/", PoolPolicy.as_view(), name="api-pool-console-policy"),
     path("vms/<uuid:vm_pk>/console-policy/", MachinePolicy.as_view(), name="api-vm-console-policy"),

@@ -29,6 +29,7 @@ from broker.virt.actions.tidy_storage import tidy_storage
 from broker.virt.actions.undo_preview import undo_preview
 from broker.virt.driver import DiskLimits, PowerState
 from broker.virt.models import Disk, DiskExport, FloatingDisk, PendingChange, StorageDomain, VirtualMachine
+from tests.crash import storage_scenarios as of_storage
 from tests.crash.scenarios import ACTOR, Scenario, Stage
 from tests.jobs_help import finish
 
@@ -311,6 +312,9 @@ def _not_changed(stage: Stage, job: Job, vm: VirtualMachine) -> None:
 
 
 DISKS: dict[str, Scenario] = {
+    "cluster.look-iscsi": Scenario(
+        of_storage.look_for_luns, of_storage.looked_for_luns, of_storage.not_looked_for_luns
+    ),
     "vm.change": Scenario(_change, _changed, _not_changed),
     "vm.create-disk": Scenario(_create_disk, _has_disks, _had_one_disk),
     "vm.delete-disk": Scenario(_delete_disk, _has_disks, _has_both_disks),

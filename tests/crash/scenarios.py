@@ -7,7 +7,8 @@ job was cancelled and taken back; both look at libvirt and the files, not at wha
 import itertools
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from django.conf import settings
@@ -56,6 +57,8 @@ class Stage:
     disks: Path
     images: Path
     pair: Pair
+    leaving: ExitStack = field(default_factory=ExitStack)
+    kept: dict[str, object] = field(default_factory=dict)
 
     def machine(self, *, running: bool = False, version: TemplateVersion | None = None) -> VirtualMachine:
         version = version or self.world.version

@@ -8,8 +8,11 @@ from broker.virt import specs
 from broker.virt.actions.create_storage import create_storage
 from broker.virt.actions.create_vm import create_vm
 from broker.virt.actions.evacuate_storage import evacuate_storage
-from broker.virt.models import StorageDomain, VirtualMachine
+from broker.virt.actions.find_luns import find_luns
+from broker.virt.models import Cluster, StorageDomain, VirtualMachine
 from tests.jobs_help import finish
+from tests.lab.target import Target
+from tests.servers.slapd import free_port
 
 ACTOR = Actor.system("crash test")
 _numbers = itertools.count(1)
@@ -25,6 +28,29 @@ def evacuate(stage):
     vm = VirtualMachine.objects.get(pk=job.subject_id)
     assert vm.disks.get().storage == own
     return evacuate_storage(actor=ACTOR, storage=own, target=stage.world.storage), (own, folder, vm)
+
+
+def look_for_luns(stage):
+    """One target for all of them; a cluster for each, since it is busy while somebody looks for it."""
+    if "target" not in stage.kept:
+        folder = stage.disks.parent / f"{stage.disks.name}-target"
+        stage.kept["target"] = stage.leaving.enter_context(
+            Target(folder, "127.0.0.1", luns=(16,), user="berth", password="twelve-chars-x", port=free_port())
+        )
+    target = stage.kept["target"]
+    cluster = Cluster.objects.create(name=f"looking-{next(_numbers)}")
+    wish = {"portal": target.portal, "user": target.user, "password": target.password}
+    return find_luns(actor=ACTOR, cluster=cluster, **wish), target
+
+
+def looked_for_luns(stage, job, target) -> None:
+    assert [one["content"] for one in job.args["found"][0]["luns"]] == ["blank"]
+    not_looked_for_luns(stage, job, target)
+
+
+def not_looked_for_luns(stage, job, target) -> None:
+    """Nothing was written, and the password is gone."""
+    assert not any(target.path(1).read_bytes()) and job.args["secret"] == ""
 
 
 def evacuated(stage, job, known) -> None:

@@ -78,7 +78,9 @@ def stage(transactional_db, connection, storage, lab_host, lab_hosts, settings, 
     world.version.size_bytes, world.version.memory_mib = 1 << 20, 16
     world.version.save()
     pair = Pair.build(world, lab_hosts.hosts["lab-a"])
-    yield Stage(world=world, host=connection, disks=Path(storage.path), images=import_dir, pair=pair)
+    stage = Stage(world=world, host=connection, disks=Path(storage.path), images=import_dir, pair=pair)
+    with stage.leaving:
+        yield stage
     pair.there.close()
 
 

@@ -14,7 +14,7 @@ from broker.events.record import record
 from broker.virt import names, rows, specs, storage_secret
 from broker.virt.driver import LUN_PATHS
 from broker.virt.models import Cluster, Host, StorageDomain
-from broker.virt.storage_rules import MOUNTS, iscsi_target, nfs_share
+from broker.virt.storage_rules import MOUNTS, iscsi_target, nfs_share, require_chap
 
 
 @transaction.atomic
@@ -83,11 +83,7 @@ def _log_in(storage: StorageDomain, target: dict[str, Any], user: str, password:
     _refuse_host(storage)
     for column, value in target.items():
         setattr(storage, column, value)
-    if bool(user) != bool(password) or len(user) > 223 or len(password) > 255 or not (user + password).isprintable():
-        raise Invalid(
-            N_("For CHAP, a user and a password are needed."), field="password",
-            fix=N_("Give both, or none where the target asks for none."),
-        )  # fmt: skip
+    require_chap(user, password)
     storage.user, storage.secret = user, storage_secret.sealed(password) if password else ""
     storage.path = f"{LUN_PATHS}/{specs.storage_name(storage)}"
     for other in StorageDomain.objects.filter(kind=storage.kind, export=storage.export):

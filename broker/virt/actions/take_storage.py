@@ -9,6 +9,7 @@ from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
 from broker.virt.models import StorageDomain
+from broker.virt.storage_duty import TAKEN
 
 
 @transaction.atomic
@@ -22,8 +23,8 @@ def take_storage(*, actor: Actor, storage: StorageDomain) -> StorageDomain:
             fix=N_("It can be used as it is."),
             name=storage.name,
         )
-    StorageDomain.objects.filter(pk=storage.pk).update(held_by="", noted="taken")
-    storage.held_by, storage.noted = "", "taken"
+    StorageDomain.objects.filter(pk=storage.pk).update(held_by="", noted=TAKEN)
+    storage.held_by, storage.noted = "", TAKEN
     record("storage.taken", actor=actor, subject=storage, severity="warning",
            message=N_("%(name)s was taken over from another Berth"), name=storage.name)  # fmt: skip
     publish("storage", storage.pk, "changed")

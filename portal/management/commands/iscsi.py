@@ -7,12 +7,14 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from broker.core.errors import BerthError
-from broker.virt.iscsi import table, units
+from broker.virt import storage_notes
+from broker.virt.iscsi import look
 from broker.virt.iscsi.session import Session
+from portal.web.lun_words import CONTENTS
 
 
 class Command(BaseCommand):
-    help = "List the iSCSI targets of a portal, or the LUNs of one target and what is on them."
+    help = "List the iSCSI targets of a portal, or the LUNs of one target, what is on them and who uses them."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -36,14 +38,10 @@ def targets(session: Session) -> list[str]:
 
 
 def luns(session: Session) -> list[str]:
-    return [f"LUN {one.lun}  {one.size >> 20} MiB  {_on(session, one)}" for one in units.units(session)]
+    return [f"LUN {one.lun}  {one.size >> 20} MiB  {_on(one)}" for one in look.luns(session)]
 
 
-def _on(session: Session, unit: units.Unit) -> str:
-    """What is on a LUN, as far as its beginning tells."""
-    begin = units.read(session, unit, 0, table.SLOT)
-    if not any(begin):
-        return "blank"
-    if begin.startswith(b"QFI\xfb"):
-        return "a disk image"
-    return "Berth's table" if table.MAGIC.encode() == begin[: len(table.MAGIC)] else "something else"
+def _on(seen: look.Seen) -> str:
+    note = storage_notes.newest(seen.notes)
+    words = [str(CONTENTS[seen.content]), seen.volume, storage_notes.holder(note.document) if note else ""]
+    return ", ".join(one for one in words if one)

@@ -19,6 +19,7 @@ from broker.virt.actions.maintain_storage import maintain_storage
 from broker.virt.actions.take_storage import take_storage
 from broker.virt.models import StorageDomain, VirtualMachine
 from broker.virt.states import STORAGE
+from broker.virt.storage_notes import holder
 from portal.context import holds
 from portal.templatetags.berth import bytesize, share
 from portal.web import words
@@ -52,6 +53,8 @@ class Storage(Page):
             "live_kinds": "storage",
             "new_url": reverse("portal:storage-new") if holds(self.actor, "storage.manage") else "",
             "new_label": _("New storage"),
+            "second_url": reverse("portal:luns"),
+            "second_label": _("Look for LUNs"),
             "listing": listing,
             "rows": [
                 Row([
@@ -187,7 +190,7 @@ def _notices(row: StorageDomain) -> list[Notice]:
         text = _("Less than %(percent)s %% of this storage is free.")
         notices.append(Notice(text % {"percent": row.warning_percent}, _("Make room before it is full.")))
     if row.held_by:
-        text = _("This storage belongs to another Berth (%(holder)s…) and is not used.") % {"holder": row.held_by[:8]}
+        text = _("This storage belongs to another Berth (%(holder)s) and is not used.") % {"holder": holder(row.found)}
         fix = _("Detach it there, or take it over when that Berth is gone for good.")
         notices.append(Notice(text, fix, tone="bad"))
     if row.error:

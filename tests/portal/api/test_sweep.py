@@ -42,7 +42,7 @@ PERSONAL = tuple(
 )
 # A screen shows what somebody works at, an explanation plays through what it explains; the rest is not always there.
 MORE_THAN_LOOKING = (
-    "/screen/", "/explain/", "/explain-start/", "/what-if/",
+    "/screen/", "/explain/", "/explain-start/", "/what-if/", "/iscsi-luns/",
     "/balance/", "/availability/", "/forecast/", "/rollout/", "/recordings/{id}/file/", "/exports/{id}/data/",
 )  # fmt: skip
 RIGHTS = {

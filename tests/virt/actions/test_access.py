@@ -250,6 +250,9 @@ CASES = {
     "create_storage": Case(
         "cluster", "storage.manage", lambda stage, vm: {"cluster": stage.world.cluster, "name": "x", "path": "/srv/x"}
     ),
+    "find_luns": Case(
+        "cluster", "storage.manage", lambda stage, vm: {"cluster": stage.world.cluster, "portal": "192.0.2.10"}
+    ),
     "delete_storage": Case("storage", "storage.manage", lambda stage, vm: {"storage": stage.world.storage}),
     "create_network": Case(
         "cluster",

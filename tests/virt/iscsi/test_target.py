@@ -1,12 +1,15 @@
 """Berth's own word with a real iSCSI target (tgt)."""
 
 import io
+import subprocess
 import threading
 
 import pytest
 from django.core.management import call_command
 
-from broker.virt.driver import Locked, Refused
+from broker.virt import storage_notes
+from broker.virt.driver import Locked, Refused, StorageSilent, StorageSpec
+from broker.virt.iscsi import look, store
 from broker.virt.iscsi import table as tables
 from broker.virt.iscsi import units as scsi
 from broker.virt.iscsi.session import Session
@@ -50,6 +53,32 @@ def test_the_command_lists_targets_and_what_is_on_their_luns(target, monkeypatch
     call_command("iscsi", target.portal, target=target.name, user=target.user, stdout=told)
     lines = told.getvalue().splitlines()
     assert lines == ["LUN 1  16 MiB  Berth's table", "LUN 2  64 MiB  something else", "LUN 3  32 MiB  blank"]
+
+
+def test_a_second_berth_sees_whose_the_luns_are(target):
+    """The first has noted itself down, with a disk; a file system lies on the third LUN."""
+    spec = StorageSpec(
+        name="san", kind="iscsi", path="/berth-iscsi/san", server=target.portal, export=target.name,
+        user=target.user, password=target.password,
+    )  # fmt: skip
+    document = {"installation": "a" * 32, "berth": "vdi.example.org", "state": "attached", "storage": {"name": "san"}}
+    with store.opened(spec) as shelf:
+        store.claim(shelf)
+        store.create(shelf, "web.qcow2", 8 << 20)
+        store.write_note(shelf, "san", 1, storage_notes.seal(document, 1))
+    subprocess.run(["mkfs.ext4", "-q", "-F", str(target.path(2))], check=True)
+    (found,) = look.at(target.portal, user=target.user, password=target.password)
+    assert found.name == target.name and found.portals == (target.portal,) and found.problem is None
+    assert [(one.lun, one.content, one.volume) for one in found.luns] == [
+        (1, "table", ""), (2, "ext", ""), (3, "volume", "web.qcow2"),
+    ]  # fmt: skip
+    notes = [storage_notes.newest(one.notes) for one in found.luns]
+    holders = [storage_notes.holder(note.document) if note else "" for note in notes]
+    assert holders == ["vdi.example.org", "", "vdi.example.org"]
+    (kept_out,) = look.at(target.portal, user=target.user, password="wrong-password")
+    assert kept_out.luns == () and "does not let us in" in str(kept_out.problem)
+    with pytest.raises(StorageSilent):
+        look.at("127.0.0.1:1")
 
 
 def test_bytes_come_back_as_they_were_written(target):
