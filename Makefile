@@ -3,7 +3,7 @@
 # ARGS="…" is handed to the command behind a verb: make test-fast ARGS="tests/jobs -x", make run ARGS="--image tiny".
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run dev test test-fast lint types bench docs lock
+.PHONY: help run dev test test-fast lint types fuzz bench docs lock
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -42,6 +42,9 @@ lint: ## style, formatting and the import contracts
 
 types: ## the type checker
 	@$(PYTHON) -m mypy broker pools portal
+
+fuzz: ## throw bytes at the parsers of strangers' bytes: make fuzz MINUTES=10
+	@$(PYTHON) -m tests.fuzz --minutes $(or $(MINUTES),10) $(ARGS)
 
 bench: ## measure, each figure beside its baseline of the same run
 	@deploy/install.sh test

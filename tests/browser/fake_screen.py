@@ -19,6 +19,8 @@ class FakeGateway:
         self.drop_after_first_picture = 0
         self._open: list[tuple[asyncio.AbstractEventLoop, Any]] = []
         self.typed: list[tuple[bytes, bytes]] = []
+        self.name = b"fake"
+        self.cut = b""  # the text of the guest's clipboard, told after the first picture
         self.line: bytes | None = None  # what a serial line says at first; it then echoes what is typed
 
     def close_all(self, code: int) -> None:
@@ -72,8 +74,8 @@ class FakeGateway:
         await self._hear(1)
         await self._say(b"\x00\x00\x00\x00")
         await self._hear(1)
-        name = b"fake"
-        await self._say(struct.pack(">HH", WIDTH, HEIGHT) + FORMAT + struct.pack(">I", len(name)) + name)
+        head = struct.pack(">HH", WIDTH, HEIGHT) + FORMAT + struct.pack(">I", len(self.name))
+        await self._say(head + self.name)
         painted = False
         while True:
             kind = (await self._hear(1))[0]
@@ -87,6 +89,8 @@ class FakeGateway:
                 if not painted:
                     painted = True
                     await self._paint()
+                    if self.cut:
+                        await self._say(struct.pack(">B3xI", 3, len(self.cut)) + self.cut)
                     if self.drop_after_first_picture:
                         code, self.drop_after_first_picture = self.drop_after_first_picture, 0
                         await self._send({"type": "websocket.close", "code": code})

@@ -36,6 +36,29 @@ def test_it_opens_with_a_ticket_that_is_in_no_address(site, visit, gateway, addr
     assert violations(page) == []
 
 
+def test_what_a_machine_says_of_itself_is_text(site, visit, gateway, address):
+    """S16: the name of the screen and the guest's clipboard, with markup and control codes."""
+    evil = "<img src=x onerror=document.title='owned'>\x1b[31m"
+    gateway.name, gateway.cut = evil.encode(), evil.encode()
+    page = visit("alice", address)
+    page.wait_for_selector(OPEN)
+    page.wait_for_function("text => document.querySelector('#clipboard textarea').value === text", arg=evil)
+    assert page.evaluate("document.body.dataset.desktop") == evil
+    assert page.locator("img[src=x]").count() == 0
+    assert "owned" not in page.title()
+
+
+def test_the_address_names_no_other_host(visit, gateway, address):
+    """S15: what noVNC's own page would read from its address."""
+    page = visit("alice", address + "?host=evil.example&port=1&path=elsewhere&encrypt=1&autoconnect=1&password=x")
+    sockets = []
+    page.on("websocket", lambda socket: sockets.append(socket.url))
+    page.reload()
+    page.wait_for_selector(OPEN)
+    assert sockets and all(url.split("/")[2] == page.url.split("/")[2] for url in sockets), sockets
+    assert gateway.tickets
+
+
 def test_a_script_lost_on_the_way_is_fetched_again(visit, address):
     """As when the browser's network changes while it loads the page: one module is missing, and nothing runs."""
     page = visit("alice", "/")

@@ -21,6 +21,7 @@ def line(**status) -> bytes:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_line_is_read_typed_on_and_taken_over(site, visit, gateway, theme):
+    """S16: markup and control codes of a guest's line."""
     VirtualMachine.objects.filter(pk=site.desktop.pk).update(power_state="running")
     gateway.line = line(writer="bob", mine=False, may=True, readers=2)
     address = reverse("portal:serial", args=[site.desktop.pk])
@@ -51,3 +52,23 @@ def test_who_has_the_line_types(site, visit, gateway):
     page.keyboard.type("A_é")
     page.locator(".xterm-rows", has_text="A_é").wait_for()
     assert b"".join(payload for _kind, payload in gateway.typed).decode() == "A_é"
+
+
+def test_what_was_written_stays_while_the_line_comes_back(site, visit, gateway):
+    VirtualMachine.objects.filter(pk=site.desktop.pk).update(power_state="running")
+    gateway.line = wire.frame(wire.DATA, b"first login: ") + wire.status(writer="root", mine=True, may=True, readers=1)
+    page = visit("root", reverse("portal:serial", args=[site.desktop.pk]))
+    text = page.locator(".xterm-rows", has_text="first login:")
+    text.wait_for()
+    page.wait_for_selector("body[data-phase=open]")
+    page.route("**/*ticket*", lambda route: route.abort())
+    gateway.close_all(1012)
+    page.wait_for_selector("body[data-phase=waiting]")
+    assert text.is_visible()
+    page.keyboard.type("lost")
+    page.wait_for_timeout(200)
+    assert not gateway.typed and "lost" not in text.text_content()
+    gateway.line = wire.frame(wire.DATA, b"second login: ") + wire.status(writer="", mine=False, may=True, readers=1)
+    page.unroute_all()
+    page.locator(".xterm-rows", has_text="second login:").wait_for(timeout=40_000)
+    assert "first" not in page.locator(".xterm-rows").text_content()

@@ -60,6 +60,7 @@ def test_a_session_that_is_fine_goes_on_and_is_marked_as_seen(setting):
          "taken back", "row gone"],
 )  # fmt: skip
 def test_what_ends_a_console(setting, change, reason):
+    """S10."""
     session = setting.open()
     change(setting)
     assert must_end({session.pk: setting.key}) == {session.pk: EndReason(reason)}
@@ -101,6 +102,7 @@ def test_who_sees_which_sessions(setting):
 
 
 def test_sessions_of_a_dead_gateway_are_closed_and_old_tickets_forgotten(setting):
+    """F34, F36."""
     dead, alive = setting.open(), setting.open()
     Session.objects.filter(pk=dead.pk).update(last_seen_at=timezone.now() - timedelta(seconds=46))
     waiting = setting.ticket()

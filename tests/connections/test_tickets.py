@@ -78,6 +78,7 @@ def test_a_made_up_ticket_leaves_nothing_in_the_database(setting):
 
 
 def test_every_bit_counts(setting):
+    """S08. A ticket has no fields that could be moved: it is a number alone, looked up by its hash."""
     secret = setting.ticket()
     for place in range(0, 43, 7):
         other = "A" if secret[place] != "A" else "B"
@@ -86,12 +87,14 @@ def test_every_bit_counts(setting):
 
 
 def test_an_expired_ticket_opens_nothing(setting):
+    """S05."""
     secret = setting.ticket()
     ConsoleTicket.objects.update(expires_at=timezone.now() - timedelta(milliseconds=50))
     assert refusal(setting, secret) == "ticket"
 
 
 def test_a_clock_set_back_does_not_revive_a_ticket(setting, monkeypatch):
+    """S05."""
     secret = setting.ticket()
     late = secrets.uptime() + 31
     monkeypatch.setattr(sys.modules["broker.connections.actions.redeem_ticket"], "uptime", lambda: late)
@@ -104,6 +107,7 @@ def test_a_clock_set_back_does_not_revive_a_ticket(setting, monkeypatch):
 
 
 def test_a_ticket_of_another_sign_in_is_used_up_and_refused(setting):
+    """S06."""
     secret = setting.ticket()
     other = sign_in(setting.world.bob)
     assert refusal(setting, secret, key=other) == "foreign"
@@ -112,6 +116,7 @@ def test_a_ticket_of_another_sign_in_is_used_up_and_refused(setting):
 
 
 def test_a_ticket_from_another_address_is_refused_where_that_is_wanted(setting, settings):
+    """S06."""
     setting.redeem(setting.ticket(), address="198.51.100.7")[0].delete()
     settings.CONSOLE_BIND_ADDRESS = True
     assert refusal(setting, setting.ticket(), address="198.51.100.7") == "foreign"
@@ -144,12 +149,14 @@ def test_a_changed_password_kills_the_ticket(setting):
     ids=["disabled", "right lost", "off", "deleting", "rebooted", "no screen", "bare TCP"],
 )
 def test_what_changed_since_the_ticket_was_given_counts(setting, change, reason):
+    """S07, S10."""
     secret = setting.ticket()
     change(setting)
     assert refusal(setting, secret) == reason
 
 
 def test_a_deleted_machine_takes_its_tickets_with_it(setting):
+    """S07: another machine has its socket now."""
     secret = setting.ticket()
     setting.vm.delete()
     successor = make_vm(setting.world, "desk-2", consoles=setting.vm.consoles)
@@ -194,6 +201,7 @@ def test_a_machine_that_has_no_screen_now_gets_no_ticket(setting, fields):
 
 
 def test_consoles_of_a_user_are_limited(setting):
+    """S11."""
     for number in range(SESSIONS_PER_USER):
         vm = make_vm(setting.world, f"more-{number}")
         Session.objects.create(user=setting.world.alice, vm=vm, gateway="g1")
@@ -221,6 +229,7 @@ def test_consoles_of_a_machine_are_limited(setting):
 
 
 def test_unused_tickets_are_limited(setting):
+    """S11, F34."""
     for _ in range(TICKETS_WAITING):
         setting.ticket()
     with pytest.raises(OverQuota):
@@ -231,6 +240,7 @@ def test_unused_tickets_are_limited(setting):
 
 @pytest.mark.django_db(transaction=True)
 def test_of_fifty_redeemers_at_once_one_succeeds(setting):
+    """S04."""
     secret = setting.ticket()
     start = threading.Barrier(25)
 

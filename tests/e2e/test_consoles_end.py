@@ -69,6 +69,7 @@ def wait_for_end(person: Person) -> str:
 
 
 def test_disabling_the_user_ends_the_console(alice, admin):
+    """S10."""
     alices = user_id(admin, "alice")
     try:
         call(admin, "POST", f"/api/v1/users/{alices}/disable/")
@@ -78,6 +79,7 @@ def test_disabling_the_user_ends_the_console(alice, admin):
 
 
 def test_signing_out_elsewhere_in_the_browser_ends_the_console(alice):
+    """S10."""
     other = alice.context.new_page()
     other.goto(alice.berth.url + "/")
     other.locator("form[action$='sign-out']").first.evaluate("form => form.requestSubmit()")
@@ -91,6 +93,7 @@ def test_taking_the_desktop_back_ends_the_console(alice, admin):
 
 
 def test_the_console_comes_back_after_the_gateway_died(alice, berth):
+    """F36."""
     (gateway,) = gateways(berth)
     os.kill(gateway, signal.SIGKILL)
     alice.page.wait_for_selector("body:not([data-phase=open])", timeout=15_000)

@@ -123,6 +123,7 @@ async def test_a_request_too_large_for_the_gateway_is_refused(public):
 
 
 async def test_a_drip_fed_first_request_times_out(public):
+    """S13, at the public port."""
     reader, writer = await asyncio.open_connection("127.0.0.1", public.port)
     writer.write(b"GET / HTTP/1.1\r\nX: ")
     with contextlib.suppress(ConnectionError):

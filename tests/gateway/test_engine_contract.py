@@ -85,10 +85,12 @@ async def test_a_console_carries_bytes_both_ways_and_asks_for_a_shared_screen(ga
     ],
 )
 async def test_a_foreign_or_missing_origin_is_refused(gateway, origin):
+    """S01, S02."""
     await refused(gateway, status=403, origin=origin)
 
 
 async def test_nothing_is_learnt_from_the_host_header_of_earlier_requests(gateway, machine):
+    """S03."""
     for _ in range(3):
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
         writer.write(upgrade(gateway.desk.issue(machine.target), origin="http://evil.example", host="evil.example"))
@@ -97,6 +99,7 @@ async def test_nothing_is_learnt_from_the_host_header_of_earlier_requests(gatewa
 
 
 async def test_a_ticket_in_the_url_is_refused(gateway, caplog):
+    """S09."""
     secret = gateway.desk.issue(Target(unix="/nowhere"))
     await refused(gateway, status=400, secret=secret, path=f"/console/ws?token={secret}")
     assert secret not in caplog.text
@@ -113,6 +116,7 @@ async def test_without_ticket_or_sign_in_the_upgrade_is_refused(gateway):
 
 
 async def test_a_ticket_opens_one_console_even_when_shown_fifty_times_at_once(gateway, machine):
+    """S04."""
     secret = gateway.desk.issue(machine.target)
 
     async def attempt() -> str:
@@ -129,6 +133,7 @@ async def test_a_ticket_opens_one_console_even_when_shown_fifty_times_at_once(ga
 
 
 async def test_a_ticket_of_another_sign_in_opens_nothing(gateway, machine):
+    """S06."""
     async with gateway.open(gateway.desk.issue(machine.target), key="somebody-else") as ws:
         assert await closing_of(Browser(ws)) == (why.FOREIGN.code, why.FOREIGN.name)
     assert not machine.writers
@@ -182,6 +187,7 @@ async def test_view_only_ends_at_a_message_it_does_not_know(gateway, machine):
     ids=["2^63", "2^63-1", "100MB", "unmasked", "text", "ping flood"],
 )
 async def test_bad_frames_close_with_their_code(gateway, machine, sent, code):
+    """S12."""
     reader, writer = await gateway.raw(gateway.desk.issue(machine.target))
     await asyncio.sleep(0.1)
     writer.write(sent)
@@ -221,6 +227,7 @@ async def test_a_console_is_ended_from_outside_with_the_reason(gateway, machine)
 
 
 async def test_a_dead_browser_is_noticed(engine_name, machine):
+    """F35."""
     gateway = await start_gateway(engine_name, ping_every=0.6, ping_answer=0.5)
     reader, writer = await gateway.raw(gateway.desk.issue(machine.target))
     await reader.readexactly(14)
@@ -240,6 +247,7 @@ async def test_a_dead_browser_is_noticed(engine_name, machine):
 
 
 async def test_a_slow_browser_slows_the_machine_and_not_the_memory(gateway, tmp_path):
+    """S12: the memory stays flat."""
     machine = await FakeMachine(tmp_path / "flood", script="flood").start()
     _reader, writer = await gateway.raw(gateway.desk.issue(machine.target))
     for message in (b"RFB 003.008\n", b"\x01", b"\x01"):
@@ -284,6 +292,8 @@ async def test_a_slow_machine_slows_the_browser(gateway, tmp_path):
 
 
 async def test_descriptors_stay_flat(gateway, machine):
+    """F34, F35."""
+
     async def cycle() -> None:
         async with gateway.shaken(machine.target) as browser:
             await browser.ws.send(KEY_A)
@@ -305,6 +315,7 @@ async def test_descriptors_stay_flat(gateway, machine):
 
 
 async def test_a_full_gateway_says_so(engine_name, machine):
+    """S11."""
     gateway = await start_gateway(engine_name, consoles=2)
     async with gateway.shaken(machine.target), gateway.shaken(machine.target):
         await refused(gateway, status=503)
@@ -312,6 +323,7 @@ async def test_a_full_gateway_says_so(engine_name, machine):
 
 
 async def test_a_browser_that_leaves_while_its_ticket_is_redeemed_leaves_no_session(gateway, machine):
+    """F34."""
     gateway.desk.delay.clear()
     _reader, writer = await gateway.raw(gateway.desk.issue(machine.target))
     await asyncio.sleep(0.1)

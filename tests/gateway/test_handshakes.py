@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
 
 
 async def test_a_drip_fed_upgrade_times_out(gateway):
+    """S13."""
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     started = time.monotonic()
 
@@ -29,6 +30,7 @@ async def test_a_drip_fed_upgrade_times_out(gateway):
 
 
 async def test_a_browser_that_never_answers_the_handshake_times_out(gateway, machine):
+    """S13, F34."""
     started = time.monotonic()
     async with gateway.open(gateway.desk.issue(machine.target)) as ws:
         await ws.recv()
@@ -38,6 +40,7 @@ async def test_a_browser_that_never_answers_the_handshake_times_out(gateway, mac
 
 
 async def test_a_browser_that_drips_its_handshake_times_out(gateway, machine):
+    """S12, S13: one byte at a time."""
     async with gateway.open(gateway.desk.issue(machine.target)) as ws:
         await ws.recv()
 
@@ -65,6 +68,7 @@ async def test_a_browser_that_drips_its_handshake_times_out(gateway, machine):
     ],
 )
 async def test_a_machine_that_misbehaves_ends_the_console_with_a_reason(gateway, tmp_path, script, name):
+    """S12, seen from the machine's side."""
     machine = await FakeMachine(tmp_path / "bad", script=script).start()
     async with gateway.open(gateway.desk.issue(machine.target)) as ws:
         got = (await closing_of(Browser(ws)))[1]

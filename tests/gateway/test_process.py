@@ -109,6 +109,8 @@ async def reason_of(browser: Browser, seconds: float = 25) -> str:
 
 
 def test_from_ticket_to_the_closed_row_and_no_secret_in_the_log(setting, process, tmp_path):
+    """S09."""
+
     async def run():
         machine = await FakeMachine(tmp_path / "vnc").start()
         secret = await asyncio.to_thread(setting.ticket)
@@ -134,6 +136,8 @@ def test_from_ticket_to_the_closed_row_and_no_secret_in_the_log(setting, process
 
 @pytest.mark.slow
 def test_sign_out_and_take_back_end_consoles_in_time(setting, process, tmp_path):
+    """S10."""
+
     def second_machine():
         vm = make_vm(setting.world, "desk-2", consoles=setting.vm.consoles)
         setting.world.grant(setting.world.alice, "vm-user", vm)
@@ -276,6 +280,7 @@ class _Raw:
 
 
 def test_a_killed_gateway_leaves_sessions_that_the_duty_closes(setting, picows_process, tmp_path):
+    """F36."""
     process = picows_process
 
     async def run():

@@ -170,6 +170,7 @@ async def test_what_a_ticket_does_not_open(way, spice):
 
 
 async def test_fifty_at_once_with_one_ticket_are_one_session(way, spice):
+    """S04."""
     secret = way.issue(spice.target)
 
     async def attempt() -> bool:
@@ -266,6 +267,7 @@ async def test_a_client_that_talks_nonsense_uses_no_ticket(way, spice, first):
 
 
 async def test_a_drip_fed_or_silent_client_is_sent_away(way, spice):
+    """S13."""
     async with way.open(way.issue(spice.target)) as pipe:
         with pytest.raises(ConnectionError):
             for byte in link(MAIN):
@@ -305,6 +307,7 @@ async def native(tmp_path):
 
 
 async def test_a_ticket_of_one_kind_opens_nothing_of_another(in_browser, native, spice, tmp_path):
+    """S06: of one channel or protocol for another."""
     vnc = await FakeMachine(tmp_path / "vnc").start()
     assert await in_browser.reason(in_browser.desk.issue(vnc.target), link(MAIN)) == "foreign"
     async with in_browser.gateway.open(in_browser.issue(spice.target)) as ws:
@@ -317,6 +320,7 @@ async def test_a_ticket_of_one_kind_opens_nothing_of_another(in_browser, native,
 
 
 async def test_another_sign_in_opens_no_further_channel(in_browser, spice):
+    """S06."""
     secret = in_browser.issue(spice.target)
     async with in_browser.open(secret) as main:
         await main_channel(main)
@@ -327,6 +331,7 @@ async def test_another_sign_in_opens_no_further_channel(in_browser, spice):
 
 
 async def test_the_address_is_guarded_like_the_other(in_browser, spice):
+    """S01, S02, S09."""
     secret = in_browser.issue(spice.target)
     for status, options in ((403, {"origin": "http://evil.example"}), (401, {"key": None}),
                             (400, {"path": f"/console/spice?token={secret}"})):  # fmt: skip
@@ -348,6 +353,7 @@ async def test_websockify_says_that_it_carries_no_spice(spice):
 
 @pytest.mark.parametrize("to", ["127.0.0.1:22", f"{ID}.berth.invalid:22", "evil.example:80"])
 async def test_connect_leads_nowhere_else(native, spice, to):
+    """S15: the client names no host."""
     secret = native.issue(spice.target)
     status, reader, writer = await native.connect(secret, to)
     assert status == 403

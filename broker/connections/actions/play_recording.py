@@ -1,6 +1,6 @@
 """Hand out what was recorded, decrypted; that it was looked at is written down first."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from broker.access.actor import Actor
 from broker.access.require import require
@@ -13,7 +13,7 @@ from broker.core.text import gettext_noop as N_
 from broker.events.record import record
 
 
-def play_recording(*, actor: Actor, recording: Recording) -> Iterator[bytes]:
+def play_recording(*, actor: Actor, recording: Recording) -> Generator[bytes, None, None]:
     """The stream of a finished recording (see recording.replay). Raises Missing, Denied without "recording.play";
 
     Conflict while it goes on, or when its file or key is gone. The stream stops with Damaged at what is not genuine.

@@ -59,7 +59,7 @@ class Packer:
         taken = list(entries)
         if not taken:
             return b""
-        plain = b"".join(_ENTRY.pack(one.at, len(one.data)) + one.data for one in taken)
+        plain = b"".join(part for one in taken for part in (_ENTRY.pack(one.at, len(one.data)), one.data))
         if len(plain) > MOST_CHUNK - _TAG:
             raise ValueError("too much for one chunk")
         packed = zlib.compress(plain, 1) if compress else plain

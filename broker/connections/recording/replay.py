@@ -4,7 +4,7 @@ A line with the version, then blocks: length(4), bytes filled up to a multiple o
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import BinaryIO
 from uuid import UUID
 
@@ -18,7 +18,7 @@ HANDSHAKE = b"RFB 003.003\n" + struct.pack(">I", 1)
 browser, so it is not in the file."""
 
 
-def blocks(file: BinaryIO, recording: UUID, key: bytes, *, whole: bool) -> Iterator[bytes]:
+def blocks(file: BinaryIO, recording: UUID, key: bytes, *, whole: bool) -> Generator[bytes, None, None]:
     """The stream, piece by piece; closes the file. With `whole`, raises Unfinished where the end is missing.
 
     Raises Damaged in any case at what is not genuine.

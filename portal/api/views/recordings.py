@@ -1,10 +1,7 @@
 """Recordings of consoles."""
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIRequest
 from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django_filters import rest_framework as filters
@@ -15,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from broker.connections.actions.delete_recording import delete_recording
+from broker.connections.actions.download_video import download_video
 from broker.connections.actions.play_recording import play_recording
 from broker.connections.models import Recording
 from broker.connections.recording.queries import visible_recordings
@@ -23,10 +21,15 @@ from portal.api.base import Listed, Read, Resource
 from portal.api.files import FileRenderer
 from portal.api.queries import choices
 from portal.api.serializers.recordings import RecordingSerializer
+from portal.pieces import sent
 
 
 class Session(FileRenderer):
     media_type, format = MEDIA_TYPE, "rfb-session"
+
+
+class Film(FileRenderer):
+    media_type, format = "video/*", "video"
 
 
 class RecordingFilter(filters.FilterSet):
@@ -63,22 +66,11 @@ class Recordings(Listed, Read, Resource):
         """The recording, decrypted, in the format of rfbproxy (FBS 001.000). That it was opened becomes an event."""
         recording = self.find()
         pieces = play_recording(actor=self.actor, recording=recording)
-        # Django would gather a plain iterator whole before it sends the first byte over ASGI.
-        streamed = _one_by_one(pieces) if isinstance(request._request, ASGIRequest) else pieces
-        return StreamingHttpResponse(
-            streamed,
-            content_type=MEDIA_TYPE,
-            headers={
-                "Content-Disposition": f'attachment; filename="{recording.pk}.fbs"',
-                "Cache-Control": "no-store",
-            },
-        )
+        return sent(request._request, pieces, media_type=MEDIA_TYPE, name=f"{recording.pk}.fbs")
 
-
-async def _one_by_one(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    while piece := await sync_to_async(_next)(pieces):
-        yield piece
-
-
-def _next(pieces: Iterator[bytes]) -> bytes:
-    return next(pieces, b"")
+    @extend_schema(responses={(200, "video/webm"): OpenApiTypes.BINARY, (200, "video/mp4"): OpenApiTypes.BINARY})
+    @action(detail=True, methods=["get"], url_path="video", url_name="video", renderer_classes=[Film])
+    def video(self, request: Request, pk: Any) -> StreamingHttpResponse:
+        """The recording as a video, made while it is sent, one at a time. That it was downloaded becomes an event."""
+        video = download_video(actor=self.actor, recording=self.find())
+        return sent(request._request, video.pieces, media_type=video.media_type, name=video.name)

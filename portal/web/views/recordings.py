@@ -4,24 +4,29 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from broker.access.require import find, visible_to
 from broker.connections.actions.delete_recording import delete_recording
+from broker.connections.actions.download_video import download_video
 from broker.connections.models import Recording
+from broker.connections.recording.film import ffmpeg
 from broker.connections.recording.queries import visible_recordings
 from broker.core import clock
+from broker.core.errors import Conflict, Unavailable
 from broker.events.models import Event
-from portal.web.base import Deed, Page, SignedIn, done
+from portal.pieces import sent
+from portal.web.base import Deed, Page, SignedIn, done, refused
 from portal.web.listing import Column, Filter, Listing
 from portal.web.parts import Action, Happening, happening
 from portal.web.words import UNKNOWN, Mark
 from portal.why import Sight
 
 MOST_EVENTS = 200
+LOOKS = ("recording.viewed", "recording.downloaded")
 EARLY = timedelta(seconds=10)
 """What led to the console happened a moment before its recording began."""
 
@@ -95,6 +100,8 @@ class Play(SignedIn):
             "why": recording.get_why_display() if recording.why else "",
             "began_at": recording.began_at,
             "file": address,
+            "video": reverse("portal:recording-video", args=[recording.pk]) if ffmpeg.kind() else "",
+            "video_package": ffmpeg.PACKAGE,
             "over": recording.ended_at is not None,
             "marks": self._marks(recording),
             "data": {
@@ -116,13 +123,22 @@ class Play(SignedIn):
             about, at__gte=recording.began_at - EARLY, at__lte=recording.ended_at or clock.now()
         )
         # Of who watched it before nothing can be seen in it.
-        events = list(rows.exclude(kind="recording.viewed").order_by("pk")[:MOST_EVENTS])
+        events = list(rows.exclude(kind__in=LOOKS).order_by("pk")[:MOST_EVENTS])
         sight = Sight(self.actor, [event.explanation for event in events])
         return [_place(happening(event, sight=sight), recording) for event in events]
 
 
 def _place(told: Happening, recording: Recording) -> dict[str, Any]:
     return {"at": max(0, _milliseconds(told.at - recording.began_at)), "told": told}
+
+
+class Video(SignedIn):
+    def get(self, request: HttpRequest, pk: Any) -> HttpResponseBase:
+        try:
+            video = download_video(actor=self.actor, recording=find(self.actor, Recording, pk, "recording.play"))
+        except (Conflict, Unavailable) as error:
+            return refused(request, error)
+        return sent(request, video.pieces, media_type=video.media_type, name=video.name)
 
 
 class Delete(Deed):

@@ -48,6 +48,7 @@ DOORS = {
         "set_console_policy": "PATCH pools/{pool_pk}/console-policy/",
         "delete_recording": "DELETE recordings/{id}/",
         "play_recording": "GET recordings/{id}/file/",
+        "download_video": "GET recordings/{id}/video/",
         "answer_help": "POST helps/{id}/answer/",
         "ask_help": "POST sessions/{id}/ask-help/",
         "create_share": "POST shares/",

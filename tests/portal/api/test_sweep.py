@@ -43,7 +43,8 @@ PERSONAL = tuple(
 # A screen shows what somebody works at, an explanation plays through what it explains; the rest is not always there.
 MORE_THAN_LOOKING = (
     "/screen/", "/explain/", "/explain-start/", "/what-if/", "/iscsi-luns/",
-    "/balance/", "/availability/", "/forecast/", "/rollout/", "/recordings/{id}/file/", "/exports/{id}/data/",
+    "/balance/", "/availability/", "/forecast/", "/rollout/", "/recordings/{id}/file/", "/recordings/{id}/video/",
+    "/exports/{id}/data/",
 )  # fmt: skip
 RIGHTS = {
     "stranger": (),

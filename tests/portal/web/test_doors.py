@@ -1,7 +1,10 @@
 """Signing in and out, and where one lands."""
 
+from urllib.parse import urljoin, urlsplit
+
 import pytest
 from django.contrib.sessions.backends.base import CreateError, UpdateError
+from django.test import Client
 from django.urls import reverse
 
 from broker.events.models import Event
@@ -97,9 +100,29 @@ def test_the_page_that_was_wanted_comes_first(site):
     assert response.url == wanted
 
 
-def test_a_foreign_address_is_not_followed(site):
-    _client, response = sign_in(site, "alice", next="https://elsewhere.example/")
-    assert response.url == "/"
+@pytest.mark.parametrize(
+    "wanted",
+    ["https://elsewhere.example/", "//evil.example", "///evil.example", "/\\evil.example", "\\\\evil.example",
+     "javascript:alert(1)", "data:text/html,x", "http:evil.example", "https:///evil.example", "/\t/evil.example",
+     "//evil.example/%2F..", " //evil.example", "%2F%2Fevil.example"],
+)  # fmt: skip
+def test_a_foreign_address_is_not_followed(site, wanted):
+    """S14."""
+    _client, response = sign_in(site, "alice", next=wanted)
+    place = urljoin("http://testserver/sign-in", response.url)
+    assert urlsplit(place)[:2] == ("http", "testserver"), response.url
+
+
+@pytest.mark.parametrize(
+    "path", ["//evil.example/%2F..", "///evil.example", "/\\evil.example", "//evil.example/manage"]
+)
+def test_no_path_leads_off_site(site, path):
+    """S14: with and without a sign-in, and with the slash that Django adds."""
+    for client in (Client(), site.client("alice")):
+        for target in (path, f"{path}/"):
+            response = client.generic("GET", target)
+            place = urljoin("http://testserver/", response.headers.get("Location", "/"))
+            assert urlsplit(place)[:2] == ("http", "testserver"), response.headers
 
 
 def test_administrators_get_the_list(site):

@@ -27,7 +27,9 @@ def assert_strict(text: str) -> None:
             assert "src=" in script["attributes"] and not script["body"].strip(), script[0][:200]
 
 
-def test_no_page_has_inline_script_or_style(site):
+def test_no_page_has_inline_script_or_style_or_talks_elsewhere(site, settings):
+    """Nor, S15, could a script of ours talk to another host."""
+    ours = {"'self'", *(origin.replace("http", "ws", 1) for origin in settings.ORIGINS)}
     client = site.client("root")
     addresses = [reverse(f"portal:{name}") for name in LISTS + FORMS]
     addresses += [reverse(f"portal:{name}", args=[pk]) for name, pk in pages_of(site).items()]
@@ -36,6 +38,7 @@ def test_no_page_has_inline_script_or_style(site):
         assert_strict(response.content.decode())
         policy = response["Content-Security-Policy"]
         assert "script-src 'self'" in policy and "style-src 'self'" in policy and "unsafe" not in policy
+        assert set(policy.partition("connect-src ")[2].partition(";")[0].split()) == ours
     for who, address in (("", reverse("portal:sign-in")), ("alice", "/"), ("alice", "/nowhere")):
         assert_strict(site.client(who).get(address).content.decode())
 

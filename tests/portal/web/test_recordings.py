@@ -4,14 +4,17 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.test import AsyncRequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from broker.connections.models import Recording
 from broker.connections.recording.files import path_of
+from broker.connections.recording.film import ffmpeg
 from broker.events.models import Event
 from broker.events.record import record
 from broker.settings import env
+from portal.pieces import sent
 from tests.recordings_help import coloured
 
 LIST = "portal:recordings"
@@ -55,6 +58,53 @@ def test_one_that_goes_on_is_not_offered_to_be_played(site, recording):
     assert "recording-data" not in client.get(page).text
     client.post(reverse("portal:recording-delete", args=[recording.pk]))
     assert Recording.objects.exists()
+
+
+def test_as_a_video_for_those_who_may_play_it_and_without_ffmpeg_it_says_what_is_missing(site, recording, monkeypatch):
+    page, video = (reverse(f"portal:{name}", args=[recording.pk]) for name in ("recording", "recording-video"))
+    assert video in site.client("root").get(page).text
+    answer = site.client("root").get(video)
+    assert (answer.status_code, answer["Content-Type"]) == (200, "video/webm")
+    assert len(b"".join(answer.streaming_content)) > 100
+    assert site.client("alice").get(video).status_code == 404
+    site.world.grant(site.world.bob, "auditor")
+    assert site.client("bob").get(video).status_code == 403
+    assert Event.objects.filter(kind="recording.downloaded").count() == 1
+    monkeypatch.setattr(ffmpeg, "kind", lambda: None)
+    shown = site.client("root").get(page).text
+    assert video not in shown and "the Debian package ffmpeg" in shown
+    refusal = site.client("root").get(video)
+    assert refusal.status_code == 503 and "Install the Debian package ffmpeg" in refusal.text
+
+
+class Handed:
+    """Three pieces, and whether they were closed."""
+
+    def __init__(self):
+        self.left, self.closed = [b"c", b"b", b"a"], False
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if not self.left:
+            raise StopIteration
+        return self.left.pop()
+
+    def close(self):
+        self.closed = True
+
+
+async def test_a_file_that_is_made_while_it_is_sent_goes_out_piece_by_piece():
+    pieces = Handed()
+    answer = sent(AsyncRequestFactory().get("/"), pieces, media_type="video/webm", name="x.webm")
+    parts = aiter(answer)
+    assert await anext(parts) == b"a"
+    assert len(pieces.left) == 2
+    assert [part async for part in parts] == [b"b", b"c"]
+    for close in answer._resource_closers:  # what answer.close() does, without the end of a request
+        close()
+    assert pieces.closed
 
 
 def test_deleting(site, recording, django_capture_on_commit_callbacks):

@@ -5,7 +5,7 @@ import { clipboardPanel } from "./console/clipboard.js";
 import { openScreen } from "./console/screen.js";
 import { applyPolicy } from "./console/policy.js";
 import { savePicture, tellLine } from "./console/line.js";
-import { dropPicture, keepPicture } from "./console/still.js";
+import { dropPicture, keepPicture, pictureOf } from "./console/still.js";
 import { sessionStrip } from "./console/session.js";
 import { fill, pageData } from "./texts.js";
 import "./why.js";
@@ -130,7 +130,6 @@ async function open(answer) {
     showBar();
     measureLine();
     current.focus();
-    if (answer.kind === "spice") dropPicture(curtain);
   });
   screen.addEventListener("picture", () => dropPicture(curtain));
   screen.addEventListener("desktopname", (event) => {
@@ -143,7 +142,7 @@ async function open(answer) {
 function finished({ code, reason }) {
   const known = closing[code];
   if (phase === "open" && !leaving && (known ? known.again : code !== 1000)) {
-    keepPicture(stage.querySelector("canvas"), curtain);
+    keepPicture(screen?.lastPicture ?? pictureOf(stage.querySelector("canvas")), curtain);
   }
   screen = null;
   if (leaving || phase === "ended") return;

@@ -29,6 +29,7 @@ addEventListener("resize", () => fit.fit());
 let socket = null;
 let buffer = new Uint8Array(0);
 let line = { writer: "", mine: false, may: false, readers: 0 };
+let stale = false; // what stands there is of the connection before
 let failures = 0;
 let lostAt = 0;
 let refused = "";
@@ -36,6 +37,7 @@ let leaving = false;
 
 function show(phase, text) {
   document.body.dataset.phase = phase;
+  if (phase !== "open") terminal.options.disableStdin = true; // what nobody hears must not seem to be typed
   state.textContent = text;
   const open = phase === "open";
   button("take").hidden = !open || line.mine || !line.may;
@@ -67,6 +69,13 @@ function told(status) {
   terminal.options.disableStdin = !line.mine;
 }
 
+/** What stood there stays until the scroll-back comes again, so that a break shows no empty page. */
+function write(bytes) {
+  if (stale) terminal.reset();
+  stale = false;
+  terminal.write(bytes);
+}
+
 function received(bytes) {
   const joined = new Uint8Array(buffer.length + bytes.length);
   joined.set(buffer);
@@ -76,7 +85,7 @@ function received(bytes) {
     const length = (joined[at + 1] << 16) | (joined[at + 2] << 8) | joined[at + 3];
     if (joined.length - at - 4 < length) break;
     const payload = joined.subarray(at + 4, at + 4 + length);
-    if (joined[at] === kinds.data.charCodeAt(0)) terminal.write(payload.slice());
+    if (joined[at] === kinds.data.charCodeAt(0)) write(payload.slice());
     else told(JSON.parse(new TextDecoder().decode(payload)));
     at += 4 + length;
   }
@@ -119,13 +128,9 @@ function open({ path, ticket }) {
   buffer = new Uint8Array(0);
   socket = new WebSocket(address, ["binary", `berth.ticket.${ticket}`]);
   socket.binaryType = "arraybuffer";
-  let first = true;
+  stale = true;
   socket.addEventListener("message", (event) => {
-    if (first) {
-      first = false;
-      failures = 0;
-      terminal.reset(); // the scroll-back comes again
-    }
+    failures = 0;
     received(new Uint8Array(event.data));
   });
   socket.addEventListener("close", ({ code }) => {

@@ -7,8 +7,10 @@ import scancodes from "../../../vendor/novnc/core/input/xtscancodes.js";
 import { Constants } from "../../../vendor/spice-html5/enums.js";
 import { SpiceMainConn } from "../../../vendor/spice-html5/main.js";
 import { SpiceMiniData, SpiceMsgcKeyDown } from "../../../vendor/spice-html5/spicemsg.js";
+import { pictureOf } from "./still.js";
 
 const patience = 20000; // ms from the click to the first picture
+const drawing = 1500; // ms within which a new surface is drawn on; a black screen is one that stays black
 const settle = 250; // ms a window keeps its size before the desktop is asked for it
 const inputKeys = { true: Constants.SPICE_MSGC_INPUTS_KEY_DOWN, false: Constants.SPICE_MSGC_INPUTS_KEY_UP };
 
@@ -47,6 +49,8 @@ export class SpiceScreen extends EventTarget {
         super(url, ours ? ["binary", `berth.ticket.${ticket}`] : protocols);
         if (!ours) return;
         this.binaryType = "arraybuffer";
+        // Before spice-html5 hears of it, which takes the surfaces away; the channels close one after the other.
+        this.addEventListener("close", () => screen.remember());
         if (!screen.socket) {
           screen.socket = this;
           this.addEventListener("close", (event) => screen.finish(event.code, event.reason));
@@ -90,6 +94,19 @@ export class SpiceScreen extends EventTarget {
     this.shown = true;
     clearTimeout(this.limit);
     this.dispatchEvent(new Event("connect"));
+    this.tellPicture(performance.now() + drawing);
+  }
+
+  /** Tells ("picture") when the new surface, which is black, was drawn on. */
+  tellPicture(until) {
+    if (this.ended) return;
+    if (performance.now() < until && !drawn(this.canvas)) requestAnimationFrame(() => this.tellPicture(until));
+    else this.dispatchEvent(new Event("picture"));
+  }
+
+  /** Keeps what was seen last: when the end is told, spice-html5 has removed it. */
+  remember() {
+    if (!this.ended) this.lastPicture = pictureOf(this.canvas) ?? this.lastPicture;
   }
 
   key(event) {
@@ -170,6 +187,7 @@ export class SpiceScreen extends EventTarget {
 
   finish(code, reason) {
     if (this.ended) return;
+    this.remember();
     this.ended = true;
     clearTimeout(this.limit);
     clearTimeout(this.timer);
@@ -183,6 +201,16 @@ export class SpiceScreen extends EventTarget {
     this.holder.remove();
     this.onclose(code, reason);
   }
+}
+
+/** Whether anything but black is on it, seen from afar. */
+function drawn(canvas) {
+  if (!canvas?.width) return false;
+  const small = document.createElement("canvas");
+  small.width = small.height = 32;
+  const context = small.getContext("2d");
+  context.drawImage(canvas, 0, 0, 32, 32);
+  return context.getImageData(0, 0, 32, 32).data.some((value, at) => at % 4 !== 3 && value);
 }
 
 /** Open a SPICE console with a fresh ticket. */
