@@ -10,7 +10,9 @@ from django.conf import settings
 from broker.settings import env
 
 USER = "berth"
-PORT = 5900
+PORT, TLS_PORT = 5900, 5901
+"""No ports but words: whether the client speaks SPICE in the clear or within TLS. Who then looks into it is not for it
+to choose."""
 DOMAIN = "berth.invalid"
 
 

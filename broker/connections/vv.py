@@ -19,10 +19,11 @@ from broker.virt.driver import PowerState
 from broker.virt.models import VirtualMachine
 
 from .actions.issue_ticket import issue_ticket
+from .blind import host_certificate, may_be_blind
 from .consent import require_own_screen
 from .endpoints import Endpoint, direct, through_gateway
 from .models import ConsolePolicy
-from .native import PORT, USER, place, proxy_address
+from .native import TLS_PORT, USER, place, proxy_address
 from .policy import only_by_vnc, policies_of, policy_of
 from .rules import NATIVE
 from .viewer import note_viewer
@@ -46,7 +47,8 @@ def viewer_file(actor: Actor, vm: VirtualMachine) -> str:
         raise Conflict(refusal.text, rule=refusal.rule, fix=N_("Open its console in the browser by VNC."))
     if _through_public_port(vm):
         issued = issue_ticket(actor=actor, vm=vm, kind="spice", via=NATIVE, take_over=True)
-        return _render(vm, policy, Endpoint("spice", host=place(vm.pk), port=PORT), issued.secret)
+        end = Endpoint("spice", host=place(vm.pk), port=TLS_PORT, tls=True)
+        return _render(vm, policy, end, issued.secret, subject=_subject(vm, policy))
     endpoint = direct(vm, "spice") or direct(vm, "vnc")
     if endpoint is None:
         raise Conflict(
@@ -100,7 +102,16 @@ def _through_public_port(vm: VirtualMachine) -> bool:
     return bool(proxy_address() and inside and (inside.unix or env.console_ca_dir))
 
 
-def _render(vm: VirtualMachine, policy: ConsolePolicy, endpoint: Endpoint, ticket: str = "") -> str:
+def _subject(vm: VirtualMachine, policy: ConsolePolicy) -> str:
+    """Whose certificate the client is to find: the host's, or the gateway's where that must look into what passes."""
+    from broker.virt.pki.authority import subject_of
+    from broker.virt.pki.consoles import SUBJECT
+
+    held = host_certificate(vm) if may_be_blind(vm, policy) else None
+    return subject_of(held.certificate) if held else SUBJECT
+
+
+def _render(vm: VirtualMachine, policy: ConsolePolicy, endpoint: Endpoint, ticket: str = "", subject: str = "") -> str:
     parser = configparser.RawConfigParser()
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     values = {
@@ -116,7 +127,11 @@ def _render(vm: VirtualMachine, policy: ConsolePolicy, endpoint: Endpoint, ticke
         "enable-smartcard": str(int(policy.usb)),
     }
     if ticket:
+        from broker.virt.pki.authority import authority
+
         values["proxy"] = f"http://{USER}:{ticket}@{proxy_address()}"
+        values["ca"] = authority().certificate.strip().replace("\n", "\\n")
+        values["host-subject"] = subject
     parser["virt-viewer"] = values
     text = io.StringIO()
     parser.write(text, space_around_delimiters=False)

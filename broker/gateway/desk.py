@@ -3,6 +3,7 @@
 Every method may block (a database) and is called from a thread, never on the event loop.
 """
 
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -65,13 +66,17 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A redeemed ticket: the session that was opened for it and what it may do; with a `tape` it is recorded."""
+    """A redeemed ticket: the session that was opened for it and what it may do; with a `tape` it is recorded.
+
+    `blind`: a client that speaks TLS may do so with the machine's host itself, unseen by the gateway.
+    """
 
     session: str
     target: Target
     view_only: bool = False
     terms: Terms = field(default_factory=Terms)
     tape: "Tape | None" = None
+    blind: bool = False
 
 
 class Refused(Exception):
@@ -101,6 +106,13 @@ class Alive:
 class TicketDesk(Protocol):
     def redeem(self, presented: Presented) -> Admitted:
         """Use up the ticket and open its session. Raises Refused."""
+        ...
+
+    def leg(self, presented: Presented) -> ssl.SSLContext | None:
+        """How a client that speaks TLS is taken, by what its ticket is for: with this context, here; None: blind.
+
+        It uses nothing up; a ticket that opens nothing is refused when it is redeemed.
+        """
         ...
 
     def revalidate(self, alive: Sequence[Alive]) -> Mapping[str, Closing]:

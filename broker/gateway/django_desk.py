@@ -2,6 +2,7 @@
 
 import ipaddress
 import logging
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from functools import wraps
@@ -12,11 +13,12 @@ from django.db import DatabaseError, close_old_connections
 
 from broker.access.actor import Actor
 from broker.connections.actions import TicketRefused, close_session, redeem_ticket
+from broker.connections.blind import may_be_blind, ticket_is_blind
 from broker.connections.endpoints import SERIAL, Endpoint
 from broker.connections.models import Session
 from broker.connections.policy import policy_of
 from broker.connections.queries import must_end
-from broker.connections.rules import INPUT_FRESH
+from broker.connections.rules import INPUT_FRESH, NATIVE
 from broker.connections.timing import Picture, note_pictures
 from broker.core.text import gettext_noop as N_
 from broker.events.models import Severity
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _UNKNOWN_EVERY = 10.0
+_TLS_KEPT = 3600.0  # seconds; its certificate is renewed long before its end
 _FRESH = INPUT_FRESH.total_seconds()
 
 
@@ -63,6 +66,7 @@ class DjangoDesk:
         self._actor = Actor.system(f"gateway {gateway}")
         self._told_unknown = -_UNKNOWN_EVERY
         self._noted: set[str] = set()
+        self._own_tls: tuple[float, ssl.SSLContext] | None = None
 
     @_on_fresh_connection
     def redeem(self, presented: Presented) -> Admitted:
@@ -83,8 +87,20 @@ class DjangoDesk:
             raise Refused(why.BY_NAME[refusal.reason]) from None
         policy = policy_of(session.vm)
         terms = Terms(paste=policy.paste, copy=policy.copy, speed=policy.speed * 1024, usb=policy.usb)
+        blind = presented.via == NATIVE and may_be_blind(session.vm, policy)
         tape = self._tape(session) if policy.record and endpoint.kind == "vnc" else None
-        return Admitted(str(session.pk), _target(session, endpoint), session.view_only, terms, tape)
+        return Admitted(str(session.pk), _target(session, endpoint), session.view_only, terms, tape, blind)
+
+    @_on_fresh_connection
+    def leg(self, presented: Presented) -> ssl.SSLContext | None:
+        if ticket_is_blind(presented.secret, presented.machine):
+            return None
+        now = time.monotonic()
+        if self._own_tls is None or now - self._own_tls[0] > _TLS_KEPT:
+            from broker.virt.pki.consoles import server_context
+
+            self._own_tls = now, server_context()
+        return self._own_tls[1]
 
     def _tape(self, session: Session) -> "Tape | None":
         from broker.connections.actions.begin_recording import begin_recording

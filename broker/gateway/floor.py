@@ -33,6 +33,8 @@ class Floor:
     spice: SpiceSessions = field(default_factory=SpiceSessions)
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4, thread_name_prefix="desk"))
     draining: bool = False
+    own_tls: ssl.SSLContext | None = None
+    """With which native clients speak TLS here; what the desk gave last."""
     scribe: Scribe = field(init=False)
 
     def __post_init__(self) -> None:
@@ -40,6 +42,14 @@ class Floor:
 
     def redeem(self, presented: Presented) -> "Future[Admitted]":
         return self.pool.submit(self.desk.redeem, presented)
+
+    def leg(self, presented: Presented) -> ssl.SSLContext | None:
+        """As the desk says, which is asked for a session's first channel only. Called from a thread."""
+        if (session := self.spice.of(presented)) is not None and (session.blind or self.own_tls):
+            return None if session.blind else self.own_tls
+        context = self.desk.leg(presented)
+        self.own_tls = context or self.own_tls
+        return context
 
     def recorder(self, admitted: Admitted) -> Recorder | None:
         """Begin the console's recording, if it is to have one."""

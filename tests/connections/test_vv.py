@@ -1,6 +1,7 @@
 """The file for remote-viewer."""
 
 import configparser
+import ssl
 from datetime import timedelta
 
 import pytest
@@ -15,15 +16,24 @@ from broker.connections.actions import (
     redeem_ticket,
     set_console_policy,
 )
+from broker.connections.blind import ticket_is_blind
 from broker.connections.models import Session
 from broker.connections.queries import must_end
 from broker.connections.reconcile import tidy
+from broker.connections.rules import NATIVE
 from broker.connections.signing_out import end_native_of
 from broker.connections.vv import offers_file, refusals, viewer_file
 from broker.core.errors import Conflict, Missing
 from broker.directories.models import User
 from broker.events.models import Event
-from broker.virt.models import VirtualMachine
+from broker.gateway import django_desk
+from broker.gateway.desk import Presented
+from broker.gateway.django_desk import DjangoDesk
+from broker.settings import env
+from broker.virt.models import HostCertificate, VirtualMachine
+from broker.virt.pki.authority import authority, issue, request_for, subject_of
+from broker.virt.pki.consoles import SUBJECT, server_context
+from pools.models import Desktop, Pool, SessionRules
 
 from .conftest import GATEWAY, make_vm, sign_in
 
@@ -111,7 +121,10 @@ def test_spice_comes_through_the_public_port_with_a_ticket_of_its_own(setting, s
     parser = configparser.RawConfigParser()
     parser.read_string(viewer_file(setting.actor(), setting.vm))
     values = dict(parser["virt-viewer"])
-    assert (values["type"], values["host"], values["port"]) == ("spice", f"{setting.vm.pk}.berth.invalid", "5900")
+    assert (values["type"], values["host"]) == ("spice", f"{setting.vm.pk}.berth.invalid")
+    assert "port" not in values and values["tls-port"] == "5901", "in the clear it is not even tried"
+    assert values["ca"].replace("\\n", "\n") == authority().certificate.strip()
+    assert values["host-subject"] == "O=Berth,CN=consoles.berth.invalid"
     scheme, _, rest = values["proxy"].partition("://berth:")
     secret, _, address = rest.partition("@")
     assert (scheme, address, len(secret)) == ("http", "vdi.example:8000", 43)
@@ -223,3 +236,91 @@ def test_signing_out_in_the_portal_reaches_them(setting, client):
     client.post(reverse("portal:sign-out"))
     session.refresh_from_db()
     assert (session.state, session.close_reason) == ("ending", "signed-out")
+
+
+BY_TLS = [{"kind": "vnc", "unix": "/x"}, {"kind": "spice", "host": "lab-a", "port": 5902, "tls": True}]
+
+
+@pytest.fixture
+def desk(monkeypatch):
+    """A desk on the test's own database connection, which it must not close."""
+    monkeypatch.setattr(django_desk, "close_old_connections", lambda: None)
+    return DjangoDesk("g1")
+
+
+@pytest.fixture
+def sealed(setting, settings, monkeypatch):
+    """A machine whose host speaks SPICE by TLS with a certificate of Berth's own."""
+    settings.ORIGINS = ["http://vdi.example:8000"]
+    monkeypatch.setattr(env, "console_ca_dir", "/etc/berth/consoles")
+    setting.vm.consoles = BY_TLS
+    setting.vm.save()
+    host = setting.vm.host
+    issued = issue(request_for(host.name)[1], name=host.name.lower())
+    HostCertificate.objects.create(host=host, certificate=issued.certificate, until=issued.until)
+    return setting
+
+
+def values_of(text: str) -> dict[str, str]:
+    parser = configparser.RawConfigParser()
+    parser.read_string(text)
+    return dict(parser["virt-viewer"])
+
+
+def test_where_nothing_is_withheld_tls_goes_to_the_host_itself(sealed, desk):
+    text = viewer_file(sealed.actor(), sealed.vm)
+    values = values_of(text)
+    assert (values["tls-port"], values["host"]) == ("5901", f"{sealed.vm.pk}.berth.invalid")
+    assert values["host-subject"] == f"O=Berth host,CN={sealed.vm.host.name.lower()}"
+    assert "lab-a" not in text.replace(values["host-subject"], ""), "the host's own address is nobody's to know"
+    assert ticket_is_blind(parse_secret(text), str(sealed.vm.pk))
+    assert not ticket_is_blind(parse_secret(text), "6f1e2a0c-0b5e-4d3f-9a58-6a3c2f1d0e01")
+    assert not ticket_is_blind("x" * 43, str(sealed.vm.pk))
+    presented = Presented(parse_secret(text), "", "192.0.2.1", kind="spice", via=NATIVE, machine=str(sealed.vm.pk))
+    assert desk.leg(presented) is None
+    admitted = desk.redeem(presented)
+    assert admitted.blind and (admitted.target.host, admitted.target.port) == ("lab-a", 5902)
+
+
+@pytest.mark.parametrize(
+    "withhold",
+    [
+        lambda s: set_console_policy(actor=s.world.actor("root"), obj=s.vm, usb=False),
+        lambda s: VirtualMachine.objects.update(consoles=BOTH),
+        lambda s: HostCertificate.objects.all().delete(),
+        lambda s: idle_rule(s),
+    ],
+    ids=["policy", "no TLS there", "not ours", "idle rule"],
+)
+def test_else_the_gateway_ends_it_and_looks(sealed, desk, withhold):
+    """Both for a file that is made now and for a ticket that was made before."""
+    before = parse_secret(viewer_file(sealed.actor(), sealed.vm))
+    withhold(sealed)
+    sealed.vm.refresh_from_db()
+    values = values_of(viewer_file(sealed.actor(), VirtualMachine.objects.get(pk=sealed.vm.pk)))
+    assert values["host-subject"] == "O=Berth,CN=consoles.berth.invalid"
+    assert not ticket_is_blind(before, str(sealed.vm.pk))
+    presented = Presented(before, "", "192.0.2.1", kind="spice", via=NATIVE, machine=str(sealed.vm.pk))
+    assert isinstance(desk.leg(presented), ssl.SSLContext)
+    assert not desk.redeem(presented).blind
+
+
+def idle_rule(setting) -> None:
+    world = setting.world
+    pool = Pool.objects.create(name="watched", cluster=world.cluster, template=world.template, storage=world.storage)
+    SessionRules.objects.create(pool=pool, idle="disconnect")
+    Desktop.objects.create(
+        number=1, state="assigned", pool=pool, vm=setting.vm, holder=setting.world.alice, held_since=timezone.now()
+    )
+
+
+def test_the_gateways_certificate_is_of_our_authority_and_kept(settings, tmp_path):
+    settings.DATA_DIR = tmp_path
+    context, again = server_context(), server_context()
+    files = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "pki" / "consoles").glob("*.pem")}
+    assert files == {"key.pem": 0o600, "cert.pem": 0o600, "ca.pem": 0o600}
+    assert context is not again
+    certificate = (tmp_path / "pki" / "consoles" / "cert.pem").read_text()
+    assert subject_of(certificate) == SUBJECT
+    server_context()
+    assert (tmp_path / "pki" / "consoles" / "cert.pem").read_text() == certificate

@@ -3,6 +3,7 @@ one public port; and Remote Viewer is let go when its person signs out.
 """
 
 import re
+import subprocess
 import time
 
 import pytest
@@ -91,6 +92,17 @@ def test_the_screen_in_chromium(admin, machine, berth, outside, tmp_path):
     assert admin.errors == []
 
 
+def another_authority(folder) -> str:
+    """A certificate that signs others, as a .vv file has it."""
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    subprocess.run(
+        [*made, "-subj", "/CN=x", "-keyout", folder / "x.key", "-out", folder / "x.pem"],
+        check=True,
+        capture_output=True,
+    )
+    return (folder / "x.pem").read_text().strip().replace("\n", r"\\n")
+
+
 @pytest.mark.parametrize("berth", ["sqlite"], indirect=True)
 def test_the_screen_in_remote_viewer(admin, machine, berth, outside, tmp_path):
     public = berth.url.partition("//")[2]
@@ -100,6 +112,8 @@ def test_the_screen_in_remote_viewer(admin, machine, berth, outside, tmp_path):
         admin.page.get_by_role("button", name=re.compile("Remote Viewer")).click()
     file = tmp_path / "screen.vv"
     download.value.save_as(file)
+    text = file.read_text()
+    assert "tls-port=5901" in text and "\nport=" not in text
     with viewer.opened(file, tmp_path) as remote:
 
         def evidence() -> str:
@@ -110,6 +124,7 @@ def test_the_screen_in_remote_viewer(admin, machine, berth, outside, tmp_path):
 
         until(same, evidence)
         assert not file.exists(), "the ticket stays on no disk"
+        assert not remote.refuses()
         remote.type("echo 'Typed (2) from afar!' > /disk/two")
         until(lambda: outside.read_file(machine, "/disk/two"), evidence)
         assert outside.read_file(machine, "/disk/two").strip() == "Typed (2) from afar!"
@@ -125,5 +140,14 @@ def test_the_screen_in_remote_viewer(admin, machine, berth, outside, tmp_path):
         admin.page.locator("form[action$='sign-out']").first.evaluate("form => form.requestSubmit()")
         admin.page.wait_for_url("**/sign-in*", wait_until="commit")
         until(lambda: not remote.peers(), lambda: "the program is still connected", MOST_SECONDS)
+    spoilt = {
+        "another name": re.sub("host-subject=.*", "host-subject=O=Berth,CN=elsewhere.invalid", text),
+        "another authority": re.sub("ca=.*", "ca=" + another_authority(tmp_path), text),
+    }
+    for what, words in spoilt.items():
+        file.write_text(words)
+        with viewer.opened(file, tmp_path) as remote:
+            until(lambda remote=remote: remote.refuses(), lambda remote=remote: remote.log.read_text()[-3000:])
+            assert "The session" not in remote.log.read_text(), what
     assert admin.errors == []
     assert "Traceback" not in berth.text()

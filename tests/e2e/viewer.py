@@ -46,6 +46,10 @@ class Viewer:
         mine = [line.split() for line in told.stdout.splitlines() if f"pid={self.process.pid}," in line]
         return {words[3] for words in mine}
 
+    def refuses(self) -> bool:
+        """Whether it says that the other end is not who it should be."""
+        return "verif" in self.log.read_text()
+
     def _run(self, *words: str) -> bytes:
         done = subprocess.run(words, env=_environment(self.display), capture_output=True, timeout=60, check=False)
         assert done.returncode == 0, f"{words}: {done.stderr.decode()}\n{self.log.read_text()}"

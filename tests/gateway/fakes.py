@@ -45,15 +45,17 @@ class MemoryDesk:
         self.endings: dict[str, why.Closing] = {}
         self.seen: list[Alive] = []
         self.recordings: list[tuple[object, str, int]] = []
+        self.own_tls: ssl.SSLContext | None = None
         self.delay = threading.Event()
         self.delay.set()
 
     def issue(self, target: Target, *, view_only: bool = False, kind: str = "vnc", via: str = "browser",
-              machine: str = "", tape: Tape | None = None, terms: Terms | None = None) -> str:  # fmt: skip
+              machine: str = "", tape: Tape | None = None, terms: Terms | None = None,
+              blind: bool = False) -> str:  # fmt: skip
         secret = secrets.token_urlsafe(32)
         self.bound[secret] = (kind, via, machine)
         self.tickets[hashlib.sha256(secret.encode()).hexdigest()] = Admitted(
-            secrets.token_hex(8), target, view_only, terms or Terms(), tape=tape
+            secrets.token_hex(8), target, view_only, terms or Terms(), tape=tape, blind=blind
         )
         return secret
 
@@ -70,6 +72,10 @@ class MemoryDesk:
         ):
             raise Refused(why.FOREIGN)
         return admitted
+
+    def leg(self, presented: Presented) -> ssl.SSLContext | None:
+        admitted = self.tickets.get(hashlib.sha256(presented.secret.encode()).hexdigest())
+        return None if admitted is not None and admitted.blind else self.own_tls
 
     def revalidate(self, alive):
         self.seen = list(alive)

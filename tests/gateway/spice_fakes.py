@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 import struct
 from pathlib import Path
 
@@ -41,8 +42,8 @@ TICKET = struct.pack("<I", 1) + b"e" * 128
 class FakeSpice:
     """On a unix socket. `links` are the channels that were opened, `received` what came after their tickets."""
 
-    def __init__(self, path: Path, *, script: str = "echo"):
-        self.path, self.script = path, script
+    def __init__(self, path: Path, *, script: str = "echo", tls: ssl.SSLContext | None = None):
+        self.path, self.script, self.tls = path, script, tls
         self.links: list[tuple[int, int, int]] = []
         self.received: dict[int, bytearray] = {}
         self.writers: list[asyncio.StreamWriter] = []
@@ -52,7 +53,7 @@ class FakeSpice:
         return Target(unix=str(self.path))
 
     async def start(self) -> "FakeSpice":
-        self._server = await asyncio.start_unix_server(self._serve, str(self.path))
+        self._server = await asyncio.start_unix_server(self._serve, str(self.path), ssl=self.tls)
         return self
 
     async def stop(self) -> None:

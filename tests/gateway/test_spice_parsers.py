@@ -1,11 +1,13 @@
 """The SPICE link and message parsers: they take bytes in any cut, and nonsense ends as SpiceError and nothing else."""
 
+import itertools
 import struct
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.gateway.native.records import Records
 from broker.gateway.spice import DEVICES, KNOWN, SpiceError
 from broker.gateway.spice.channel import Channel
 from broker.gateway.spice.link import ClientLink, Link, ServerLink, refusal
@@ -187,3 +189,21 @@ def test_messages_are_the_same_in_every_cut(messages, sizes):
 def test_the_refusal_is_a_reply_that_clients_understand():
     with pytest.raises(SpiceError, match="7"):
         ServerLink().receive(refusal())
+
+
+@given(st.lists(st.binary(max_size=60), max_size=6), st.lists(st.integers(1, 90), min_size=1, max_size=30))
+def test_no_record_holds_two_messages(bodies, sizes):
+    """Whatever pieces it comes in: the bytes are the same, and each piece lies within one message."""
+    parts = [reply(), bytes(4), *(message(104, body) for body in bodies)]
+    whole, ends, pieces, at = b"".join(parts), set(itertools.accumulate(map(len, parts))), [], 0
+    records, sizes = Records(), itertools.cycle(sizes)
+    while at < len(whole):
+        size = next(sizes)
+        pieces += records.cut(whole[at : at + size])
+        at += size
+    assert b"".join(pieces) == whole and all(pieces)
+    at = 0
+    for piece in pieces:
+        # the reply's header and body may come together or apart; nothing else is together
+        assert not [end for end in ends if at < end < at + len(piece)]
+        at += len(piece)

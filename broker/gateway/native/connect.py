@@ -1,8 +1,8 @@
 """The CONNECT request of a native client: whom does it want, and with which ticket? Pure checks.
 
 There is no proxy here: the only "hosts" are machines by their id, under a name that can exist nowhere (RFC 6761), and
-the port is always the same. The ticket is the password of Basic credentials, which the client sends at once and in a
-header, so that no URL has it.
+the port says only whether the client begins with TLS. The ticket is the password of Basic credentials, which the client
+sends at once and in a header, so that no URL has it.
 """
 
 import base64
@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from broker.connections.native import DOMAIN, PORT, USER
+from broker.connections.native import DOMAIN, PORT, TLS_PORT, USER
 from broker.gateway.admission import Rejected
 
 MOST = 4096
@@ -26,11 +26,12 @@ ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`headers` has lower-case names."""
+    """`headers` has lower-case names. `tls`: the client speaks SPICE within TLS."""
 
     machine: str
     secret: str = field(repr=False)
     headers: Mapping[str, list[str]] = field(repr=False)
+    tls: bool = False
 
 
 def read(request: bytes) -> Asked:
@@ -47,9 +48,9 @@ def read(request: bytes) -> Asked:
         headers.setdefault(header[1].lower(), []).append(header[2].rstrip(" \t"))
     host, _, port = asked[1].rpartition(":")
     named = _PLACE.fullmatch(host.lower())
-    if named is None or port != str(PORT):
+    if named is None or port not in (str(PORT), str(TLS_PORT)):
         raise Rejected(403, "only machines of this site, by the name in the file")
-    return Asked(named[1], _ticket(headers.get("proxy-authorization", [])), headers)
+    return Asked(named[1], _ticket(headers.get("proxy-authorization", [])), headers, port == str(TLS_PORT))
 
 
 def _ticket(values: list[str]) -> str:

@@ -1,4 +1,8 @@
-"""A native client's connection: its CONNECT request, then the bytes of one SPICE channel."""
+"""A native client's connection: its CONNECT request, then the bytes of one SPICE channel.
+
+A client that speaks TLS either speaks it with this gateway, which looks into the channel as into any other, or with the
+machine's host: which of the two, the desk says.
+"""
 
 import asyncio
 import logging
@@ -17,7 +21,9 @@ from broker.gateway.floor import Floor
 from broker.gateway.spice.leg import SpiceLeg
 from broker.gateway.spice.link import refusal
 
+from .blind import BlindLeg
 from .connect import BEGINS, ESTABLISHED, MOST, answer, read
+from .records import Records
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +35,10 @@ class ViewerConnection(asyncio.Protocol):
         self._floor, self._connections = floor, connections
         self._transport: asyncio.Transport | None = None
         self._request: bytearray | None = bytearray()
+        self._early: bytearray | None = bytearray()
         self._leg: SpiceLeg | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._records: Records | None = None
         self._expiry: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -40,8 +49,7 @@ class ViewerConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._request is None:
-            if self._leg is not None:
-                self._leg.from_client(data)
+            self._pass(data)
             return
         self._request += data
         if (end := self._request.find(b"\r\n\r\n", 0, MOST)) >= 0:
@@ -67,12 +75,57 @@ class ViewerConnection(asyncio.Protocol):
         presented = Presented(
             asked.secret, "", self._floor.policy.address(asked.headers, address), "spice", "native", asked.machine
         )
+        if asked.tls:
+            self._transport.pause_reading()
+            self._opening = asyncio.get_running_loop().create_task(self._open_tls(presented))
+            return
+        self._transport.write(ESTABLISHED)
+        self._carry(SpiceLeg(self._floor, presented, self))
+        if early:
+            self._pass(early)
+
+    async def _open_tls(self, presented: Presented) -> None:
+        """Begin TLS here, or let the client begin it with the machine's host. Nothing was said before."""
+        assert self._transport is not None
+        loop = asyncio.get_running_loop()
+        try:
+            context = await loop.run_in_executor(self._floor.pool, self._floor.leg, presented)
+        except Exception:
+            log.exception("a native client's TLS could not be begun")
+            self._refuse(Rejected(503, "the console gateway cannot look at the ticket now"))
+            return
+        self._transport.write(ESTABLISHED)
+        if context is None:
+            self._carry(BlindLeg(self._floor, presented, self))
+            return
+        try:
+            self._transport = await aiofastnet.start_tls(
+                loop, self._transport, self, context, server_side=True,
+                ssl_handshake_timeout=self._floor.limits.handshake,
+            )  # fmt: skip
+        except OSError as error:
+            log.info("a native client broke TLS off: %s", error)
+            self._connections.discard(self)
+            return
+        self._records = Records()
+        self._carry(SpiceLeg(self._floor, presented, self))
+
+    def _carry(self, leg: SpiceLeg) -> None:
         if self._expiry:
             self._expiry.cancel()
-        self._transport.write(ESTABLISHED)
-        self._leg = SpiceLeg(self._floor, presented, self)
+        self._leg = leg
+        early, self._early = self._early, None
         if early:
-            self._leg.from_client(early)
+            leg.from_client(bytes(early))
+
+    def _pass(self, data: bytes) -> None:
+        if self._leg is not None:
+            self._leg.from_client(data)
+        elif self._early is not None:
+            # The first words within TLS may come in the moment before the leg is there.
+            self._early += data
+            if len(self._early) > self._floor.limits.early:
+                self._drop()
 
     def _refuse(self, rejection: Rejected) -> None:
         assert self._transport is not None
@@ -87,6 +140,8 @@ class ViewerConnection(asyncio.Protocol):
         self._connections.discard(self)
         if self._expiry:
             self._expiry.cancel()
+        if self._opening and self._leg is None:
+            self._opening.cancel()
         if self._leg is not None:
             self._leg.client_gone()
 
@@ -99,8 +154,13 @@ class ViewerConnection(asyncio.Protocol):
             self._leg.client_ready()
 
     def send(self, data: bytes) -> None:
-        if self._transport:
+        if self._transport is None:
+            return
+        if self._records is None:
             self._transport.write(data)
+        else:
+            for piece in self._records.cut(data):
+                self._transport.write(piece)
 
     def pause(self) -> None:
         if self._transport and not self._transport.is_closing():
@@ -133,7 +193,7 @@ class Viewers:
         """Take connections on a port of their own."""
         listener.setblocking(False)
         loop = asyncio.get_running_loop()
-        self._servers.append(await loop.create_server(self.make, sock=listener, backlog=1024, ssl=tls))
+        self._servers.append(await aiofastnet.create_server(loop, self.make, sock=listener, backlog=1024, ssl=tls))
 
     def stop_listening(self) -> None:
         for server in self._servers:

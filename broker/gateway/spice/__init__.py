@@ -11,6 +11,8 @@ SHOWN = frozenset({MAIN, DISPLAY, CURSOR, PLAYBACK})
 DEVICES = frozenset({SMARTCARD, USBREDIR})
 """Channels that bring devices of the user's computer into the machine."""
 KNOWN = frozenset(range(MAIN, WEBDAV + 1))
+UNSEEN = 0
+"""Stands for the kind of a channel whose bytes are between the client and the machine's host alone."""
 
 
 class SpiceError(Exception):

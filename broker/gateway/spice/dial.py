@@ -22,9 +22,13 @@ class SpiceMachine(Machine):
         self.pause_reading()
 
 
-async def dial(target: Target, receiver: Receiver, floor: Floor) -> SpiceMachine:
-    """Returns a connection that is paused until `relay`. Raises Refused; the caller sets the time limit."""
-    if not (target.unix or target.agent) and floor.hypervisor_tls is None:
+async def dial(target: Target, receiver: Receiver, floor: Floor, *, blind: bool = False) -> SpiceMachine:
+    """Returns a connection that is paused until `relay`. Raises Refused; the caller sets the time limit.
+
+    `blind`: the client itself will speak TLS with the machine's host.
+    """
+    context = None if blind else floor.hypervisor_tls
+    if not (target.unix or target.agent or blind or context):
         raise Refused(UNREACHABLE)
     loop = asyncio.get_running_loop()
     machine = SpiceMachine(receiver)
@@ -34,9 +38,10 @@ async def dial(target: Target, receiver: Receiver, floor: Floor) -> SpiceMachine
         elif target.unix:
             await aiofastnet.create_unix_connection(loop, lambda: machine, target.unix)
         else:
+            patience = floor.limits.handshake if context else None
             transport, _ = await loop.create_connection(
-                lambda: machine, target.host, target.port, ssl=floor.hypervisor_tls, server_hostname=target.host,
-                ssl_handshake_timeout=floor.limits.handshake,
+                lambda: machine, target.host, target.port, ssl=context,
+                server_hostname=target.host if context else None, ssl_handshake_timeout=patience,
             )  # fmt: skip
             keep_watch(transport.get_extra_info("socket"))
     except OSError as error:

@@ -144,6 +144,12 @@ class SpiceLeg:
         if self._channel.link.kind != MAIN:
             self._end(why.FINISHED)
             return
+        self._ask_why()
+
+    def _ask_why(self) -> None:
+        """The machine closed its screen: the desk may know why."""
+        if self._closing is not None or self._session is None:
+            return
         asked = self._floor.pool.submit(self._floor.why_lost, self._session.alive())
         asked.add_done_callback(lambda done: self.end(why.LOST if done.cancelled() else done.result()))
 

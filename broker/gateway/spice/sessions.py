@@ -14,7 +14,7 @@ from broker.gateway import closing as why
 from broker.gateway.closing import Closing
 from broker.gateway.desk import Admitted, Alive, Presented, Refused
 
-from . import DEVICES, INPUTS, KNOWN, MAIN, SHOWN
+from . import DEVICES, INPUTS, KNOWN, MAIN, SHOWN, UNSEEN
 from .link import Link
 
 if TYPE_CHECKING:
@@ -42,10 +42,15 @@ class SpiceSession:
         self._floor, self._ended = floor, ended
         self._lock = threading.Lock()
         self._legs: dict[tuple[int, int], Leg] = {}
-        self._gone_up = self._gone_down = 0
+        self._gone_up = self._gone_down = self._blind = 0
         self._input = 0.0
         self._picture: float | None = None
         self._closing: Closing | None = None
+
+    @property
+    def blind(self) -> bool:
+        """Whether its channels pass unseen."""
+        return self._blind > 0
 
     @property
     def channels(self) -> frozenset[int]:
@@ -73,6 +78,20 @@ class SpiceSession:
             if len(self._legs) >= self._floor.limits.channels:
                 raise Refused(why.TOO_MANY)
             self._legs[link.kind, link.number] = leg
+
+    def join_blind(self, leg: Leg) -> Link:
+        """Count a channel in that nobody here can look into; the first is the main one, as the protocol has it."""
+        with self._lock:
+            if self._closing is not None:
+                raise Refused(self._closing)
+            if not self.admitted.blind or (self._legs and not self._blind):
+                raise Refused(why.WITHHELD)
+            if len(self._legs) >= self._floor.limits.channels:
+                raise Refused(why.TOO_MANY)
+            self._blind += 1
+            link = Link(0, MAIN if self._blind == 1 else UNSEEN, self._blind, 0, b"")
+            self._legs[link.kind, link.number] = leg
+            return link
 
     def leave(self, link: Link, leg: Leg, closing: Closing) -> None:
         """A channel's connection is over; with the main one the whole session is."""
@@ -124,13 +143,24 @@ class SpiceSessions:
 
     def find(self, floor: "Floor", presented: Presented, link: Link) -> SpiceSession:
         """The session to which a further channel belongs. Raises Refused: the ticket opens nothing more."""
-        with self._lock:
-            session = self._by_secret.get(_key(presented))
+        session = self.of(presented)
         if session is None or time.monotonic() - session.begun > floor.limits.channels_within:
             raise Refused(why.TICKET)
         if link.kind == MAIN or session.connection is None or link.connection != session.connection:
             raise Refused(why.TICKET)
         return session
+
+    def find_blind(self, floor: "Floor", presented: Presented) -> SpiceSession | None:
+        """The session to which a further blind channel belongs; None: it is the first. Raises Refused: too late."""
+        session = self.of(presented)
+        if session is not None and time.monotonic() - session.begun > floor.limits.channels_within:
+            raise Refused(why.TICKET)
+        return session
+
+    def of(self, presented: Presented) -> SpiceSession | None:
+        """The open session that was opened by what is presented."""
+        with self._lock:
+            return self._by_secret.get(_key(presented))
 
     def _forget(self, key: bytes) -> None:
         with self._lock:

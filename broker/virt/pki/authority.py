@@ -82,6 +82,12 @@ def ca_until() -> datetime | None:
     return x509.load_pem_x509_certificate(row.certificate.encode()).not_valid_after_utc if row else None
 
 
+def subject_of(certificate: str) -> str:
+    """Whose it is, as SPICE clients are told whom to expect."""
+    names = x509.load_pem_x509_certificate(certificate.encode()).subject
+    return ",".join(f"{one.rfc4514_attribute_name}={one.value!s}" for one in names)
+
+
 def request_for(name: str) -> tuple[str, str]:
     """A new key and a request for it, as PEM: for certificates of Berth's own."""
     key = ec.generate_private_key(ec.SECP256R1())

@@ -27,25 +27,27 @@ def ensure() -> Path:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         ca = authority().certificate
-        if not _good(folder, ca):
+        if not good(folder / "cacert.pem", folder / "clientcert.pem", folder / "clientkey.pem", ca):
             key, asked = request_for("Berth")
             issued = issue(asked, name=f"berth-{socket.gethostname()[:48]}".lower(), organization="Berth")
             for name, text in (("clientkey", key), ("clientcert", issued.certificate), ("cacert", issued.authority)):
-                _write(folder / f"{name}.pem", text)
+                write(folder / f"{name}.pem", text)
     return folder
 
 
-def _good(folder: Path, ca: str) -> bool:
+def good(authority_at: Path, certificate_at: Path, key_at: Path, ca: str) -> bool:
+    """Whether these files are there, of the authority `ca`, and good for a while yet."""
     try:
-        if (folder / "cacert.pem").read_text() != ca or not (folder / "clientkey.pem").exists():
+        if authority_at.read_text() != ca or not key_at.exists():
             return False
-        certificate = x509.load_pem_x509_certificate((folder / "clientcert.pem").read_bytes())
+        certificate = x509.load_pem_x509_certificate(certificate_at.read_bytes())
     except (OSError, ValueError):
         return False
     return certificate.not_valid_after_utc - clock.now() > RENEW_LEFT
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
+    """Only this user may read it; whoever reads meanwhile finds the old one whole."""
     aside = path.with_suffix(".new")
     aside.unlink(missing_ok=True)
     with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

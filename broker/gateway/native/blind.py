@@ -1,0 +1,55 @@
+"""A leg that nobody here can look into: the client speaks TLS with the machine's own host, and bytes pass as they are.
+
+Only where the ticket withholds nothing: what may not pass could not be kept back.
+"""
+
+from typing import Any
+
+from broker.gateway import closing as why
+from broker.gateway.desk import Refused
+from broker.gateway.spice import MAIN
+from broker.gateway.spice.dial import dial
+from broker.gateway.spice.leg import SpiceLeg
+
+
+class BlindLeg(SpiceLeg):
+    """The first connection of a ticket redeems it; the client is read once the machine's host answers."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        # What the client waits for is TLS: it must never get SPICE's own refusal in the clear.
+        self._replied = True
+
+    async def _admit_and_dial(self) -> None:
+        found = self._floor.spice.find_blind(self._floor, self._presented)
+        session = found or await self._redeem()
+        self._session = session
+        try:
+            self._link = session.join_blind(self)
+        except Refused as refusal:
+            if found is None:
+                session.end(refusal.closing)
+            raise
+        self._machine = await dial(session.admitted.target, self, self._floor, blind=True)
+        self._expiry.cancel()
+        self._machine.relay(b"")
+        self._client.resume()
+
+    def _expire(self) -> None:
+        self._end(why.SLOW)
+
+    def from_client(self, data: bytes) -> None:
+        if self._closing is None and self._machine is not None:
+            self.bytes_up += len(data)
+            self._machine.write(data)
+
+    def from_machine(self, data: bytes) -> None:
+        if self._closing is None:
+            self.bytes_down += len(data)
+            self._client.send(data)
+
+    def machine_lost(self) -> None:
+        if self._link is not None and self._link.kind != MAIN:
+            self._end(why.FINISHED)
+        else:
+            self._ask_why()
