@@ -12,7 +12,7 @@ definition, and whoever changes a model changes the statement with it:
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connection, models
@@ -229,14 +229,38 @@ def add(row: M) -> M:
     return row
 
 
+KEPT_ROWS = 3
+"""Up to so many rows at once their INSERT is kept: one statement for each number of rows."""
+
+
 def add_unless_there(*rows: models.Model) -> None:
     """Insert these, all of one model; nothing happens to those of which a constraint says that they are there."""
-    fields, sql, _ = _insertion(type(rows[0]), OnConflict.IGNORE)
-    row_of_values = f"({', '.join(['%s'] * len(fields))})"
-    sql = sql.replace(row_of_values, ", ".join([row_of_values] * len(rows)))
-    with connection.cursor() as cursor:
-        values = [field.get_db_prep_save(field.pre_save(row, True), connection) for row in rows for field in fields]
+    _insert(rows, OnConflict.IGNORE)
+
+
+def add_all(rows: Sequence[models.Model]) -> None:
+    """`add` for several of one model, whose keys are known before."""
+    _insert(rows, None)
+    for row in rows:
+        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
+
+
+def _insert(rows: Sequence[models.Model], conflict: OnConflict | None) -> None:
+    fields, sql = _insertion_of_many(type(rows[0]), conflict, len(rows))
+    values = [field.get_db_prep_save(field.pre_save(row, True), connection) for row in rows for field in fields]
+    with _cursor() if len(rows) <= KEPT_ROWS else connection.cursor() as cursor:
         cursor.execute(sql, values)
+
+
+@lru_cache(maxsize=256)
+def _insertion_of_many(
+    model: type[models.Model], conflict: OnConflict | None, count: int
+) -> tuple[list["models.Field[Any, Any]"], str]:
+    fields, sql, returning = _insertion(model, conflict)
+    if returning is not None:
+        raise TypeError(f"The database makes the keys of {model.__name__}: add them one by one")
+    row_of_values = f"({', '.join(['%s'] * len(fields))})"
+    return fields, sql.replace(row_of_values, ", ".join([row_of_values] * count))
 
 
 def put(rows: Sequence[models.Model], key: tuple[str, ...]) -> None:

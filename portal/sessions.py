@@ -1,11 +1,12 @@
 """Django's sessions in the database, by statements that are built once: every request reads one."""
 
+from contextlib import nullcontext
 from typing import Any
 
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS, CreateError, UpdateError
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.contrib.sessions.models import Session
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import CharField
 from django.utils import timezone
 from django.utils.crypto import get_random_string
@@ -52,7 +53,8 @@ class SessionStore(DatabaseStore):
         row = self.create_model_instance(content)
         if must_create:
             try:
-                with transaction.atomic():
+                # Only inside of a transaction a refused INSERT has to be taken back.
+                with transaction.atomic() if connection.in_atomic_block else nullcontext():
                     add(row)
             except IntegrityError:
                 raise CreateError from None

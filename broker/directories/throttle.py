@@ -258,8 +258,8 @@ def _count_once(looked_at: Mapping[str, Rule], charged: Mapping[str, Rule]) -> t
         charged[row.key].charge(row, now)
     for row in present:
         _CHARGE.run(key=row.key, level=row.level, at=row.at, open_at=row.open_at, gone_at=row.gone_at)
-    for row in fresh:
-        sql.add(row)
+    if fresh:
+        sql.add_all(fresh)
     return None
 
 

@@ -56,8 +56,7 @@ def _allocate(actor: Actor, user: User, pool: Pool) -> Allocation:
     # Two tabs of one user come one after the other; the lock is one that foreign keys to the user do not mind.
     _LOCK.rows(user=user.pk)
     if len(_MINE.rows(user=user.pk, pool=pool.pk)) >= pool.max_per_user:
-        mine = Desktop.objects.filter(holder=user, pool=pool).select_related("vm")
-        return bring_up(actor, max(mine, key=running))
+        return bring_up(actor, max(_OWN.objects(user=user.pk, pool=pool.pk), key=running))
     require_open(pool)
     for attempt in range(TRIES):
         desktop = _running(pool, attempt) or _other(pool, attempt)
@@ -99,6 +98,9 @@ _LOCK = Statement(
     lambda: User.objects.select_for_update(no_key=True).filter(pk=Given("user")).order_by().values_list("pk")
 )
 _MINE = Statement(lambda: Desktop.objects.filter(holder=Given("user"), pool=Given("pool")).order_by().values_list("pk"))
+_OWN = Statement(
+    lambda: Desktop.objects.filter(holder=Given("user"), pool=Given("pool")).select_related("vm").order_by()
+)
 _RUNNING = {False: _running_ones(0), True: _running_ones(1)}
 
 

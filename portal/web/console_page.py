@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from broker.access.actor import Actor
 from broker.access.require import may
 from broker.connections.endpoints import through_gateway
-from broker.connections.models import Help, Share
+from broker.connections.models import ConsolePolicy, Help, Share
 from broker.connections.policy import only_by_vnc, policy_of
 from broker.connections.policy import told as policy_told
 from broker.gateway.closing import for_page
@@ -74,6 +74,7 @@ def console_page(
     """`vm` comes from `for_lists`, already checked for "vm.use"; `help` is the consent to see another's screen."""
     job = jobs_of("vm", [vm.pk]).get(vm.pk)
     ready = vm.state == "ready" and vm.power_state in ("running", "paused")
+    policy = policy_of(vm)
     desktop = getattr(vm, "desktop", None)
     # One's own desktop may be about to start by itself, without a job that could be shown yet.
     starts = power_actions(vm, job, ("start", "resume"))
@@ -106,18 +107,18 @@ def console_page(
             "stateUrl": reverse("portal:console-state", args=[vm.pk]) + (f"?help={help.pk}" if help else ""),
             "shareUrl": "" if help else reverse("portal:console-shares", args=[vm.pk]),
             "help": str(help.pk) if help else "",
-            "kinds": ["vnc"] if help else kinds_in_browser(vm),
+            "kinds": ["vnc"] if help else kinds_in_browser(vm, policy),
             "viewOnly": view_only or bool(help and help.level == Help.Level.LOOK),
-            "policy": _policy(vm, actor.name),
+            "policy": _policy(policy, actor.name),
             **_common(csrf),
         },
     )
 
 
-def kinds_in_browser(vm: VirtualMachine) -> list[str]:
+def kinds_in_browser(vm: VirtualMachine, policy: ConsolePolicy) -> list[str]:
     """What the machine's screen can be shown by, the usual one first; VNC also while nothing is known yet."""
     carried = ("vnc", "spice") if env.console_engine == "picows" else ("vnc",)
-    if only_by_vnc(policy_of(vm)):
+    if only_by_vnc(policy):
         carried = ("vnc",)
     return [kind for kind in carried if through_gateway(vm, kind)] or ["vnc"]
 
@@ -153,14 +154,13 @@ def shared_page(request: HttpRequest, share: Share) -> ConsolePage:
             "help": "",
             "kinds": ["vnc"],
             "viewOnly": share.level == Share.Level.VIEW,
-            "policy": _policy(share.vm, str(request.user)),
+            "policy": _policy(policy_of(share.vm), str(request.user)),
             **_common(get_token(request)),
         },
     )
 
 
-def _policy(vm: VirtualMachine, name: str) -> dict[str, Any]:
-    policy = policy_of(vm)
+def _policy(policy: ConsolePolicy, name: str) -> dict[str, Any]:
     return {
         "watermark": name if policy.watermark else "",
         "lockAfter": policy.lock_after,

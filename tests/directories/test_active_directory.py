@@ -1,10 +1,14 @@
 """A real Active Directory (Samba's domain controller): its own matching rule, its own ids, its own way to say no."""
 
 import shutil
+import time
+from datetime import timedelta
 
 import ldap
 import pytest
+from django.utils import timezone
 
+from broker.celery import DUTIES
 from broker.core.errors import Unavailable
 from broker.directories.kinds.ldap import KIND, line
 from broker.directories.kinds.ldap.config import parse
@@ -89,6 +93,68 @@ def test_who_is_disabled_or_expired_is_out(domain, directory):
         domain.tool("user", "enable", "erin")
     look(directory)
     assert enter(directory, "erin") is not None
+
+
+def test_an_account_that_expires_is_out_and_back_when_it_is_prolonged(domain, directory):
+    """accountExpires as the server keeps it: 100 ns since 1601."""
+    look(directory)
+    expires = (timezone.now() - timedelta(minutes=1)).timestamp()
+    dn = f"CN=ben,CN=Users,{samba.BASE}"
+    domain.change(dn, accountExpires=str(int((expires + 11_644_473_600) * 10_000_000)))
+    try:
+        assert look(directory).disabled == 1 and enter(directory, "ben") is None
+        assert not User.objects.get(username="ben").is_active
+    finally:
+        domain.tool("user", "setexpiry", "ben", "--noexpiry")
+    look(directory)
+    assert enter(directory, "ben").is_active
+
+
+def test_a_locked_account_enters_no_more_and_goes_on_where_it_is(domain, directory):
+    """lockoutTime: a stranger's guesses lock the account in the domain; they end nobody's sign-in here."""
+    user = enter(directory, "erin")
+    domain.tool("domain", "passwordsettings", "set", "--account-lockout-threshold=3")
+    try:
+        for _guess in range(4):
+            assert enter(directory, "erin", "wrong") is None
+        locked = domain.read(f"CN=erin,CN=Users,{samba.BASE}", "lockoutTime")
+        assert int(locked) > 0, "the domain has locked it"
+        assert enter(directory, "erin") is None, "with the right password"
+        look(directory)
+        user.refresh_from_db()
+        assert user.is_active
+        domain.tool("user", "unlock", "erin")
+        assert enter(directory, "erin") == user
+    finally:
+        domain.tool("domain", "passwordsettings", "set", "--account-lockout-threshold=0")
+
+
+def test_who_is_disabled_amid_a_mass_removal_is_out_within_a_minute(domain, directory):
+    """By the usual filter that leaves out disabled accounts; those who were removed wait to be accepted."""
+    names = [f"temp{number}" for number in range(9)]
+    for name in names:
+        domain.person(name)
+    hide = "(!(userAccountControl:1.2.840.113556.1.4.803:=2))"
+    config = parse(domain.config(user_filter=f"(&(objectCategory=person)(objectClass=user){hide})"))
+    directory.config = config.as_dict()
+    directory.save()
+    look(directory)
+    User.objects.filter(directory=directory).update(last_login=timezone.now())
+    domain.tool("user", "disable", "temp0")
+    for name in names[1:]:
+        domain.tool("user", "delete", name)
+    began = time.monotonic()
+    try:
+        look(directory)
+        took = time.monotonic() - began
+        assert not User.objects.get(username="temp0").is_active
+        # The duty looks every 15 s.
+        assert took + DUTIES["directories.follow"][0] < 60
+        assert User.objects.filter(username__in=names[1:], is_active=True).count() == len(names) - 1
+        directory.refresh_from_db()
+        assert directory.sync_held == len(names) - 1
+    finally:
+        domain.tool("user", "delete", "temp0")
 
 
 def test_who_is_renamed_stays_and_who_is_made_anew_is_another(domain, directory):

@@ -11,7 +11,6 @@ from django_auth_ldap.config import NestedActiveDirectoryGroupType
 
 from broker.core.errors import Unavailable
 from broker.directories.kinds.ldap import KIND, finding, people
-from broker.directories.kinds.ldap import kind as ldap_kind
 from broker.directories.models import Group, Membership, User
 from broker.events.models import Event
 from tests.servers import slapd as servers
@@ -205,19 +204,21 @@ def test_the_name_of_a_local_user_is_refused(slapd, directory, world):
 def test_two_first_sign_ins_at_once_make_one_row(slapd, directory, monkeypatch):
     """The other one's row comes between looking and inserting, as it does with two requests on PostgreSQL."""
     slapd.group("devs", slapd.person("erin"))
-    real = User.save
+    real, raced = people.sql.add, []
 
-    def late(self, **kwargs):
-        monkeypatch.setattr(User, "save", real)
+    def late(row):
+        if not isinstance(row, User) or raced:
+            return real(row)
+        raced.append(row.external_id)
         with transaction.atomic():
-            User(directory=directory, external_id=self.external_id, username="erin", password="!").save()
+            User(directory=directory, external_id=row.external_id, username="erin", password="!").save()
         raise IntegrityError("UNIQUE constraint failed")
 
-    outer = people.take_in.__wrapped__
-    monkeypatch.setattr(User, "save", late)
-    monkeypatch.setattr(ldap_kind, "take_in", lambda *args: outer(*args))
+    # Without its transaction: what the other request wrote would be rolled back with it here.
+    monkeypatch.setattr(people, "_write_down", people._write_down.__wrapped__)
+    monkeypatch.setattr(people.sql, "add", late)
     assert groups(enter(directory, "erin")) == ["devs"]
-    assert User.objects.filter(username="erin").count() == 1
+    assert User.objects.filter(username="erin").count() == 1 and raced
 
 
 def test_two_directories_with_the_same_name_keep_two_people_apart(slapd, make_directory):

@@ -208,6 +208,34 @@ def test_a_list_that_shrinks_unlikely_is_held_until_it_is_accepted(slapd, direct
     assert len(members(directory, "devs")) == 11
 
 
+def test_who_is_disabled_is_out_also_amid_a_change_that_is_held_back(slapd, make_directory, client):
+    """With and without a filter that leaves out who is disabled; the removals beside them wait to be accepted."""
+    off = "000001010000Z"  # pwdAccountLockedTime: locked by an administrator
+    dns = people(slapd, *(f"user{number}" for number in range(20)))
+    directory = make_directory(
+        user_filter=f"(&(objectClass=inetOrgPerson)(!(&(description=hidden)(pwdAccountLockedTime={off}))))"
+    )
+    look(directory)
+    cookies = {}
+    for number in (0, 1, 2):
+        client.force_login(User.objects.get(username=f"user{number}"))
+        cookies[number] = client.cookies.output(header="")
+        client.cookies.clear()
+    signed_in(*(f"user{number}" for number in range(20)))
+    slapd.change(dns[0], pwdAccountLockedTime=off)
+    slapd.change(dns[1], description="hidden", pwdAccountLockedTime=off)
+    for dn in dns[2:12]:
+        slapd.root.delete_s(dn)
+    look(directory)
+    active = set(User.objects.filter(directory=directory, is_active=True).values_list("username", flat=True))
+    assert active == {f"user{number}" for number in range(2, 20)} and directory.sync_held == 10
+    look(directory, "full")
+    assert User.objects.filter(directory=directory, is_active=True).count() == 18 and directory.sync_held == 10
+    for number, status in ((0, 302), (1, 302), (2, 200)):
+        client.cookies.load(cookies[number])
+        assert client.get("/").status_code == status, number
+
+
 def test_half_an_answer_is_an_error_and_changes_nothing(slapd, directory):
     people(slapd, *(f"user{number}" for number in range(12)))
     look(directory)

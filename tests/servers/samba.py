@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import ldap
+from ldap.ldapobject import SimpleLDAPObject
+
 from tests.servers.slapd import authority, certificate
 
 REALM, DOMAIN, BASE = "AD.EXAMPLE.TEST", "AD", "DC=ad,DC=example,DC=test"
@@ -43,6 +46,26 @@ class Samba:
         """Add a user; returns the DN."""
         self.tool("user", "create", name, PASSWORD)
         return f"CN={name},CN=Users,{BASE}"
+
+    def _line(self) -> SimpleLDAPObject:
+        line = ldap.initialize(self.url)
+        line.set_option(ldap.OPT_X_TLS_CACERTFILE, str(self.folder / "tls" / "ca.pem"))
+        line.set_option(ldap.OPT_X_TLS_NEWCTX, 0)
+        line.simple_bind_s(f"Administrator@{REALM.lower()}", ADMIN_PASSWORD)
+        return line
+
+    def change(self, dn: str, **attributes: str) -> None:
+        """Write attributes of an entry as an administrator."""
+        line = self._line()
+        line.modify_s(dn, [(ldap.MOD_REPLACE, name, [value.encode()]) for name, value in attributes.items()])
+        line.unbind_s()
+
+    def read(self, dn: str, name: str) -> str:
+        """The first value of an attribute; "" without one."""
+        line = self._line()
+        ((_, entry),) = line.search_s(dn, ldap.SCOPE_BASE, attrlist=[name])
+        line.unbind_s()
+        return entry[name][0].decode() if name in entry else ""
 
     def group(self, name: str, *members: str) -> str:
         """Add a group with members by sAMAccountName."""

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now
 
@@ -110,30 +109,29 @@ def issue_ticket(
     if not consent and kind != SERIAL and not take_over:
         require_one_device(actor, vm, fingerprint(actor.session_key))
     recorded = kind != SERIAL and policy.record
-    with transaction.atomic():
-        now = _check_quota(actor)
-        secret = new_secret()
-        life = NATIVE_TICKET_LIFE if via == NATIVE else TICKET_LIFE
-        ticket = sql.add(
-            ConsoleTicket(
-                secret_hash=fingerprint(secret),
-                user=actor.user,
-                web_session=fingerprint(actor.session_key) if actor.session_key else "",
-                vm=vm,
-                boot_id=vm.boot_id,
-                kind=kind,
-                via=via,
-                view_only=view_only,
-                recorded=recorded,
-                take_over=take_over and not consent and kind != SERIAL,
-                help=help,
-                share=share,
-                address=actor.address if getattr(settings, "CONSOLE_BIND_ADDRESS", False) else None,
-                expires_at=now + life,
-                tick=uptime(),
-                computer=computer(),
-            )
+    now = _check_quota(actor)
+    secret = new_secret()
+    life = NATIVE_TICKET_LIFE if via == NATIVE else TICKET_LIFE
+    ticket = sql.add(
+        ConsoleTicket(
+            secret_hash=fingerprint(secret),
+            user=actor.user,
+            web_session=fingerprint(actor.session_key) if actor.session_key else "",
+            vm=vm,
+            boot_id=vm.boot_id,
+            kind=kind,
+            via=via,
+            view_only=view_only,
+            recorded=recorded,
+            take_over=take_over and not consent and kind != SERIAL,
+            help=help,
+            share=share,
+            address=actor.address if getattr(settings, "CONSOLE_BIND_ADDRESS", False) else None,
+            expires_at=now + life,
+            tick=uptime(),
+            computer=computer(),
         )
+    )
     return IssuedTicket(str(ticket.pk), secret, int(life.total_seconds()), kind, view_only, recorded)
 
 

@@ -54,7 +54,9 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class _Row:
+class Row:
+    """A user's row, as far as it is compared."""
+
     pk: UUID
     username: str
     display_name: str
@@ -69,14 +71,14 @@ class People:
     def __init__(self, directory: Directory, people: Sequence[Person], outcome: Outcome):
         self.directory, self.people, self.outcome = directory, people, outcome
         self.actor = Actor.system(f"directory {directory.name}")
-        self.rows: dict[str, _Row] = {}
+        self.rows: dict[str, Row] = {}
         self.holders: dict[str, str] = {}  # lower-case user name → external id, "" for somebody of elsewhere
         columns = ("directory_id", "external_id", "pk", "username", "display_name", "email", "is_active")
         users = User.objects.order_by().values_list(*columns, "disabled_in_directory")
         for place, external, *rest in users.iterator(BATCH * 4):
             ours = place == directory.pk and external
             if ours:
-                self.rows[external] = _Row(*rest)
+                self.rows[external] = Row(*rest)
             self.holders[rest[1].lower()] = external if ours else ""
 
     def write(self) -> None:
@@ -119,13 +121,13 @@ class People:
     def _given_up(self, name: str, names: dict[str, str]) -> bool:
         return names.get(self.holders[name], name).lower() != name
 
-    def absent(self, present: Iterable[str], among: Iterable[str] | None = None) -> list[_Row]:
+    def absent(self, present: Iterable[str], among: Iterable[str] | None = None) -> list[Row]:
         """Active rows whose id is not among the `present`; only of those ids in `among`, if given."""
         there = set(present)
         ids = self.rows.keys() if among is None else self.rows.keys() & set(among)
         return [self.rows[id] for id in ids if id not in there and self.rows[id].is_active]
 
-    def retire(self, rows: Sequence[_Row]) -> None:
+    def retire(self, rows: Sequence[Row]) -> None:
         """Keep out those whom the directory has no more; their machines stay theirs until somebody decides."""
         self.outcome.disabled += self._disable([row.pk for row in rows])
         for row in rows:
@@ -144,14 +146,14 @@ class People:
             del self.holders[row.username.lower()]
         self._park(gone)
 
-    def _park(self, rows: Sequence[_Row]) -> None:
+    def _park(self, rows: Sequence[Row]) -> None:
         for batch in batches(rows):
             with transaction.atomic():
                 for row in batch:
                     row.username = parked(User(pk=row.pk, username=row.username))
                     User.objects.filter(pk=row.pk).update(username=row.username)
 
-    def _change(self, changed: Sequence[tuple[_Row, str, Person]]) -> None:
+    def _change(self, changed: Sequence[tuple[Row, str, Person]]) -> None:
         for batch in batches(changed):
             with transaction.atomic():
                 users = [
@@ -182,7 +184,7 @@ class People:
                 ids = [person.id for person in batch]
                 made = User.objects.filter(directory=self.directory, external_id__in=ids)
                 for user in made:
-                    self.rows[user.external_id] = _Row(
+                    self.rows[user.external_id] = Row(
                         user.pk, user.username, user.display_name, user.email, user.is_active,
                         user.disabled_in_directory,
                     )  # fmt: skip

@@ -55,13 +55,24 @@ _PRESENT = Statement(
 )
 
 
-@transaction.atomic
 def take_in(directory: Directory, person: Person, groups: Iterable[GroupFound], look: Look) -> User:
     """The user's row, made or brought up to date, with exactly these groups of the directory; writes only changes.
 
     Whoever has the same name with another id is another person: renamed meanwhile, gone, or kept elsewhere. Raises
     Conflict when the name is somebody else's who is still there.
     """
+    groups = list(groups)
+    # Nearly always there is nothing to write, and no transaction is needed to see that.
+    found: list[User] = _NAMED.objects(directory=directory.pk, id=person.id, name=person.username)
+    if len(found) == 1 and (found[0].directory_id, found[0].external_id) == (directory.pk, person.id):
+        said = _SAID.rows(user=found[0].pk, directory=directory.pk)
+        if {id for (id,) in said} == {group.id for group in groups} and not copy(person, found[0]):
+            return found[0]
+    return _write_down(directory, person, groups, look)
+
+
+@transaction.atomic
+def _write_down(directory: Directory, person: Person, groups: Iterable[GroupFound], look: Look) -> User:
     found: list[User] = _NAMED.objects(directory=directory.pk, id=person.id, name=person.username)
     user = next((row for row in found if (row.directory_id, row.external_id) == (directory.pk, person.id)), None)
     for holder in found:

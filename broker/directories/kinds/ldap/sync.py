@@ -20,9 +20,18 @@ from broker.directories.models import Directory, SyncAsked, User
 from broker.events.news import publish
 from broker.events.record import record
 
-from .bulk import Outcome, People, unlikely, write_groups
+from .bulk import Outcome, People, Row, unlikely, write_groups
 from .config import LdapConfig, of_row
-from .entries import Person, changed_attribute, external_id, id_filter, moment, person, user_attributes
+from .entries import (
+    Person,
+    changed_attribute,
+    external_id,
+    id_filter,
+    may_sign_in,
+    moment,
+    person,
+    user_attributes,
+)
 from .line import Line, dial
 from .reading import pages
 from .roster import fingerprint, read
@@ -88,7 +97,7 @@ def _full(directory: Directory, config: LdapConfig, line: Line, stamp: str, *, a
     known = sum(row.is_active for row in people.rows.values())
     gone = people.absent(person.id for person in roster.people)
     if gone and (not roster.people or (not accept and unlikely(len(gone), known))):
-        outcome.held += len(gone)
+        _hold(line, config, people, gone, outcome)
     else:
         people.retire(gone)
     if roster.people:
@@ -137,9 +146,25 @@ def _still_there(directory: Directory, config: LdapConfig, line: Line, people: P
     if not gone:
         return
     if unlikely(len(gone), len(ids)) or not _has_people(line, config):
-        outcome.held += len(gone)
+        _hold(line, config, people, gone, outcome)
     else:
         people.retire(gone)
+
+
+def _hold(line: Line, config: LdapConfig, people: People, gone: list[Row], outcome: Outcome) -> None:
+    """Keep those who vanish in unlikely numbers; but nobody whose entry is there and says that they are disabled.
+
+    A filter for users often leaves out who is disabled: then they vanish from the list, and nothing of it is unlikely.
+    """
+    vanished = {row.pk for row in gone}
+    ids = [id for id, row in people.rows.items() if row.pk in vanished]
+    disabled: set[str] = set()
+    for begin in range(0, len(ids), ASKED_AT_ONCE):
+        wanted = f"(|{''.join(id_filter(config, id) for id in ids[begin : begin + ASKED_AT_ONCE])})"
+        found = pages(line, config.user_base, wanted, user_attributes(config))
+        disabled |= {external_id(config, entry) for _, entry in found if not may_sign_in(config, entry)}
+    people.retire([people.rows[id] for id in ids if id in disabled])
+    outcome.held += sum(id not in disabled for id in ids)
 
 
 def _has_people(line: Line, config: LdapConfig) -> bool:
