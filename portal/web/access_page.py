@@ -87,7 +87,7 @@ def left_of(use: Use) -> str:
     left = use.grace_ends_at - clock.now()
     if left.total_seconds() <= 0:
         return _("over the limit, and the time for that is up")
-    return _("over the limit, for %(time)s yet") % {"time": duration(left)}
+    return _("over the limit, %(time)s left") % {"time": duration(left)}
 
 
 def over_now(actor: Actor) -> list[str]:
@@ -95,7 +95,7 @@ def over_now(actor: Actor) -> list[str]:
     if actor.user is None or not any_in_force():
         return []
     return [
-        f"{RESOURCE_WORDS[use.resource]}: {number(use.used)} / {use.limit}, {left}"
+        f"{RESOURCE_WORDS[use.resource]}: {number(use.used)} / {use.limit}: {left}"
         for limit in limits(actor, actor.user)
         for use in limit.uses
         for left in (left_of(use),)

@@ -210,7 +210,7 @@ def test_the_time_left_is_shown_to_the_user_and_the_administrator(scene, at):
         return client.get(reverse(f"portal:{name}", args=args)).content.decode()
 
     for name, who in (("home", "alice"), ("my-rights", "alice"), ("quotas", "root")):
-        assert "over the limit, for 2 d 22 h yet" in page(who, name), name
+        assert "over the limit, 2 d 22 h left" in page(who, name), name
     at(73)
     assert "the time for that is up" in page("alice", "home")
     form = page("root", "quota-edit", quota.pk)
