@@ -10,9 +10,8 @@ from django.db.models import Q
 from broker import sql
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
-from broker.events.record import record
+from broker.events.record import ActorLike, record
 
-from .actor import Actor
 from .grace import terms_of
 from .models import Quota, QuotaOverrun
 from .resources import RESOURCES, number
@@ -27,7 +26,7 @@ def since(quotas: Iterable[Quota], payer: UUID | None) -> Mapping[tuple[UUID, st
     return {(quota, resource): began for quota, resource, began in rows.values_list("quota_id", "resource", "since")}
 
 
-def begin(quota: Quota, resource: str, user: UUID | None, *, used: float, now: datetime, actor: Actor) -> None:
+def begin(quota: Quota, resource: str, user: UUID | None, *, used: float, now: datetime, actor: ActorLike) -> None:
     """Note that the limit is exceeded from `now` on; one noted before begins anew."""
     again = QuotaOverrun.objects.filter(quota=quota, resource=resource, user=user).update(since=now, told=False)
     if not again:
@@ -39,7 +38,7 @@ def begin(quota: Quota, resource: str, user: UUID | None, *, used: float, now: d
     )  # fmt: skip
 
 
-def end(row: QuotaOverrun, *, actor: Actor) -> bool:
+def end(row: QuotaOverrun, *, actor: ActorLike) -> bool:
     """Note that use is back within the limit, unless a new grace began meanwhile; returns whether it did end."""
     ended, _ = QuotaOverrun.objects.filter(pk=row.pk, since=row.since).delete()
     if ended:
@@ -48,7 +47,7 @@ def end(row: QuotaOverrun, *, actor: Actor) -> bool:
     return bool(ended)
 
 
-def tell_late(row: QuotaOverrun, *, actor: Actor) -> bool:
+def tell_late(row: QuotaOverrun, *, actor: ActorLike) -> bool:
     """Record, once, that the time is up; returns whether it was recorded now."""
     if not QuotaOverrun.objects.filter(pk=row.pk, since=row.since, told=False).update(told=True):
         return False
@@ -61,7 +60,9 @@ def tell_late(row: QuotaOverrun, *, actor: Actor) -> bool:
     return True
 
 
-def _tell(kind: str, quota: Quota, resource: str, actor: Actor, user: UUID | None, message: str, **words: Any) -> None:
+def _tell(
+    kind: str, quota: Quota, resource: str, actor: ActorLike, user: UUID | None, message: str, **words: Any
+) -> None:
     record(
         kind, actor=actor, subject=quota, severity="info" if kind == "quota.grace-ended" else "warning",
         message=message, whose=_whose(quota, user), limit=number(getattr(quota, resource)), what=RESOURCES[resource],

@@ -19,11 +19,10 @@ from django.db.models import Q, QuerySet
 from broker.core import clock
 from broker.core.errors import OverQuota, Reason
 from broker.core.text import gettext_noop as N_
-from broker.events.record import record
+from broker.events.record import ActorLike, record
 from broker.sql import Statement
 
 from . import overruns
-from .actor import Actor
 from .grace import Answer, judge, terms_of
 from .models import Quota
 from .resources import RESOURCES, number
@@ -85,7 +84,7 @@ _ANY = Statement(lambda: Quota.objects.exclude(mode=Quota.Mode.OFF).order_by().v
 def claim(
     need: Amount,
     *,
-    actor: Actor,
+    actor: ActorLike,
     payer: UUID | None,
     cluster: UUID,
     subject: models.Model,
@@ -233,7 +232,7 @@ def _over(refusals: Sequence[Reason]) -> OverQuota:
     )
 
 
-def _warn(actor: Actor, subject: models.Model, quota: Quota, name: str, after: float, limit: float) -> None:
+def _warn(actor: ActorLike, subject: models.Model, quota: Quota, name: str, after: float, limit: float) -> None:
     record(
         "quota.exceeded" if after > limit else "quota.threshold",
         actor=actor,

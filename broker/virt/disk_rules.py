@@ -64,7 +64,7 @@ def most_taken(vm: VirtualMachine, disk: Disk) -> int:
 
 def free_target(vm: VirtualMachine) -> str:
     """The name in the guest of one more disk; raises Conflict when it has as many as it may."""
-    taken = set(vm.disks.values_list("target", flat=True))
+    taken = {*vm.disks.values_list("target", flat=True), *vm.disk_shares.values_list("target", flat=True)}
     free = [target for number in range(MOST_DISKS) if (target := f"vd{chr(ord('a') + number)}") not in taken]
     if not free:
         raise Conflict(

@@ -18,29 +18,29 @@ from broker.events.news import publish
 
 from .driver import PowerState
 from .machine_options import KNOWN
-from .models import Network, Nic, PendingChange, VirtualMachine
+from .models import PendingChange, VirtualMachine
+from .pending_parts import PARTS, Part, kind_of
 
 HOT = ("vcpus", "memory_mib", "balloon_mib")  # what a run may take, of the machine itself
-NICS = "nics"
 OFF = (PowerState.OFF, PowerState.CRASHED, PowerState.MISSING, PowerState.UNKNOWN)
 UP = (PowerState.RUNNING, PowerState.PAUSED)
 _OWN = {"vcpus": N_("Processors"), "memory_mib": N_("Memory in MiB")}
-_CARD = {
-    "network": N_("network"), "model": N_("model"), "connected": N_("cable in"), "in_kib": N_("KiB a second in"),
-    "out_kib": N_("KiB a second out"), "guard": N_("may send as"),
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One line of the diff. `now` and `then`: None for a card that is not there. `reason`: why not at once."""
+    """One line of the diff. `now` and `then`: None for a part that is not there. `reason`: why not at once.
+
+    `kind` and `name` of a part: which of PARTS it is, and what tells it from its like.
+    """
 
     field: str
     title: str
     now: Any
     then: Any
     reason: Mapping[str, Any] | None = None
-    nic: Nic | None = None
+    kind: str = ""
+    name: str = ""
 
 
 def is_off(vm: VirtualMachine) -> bool:
@@ -54,7 +54,7 @@ def of(vm: VirtualMachine) -> PendingChange | None:
 
 def hardware(vm: VirtualMachine, row: PendingChange | None) -> dict[str, Any]:
     """`vcpus`, `memory_mib` and `options` as they will be."""
-    after = {name: value for name, value in row.values.items() if name != NICS} if row else {}
+    after = {name: value for name, value in row.values.items() if name not in PARTS} if row else {}
     own = {name: after.pop(name, getattr(vm, name)) for name in _OWN}
     return {**own, "options": {**vm.options, **after}}
 
@@ -72,22 +72,31 @@ def keep(vm: VirtualMachine, values: Mapping[str, Any], *, actor: Actor) -> set[
     return _save(vm, row, before, actor)
 
 
-def keep_card(nic: Nic, change: Mapping[str, Any] | None, *, actor: Actor) -> None:
-    """Note a change of a card (None: none any more). In a transaction."""
-    row = _locked(nic.vm)
-    before, cards = dict(row.values), dict(row.values.get(NICS, {}))
-    cards.pop(str(nic.pk), None)
-    row.reasons.pop(str(nic.pk), None)
+def keep_part(part: Part, change: Mapping[str, Any] | None, *, actor: Actor) -> None:
+    """Note a change of a part (None: none any more). In a transaction."""
+    row, kind = _locked(part.vm), kind_of(part)
+    before, noted = dict(row.values), parts_of(row)
+    noted.setdefault(kind, {}).pop(str(part.pk), None)
+    row.reasons.pop(str(part.pk), None)
     if change:
-        cards[str(nic.pk)] = dict(change)
-    row.values = {**{name: value for name, value in before.items() if name != NICS}, **({NICS: cards} if cards else {})}
-    _save(nic.vm, row, before, actor)
+        noted[kind][str(part.pk)] = dict(change)
+    _put(row, noted)
+    _save(part.vm, row, before, actor)
 
 
-def of_card(row: PendingChange | None, nic: Nic) -> dict[str, Any]:
-    """What is noted of a card."""
-    noted: dict[str, Any] = (row.values.get(NICS, {}) if row else {}).get(str(nic.pk), {})
-    return dict(noted)
+def of_part(row: PendingChange | None, part: Part) -> dict[str, Any]:
+    """What is noted of a part."""
+    return dict(parts_of(row).get(kind_of(part), {}).get(str(part.pk), {}))
+
+
+def parts_of(row: PendingChange | None) -> dict[str, dict[str, Any]]:
+    """What is noted of parts: kind → id → change. A copy."""
+    return {kind: dict(row.values[kind]) for kind in PARTS if kind in row.values} if row else {}
+
+
+def _put(row: PendingChange, noted: Mapping[str, Mapping[str, Any]]) -> None:
+    own = {name: value for name, value in row.values.items() if name not in PARTS}
+    row.values = {**own, **{kind: dict(changes) for kind, changes in noted.items() if changes}}
 
 
 def fold(vm: VirtualMachine) -> bool:
@@ -100,52 +109,35 @@ def fold(vm: VirtualMachine) -> bool:
         VirtualMachine.objects.filter(pk=vm.pk).update(**after)
         for name, value in after.items():
             setattr(vm, name, value)
-        for nic in Nic.objects.filter(vm=vm, pk__in=row.values.get(NICS, {})):
-            settle_card(nic, of_card(row, nic))
+        for kind, changes in parts_of(row).items():
+            for part in PARTS[kind].rows(vm, changes):
+                settle_part(part, changes[str(part.pk)])
         row.delete()
         publish("vm", vm.pk, "changed")
         return True
 
 
-def settle_card(nic: Nic, change: Mapping[str, Any]) -> None:
-    """Write what was noted of a card into its row. A network that is gone meanwhile changes nothing."""
-    if change.get("gone"):
-        nic.delete()
-        return
-    with_change(nic, change)
-    nic.plugged = True
-    nic.save()
-
-
-def with_change(nic: Nic, change: Mapping[str, Any]) -> Nic:
-    """The card, unsaved, as it will be."""
-    for name in _CARD.keys() & change.keys():
-        if name != "network":
-            setattr(nic, name, change[name])
-        elif (network := Network.objects.filter(pk=change["network"]).first()) is not None:
-            nic.network = network
-    return nic
+def settle_part(part: Part, change: Mapping[str, Any]) -> None:
+    """Write what was noted of a part into its row."""
+    PARTS[kind_of(part)].settle(part, change)
 
 
 def settle(vm: VirtualMachine, done: Mapping[str, Any], refused: Mapping[str, BerthError]) -> None:
-    """After a try on the run: `done` fields (or cards' ids) with the values that were tried are noted no more, the
+    """After a try on the run: `done` fields (or parts' ids) with the values that were tried are noted no more, the
     `refused` stay with their reasons. In a transaction; what somebody noted anew meanwhile stays as they noted it.
     """
     row = PendingChange.objects.select_for_update().filter(vm=vm).first()
     if row is None:
         return
-    cards = dict(row.values.get(NICS, {}))
+    noted = parts_of(row)
     for name, value in done.items():
-        for place in (row.values, cards):
-            if place.get(name) == value:
+        for place in (row.values, *noted.values()):
+            if name not in PARTS and place.get(name) == value:
                 del place[name]
                 row.reasons.pop(name, None)
-    row.values = {
-        **{name: value for name, value in row.values.items() if name != NICS},
-        **({NICS: cards} if cards else {}),
-    }
+    _put(row, noted)
     for name, error in refused.items():
-        if name in row.values or name in cards:
+        if name in row.values or any(name in changes for changes in noted.values()):
             row.reasons[name] = error.as_dict()
     if row.values:
         row.save()
@@ -154,19 +146,20 @@ def settle(vm: VirtualMachine, done: Mapping[str, Any], refused: Mapping[str, Be
 
 
 def undo(vm: VirtualMachine, fields: Collection[str] | None = None) -> set[str]:
-    """Forget what was noted: all of it, or these fields and cards. Returns which there were. In a transaction."""
+    """Forget what was noted: all of it, or these fields and parts. Returns which there were. In a transaction."""
     row = PendingChange.objects.select_for_update().filter(vm=vm).first()
     if row is None:
         return set()
-    noted = {*(row.values.keys() - {NICS}), *row.values.get(NICS, {})}
-    dropped = noted if fields is None else noted & set(fields)
-    cards = {pk: change for pk, change in row.values.get(NICS, {}).items() if pk not in dropped}
-    Nic.objects.filter(vm=vm, plugged=False, pk__in=dropped & row.values.get(NICS, {}).keys()).delete()
-    before = dict(row.values)
-    row.values = {
-        **{name: value for name, value in before.items() if name not in dropped | {NICS}},
-        **({NICS: cards} if cards else {}),
-    }
+    noted = parts_of(row)
+    there = {*(row.values.keys() - PARTS.keys()), *(pk for changes in noted.values() for pk in changes)}
+    dropped = there if fields is None else there & set(fields)
+    for kind, changes in noted.items():
+        for part in PARTS[kind].rows(vm, dropped & changes.keys()):
+            if not getattr(part, "plugged", True):
+                part.delete()
+        noted[kind] = {pk: change for pk, change in changes.items() if pk not in dropped}
+    row.values = {name: value for name, value in row.values.items() if name not in dropped}
+    _put(row, noted)
     row.reasons = {name: reason for name, reason in row.reasons.items() if name not in dropped}
     if row.values:
         row.save()
@@ -176,7 +169,7 @@ def undo(vm: VirtualMachine, fields: Collection[str] | None = None) -> set[str]:
 
 
 def differences(vm: VirtualMachine, row: PendingChange | None) -> list[Difference]:
-    """The diff, now → at the next start: one query more where cards change."""
+    """The diff, now → at the next start: one query more for each kind of part that changes."""
     if row is None:
         return []
     lines = [
@@ -190,29 +183,12 @@ def differences(vm: VirtualMachine, row: PendingChange | None) -> list[Differenc
         for name, value in row.values.items()
         if name in _OWN or name in KNOWN
     ]
-    noted = row.values.get(NICS, {})
-    cards = Nic.objects.filter(vm=vm, pk__in=noted).select_related("network") if noted else ()
-    return lines + [_card(nic, noted[str(nic.pk)], row.reasons.get(str(nic.pk))) for nic in cards]
-
-
-def _card(nic: Nic, change: Mapping[str, Any], reason: Mapping[str, Any] | None) -> Difference:
-    present: dict[str, Any] | None = {name: getattr(nic, name) for name in _CARD if name != "network"}
-    assert present is not None
-    present["network"] = nic.network.name
-    after: dict[str, Any] | None = dict(present)
-    if change.get("gone"):
-        now, after = present, None
-    elif change.get("plug"):
-        now = None
-    else:
-        changed = with_change(nic, change)
-        after = {
-            **{name: getattr(changed, name) for name in _CARD if name != "network"},
-            "network": changed.network.name,
-        }
-        now = {name: value for name, value in present.items() if after[name] != value}
-        after = {name: after[name] for name in now}
-    return Difference(str(nic.pk), N_("Network card"), now, after, reason, nic)
+    for kind, changes in parts_of(row).items():
+        for part in PARTS[kind].rows(vm, changes):
+            now, then = PARTS[kind].sides(part, changes[str(part.pk)])
+            reason, name = row.reasons.get(str(part.pk)), PARTS[kind].name(part)
+            lines.append(Difference(str(part.pk), PARTS[kind].title, now, then, reason, kind, name))
+    return lines
 
 
 def _locked(vm: VirtualMachine) -> PendingChange:

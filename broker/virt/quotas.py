@@ -5,17 +5,18 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, F, Model, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
 from broker.access import quota
 from broker.access.actor import Actor
 from broker.access.quota import Amount
+from broker.events.record import ActorLike
 from broker.jobs.models import Job
 from broker.jobs.states import ACTIVE
 
 from .driver import PowerState
-from .models import Disk, VirtualMachine
+from .models import Disk, FloatingDisk, VirtualMachine
 
 # Their memory is taken on a host; a suspended machine's is not.
 _UP = (PowerState.RUNNING, PowerState.PAUSED)
@@ -42,12 +43,16 @@ class Machines:
         paid = rows if people is None else rows.filter(Q(**{f"{HOLDER}__in": people}) | Q(owner__in=people))
         running = paid.filter(up()).aggregate(_count=Count("pk"), _cpus=Sum("vcpus"), _memory=Sum("memory_mib"))
         disks = Disk.objects.filter(vm__in=owned.order_by().values("pk")).aggregate(_size=Sum("size_bytes"))
+        floating = FloatingDisk.objects.all() if people is None else FloatingDisk.objects.filter(owner__in=people)
+        if cluster is not None:
+            floating = floating.filter(storage__cluster=cluster)
+        waiting = floating.aggregate(_size=Sum("size_bytes"))
         return Amount(
             vcpus=running["_cpus"] or 0,
             memory_mib=running["_memory"] or 0,
             running=running["_count"],
             machines=owned.count(),
-            disk_bytes=disks["_size"] or 0,
+            disk_bytes=(disks["_size"] or 0) + (waiting["_size"] or 0),
         )
 
     def by_person(self) -> Mapping[tuple[UUID | None, UUID], Amount]:
@@ -61,7 +66,8 @@ class Machines:
         for owner, cluster, count in rows.values_list("owner_id", "cluster_id").annotate(_count=Count("pk")):
             found[owner, cluster] += Amount(machines=count)
         disks = Disk.objects.order_by().values_list("vm__owner_id", "vm__cluster_id").annotate(_size=Sum("size_bytes"))
-        for owner, cluster, size in disks:
+        floating = FloatingDisk.objects.order_by().values_list("owner_id", "storage__cluster_id")
+        for owner, cluster, size in (*disks, *floating.annotate(_size=Sum("size_bytes"))):
             found[owner, cluster] += Amount(disk_bytes=size)
         return found
 
@@ -104,6 +110,25 @@ def claim_disks(actor: Actor, vm: VirtualMachine, *, more_bytes: int, start: boo
         )  # fmt: skip
     if start:
         claim_start(actor, vm)
+
+
+def claim_disk_of(
+    actor: ActorLike,
+    owner: UUID | None,
+    cluster: UUID,
+    *,
+    size: int,
+    subject: Model,
+    before: UUID | None = None,
+    new: bool = False,
+) -> None:
+    """Before a disk counts for `owner`, who may pay for a disk of no machine as for a machine's. `before`: who paid for
+    it until now; `new`: nobody did, and it is new to the cluster, too.
+    """  # fmt: skip
+    if quota.any_in_force() and (new or owner != before):
+        quota.claim(
+            Amount(disk_bytes=size), actor=actor, payer=owner, cluster=cluster, subject=subject, of_cluster=new
+        )  # fmt: skip
 
 
 def claim_growth(actor: Actor, vm: VirtualMachine, *, vcpus: int, memory_mib: int) -> None:

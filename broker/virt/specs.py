@@ -18,7 +18,7 @@ from broker.virt.driver import (
 
 from . import storage_secret
 from .machine_options import KNOWN
-from .models import Disk, Image, Network, Nic, StorageDomain, TemplateVersion, VirtualMachine
+from .models import Disk, DiskShare, FloatingDisk, Image, Network, Nic, StorageDomain, TemplateVersion, VirtualMachine
 
 CD_DRIVE = "sda"
 
@@ -88,7 +88,11 @@ def machine_spec(vm: VirtualMachine, *, without: Disk | None = None) -> MachineS
         memory_mib=vm.memory_mib,
         machine=vm.machine,
         graphics=tuple(vm.graphics or ["vnc"]),
-        disks=(*(disk_spec(disk) for disk in vm.disks.all() if disk != without), *drives(vm)),
+        disks=(
+            *(disk_spec(disk) for disk in vm.disks.all() if disk != without),
+            *drives(vm),
+            *(share_spec(share) for share in vm.disk_shares.all() if share.plugged),
+        ),
         nics=tuple(nic_spec(nic) for nic in vm.nics.all() if nic.plugged),
         hardware=Hardware(**{name: value for name, value in vm.options.items() if name in KNOWN}),
     )
@@ -116,10 +120,11 @@ def seed_of(vm: VirtualMachine) -> tuple[StorageDomain, str] | None:
     return (vm.seed_on, f"seed-{vm.id}.iso") if vm.seed_on is not None else None
 
 
-def cd_storages(vm: VirtualMachine) -> set[StorageDomain]:
-    """Where the CDs lie that its definition names."""
+def other_storages(vm: VirtualMachine) -> set[StorageDomain]:
+    """Where the CDs and shared disks lie that its definition names."""
     seed = seed_of(vm)
-    return {*((vm.cd.storage,) if vm.cd else ()), *((seed[0],) if seed else ())}
+    shared = (share.disk.storage for share in vm.disk_shares.all())
+    return {*((vm.cd.storage,) if vm.cd else ()), *((seed[0],) if seed else ()), *shared}
 
 
 def nic_spec(nic: Nic) -> NicSpec:
@@ -139,4 +144,24 @@ def disk_spec(disk: Disk) -> DiskSpec:
         # QEMU takes 20 characters of a virtio disk's serial
         serial=disk.id.hex[:20],
         limits=DiskLimits(**disk.limits) if disk.limits else None,
+        readonly=disk.read_only,
+        discard=disk.discard or None,
+        detect_zeroes=disk.detect_zeroes or None,
     )
+
+
+def share_spec(share: DiskShare) -> DiskSpec:
+    """A shared disk as it is plugged in."""
+    disk = share.disk
+    return DiskSpec(
+        path=volume_path(disk.storage, disk.volume), format="raw", target=share.target, serial=disk.id.hex[:20],
+        readonly=share.read_only, shareable=True,
+    )  # fmt: skip
+
+
+def floating_volume(disk: FloatingDisk) -> VolumeInfo:
+    """The image of a disk of no machine, as something to copy."""
+    return VolumeInfo(
+        name=disk.volume, path=volume_path(disk.storage, disk.volume), format=disk.format, capacity=disk.size_bytes,
+        allocation=disk.allocated_bytes,
+    )  # fmt: skip

@@ -3,10 +3,10 @@
 Django imports this package when it looks for admin modules; the imports below register the models.
 """
 
-from . import backups, images, infrastructure, instance_types, machines, people, pools, quotas, records, rollouts
+from . import backups, disks, images, infrastructure, instance_types, machines, people, pools, quotas, records, rollouts
 from .site import site
 
 __all__ = [
-    "backups", "images", "infrastructure", "instance_types", "machines", "people", "pools", "quotas", "records",
-    "rollouts", "site",
+    "backups", "disks", "images", "infrastructure", "instance_types", "machines", "people", "pools", "quotas",
+    "records", "rollouts", "site",
 ]  # fmt: skip

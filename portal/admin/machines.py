@@ -23,7 +23,7 @@ from broker.virt.actions.shutdown_vm import shutdown_vm
 from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.suspend_vm import suspend_vm
 from broker.virt.actions.undo_changes import undo_changes
-from broker.virt.models import Disk, ForeignMachine, Nic, Sample, VirtualMachine
+from broker.virt.models import Disk, DiskShare, ForeignMachine, Nic, Sample, VirtualMachine
 from portal.templatetags.berth import bytesize, mib
 from portal.web.changes import summary
 
@@ -82,7 +82,9 @@ DEEDS = (
 
 class DiskInline(Inline):
     model = Disk
-    fields = readonly_fields = ("target", "volume", "storage", "size", "allocated", "generation")
+    fields = readonly_fields = (
+        "target", "volume", "storage", "size", "allocated", "generation", "read_only", "discard", "detect_zeroes"
+    )  # fmt: skip
 
     @display(description=_("Size"))
     def size(self, disk: Disk) -> str:
@@ -91,6 +93,12 @@ class DiskInline(Inline):
     @display(description=_("Allocated"))
     def allocated(self, disk: Disk) -> str:
         return bytesize(disk.allocated_bytes)
+
+
+class ShareInline(Inline):
+    model = DiskShare
+    fields = readonly_fields = ("target", "disk", "read_only", "plugged")
+    verbose_name_plural = _("Shared disks")
 
 
 class NicInline(Inline):
@@ -135,7 +143,7 @@ class MachineAdmin(Rows):
     )
     search_fields = ("name", "title", "id__iexact")
     list_select_related = ("host", "template_version__template", "desktop__pool", "desktop__holder")
-    inlines = (DiskInline, NicInline)
+    inlines = (DiskInline, ShareInline, NicInline)
     fieldsets = (
         (_("General"), {"fields": (("name", "title"), "description", "notes", ("owner", "protected"))}),
         (_("Hardware"), {"fields": (("vcpus", "memory_mib"), ("machine", "graphics"), "waits")}),

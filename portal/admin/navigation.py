@@ -24,6 +24,7 @@ def groups(request: HttpRequest) -> list[dict[str, Any]]:
             _item(_("Servers for images"), "cloud_download", "virt_imagesource_changelist"),
             _item(_("Instance types"), "straighten", "virt_instancetype_changelist"),
             _item(_("Storage"), "hard_drive", "virt_storagedomain_changelist"),
+            _item(_("Disks of no machine"), "save", "virt_floatingdisk_changelist"),
             _item(_("Backups"), "backup", "backups_backup_changelist"),
             _item(_("Backup schedules"), "schedule", "backups_backupschedule_changelist"),
             _item(_("Networks"), "lan", "virt_network_changelist"),

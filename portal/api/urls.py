@@ -31,6 +31,7 @@ from .views.screens import Screen, ViewerFile
 from .views.searches import Batches, SavedSearches
 from .views.session_rules import Bulk, Rules
 from .views.sessions import Helps, Messages, Sessions, Shares
+from .views.shared_disks import SharedDisks
 from .views.storage import StorageDomains
 from .views.subscriptions import Subscriptions
 from .views.timing import SetGoal, TimeToDesktop
@@ -45,6 +46,7 @@ for prefix, viewset in {
     "vms": Vms,
     "vms/<uuid:vm_pk>/samples": Samples,
     "vms/<uuid:vm_pk>/disks": Disks,
+    "vms/<uuid:vm_pk>/shared-disks": SharedDisks,
     "vms/<uuid:vm_pk>/exports": DiskExports,
     "vms/<uuid:vm_pk>/nics": Nics,
     "vms/<uuid:vm_pk>/snapshots": Snapshots,

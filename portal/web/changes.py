@@ -6,38 +6,47 @@ from django.utils.translation import gettext as _
 
 from broker.core.text import gettext_noop as N_
 from broker.virt.machine_options import KNOWN
-from broker.virt.models import Guard
+from broker.virt.models import Disk, Guard
 from broker.virt.pending import Difference
 from portal.middleware import sentence
 
-CARD = {
-    "network": N_("network"), "model": N_("model"), "guard": N_("sends as"), "in_kib": N_("KiB/s in"),
-    "out_kib": N_("KiB/s out"),
+PARTS = {
+    "nics": {
+        "network": N_("network"), "model": N_("model"), "guard": N_("sends as"), "in_kib": N_("KiB/s in"),
+        "out_kib": N_("KiB/s out"),
+    },
+    "disks": {"discard": N_("discard"), "detect_zeroes": N_("blocks of zeroes")},
+}  # fmt: skip
+_WORDS: dict[str, dict[Any, Any]] = {
+    "guard": dict(Guard.choices), "discard": dict(Disk.Discard.choices), "detect_zeroes": dict(Disk.Zeroes.choices)
 }  # fmt: skip
 
 
 def value_of(one: Difference, value: Any) -> str:
     """One side of the diff."""
-    if one.nic is not None:
-        return _card(value)
+    if one.kind:
+        return _part(one.kind, value)
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     choices = dict(KNOWN[one.field].choices) if one.field in KNOWN else {}
     return _(choices[value]) if value in choices else str(value)
 
 
-def _card(value: Any) -> str:
+def _part(kind: str, value: Any) -> str:
+    """One side of a part: None is not there."""
     if value is None:
         return _("not there")
-    guards = dict(Guard.choices)
+    names = PARTS.get(kind, {})
     parts = [
-        f"{_(CARD[name])}: {_(guards[one]) if name == 'guard' else one}"
+        f"{_(names[name])}: {_(_WORDS[name][one]) if name in _WORDS else one}"
         for name, one in value.items()
-        if name in CARD and one not in ("", 0)
+        if name in names and one not in ("", 0)
     ]
     if "connected" in value:
         parts.append(_("cable in") if value["connected"] else _("cable out"))
-    return ", ".join(parts) or _("there")
+    if "read_only" in value:
+        parts.append(_("read-only") if value["read_only"] else _("written to"))
+    return ", ".join(parts) or (_("there") if kind != "disks" else _("as the host likes"))
 
 
 def cause_of(one: Difference) -> str:

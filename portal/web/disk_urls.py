@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from .views import disk_doctor, disk_limits, disk_moves, disks, exports, floating, leftovers, snapshots
+from .views import (
+    disk_doctor,
+    disk_edits,
+    disk_limits,
+    disk_moves,
+    disks,
+    exports,
+    floating,
+    leftovers,
+    shared_disks,
+    snapshots,
+)
 
 urlpatterns = [
     path("manage/storage/<uuid:pk>/left-over/look", leftovers.Tidy.as_view(), name="storage-tidy"),
@@ -10,6 +21,10 @@ urlpatterns = [
     path("manage/disks/", floating.FloatingDisks.as_view(), name="floating-disks"),
     path("manage/disks/<uuid:pk>/attach", floating.Attach.as_view(), name="floating-attach"),
     path("manage/disks/<uuid:pk>/delete", floating.Delete.as_view(), name="floating-delete"),
+    path("manage/disks/<uuid:pk>/share", shared_disks.Share.as_view(), name="floating-share"),
+    path("vms/<uuid:pk>/shared-disks/new", shared_disks.NewShare.as_view(), name="shared-disk-new"),
+    path("vms/<uuid:pk>/shared-disks/<uuid:share>/delete", shared_disks.TakeAway.as_view(), name="shared-disk-delete"),
+    path("vms/<uuid:pk>/disks/<uuid:disk>/edit", disk_edits.EditDisk.as_view(), name="disk-edit"),
     path("vms/<uuid:pk>/disks/<uuid:disk>/limits", disk_limits.LimitDisk.as_view(), name="disk-limits"),
     path("vms/<uuid:pk>/disks/<uuid:disk>/detach", floating.Detach.as_view(), name="disk-detach"),
     path("vms/<uuid:pk>/disks/", disks.MachineDisks.as_view(), name="vm-disks"),

@@ -274,7 +274,7 @@ class TestCost:
             group.members.add(world.alice, world.bob)
             create_quota(actor=root, group=group, each=True, running=1)
             scene.machine(owner=world.bob, power="running")
-        assert cost() == few <= 5
+        assert cost() == few <= 6
 
     def test_the_use_of_a_group_of_each_is_that_of_whoever_uses_most(self, scene):
         world = scene.world

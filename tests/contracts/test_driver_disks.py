@@ -1,6 +1,7 @@
 """What every hypervisor driver must do with the disks of machines that exist."""
 
 import time
+import uuid
 from dataclasses import replace
 
 import pytest
@@ -41,6 +42,30 @@ class TestDisks:
         host.detach_disk(machine, "vdb")
         host.power_off(machine)
         assert host.detach_disk(machine, "vdb")
+
+    def test_a_raw_disk_is_had_by_two_machines_at_once(self, host, machine, store, spec, base):
+        """The second one is refused where nobody said that it is shared: QEMU guards it."""
+        all_of = host.create_volume(store, "all.raw", capacity=1 << 20, raw=True)
+        assert host.create_volume(store, "all.raw", capacity=1 << 20, raw=True) == all_of and all_of.format == "raw"
+        shared = DiskSpec(path=all_of.path, format="raw", target="vdb", shareable=True)
+        other = replace(
+            spec, uuid=str(uuid.uuid4()), name="two", mark="mark-2",
+            disks=(replace(spec.disks[0], path=host.create_volume(store, "two.qcow2", backing=base).path), shared),
+        )  # fmt: skip
+        host.define(other)
+        host.start(other.uuid)
+        booted(host, machine)
+        for _ in range(2):
+            host.attach_disk(machine, shared)
+        for one in (machine, other.uuid):
+            assert host.chain(one, "vdb") == (all_of.path,)
+            assert host.observe_one(one).power is PowerState.RUNNING
+
+    def test_copies_go_from_one_format_to_the_other(self, host, store, base):
+        raw = host.copy_volume(store, "copy.raw", source=base, raw=True)
+        assert (raw.format, raw.capacity, raw.backing) == ("raw", base.capacity, "")
+        back = host.copy_volume(store, "back.qcow2", source=raw)
+        assert (back.format, back.capacity) == ("qcow2", base.capacity)
 
     def test_a_disk_grows_off_and_running_and_never_shrinks(self, host, machine, store, spec):
         for size, running in ((2 << 20, False), (4 << 20, True), (3 << 20, True)):

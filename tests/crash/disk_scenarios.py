@@ -23,6 +23,7 @@ from broker.virt.actions.limit_disk import limit_disk
 from broker.virt.actions.move_disks import move_disks
 from broker.virt.actions.preview_snapshot import preview_snapshot
 from broker.virt.actions.revert_snapshot import revert_snapshot
+from broker.virt.actions.share_disk import share_disk
 from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.take_snapshot import take_snapshot
 from broker.virt.actions.tidy_storage import tidy_storage
@@ -233,6 +234,36 @@ def _floating_deleted(stage: Stage, job: Job, disk: Disk) -> None:
     assert not FloatingDisk.objects.filter(pk=disk.pk).exists() and not (stage.disks / disk.volume).exists()
 
 
+def _share_disk(stage: Stage):
+    """One that was taken out of a machine, with a word on it that both formats have to keep."""
+    vm = stage.machine()
+    finish(create_disk(actor=ACTOR, vm=vm, size_bytes=1 << 20))
+    disk = vm.disks.last()
+    finish(detach_disk(actor=ACTOR, disk=disk))
+    path = stage.disks / disk.volume
+    subprocess.run(
+        ["qemu-io", "-f", "qcow2", "-c", "write -P 0x5a 4096 512", str(path)], check=True, capture_output=True
+    )
+    return share_disk(actor=ACTOR, disk=FloatingDisk.objects.get(pk=disk.pk)), disk
+
+
+def _shared(stage: Stage, job: Job, disk: Disk) -> None:
+    now = FloatingDisk.objects.get(pk=disk.pk)
+    assert now.shared and now.volume.endswith(".raw")
+    _only_image_of(stage, now)
+
+
+def _not_shared(stage: Stage, job: Job, disk: Disk) -> None:
+    """Cancelled: it is one of the two, and whole."""
+    _only_image_of(stage, FloatingDisk.objects.get(pk=disk.pk))
+
+
+def _only_image_of(stage: Stage, disk: FloatingDisk) -> None:
+    assert [path.name for path in stage.disks.glob(f"{disk.pk}.*")] == [disk.volume]
+    asked = ["qemu-io", "-r", "-f", disk.format, "-c", "read -P 0x5a 4096 512", str(stage.disks / disk.volume)]
+    assert "failed" not in subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+
+
 def _adopt_file(stage: Stage):
     """The file's name is its own: what any job at work names counts as referred to."""
     folder, storage = _own_storage(stage, "adopt")
@@ -322,6 +353,7 @@ DISKS: dict[str, Scenario] = {
     "vm.limit-disk": Scenario(_limit_disk, _limited),
     "vm.examine": Scenario(_examine, _snapshots(1, running=False)),
     "vm.export-disk": Scenario(_export, _exported, _nothing_exported),
+    "disk.share": Scenario(_share_disk, _shared, _not_shared),
     "disk.delete": Scenario(_delete_floating, _floating_deleted),
     "storage.adopt-file": Scenario(_adopt_file, _adopted, _not_adopted),
     "storage.tidy": Scenario(_tidy, _tidied),

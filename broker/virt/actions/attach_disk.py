@@ -13,6 +13,7 @@ from broker.virt import quotas, specs
 from broker.virt.asking import require_idle, require_power, require_usable
 from broker.virt.disk_rules import SETTLED, free_target, require_kept, require_reachable
 from broker.virt.models import Disk, FloatingDisk, VirtualMachine
+from broker.virt.shared_disks import require_own
 from broker.virt.storage_rules import require_usable as require_usable_storage
 
 
@@ -26,12 +27,15 @@ def attach_disk(*, actor: Actor, disk: FloatingDisk, vm: VirtualMachine) -> Job:
     require(actor, "vm.edit", vm)
     disk = FloatingDisk.objects.select_for_update().get(pk=disk.pk)
     require_idle(disk)
+    require_own(disk)
     require_reachable(vm, disk.storage)
     require_usable_storage(disk.storage)
     require_usable(vm)
     require_power(vm, SETTLED)
     require_kept(vm)
-    quotas.claim_disks(actor, vm, more_bytes=disk.size_bytes)
+    quotas.claim_disk_of(
+        actor, vm.owner_id, vm.cluster_id, size=disk.size_bytes, subject=vm, before=disk.owner_id
+    )  # fmt: skip
     last = vm.disks.last()
     row = Disk(
         pk=disk.pk, vm=vm, storage=disk.storage, target=free_target(vm), order=last.order + 1 if last else 0,

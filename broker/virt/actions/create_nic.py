@@ -64,7 +64,7 @@ def create_nic(
     if off:
         require_idle(vm)
         return nic
-    pending.keep_card(nic, {"plug": True}, actor=actor)
+    pending.keep_part(nic, {"plug": True}, actor=actor)
     if now and vm.power_state in pending.UP:
         enqueue("vm.change", actor=actor, subject=vm)
     return nic

@@ -10,12 +10,14 @@ from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
 from broker.virt.models import FloatingDisk
+from broker.virt.shared_disks import require_unused
 
 
 @transaction.atomic
 def delete_floating_disk(*, actor: Actor, disk: FloatingDisk) -> Job:
-    """Enqueue it. Raises Missing, Denied or Busy."""
+    """Enqueue it. Raises Missing, Denied, Conflict (machines share it) or Busy."""
     require(actor, "disk.manage", disk)
+    require_unused(disk)
     record(
         "disk.delete.asked", actor=actor, subject=disk, message=N_("Deletion of the disk %(name)s was asked for"),
         name=disk.name,

@@ -28,9 +28,9 @@ def delete_nic(*, actor: Actor, nic: Nic, now: bool = True) -> None:
     publish("vm", vm.pk, "changed")
     if pending.is_off(vm) or not nic.plugged:
         require_idle(vm)
-        pending.keep_card(nic, None, actor=actor)
+        pending.keep_part(nic, None, actor=actor)
         nic.delete()
         return
-    pending.keep_card(nic, {"gone": True}, actor=actor)
+    pending.keep_part(nic, {"gone": True}, actor=actor)
     if now and vm.power_state in pending.UP:
         enqueue("vm.change", actor=actor, subject=vm)

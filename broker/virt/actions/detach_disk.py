@@ -9,7 +9,7 @@ from broker.events.news import publish
 from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
-from broker.virt import names
+from broker.virt import names, quotas
 from broker.virt.asking import require_power, require_unprotected, require_usable
 from broker.virt.disk_rules import SETTLED, require_detachable, require_kept
 from broker.virt.models import Disk
@@ -20,7 +20,7 @@ from broker.virt.storage_rules import require_files
 def detach_disk(*, actor: Actor, disk: Disk, name: str = "") -> Job:
     """Enqueue it; a running guest is asked to let the disk go. It belongs to the actor then, and keeps its id.
 
-    `name`: what it is called then. Raises Missing, Denied, Invalid, Conflict or Busy.
+    `name`: what it is called then. Raises Missing, Denied, Invalid, Conflict, OverQuota or Busy.
     """
     vm = disk.vm
     require(actor, "vm.edit", vm)
@@ -31,6 +31,9 @@ def detach_disk(*, actor: Actor, disk: Disk, name: str = "") -> Job:
     require_kept(vm)
     require_detachable(vm, disk)
     require_files(disk.storage)
+    quotas.claim_disk_of(
+        actor, actor.user_id, vm.cluster_id, size=disk.size_bytes, subject=vm, before=vm.owner_id
+    )  # fmt: skip
     record(
         "vm.disk.detach.asked", actor=actor, subject=vm,
         message=N_("Taking the disk %(target)s out of %(name)s was asked for"), target=disk.target, name=vm.name,

@@ -48,7 +48,7 @@ def edit_nic(
                 N_("There is no such card."), fix=N_("It was to go with the machine's next start, and is gone.")
             )
         nic = found
-    noted = pending.of_card(pending.of(vm), nic)
+    noted = pending.of_part(pending.of(vm), nic)
     if network is not None:
         values["network"] = str(network.pk)
     present = {name: str(nic.network_id) if name == "network" else getattr(nic, name) for name in values}
@@ -61,10 +61,10 @@ def edit_nic(
     )  # fmt: skip
     publish("vm", vm.pk, "changed")
     if pending.is_off(vm):
-        pending.settle_card(nic, values)
+        pending.settle_part(nic, values)
         return nic
     kept = {**noted, **values}
-    pending.keep_card(
+    pending.keep_part(
         nic, {name: value for name, value in kept.items() if present.get(name, object()) != value}, actor=actor
     )
     if now and vm.power_state in pending.UP:

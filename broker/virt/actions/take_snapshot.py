@@ -19,6 +19,7 @@ from broker.virt.asking import require_power, require_usable
 from broker.virt.disk_rules import SETTLED, require_kept
 from broker.virt.driver import PowerState
 from broker.virt.models import Disk, VirtualMachine
+from broker.virt.shared_disks import require_all_its_own
 from broker.virt.storage_rules import require_files
 
 MOST_SNAPSHOTS = 32
@@ -38,20 +39,22 @@ def take_snapshot(
 ) -> Job:
     """Enqueue it; the job's args name the `snapshot`, whose row is there once it has been taken.
 
-    `disks`: those of the machine to keep, all when None. `memory`: that of a running machine too, so that it can go
-    on from there. `quiesce`: have the guest agent settle its file systems first.
+    `disks`: those of the machine to keep, when None all of its own that its guest may write to. `memory`: that of a
+    running machine too, so that it can go on from there. `quiesce`: have the guest agent settle its file systems.
     Raises Missing, Denied, Invalid, Conflict or Busy.
     """
     require(actor, "vm.edit", vm)
     name, description = names.title(name, field="name", longest=names.LONGEST_NAME), names.description(description)
     if not name:
         raise Invalid(N_("A snapshot needs a name."), field="name", fix=N_("Say what it is good for."))
-    present = list(vm.disks.select_related("storage"))
+    present = list(vm.disks.filter(read_only=False).select_related("storage"))
     chosen = [disk for disk in present if disks is None or disk in disks]
     if not chosen or (disks is not None and len(chosen) != len(set(disks))):
         raise Invalid(N_("These are not disks of this machine."), field="disks", fix=N_("Choose some of its disks."))
     if memory and len(chosen) != len(present):
         raise Invalid(N_("Memory without all disks could never be woken."), field="disks", fix=N_("Choose all disks."))
+    if memory:
+        require_all_its_own(vm)
     require_usable(vm)
     for disk in chosen:
         require_files(disk.storage)

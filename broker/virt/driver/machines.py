@@ -35,7 +35,8 @@ class DiskSpec:
     """A disk as attached: `path` on the host, explicit `format`, guest `target` ("vda").
 
     `lun` is the driver's to fill in, for a path that is no file but the name of a volume on a LUN.
-    `limits`: None leaves those that somebody else set.
+    `limits`: None leaves those that somebody else set; so do `discard` and `detect_zeroes`.
+    `shareable`: other machines have it, too, so it is raw and the host keeps nothing of it in a cache.
     """
 
     path: str
@@ -47,6 +48,9 @@ class DiskSpec:
     readonly: bool = False
     lun: LunPlace | None = None
     limits: DiskLimits | None = None
+    shareable: bool = False
+    discard: str | None = None
+    detect_zeroes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,9 +56,17 @@ class Volumes(Protocol):
     def volumes(self, storage: StorageSpec) -> tuple[VolumeInfo, ...]: ...
     def volume(self, storage: StorageSpec, name: str) -> VolumeInfo | None: ...
     def create_volume(
-        self, storage: StorageSpec, name: str, *, capacity: int = 0, backing: VolumeInfo | None = None
+        self,
+        storage: StorageSpec,
+        name: str,
+        *,
+        capacity: int = 0,
+        backing: VolumeInfo | None = None,
+        raw: bool = False,
     ) -> VolumeInfo:
-        """A qcow2 volume: blank of `capacity` bytes, or an overlay on `backing` (capacity 0: the same)."""
+        """A qcow2 volume: blank of `capacity` bytes, or an overlay on `backing` (capacity 0: the same). Or a blank one
+        that is `raw`; none of those on a LUN.
+        """
         ...
 
     def copy_volume(
@@ -68,8 +76,13 @@ class Volumes(Protocol):
         *,
         source: VolumeInfo,
         progress: Callable[[float], None] = lambda share: None,
+        raw: bool = False,
     ) -> VolumeInfo:
-        """An independent qcow2 copy. As long as `<name>.part` is there it is not whole and does not count."""
+        """An independent qcow2 (or `raw`) copy. As long as `<name>.part` is there it is not whole and does not count.
+
+        A source that is raw by its own word is refused where its first bytes say that it is something else: a guest
+        may have written them there.
+        """
         ...
 
     def delete_volume(self, storage: StorageSpec, name: str) -> None: ...

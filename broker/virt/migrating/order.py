@@ -28,7 +28,7 @@ def needed(vm: VirtualMachine) -> set[UUID]:
     storages = {disk.storage_id for disk in stay}
     if stay and vm.linked and vm.template_version is not None:
         storages.add(vm.template_version.storage_id)
-    return storages | {storage.pk for storage in specs.cd_storages(vm)}
+    return storages | {storage.pk for storage in specs.other_storages(vm)}
 
 
 def room_for(disks: Iterable[Disk], target: Host) -> StorageDomain:

@@ -8,7 +8,7 @@ from .batch import Batch
 from .cluster import Cluster
 from .disk import Disk
 from .export import DiskExport
-from .floating_disk import FloatingDisk
+from .floating_disk import DiskShare, FloatingDisk
 from .host import Host
 from .image import Image
 from .image_source import ImageSource
@@ -32,6 +32,7 @@ __all__ = [
     "Cluster",
     "Disk",
     "DiskExport",
+    "DiskShare",
     "FenceDevice",
     "FloatingDisk",
     "ForeignMachine",

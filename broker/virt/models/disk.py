@@ -1,6 +1,7 @@
 """Disk: one image of a machine. `generation` grows with each new image put in, and with it the name of the volume.
 
 `limits`: of what its guest gets of it, by the names of DiskLimits; None: nobody said anything.
+`read_only`: its guest cannot write to it. `discard`, `detect_zeroes`: empty, nobody said anything.
 `below`: the volume of the same storage that it lies on because a snapshot froze that one; empty without a snapshot.
 """
 
@@ -13,6 +14,15 @@ from .storage import StorageDomain
 
 
 class Disk(models.Model):
+    class Discard(models.TextChoices):
+        UNMAP = "unmap", "gives space back"
+        IGNORE = "ignore", "is ignored"
+
+    class Zeroes(models.TextChoices):
+        OFF = "off", "written as they are"
+        ON = "on", "noted, not written"
+        UNMAP = "unmap", "noted, and give space back"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     vm = models.ForeignKey(VirtualMachine, on_delete=models.CASCADE, related_name="disks")
     storage = models.ForeignKey(StorageDomain, on_delete=models.PROTECT, related_name="disks")
@@ -24,6 +34,9 @@ class Disk(models.Model):
     path = models.CharField(max_length=512, blank=True, editable=False)
     size_bytes = models.PositiveBigIntegerField(default=0)
     limits = models.JSONField(null=True, blank=True, default=None)
+    read_only = models.BooleanField(default=False)
+    discard = models.CharField(max_length=8, choices=Discard, blank=True)
+    detect_zeroes = models.CharField(max_length=8, choices=Zeroes, blank=True)
     allocated_bytes = models.PositiveBigIntegerField(default=0, editable=False)
 
     class Meta:

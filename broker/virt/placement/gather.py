@@ -108,7 +108,7 @@ def _machines(cluster_id: UUID, busy: dict[UUID, tuple[UUID, float]], at_work: f
     rows = VirtualMachine.objects.filter(cluster=cluster_id, power_state__in=UP, host__isnull=False)
     return [
         machine_facts(vm, busy=busy.get(vm.pk, (None, 0.0))[1], movable=vm.pk not in at_work)
-        for vm in rows.select_related("template_version", "cd").prefetch_related("disks")
+        for vm in rows.select_related("template_version", "cd").prefetch_related("disks", "disk_shares__disk")
     ]
 
 
@@ -235,6 +235,7 @@ def request_of(vm: VirtualMachine, *, bound_to: UUID | None = None) -> Request:
     storages = {disk.storage_id for disk in vm.disks.all()}
     if vm.linked and vm.template_version is not None:
         storages.add(vm.template_version.storage_id)
+    storages |= {share.disk.storage_id for share in vm.disk_shares.all()}
     if vm.cd is not None:
         storages.add(vm.cd.storage_id)
     if vm.seed_on_id is not None:

@@ -7,7 +7,7 @@ from broker.events.record import record
 from broker.jobs.context import Context
 from broker.jobs.plans import Plan, Step, register
 from broker.jobs.runner import JobActor
-from broker.virt import floating, work
+from broker.virt import floating, quotas, work
 from broker.virt.models import FloatingDisk
 
 from .storage_detach import storage_of
@@ -29,6 +29,9 @@ def adopt(ctx: Context) -> None:
         ctx, host_for(storage), storage, lambda line, spec: floating.inspect(line, spec, found)
     )  # fmt: skip
     with ctx.write():
+        quotas.claim_disk_of(
+            JobActor(ctx.job), ctx.args["owner"] or None, storage.cluster_id, size=size, subject=storage, new=True
+        )
         disk = FloatingDisk.objects.create(
             pk=ctx.args["disk"], name=ctx.args["name"], storage=storage, volume=found.name, size_bytes=size,
             allocated_bytes=found.allocation, owner_id=ctx.args["owner"] or None,

@@ -1,7 +1,7 @@
 """vm.change: what was noted of a running machine is given to its run, as far as that can take it.
 
 What QEMU has of it afterwards is written into the machine's rows and its definition; the rest stays noted with the
-reason, for the next start. Guests take their time to let a card go or to fill the balloon: they are waited for.
+reason, for the next start. Guests take their time to let a part go or to fill the balloon: they are waited for.
 """
 
 from collections.abc import Mapping
@@ -13,20 +13,14 @@ from broker.core.errors import BerthError
 from broker.core.text import gettext_noop as N_
 from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
-from broker.virt import pending, specs, work
+from broker.virt import pending, work
 from broker.virt.driver import DriverError, HostConnection, Refused, Running
-from broker.virt.models import Nic, VirtualMachine
+from broker.virt.models import VirtualMachine
+from broker.virt.pending_parts import PARTS
+from broker.virt.running_parts import Waiting, give
 
 WAITS, WAIT = 20, 0.5  # looks, seconds between them
 LONGEST = 10.0  # seconds; a host may wait for the guest by itself, too
-
-
-class Waiting(Exception):
-    """The guest was asked and has not done it yet; `refusal` is what is said when it never does."""
-
-    def __init__(self, refusal: Refused) -> None:
-        super().__init__()
-        self.refusal = refusal
 
 
 def change(ctx: Context) -> None:
@@ -34,15 +28,15 @@ def change(ctx: Context) -> None:
     row = pending.of(vm)
     line = work.line(ctx, vm)
     noted: dict[str, Any] = {name: row.values[name] for name in pending.HOT if name in row.values} if row else {}
-    cards: dict[str, Any] = row.values.get(pending.NICS, {}) if row else {}
+    parts = {pk: (kind, change) for kind, noted_of in pending.parts_of(row).items() for pk, change in noted_of.items()}
     done: dict[str, Any] = {}
     refused: dict[str, BerthError] = {}
     late: dict[str, Refused] = {}
-    for name, value in (*noted.items(), *cards.items()):
+    for name, value in (*noted.items(), *((pk, change) for pk, (_, change) in parts.items())):
         try:
             ctx.check()
-            if name in cards:
-                _card(ctx, line, vm, name, value)
+            if name in parts:
+                give(ctx, vm, parts[name][0], name, value)
             else:
                 _own(line, vm, name, value)
             done[name] = value
@@ -55,9 +49,10 @@ def change(ctx: Context) -> None:
     if late and _patient(ctx):
         raise NotYet(WAIT, N_("Waiting for the guest"))
     _give_up(line, vm, late)
-    _write(ctx, line, vm, done, {**refused, **late})
+    kinds = {pk: kind for pk, (kind, _) in parts.items()}
+    _write(ctx, line, vm, done, {**refused, **late}, kinds)
     work.define(ctx, work.machine(ctx))
-    _tell(ctx, vm, done, {**refused, **late})
+    _tell(ctx, vm, done, {**refused, **late}, kinds)
 
 
 def _patient(ctx: Context) -> bool:
@@ -92,30 +87,6 @@ def _own(line: HostConnection, vm: VirtualMachine, name: str, wanted: int) -> No
     (line.plug_vcpus if name == "vcpus" else line.plug_memory)(uuid, wanted)
 
 
-def _card(ctx: Context, line: HostConnection, vm: VirtualMachine, pk: str, change: Mapping[str, Any]) -> None:
-    nic, uuid = Nic.objects.select_related("network").filter(vm=vm, pk=pk).first(), str(vm.pk)
-    if nic is None:
-        return
-    if change.get("gone"):
-        if not line.detach_nic(uuid, nic.mac):
-            raise Waiting(
-                Refused(
-                    N_("The guest does not let the card %(mac)s go."),
-                    fix=N_("Look whether its system has come up; or start it anew."), mac=nic.mac,
-                )
-            )  # fmt: skip
-        return
-    model = nic.model
-    nic = pending.with_change(nic, change)
-    work.ensure_network(ctx, work.host_of(vm), specs.network_spec(nic.network))
-    if change.get("plug"):
-        line.attach_nic(uuid, specs.nic_spec(nic))
-        return
-    if nic.model != model:
-        raise Refused(N_("A card keeps its model while the machine runs."), fix=N_("Start the machine anew."))
-    line.change_nic(uuid, specs.nic_spec(nic))
-
-
 def _give_up(line: HostConnection, vm: VirtualMachine, late: Mapping[str, Refused]) -> None:
     """A balloon nobody followed is let go, so that the guest does not shrink when nobody expects it any more."""
     if "balloon_mib" in late:
@@ -125,7 +96,12 @@ def _give_up(line: HostConnection, vm: VirtualMachine, late: Mapping[str, Refuse
 
 
 def _write(
-    ctx: Context, line: HostConnection, vm: VirtualMachine, done: Mapping[str, Any], refused: Mapping[str, BerthError]
+    ctx: Context,
+    line: HostConnection,
+    vm: VirtualMachine,
+    done: Mapping[str, Any],
+    refused: Mapping[str, BerthError],
+    kinds: Mapping[str, str],
 ) -> None:
     """What QEMU says it has goes into the rows; one that stopped meanwhile keeps its notes for its next start."""
     try:
@@ -139,17 +115,31 @@ def _write(
             fields = {name: getattr(has, name) for name in ("vcpus", "memory_mib") if name in done}
             if "balloon_mib" in done:
                 fields["options"] = {**row.options, "balloon_mib": done["balloon_mib"]}
-            for nic in Nic.objects.filter(vm=vm, pk__in=[pk for pk in done if pk not in pending.HOT]):
-                pending.settle_card(nic, done[str(nic.pk)])
+            for pk in done.keys() & kinds.keys():
+                for part in PARTS[kinds[pk]].rows(vm, [pk]):
+                    pending.settle_part(part, done[pk])
         if fields:
             VirtualMachine.objects.filter(pk=vm.pk).update(**fields)
         pending.settle(vm, done if has is not None else {}, refused)
 
 
-def _tell(ctx: Context, vm: VirtualMachine, done: Mapping[str, Any], refused: Mapping[str, BerthError]) -> None:
-    words = {"vcpus": "vcpus", "memory_mib": "memory", "balloon_mib": "balloon"}
+def _tell(
+    ctx: Context,
+    vm: VirtualMachine,
+    done: Mapping[str, Any],
+    refused: Mapping[str, BerthError],
+    kinds: Mapping[str, str],
+) -> None:
+    words = {
+        "vcpus": "vcpus",
+        "memory_mib": "memory",
+        "balloon_mib": "balloon",
+        "nics": "cards",
+        "shared_disks": "shared disks",
+        "devices": "host devices",
+    }
     if not refused:
-        fields = ", ".join(sorted({words.get(name, "cards") for name in done})) or "–"
+        fields = ", ".join(sorted({words[kinds.get(name, name)] for name in done})) or "–"
         message = N_("%(name)s was changed while it runs: %(fields)s")
         work.tell(ctx, vm, "vm.changed", message, fields=fields)
         return

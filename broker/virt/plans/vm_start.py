@@ -77,8 +77,8 @@ def prepare(ctx: Context) -> None:
         _leave(ctx, vm, left)
     for disk in vm.disks.all():
         work.with_storage(ctx, work.host_of(vm), disk.storage, lambda host, storage: None)
-    for cds in specs.cd_storages(vm):
-        work.with_storage(ctx, work.host_of(vm), cds, lambda host, storage: None)
+    for other in specs.other_storages(vm):
+        work.with_storage(ctx, work.host_of(vm), other, lambda host, storage: None)
     work.define(ctx, vm)
 
 

@@ -13,9 +13,9 @@ from .common import CauseSerializer, RefSerializer, cause
 
 
 class DifferenceSerializer(serializers.Serializer):
-    """`now` → `then`, at the next start. null: not there, of a network card."""
+    """`now` → `then`, at the next start. null: not there, of a card or another part."""
 
-    field = serializers.CharField(help_text="The field's name, or the id of a network card.")
+    field = serializers.CharField(help_text="The field's name, or the id of a card or another part.")
     title = serializers.SerializerMethodField()
     now = serializers.JSONField(allow_null=True)
     then = serializers.JSONField(allow_null=True)

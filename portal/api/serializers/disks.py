@@ -15,7 +15,10 @@ class VmDiskSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Disk
-        fields = ("id", "target", "storage", "size_bytes", "allocated_bytes", "volume", "below", "generation", "limits")
+        fields = (
+            "id", "target", "storage", "size_bytes", "allocated_bytes", "volume", "below", "generation", "limits",
+            "read_only", "discard", "detect_zeroes",
+        )  # fmt: skip
 
 
 class FrozenDiskSerializer(serializers.ModelSerializer):

@@ -15,6 +15,7 @@ from broker.virt.actions.create_disk import create_disk
 from broker.virt.actions.delete_disk import delete_disk
 from broker.virt.actions.delete_snapshot import delete_snapshot
 from broker.virt.actions.detach_disk import detach_disk
+from broker.virt.actions.edit_disk import edit_disk
 from broker.virt.actions.grow_disk import grow_disk
 from broker.virt.actions.limit_disk import MOST, limit_disk
 from broker.virt.actions.preview_snapshot import preview_snapshot
@@ -37,6 +38,18 @@ class NewDisk(Input):
 
 class LargerDisk(Input):
     size_bytes = WholeNumber(min_value=1 << 20, max_value=LARGEST)
+
+
+class ChangedDisk(Input):
+    read_only = Switch(  # type: ignore[assignment]
+        required=False, help_text="The guest cannot write to it."
+    )
+    discard = serializers.ChoiceField(
+        choices=Disk.Discard.choices, required=False, help_text="What becomes of what the guest discards."
+    )
+    detect_zeroes = serializers.ChoiceField(
+        choices=Disk.Zeroes.choices, required=False, help_text="What becomes of zeroes that the guest writes."
+    )
 
 
 class Limits(Input):
@@ -104,6 +117,11 @@ class Disks(Listed, Read, OfVm):
         storage = find(self.actor, StorageDomain, given["storage"]) if given.get("storage") else None
         job = create_disk(actor=self.actor, vm=self.vm(), size_bytes=given["size_bytes"], storage=storage)
         return self.accepted(job)
+
+    @extend_schema(request=ChangedDisk, responses=VmDiskSerializer)
+    def partial_update(self, request: Request, vm_pk: Any, pk: Any) -> Response:
+        """Change how it is written to; of a running machine at its next start."""
+        return self.shown(edit_disk(actor=self.actor, disk=self.find(), **self.input(ChangedDisk)))
 
     @extend_schema(responses={202: JobSerializer})
     def destroy(self, request: Request, vm_pk: Any, pk: Any) -> Response:

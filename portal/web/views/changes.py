@@ -20,6 +20,7 @@ from broker.virt.actions.edit_nic import edit_nic
 from broker.virt.actions.run_once import run_once
 from broker.virt.actions.undo_changes import undo_changes
 from broker.virt.models import Guard, Network, Nic, VirtualMachine
+from broker.virt.pending_parts import PARTS
 from portal.web import words
 from portal.web.base import Deed, Page, done
 from portal.web.change_forms import CardForm, ChangeNetworkForm, CloneForm, OnceForm
@@ -96,7 +97,7 @@ def _waiting(vm: VirtualMachine, row: Any, able: bool) -> Related:
         Row(
             [
                 Cell(
-                    f"{_(one.title)} {one.nic.mac if one.nic else ''}: "
+                    f"{_(one.title)} {one.name}: "
                     f"{value_of(one, one.now)} → {value_of(one, one.then)}".replace(" :", ":"),
                     under=cause_of(one),
                 )
@@ -120,7 +121,7 @@ def _cards(vm: VirtualMachine, row: Any, able: bool) -> Related:
         Row(
             [
                 Cell(nic.network.name, under=_about(nic)),
-                Cell(mark=_card_mark(nic, gone=bool(pending.of_card(row, nic).get("gone")))),
+                Cell(mark=_card_mark(nic, gone=bool(pending.of_part(row, nic).get("gone")))),
             ],
             _card_actions(vm, nic) if able else (),
         )
@@ -224,7 +225,7 @@ class EditCard(_Form):
         vm = self.vm(pk)
         nic = card_of(vm, card)
         return CardForm(
-            data, actor=self.actor, vm=vm, nic=pending.with_change(nic, pending.of_card(pending.of(vm), nic))
+            data, actor=self.actor, vm=vm, nic=PARTS["nics"].changed(nic, pending.of_part(pending.of(vm), nic))
         )
 
     def make(self, values: dict[str, Any], pk: Any, card: Any) -> str:

@@ -27,10 +27,12 @@ from portal.web.words import Mark
 
 from .backups import job_notices
 from .disk_doctor import examination, examine_actions
+from .disk_edits import kept_as
 from .disk_limits import told
 from .disk_moves import cancel_of
 from .exports import exports_of
 from .preview_parts import end_actions, look_actions, preview_notices
+from .shared_disks import shared_disks_of
 
 NONE = N_("There is no such object.")
 
@@ -75,6 +77,7 @@ class MachineDisks(Page):
             ],
             "relateds": [
                 _disks(vm, disks, able and not preview),
+                *shared_disks_of(vm, able and not preview),
                 _snapshots(vm, snapshots, able and not preview),
                 exports_of(vm, may(self.actor, "vm.backup", vm)),
                 examination(vm),
@@ -86,6 +89,7 @@ class MachineDisks(Page):
 def _new(vm: VirtualMachine) -> list[Action]:
     return [
         Action(_("New disk"), reverse("portal:disk-new", args=[vm.pk]), "plus", link=True),
+        Action(_("Attach a shared disk"), reverse("portal:shared-disk-new", args=[vm.pk]), "plug-connected", link=True),
         Action(_("Take a snapshot"), reverse("portal:snapshot-new", args=[vm.pk]), "history", link=True),
         Action(_("Move to another storage"), reverse("portal:disks-move", args=[vm.pk]), "database", link=True),
         Action(_("Download a disk"), reverse("portal:disk-export", args=[vm.pk]), "file-download", link=True),
@@ -98,8 +102,8 @@ def _disks(vm: VirtualMachine, disks: list[Disk], able: bool) -> Related:
     rows = [
         Row(
             [
-                Cell(disk.target, under=told(disk)), Cell(bytesize(disk.size_bytes)),
-                Cell(bytesize(disk.allocated_bytes)),
+                Cell(disk.target, under=", ".join(filter(None, (kept_as(disk), told(disk))))),
+                Cell(bytesize(disk.size_bytes)), Cell(bytesize(disk.allocated_bytes)),
                 Cell(disk.storage.name, under=disk.volume),
             ],
             _disk_actions(vm, disk, first=number == 0) if able else (),
@@ -113,11 +117,13 @@ def _disks(vm: VirtualMachine, disks: list[Disk], able: bool) -> Related:
 def _disk_actions(vm: VirtualMachine, disk: Disk, *, first: bool) -> list[Action]:
     grow = Action(_("Grow"), reverse("portal:disk-grow", args=[vm.pk, disk.pk]), "arrows-maximize", link=True)
     limits = Action(_("Limits"), reverse("portal:disk-limits", args=[vm.pk, disk.pk]), "activity", link=True)
+    change = Action(_("Change"), reverse("portal:disk-edit", args=[vm.pk, disk.pk]), "edit", link=True)
     if first:
-        return [grow, limits]
+        return [grow, limits, change]
     return [
         grow,
         limits,
+        change,
         Action(
             _("Take it out"), reverse("portal:disk-detach", args=[vm.pk, disk.pk]), "logout",
             confirm=_("The guest is asked to let the disk %(target)s go. It is kept, and can be attached elsewhere.")

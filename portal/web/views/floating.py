@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from broker.access.require import find, may, visible_to
+from broker.access.require import find, visible_to
 from broker.virt.actions.adopt_file import adopt_file
 from broker.virt.actions.attach_disk import attach_disk
 from broker.virt.actions.delete_floating_disk import delete_floating_disk
@@ -22,6 +22,7 @@ from portal.web.listing import Column, Listing
 from portal.web.parts import Action, Cell, Row, jobs_of
 
 from .disks import disk_of
+from .shared_disks import had_by, sharing
 
 
 class FloatingDisks(Page):
@@ -30,12 +31,14 @@ class FloatingDisks(Page):
     def content(self) -> dict[str, Any]:
         columns = (
             Column(_("Name"), "name"), Column(_("Size"), "size_bytes"), Column(_("Storage"), "storage__name"),
-            Column(_("Since"), "created_at"),
+            Column(_("Had by"), "shared"), Column(_("Owner"), "owner__username"), Column(_("Since"), "created_at"),
         )  # fmt: skip
-        rows = visible_to(self.actor, FloatingDisk).select_related("storage")
+        rows = visible_to(self.actor, FloatingDisk).select_related("storage", "owner").prefetch_related("shares__vm")
         listing = Listing(self.request, rows, columns=columns, search=("name", "volume"), order="name")
         page = list(listing.page)
-        jobs = jobs_of("disk", [row.pk for row in page])
+        jobs, names = jobs_of("disk", [row.pk for row in page]), had_by(self.actor, page)
+        managed = visible_to(self.actor, FloatingDisk, "disk.manage").filter(pk__in=[row.pk for row in page])
+        able = set(managed.values_list("pk", flat=True)) - jobs.keys()
         return {
             "title": _("Disks of no machine"),
             "empty": _("A disk that is taken out of a machine, or made of a left-over file, waits here."),
@@ -46,9 +49,10 @@ class FloatingDisks(Page):
                 Row(
                     [
                         Cell(row.name, under=row.volume), Cell(bytesize(row.size_bytes)),
-                        Cell(row.storage.name), Cell(moment=row.created_at),
+                        Cell(row.storage.name), Cell(names[row.pk]), Cell(str(row.owner or "")),
+                        Cell(moment=row.created_at),
                     ],
-                    _actions(row) if row.pk not in jobs and may(self.actor, "disk.manage", row) else (),
+                    _actions(row) if row.pk in able else (),
                 )
                 for row in page
             ],
@@ -57,8 +61,10 @@ class FloatingDisks(Page):
 
 def _actions(row: FloatingDisk) -> list[Action]:
     text = _("The disk %(name)s and all that is stored on it is deleted.") % {"name": row.name}
+    attach = Action(_("Attach"), reverse("portal:floating-attach", args=[row.pk]), "plus", link=True)
     return [
-        Action(_("Attach"), reverse("portal:floating-attach", args=[row.pk]), "plus", link=True),
+        *([] if row.shared else [attach]),
+        sharing(row),
         Action(_("Delete"), reverse("portal:floating-delete", args=[row.pk]), "trash", danger=True, confirm=text),
     ]
 

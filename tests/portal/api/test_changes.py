@@ -1,6 +1,6 @@
 """Machines changed, found by what is noted of them, and their cards, by the API."""
 
-from broker.virt.models import VirtualMachine
+from broker.virt.models import Disk, FloatingDisk, VirtualMachine
 
 
 def test_what_waits_is_told_and_undone(world, caller, make_vm):
@@ -57,3 +57,27 @@ def test_a_network_is_edited_and_a_tag_needs_open_vswitch(world, caller):
     wish = {"cluster": str(world.cluster.pk), "name": "tagged", "kind": "ovs", "bridge": "ovs0", "vlan": 42}
     assert root.post("networks/", wish).json()["vlan"] == 42
     VirtualMachine.objects.all().update(power_state="running")
+
+
+def test_shared_disks_come_and_go_and_a_disk_says_how_it_is_written_to(world, caller, make_vm):
+    vm, root = make_vm("one"), caller("root")
+    wished = {"storage": world.storage, "size_bytes": 1 << 30}
+    shared = FloatingDisk.objects.create(name="all", volume="a.raw", shared=True, owner=world.alice, **wished)
+    plain = FloatingDisk.objects.create(name="plain", volume="p.qcow2", **wished)
+    told = root.get("floating-disks/?shared=true").json()["results"]
+    assert [(one["name"], one["format"], one["owner"]["name"]) for one in told] == [("all", "raw", str(world.alice))]
+    there = f"vms/{vm.pk}/shared-disks/"
+    refused = root.post(there, {"disk": str(plain.pk)})
+    assert refused.status_code == 409 and refused.json()["fix"]
+    made = root.post(there, {"disk": str(shared.pk), "read_only": True})
+    assert made.status_code == 201 and made.json()["read_only"] and made.json()["disk"]["id"] == str(shared.pk)
+    assert caller("charlie").get(there).status_code == 404
+    assert root.delete(f"floating-disks/{shared.pk}/").status_code == 409
+    assert root.delete(f"{there}{made.json()['id']}/").status_code == 204
+    assert root.post(f"floating-disks/{plain.pk}/share/", {"shared": True}).status_code == 202
+    own = Disk.objects.create(vm=vm, volume="o.qcow2", target="vdb", **wished)
+    disk = f"vms/{vm.pk}/disks/{own.pk}/"
+    assert root.patch(disk, {"discard": "never"}).status_code == 400
+    assert root.patch(disk, {"discard": "ignore", "detect_zeroes": "unmap"}).status_code == 409
+    assert root.patch(disk, {"read_only": True, "detect_zeroes": "on"}).json()["read_only"] is True
+    assert caller("charlie").patch(disk, {"read_only": False}).status_code == 404

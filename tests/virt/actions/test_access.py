@@ -24,6 +24,7 @@ from broker.virt.models import (
     Cluster,
     Disk,
     DiskExport,
+    DiskShare,
     FenceDevice,
     FloatingDisk,
     ForeignMachine,
@@ -99,6 +100,16 @@ def floating_of(stage) -> FloatingDisk:
     return FloatingDisk.objects.get_or_create(name="theirs", defaults=wished)[0]
 
 
+def shared_of(stage) -> FloatingDisk:
+    """Everybody's here, so that the machine decides."""
+    wished = {"storage": stage.world.storage, "volume": "shared.raw", "size_bytes": 1 << 20, "shared": True}
+    return FloatingDisk.objects.get_or_create(name="shared", defaults=wished)[0]
+
+
+def share_of(stage, vm) -> DiskShare:
+    return DiskShare.objects.get_or_create(vm=vm, disk=shared_of(stage), target="vdc")[0]
+
+
 def nic_of(stage, vm) -> Nic:
     return Nic.objects.get_or_create(vm=vm, network=stage.world.network, mac="52:54:00:00:00:99")[0]
 
@@ -147,6 +158,10 @@ CASES = {
     "grow_disk": Case("vm", "vm.edit", lambda stage, vm: {"disk": disk_of(stage, vm), "size_bytes": 1 << 30}),
     "delete_disk": Case("vm", "vm.edit", lambda stage, vm: {"disk": disk_of(stage, vm)}),
     "detach_disk": Case("vm", "vm.edit", lambda stage, vm: {"disk": disk_of(stage, vm)}),
+    "share_disk": Case("storage", "disk.manage", lambda stage, vm: {"disk": floating_of(stage)}),
+    "attach_shared_disk": Case("storage", "disk.manage", lambda stage, vm: {"disk": shared_of(stage), "vm": vm}),
+    "detach_shared_disk": Case("vm", "vm.edit", lambda stage, vm: {"share": share_of(stage, vm)}),
+    "edit_disk": Case("vm", "vm.edit", lambda stage, vm: {"disk": disk_of(stage, vm), "discard": "ignore"}),
     "attach_disk": Case("storage", "disk.manage", lambda stage, vm: {"disk": floating_of(stage), "vm": vm}),
     "delete_floating_disk": Case("storage", "disk.manage", lambda stage, vm: {"disk": floating_of(stage)}),
     "adopt_file": Case("storage", "storage.manage", lambda stage, vm: {"storage": stage.world.storage, "file": "x"}),
@@ -344,7 +359,7 @@ def test_the_verb_itself_is_enough_and_no_other_helps(scene, name):
     if name == "create_vm":
         for person in ("alice", "bob"):
             stage.world.grant(getattr(stage.world, person), "exact", stage.world.template)
-    if name == "attach_disk":
+    if name in ("attach_disk", "attach_shared_disk"):
         for person in ("alice", "bob"):
             stage.world.grant(getattr(stage.world, person), "vm-manager", vm)
     if name == "clone_vm":

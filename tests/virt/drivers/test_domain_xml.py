@@ -76,7 +76,26 @@ FRESH |= {
 FRESH["fresh-limited-disk"] = (
     replace(SPEC, disks=(replace(SPEC.disks[0], limits=DiskLimits(total_bytes=10 << 20, read_iops=300)), CD)), False,
 )  # fmt: skip
+FRESH["fresh-shared-disks"] = (
+    replace(
+        SPEC,
+        disks=(
+            replace(SPEC.disks[0], readonly=True, discard="ignore", detect_zeroes="on"),
+            DiskSpec(path="/srv/disks/all.raw", format="raw", target="vdb", shareable=True),
+            DiskSpec(path="/srv/disks/look.raw", format="raw", target="vdc", shareable=True, readonly=True),
+        ),
+    ),
+    False,
+)  # fmt: skip
 APPLIED = {
+    # where a shared disk was comes one of the machine's own; one that somebody else shares stays
+    "shared-no-more": replace(
+        SPEC,
+        disks=(
+            replace(SPEC.disks[0], discard="unmap", detect_zeroes="off"),
+            DiskSpec(path="/srv/disks/own.qcow2", format="qcow2", target="vdb", serial="own"),
+        ),
+    ),
     # limits of ours and of somebody else's: one disk is freed of them, the other one keeps what nobody speaks of
     "unlimited": replace(
         SPEC,

@@ -74,7 +74,7 @@ def test_a_machine_grows_and_changes_its_cards_while_it_runs(real, lab_host):
     assert cards[other.mac].find("filterref").get("filter") == "no-mac-spoofing"
     assert Nic.objects.get(pk=other.pk).plugged
     change(delete_nic, nic=Nic.objects.get(pk=other.pk), now=False)  # this guest lets nothing go
-    assert pending.of_card(pending.of(vm), other) == {"gone": True}
+    assert pending.of_part(pending.of(vm), other) == {"gone": True}
 
     done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
     done(start_vm(actor=SYSTEM, vm=fresh(vm)))

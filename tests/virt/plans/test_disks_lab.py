@@ -7,11 +7,14 @@ from pathlib import Path
 import libvirt
 import pytest
 
+from broker.jobs.models import Job
 from broker.virt import exports
 from broker.virt.actions.adopt_file import adopt_file
 from broker.virt.actions.attach_disk import attach_disk
+from broker.virt.actions.attach_shared_disk import attach_shared_disk
 from broker.virt.actions.clone_vm import clone_vm
 from broker.virt.actions.create_disk import create_disk
+from broker.virt.actions.delete_floating_disk import delete_floating_disk
 from broker.virt.actions.delete_snapshot import delete_snapshot
 from broker.virt.actions.delete_template_version import delete_template_version
 from broker.virt.actions.delete_vm import delete_vm
@@ -23,10 +26,13 @@ from broker.virt.actions.make_template_version import make_template_version
 from broker.virt.actions.power_off_vm import power_off_vm
 from broker.virt.actions.preview_snapshot import preview_snapshot
 from broker.virt.actions.revert_snapshot import revert_snapshot
+from broker.virt.actions.share_disk import share_disk
+from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.take_snapshot import take_snapshot
 from broker.virt.actions.undo_preview import undo_preview
 from broker.virt.driver import DiskLimits
-from broker.virt.models import FloatingDisk, Snapshot, TemplateVersion
+from broker.virt.drivers.libvirt.domain_xml.machine import Machine
+from broker.virt.models import Disk, FloatingDisk, Snapshot, TemplateVersion
 from tests.jobs_help import finish
 from tests.lab import guest
 from tests.virt.actions.stage import SYSTEM, done, fresh
@@ -128,3 +134,47 @@ def test_what_was_written_since_is_dropped_and_what_was_written_before_is_kept(r
     assert real.line.observe_one(str(vm.pk)).power == "off"
     assert boots(vm).boots == counted
     assert len(real.files()) == 1
+
+
+def test_two_running_guests_have_one_disk_and_what_is_on_it_is_never_taken_for_more_than_bytes(real, lab_host):  # noqa: F811
+    """Row S27: a guest writes the header of a qcow2 image, which names a file of the host, onto its raw disk."""
+    one, two = (real.make(name, start=True) for name in ("both-1", "both-2"))
+    well(create_disk(actor=SYSTEM, vm=real.make("maker"), size_bytes=4 << 20))
+    extra = Disk.objects.get(target="vdb")
+    well(detach_disk(actor=SYSTEM, disk=extra))
+    plain = real.disks / extra.volume
+    subprocess.run(["qemu-io", "-f", "qcow2", "-c", "write -P 0x42 1M 4k", str(plain)], check=True, capture_output=True)
+    well(share_disk(actor=SYSTEM, disk=FloatingDisk.objects.get(pk=extra.pk)))
+    shared = FloatingDisk.objects.get(pk=extra.pk)
+    image = real.disks / shared.volume
+    assert not plain.exists() and image.read_bytes()[1 << 20 : (1 << 20) + 4096] == b"\x42" * 4096
+    for vm, fixed in ((one, False), (two, True)):
+        lab_up(real, vm)
+        attach_shared_disk(actor=SYSTEM, disk=shared, vm=fresh(vm), read_only=fixed)
+        well(Job.objects.get(subject_id=vm.pk, plan="vm.change"))
+    for vm, fixed in ((one, False), (two, True)):
+        asked = libvirt.open(lab_host.uri).lookupByUUIDString(str(vm.pk)).XMLDesc()
+        disk = next(disk for disk in Machine.parse(asked).disks if disk.target == "vdb")
+        assert (disk.path, disk.format, disk.shareable, disk.readonly) == (str(image), "raw", True, fixed)
+        assert real.line.observe_one(str(vm.pk)).power == "running"
+    well(take_snapshot(actor=SYSTEM, vm=fresh(one), name="own"))
+    assert real.line.chain(str(one.pk), "vdb") == (str(image),)
+    evil = real.disks.parent / "evil.qcow2"
+    asked = ["qemu-img", "create", "-q", "-f", "qcow2", "-u", "-F", "raw", "-b", "/etc/passwd", str(evil), "4M"]
+    subprocess.run(asked, check=True)
+    with image.open("r+b") as written:
+        written.write(evil.read_bytes()[:65536])
+    for vm in (one, two):
+        done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
+        done(start_vm(actor=SYSTEM, vm=fresh(vm)))
+        lab_up(real, vm)
+        assert real.line.chain(str(vm.pk), "vdb") == (str(image),)
+        done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
+        done(delete_vm(actor=SYSTEM, vm=fresh(vm)))
+        assert image.exists()
+    job = share_disk(actor=SYSTEM, disk=FloatingDisk.objects.get(pk=extra.pk), shared=False)
+    finish(job)
+    assert job.state == "failed" and "look like another kind of image" in job.cause
+    assert [path.name for path in real.disks.glob(f"{extra.pk}.*")] == [image.name]
+    well(delete_floating_disk(actor=SYSTEM, disk=FloatingDisk.objects.get(pk=extra.pk)))
+    assert not image.exists()

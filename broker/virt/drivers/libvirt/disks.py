@@ -97,20 +97,27 @@ class Storing(Link):
             return volume_info(volume)
 
     def create_volume(
-        self, storage: StorageSpec, name: str, *, capacity: int = 0, backing: VolumeInfo | None = None
+        self,
+        storage: StorageSpec,
+        name: str,
+        *,
+        capacity: int = 0,
+        backing: VolumeInfo | None = None,
+        raw: bool = False,
     ) -> VolumeInfo:
         names.check(name)
+        kind = "raw" if raw else "qcow2"
         capacity = capacity or (backing.capacity if backing else 0)
         with self.calling():
             pool = self._pool(storage)
             try:
-                volume = pool.createXML(volume_xml(name, capacity=capacity, backing=backing))
+                volume = pool.createXML(volume_xml(name, capacity=capacity, backing=backing, image_format=kind))
             except libvirt.libvirtError:
                 # either there already (then the wish is granted if it is the same), or a real failure
                 present = look_up(pool, name)
                 if present is None:
                     raise
-                return _same(volume_info(present), capacity, backing)
+                return _same(volume_info(present), kind, capacity, backing)
             return volume_info(volume)
 
     def copy_volume(
@@ -120,8 +127,10 @@ class Storing(Link):
         *,
         source: VolumeInfo,
         progress: Callable[[float], None] = lambda share: None,
+        raw: bool = False,
     ) -> VolumeInfo:
         names.check(name)
+        wanted = volume_xml(name, capacity=source.capacity, image_format="raw" if raw else "qcow2")
         with self.calling():
             pool = self._pool(storage)
             if (done := self.volume(storage, name)) is not None:
@@ -130,9 +139,7 @@ class Storing(Link):
                 half.delete(0)  # Locked while libvirtd still writes it for somebody
             if look_up(pool, name + PART) is None:
                 pool.createXML(volume_xml(name + PART, capacity=0, image_format="raw"))
-            self._copy(
-                pool, volume_xml(name, capacity=source.capacity), self._origin(source), source.allocation, progress
-            )
+            self._copy(pool, wanted, self._origin(source), source.allocation, progress)
             if (mark := look_up(pool, name + PART)) is not None:
                 mark.delete(0)
             progress(1.0)
@@ -225,14 +232,14 @@ class Storing(Link):
         """The volume to copy from. A directory outside every storage gets a transient pool, gone with libvirtd."""
         names.check_path(source.path)
         try:
-            return self.connection.storageVolLookupByPath(source.path)
+            return _alike(self.connection.storageVolLookupByPath(source.path), source)
         except libvirt.libvirtError as error:
             if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_VOL:
                 raise
         path = PurePosixPath(source.path)
         pool = self._pool_of(str(path.parent))
         refresh(pool)
-        return pool.storageVolLookupByName(path.name)
+        return _alike(pool.storageVolLookupByName(path.name), source)
 
     def _pool_of(self, directory: str) -> libvirt.virStoragePool:
         """The running pool of a directory, made when it has none; several may ask for the same at once."""
@@ -303,10 +310,23 @@ def look_up(pool: libvirt.virStoragePool, name: str, *, fresh: bool = True) -> l
         raise
 
 
-def _same(present: VolumeInfo, capacity: int, backing: VolumeInfo | None) -> VolumeInfo:
+def _alike(origin: libvirt.virStorageVol, source: VolumeInfo) -> libvirt.virStorageVol:
+    """`origin`; refused when it should be raw and libvirt, which goes by the first bytes, sees something else."""
+    if source.format == "raw" and source.backing == "":
+        refresh(origin.storagePoolLookupByVolume())
+        if volume_info(origin).format != "raw":
+            raise Refused(
+                gettext_noop("The first bytes of “%(name)s” make it look like another kind of image."),
+                fix=gettext_noop("Attach it to a machine and look at it there; only its guest can have written that."),
+                name=source.name,
+            )
+    return origin
+
+
+def _same(present: VolumeInfo, kind: str, capacity: int, backing: VolumeInfo | None) -> VolumeInfo:
     """`present` if it is what was to be created, else raise Refused."""
     below = backing.path if backing else ""
-    if (present.format, present.capacity, present.backing) == ("qcow2", capacity, below):
+    if (present.format, present.capacity, present.backing) == (kind, capacity, below):
         return present
     raise Refused(
         gettext_noop("There is another volume called “%(name)s” already."),

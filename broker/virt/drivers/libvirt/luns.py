@@ -75,12 +75,18 @@ class Lunning(Defining, Noting, Transferring):
         return next((one for one in self.volumes(storage) if one.name == name), None)
 
     def create_volume(
-        self, storage: StorageSpec, name: str, *, capacity: int = 0, backing: VolumeInfo | None = None
+        self,
+        storage: StorageSpec,
+        name: str,
+        *,
+        capacity: int = 0,
+        backing: VolumeInfo | None = None,
+        raw: bool = False,
     ) -> VolumeInfo:
         if storage.kind != "iscsi":
-            return super().create_volume(storage, name, capacity=capacity, backing=backing)
+            return super().create_volume(storage, name, capacity=capacity, backing=backing, raw=raw)
         names.check(name)
-        if backing is not None:
+        if raw or backing is not None:
             raise _blank_only(storage)
         with store.opened(storage) as shelf:
             store.create(shelf, name, capacity)
@@ -93,10 +99,11 @@ class Lunning(Defining, Noting, Transferring):
         *,
         source: VolumeInfo,
         progress: Callable[[float], None] = lambda share: None,
+        raw: bool = False,
     ) -> VolumeInfo:
         if storage.kind == "iscsi" or source.path.startswith(f"{LUN_PATHS}/"):
             raise _blank_only(storage)
-        return super().copy_volume(storage, name, source=source, progress=progress)
+        return super().copy_volume(storage, name, source=source, progress=progress, raw=raw)
 
     def delete_volume(self, storage: StorageSpec, name: str) -> None:
         if storage.kind != "iscsi":

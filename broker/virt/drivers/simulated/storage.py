@@ -60,14 +60,20 @@ class Storing(Link):
             return _volume(storage, name, present[name])
 
     def create_volume(
-        self, storage: StorageSpec, name: str, *, capacity: int = 0, backing: VolumeInfo | None = None
+        self,
+        storage: StorageSpec,
+        name: str,
+        *,
+        capacity: int = 0,
+        backing: VolumeInfo | None = None,
+        raw: bool = False,
     ) -> VolumeInfo:
         names.check(name)
         self.meet("create_volume")
         wanted = {
             "capacity": capacity or (backing.capacity if backing else 0), "allocation": _OVERLAY_SIZE,
             "backing": backing.path if backing else "",
-        }  # fmt: skip
+        } | _kind(raw)  # fmt: skip
         with self.world.changing() as data:
             present = _volumes(data, storage)
             _check_space(present, _OVERLAY_SIZE)
@@ -86,10 +92,13 @@ class Storing(Link):
         *,
         source: VolumeInfo,
         progress: Callable[[float], None] = lambda share: None,
+        raw: bool = False,
     ) -> VolumeInfo:
         if (done := self.volume(storage, name)) is not None:
             return done
-        copied: Data = {"capacity": source.capacity, "allocation": source.allocation or _OVERLAY_SIZE, "backing": ""}
+        copied: Data = {
+            "capacity": source.capacity, "allocation": source.allocation or _OVERLAY_SIZE, "backing": "", **_kind(raw)
+        }  # fmt: skip
         with self.world.changing() as data:
             _check_space(_volumes(data, storage), copied["allocation"])
             _volumes(data, storage)[f"{name}.part"] = copied
@@ -150,6 +159,11 @@ class Storing(Link):
         names.check(name)
         self.meet("store_volume")
         raise _without_bytes(storage)
+
+
+def _kind(raw: bool) -> Data:
+    """What a volume's data says of its format; none says qcow2."""
+    return {"format": "raw"} if raw else {}
 
 
 def _without_bytes(storage: StorageSpec) -> Unsupported:
@@ -228,6 +242,6 @@ def _check_space(volumes: dict[str, Data], size: int) -> None:
 
 def _volume(storage: StorageSpec, name: str, volume: dict[str, Any]) -> VolumeInfo:
     return VolumeInfo(
-        name=name, path=f"{storage.path}/{name}", format="qcow2", capacity=volume["capacity"],
+        name=name, path=f"{storage.path}/{name}", format=volume.get("format", "qcow2"), capacity=volume["capacity"],
         allocation=volume["allocation"], backing=volume["backing"],
     )  # fmt: skip

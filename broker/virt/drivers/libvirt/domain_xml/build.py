@@ -87,6 +87,9 @@ def _disks(wanted: tuple[DiskSpec, ...], machine: Machine, owned: set[str]) -> N
             machine.disks.remove(disk)
     for spec in wanted:
         found = present.get(spec.target)
+        if found and found.shareable and not spec.shareable and spec.target in owned:
+            machine.disks.remove(found)  # a shared disk was here, and what is said of it goes with it
+            found = None
         _describe(spec, found or machine.disks.add(_new_disk(spec)))
 
 
@@ -112,6 +115,12 @@ def _describe(spec: DiskSpec, disk: Disk) -> None:
         disk.serial = spec.serial or None
     if spec.limits is not None:
         disk.limit(asdict(spec.limits))
+    if spec.discard is not None:
+        disk.discard = spec.discard
+    if spec.detect_zeroes is not None:
+        disk.detect_zeroes = spec.detect_zeroes
+    if spec.shareable:
+        disk.shareable, disk.cache = True, "none"
 
 
 def _interfaces(wanted: tuple[NicSpec, ...], machine: Machine, owned: set[str]) -> None:
