@@ -6,17 +6,20 @@ uvicorn reads and parses the request as always. When it turns out to be an upgra
 connection's descriptor and the request are handed to the gateway and this process forgets both. A connection that
 begins with CONNECT is a native client's and goes the same way, unparsed. Because that
 happens per request and not per connection, a proxy in front may reuse a connection that carried pages before.
+The bodies of requests that `straight` names are left in the connection for the thread that answers (body.py).
 With TLS the descriptor alone is worth nothing: end TLS in a proxy in front, or give the gateway a port of its
 own.
 """
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .admission import PATHS
+from .body import EXTENSION, Body
 from .handover import Giver
 from .native.connect import BEGINS, MOST
 
@@ -33,6 +36,8 @@ class DoorProtocol(HttpToolsProtocol):
     """One connection on the public port. `giver` is set by `door()`."""
 
     giver: Giver
+    straight: Callable[[str, str, int], bool]
+    """Whether the body of a request is read straight from the connection: by method, path and announced length."""
     first_request: float = 10.0
     """Seconds a new connection may take until its first request's headers are complete."""
 
@@ -58,7 +63,14 @@ class DoorProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._waiting.cancel()
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before and not self.pipeline and self.scheme != "https":
+            length = next((value for name, value in self.headers if name == b"content-length"), b"")
+            if length.isdigit() and self.straight(self.scope["method"], self.scope["path"], int(length)):
+                self.flow.pause_reading()
+                # The specification knows extensions that are tables only; this one never leaves the process.
+                self.scope["extensions"] = {EXTENSION: Body(self, int(length))}  # type: ignore[dict-item]
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._waiting.cancel()
@@ -84,7 +96,14 @@ class DoorProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def door(path: str, *, first_request: float = DoorProtocol.first_request) -> type[DoorProtocol]:
+def door(
+    path: str,
+    *,
+    straight: Callable[[str, str, int], bool] = lambda method, path, length: False,
+    first_request: float = DoorProtocol.first_request,
+) -> type[DoorProtocol]:
     """The protocol class for uvicorn's `http` option; `path` is where the gateway takes connections."""
-    members: dict[str, Any] = {"giver": Giver(path), "first_request": first_request}
+    members: dict[str, Any] = {
+        "giver": Giver(path), "straight": staticmethod(straight), "first_request": first_request,
+    }  # fmt: skip
     return type("Door", (DoorProtocol,), members)

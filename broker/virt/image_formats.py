@@ -76,7 +76,8 @@ def look(path: Path, kind: str, *, said: str = "") -> Looked:
 
 def convert(path: Path, target: Path, looked: Looked, tick: Callable[[float], None]) -> None:
     """Write the disk at `path` to `target` as qcow2. `tick` hears how far it is and may raise to end it."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC
+    target.unlink(missing_ok=True)  # not truncated: an earlier attempt's may have its second name on a storage
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
     with uploads.opened(path, os.O_RDONLY) as file, uploads.opened(target, flags) as made:
         confined.give(file)
         confined.give(made)

@@ -58,7 +58,8 @@ def take_disk(path: Path, target: Path, tick: Callable[[float], None]) -> dict[s
         if disk is None:
             raise _bad(N_("The disk it describes is not in it."), N_("Export the appliance again, as one file."))
         uploads.require_room(disk.size)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        target.unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         with uploads.opened(target, flags) as made:
             done = 0
             while done < disk.size:

@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -20,7 +21,7 @@ from broker.core.errors import Busy, NoCapacity
 from broker.core.text import gettext_noop as N_
 
 PIECE = 1 << 20
-LARGEST_CHUNK = 16 << 20
+LARGEST_CHUNK = 64 << 20
 SPARE = 1 << 30
 """What uploads leave free on the disk they arrive on: it is the database's, too."""
 
@@ -55,26 +56,44 @@ def opened(path: Path, flags: int) -> Iterator[int]:
         os.close(file)
 
 
-def append(pk: UUID, stream: IO[bytes], *, offset: int, length: int) -> int:
-    """Write `length` bytes of `stream` at `offset`; returns how many came. Raises Busy and NoCapacity."""
-    with opened(path_of(pk), os.O_WRONLY | os.O_CREAT) as file:
+@contextmanager
+def arriving(pk: UUID, *, offset: int) -> Iterator[int]:
+    """The open file that the bytes of `pk` arrive in, for one writer at a time. Raises Busy."""
+    with opened(path_of(pk), os.O_WRONLY | (0 if offset else os.O_CREAT)) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Busy(
                 N_("Another piece of this image is just arriving."), fix=N_("Send one piece after the other.")
             ) from None
-        done = 0
+        yield file
+
+
+def write(file: int, stream: IO[bytes], *, offset: int, length: int, told: "hashlib._Hash | None" = None) -> int:
+    """Write `length` bytes of `stream` at `offset`; returns how many came. Raises NoCapacity.
+
+    `told` hears them, too: in a thread beside, for neither writing nor hashing needs the interpreter.
+    """
+    done, hashed = 0, None
+    with ThreadPoolExecutor(1) as beside:
         try:
             while done < length and (piece := stream.read(min(PIECE, length - done))):
-                done += os.pwrite(file, piece, offset + done)
+                if told is not None:
+                    if hashed is not None:
+                        hashed.result()  # one behind at most
+                    hashed = beside.submit(told.update, piece)
+                begins = done
+                while done - begins < len(piece):
+                    done += os.pwrite(file, memoryview(piece)[done - begins :], offset + done)
         except OSError as error:
             raise NoCapacity(
                 N_("There is no room for this image on the server (%(reason)s)."), rule="upload.space",
                 fix=N_("Free space in Berth's data directory, and go on with the upload."),
                 reason=error.strerror or "?",
             ) from error  # fmt: skip
-        return done
+    # What came begins to go to the disk while more comes; at the end there is little left to wait for.
+    os.posix_fadvise(file, offset, done, os.POSIX_FADV_DONTNEED)
+    return done
 
 
 def require_room(more_bytes: int) -> None:

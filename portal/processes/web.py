@@ -7,6 +7,7 @@ import uvicorn
 
 from broker.gateway.door import door
 from broker.settings import env
+from portal.http import is_upload
 
 
 class Web:
@@ -18,7 +19,7 @@ class Web:
             "portal.asgi:application",
             host=host.strip("[]"),
             port=int(port),
-            http=door(gateway_socket),
+            http=door(gateway_socket, straight=is_upload),
             ws="websockets-sansio",
             lifespan="off",
             log_config=None,

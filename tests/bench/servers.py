@@ -2,7 +2,7 @@
 
     python -m tests.lab.cage -- python -m tests.bench.servers [--quick]
 
-`make run` over a private libvirtd. A qcow2 of one gigabyte that does not compress goes up in pieces of 8 MiB as the
+`make run` over a private libvirtd. A qcow2 of one gigabyte that does not compress goes up in pieces of 32 MiB as the
 browser sends them, until Berth has looked at it and it lies on the storage; memory is by how much the peak of any
 process of ours grew meanwhile. virsh makes a volume and uploads the same file. Then twelve machines with the 512-byte
 guest are started at once, by twelve clients of the API or by twelve `virsh start`, until each echoes what is written to
@@ -32,7 +32,7 @@ from tests.bench.idle import DEMO_SECONDS, Server, tree
 from tests.bench.report import table
 
 UPLOAD_BAR, MEMORY_BAR, START_BAR = 1.3, 64.0, 1.10
-PIECE, PATIENCE = 8 << 20, 300.0
+PIECE, PATIENCE = 32 << 20, 300.0
 MACHINES = 12
 
 

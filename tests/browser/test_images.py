@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 
 def test_an_upload_breaks_off_and_goes_on(site, visit, settings, tmp_path):
     settings.DATA_DIR = tmp_path
-    content = bytes(range(256)) * (36 << 10)  # two pieces
+    content = bytes(range(256)) * (132 << 10)  # two pieces
     page = visit("root", reverse("portal:image-upload"), theme="dark", phone=True)
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"
@@ -27,7 +27,7 @@ def test_an_upload_breaks_off_and_goes_on(site, visit, settings, tmp_path):
     page.focus("#upload-sha256")
     page.keyboard.press("Enter")
     page.wait_for_selector("[role=alert]:not([hidden])")
-    assert Image.objects.get().received_bytes == 8 << 20
+    assert Image.objects.get().received_bytes == 32 << 20
     assert violations(page) == []
     page.unroute("**/data/", cut)
     page.click("button.btn-primary")

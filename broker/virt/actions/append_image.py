@@ -1,6 +1,7 @@
 """Take the next bytes of an image that is being uploaded."""
 
-from typing import IO
+from typing import IO, Any
+from uuid import UUID
 
 from broker.access.actor import Actor
 from broker.access.require import require
@@ -8,7 +9,7 @@ from broker.core import clock
 from broker.core.errors import Conflict, Invalid
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
-from broker.virt import uploads
+from broker.virt import sums, uploads
 from broker.virt.models import Image
 from broker.virt.states import IMAGE
 
@@ -25,7 +26,28 @@ def append_image(*, actor: Actor, image: Image, offset: int, length: int, stream
             N_("A piece has 1 to %(most)s bytes."), field="length", fix=N_("Send smaller pieces."),
             most=uploads.LARGEST_CHUNK,
         )  # fmt: skip
-    image = Image.objects.get(pk=image.pk)
+    _expected(image.pk, offset, length)
+    with uploads.arriving(image.pk, offset=offset) as file:
+        image = _expected(image.pk, offset, length)  # nobody else writes now
+        told = sums.taken(image.pk, offset) if image.sha256 else None
+        came = uploads.write(file, stream, offset=offset, length=length, told=told)
+        here, same = offset + came, Image.objects.filter(pk=image.pk, received_bytes=offset, state=image.state)
+        changed: dict[str, Any] = {"received_bytes": here, "touched_at": clock.now()}
+        if told is not None and here == image.size_bytes:
+            changed["arrived_sha256"] = told.hexdigest()
+        if came and not same.update(**changed):
+            raise Conflict(
+                N_("Another piece of this image came first."), rule="upload.offset", fix=N_("Send one after the other.")
+            )
+        if told is not None:
+            sums.keep(image.pk, here, told)
+    publish("image", image.pk, "grown")
+    return Image.objects.get(pk=image.pk)
+
+
+def _expected(pk: UUID, offset: int, length: int) -> Image:
+    """The image, if these are the bytes it waits for."""
+    image = Image.objects.get(pk=pk)
     if not IMAGE.is_(image.state, "growing"):
         raise Conflict(
             N_("%(name)s takes no more bytes."), rule="upload.open", fix=N_("Upload it anew."), name=image.name
@@ -40,11 +62,4 @@ def append_image(*, actor: Actor, image: Image, offset: int, length: int, stream
             N_("This is more than the %(size)s bytes that were announced."), field="length",
             fix=N_("Announce the right size."), size=image.size_bytes,
         )  # fmt: skip
-    came = uploads.append(image.pk, stream, offset=offset, length=length)
-    same = Image.objects.filter(pk=image.pk, received_bytes=offset, state=image.state)
-    if came and not same.update(received_bytes=offset + came, touched_at=clock.now()):
-        raise Conflict(
-            N_("Another piece of this image came first."), rule="upload.offset", fix=N_("Send one after the other.")
-        )
-    publish("image", image.pk, "grown")
-    return Image.objects.get(pk=image.pk)
+    return image

@@ -124,5 +124,8 @@ class Transfers(Protocol):
     def store_volume(
         self, storage: StorageSpec, name: str, source: Path, *, progress: Callable[[float], None] = lambda share: None
     ) -> VolumeInfo:
-        """Make a volume of the qcow2 file `source`; as with a copy, `<name>.part` marks one that is not whole."""
+        """Make a volume of the file `source`; as with a copy, `<name>.part` marks one that is not whole.
+
+        The file may become the volume by a second name, so nobody writes it afterwards.
+        """
         ...

@@ -12,7 +12,8 @@ from .storage import StorageDomain
 
 class Image(models.Model):
     """`size_bytes`: of the file that is sent, of which `received_bytes` are here (uploads.py); `sha256`: what it must
-    have, empty when nobody said so. `capacity_bytes`: what a guest sees, known when it is ready.
+    have, empty when nobody said so; `arrived_sha256`: what it has, where that was computed while it came.
+    `capacity_bytes`: what a guest sees, known when it is ready.
 
     `proposal`: what an appliance says of the machine it is for: vcpus, memory_mib, cards.
     `url`: where it is fetched from, empty for an upload.
@@ -46,6 +47,7 @@ class Image(models.Model):
     received_bytes = models.PositiveBigIntegerField(default=0, editable=False)
     capacity_bytes = models.PositiveBigIntegerField(default=0, editable=False)
     sha256 = models.CharField(max_length=64, blank=True)
+    arrived_sha256 = models.CharField(max_length=64, blank=True, editable=False)
     proposal = models.JSONField(default=dict, blank=True, editable=False)
     url = models.CharField(max_length=1000, blank=True, editable=False)
     maker = models.ForeignKey(

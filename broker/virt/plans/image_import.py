@@ -3,6 +3,8 @@
 The volume is named after the image's id, so that a job that is resumed goes on with the same file.
 """
 
+import os
+
 from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
@@ -32,8 +34,12 @@ def store(ctx: Context) -> None:
     def told_of(share: float, words: str) -> None:
         ctx.progress(begun + share * (1 - begun), words)
 
+    if not image.url:
+        _require_whole(image)
     if image.sha256:
-        told = uploads.digest(path, lambda share: told_of(share * 0.2, N_("Checking the checksum")))
+        told = image.arrived_sha256 or uploads.digest(
+            path, lambda share: told_of(share * 0.2, N_("Checking the checksum"))
+        )
         if told != image.sha256:
             raise Invalid(
                 N_("The checksum of the file is another: %(told)s."), field="sha256",
@@ -63,6 +69,18 @@ def store(ctx: Context) -> None:
             progress=lambda share: told_of(0.6 + share * 0.4, N_("Putting the image on its storage")),
         ),
     )  # fmt: skip
+
+
+def stored(ctx: Context) -> bool:
+    image = image_of(ctx)
+    return work.has_volume(ctx, host_for(image.storage), image.storage, image.volume)
+
+
+def _require_whole(image: Image) -> None:
+    """What was told to be here may have been lost when the server's power was cut."""
+    with uploads.opened(uploads.path_of(image.pk), os.O_RDONLY) as file:
+        if os.fstat(file).st_size != image.size_bytes:
+            raise Invalid(N_("This image is cut off."), field="source", fix=N_("Upload it anew."))
 
 
 def _fetch(ctx: Context, image: Image) -> None:
@@ -117,7 +135,7 @@ register(
         N_("Import"),
         "image",
         (
-            Step("store", store, N_("Look at the image and store it"), undo=remove),
+            Step("store", store, N_("Look at the image and store it"), probe=stored, undo=remove),
             Step(
                 "ready", make_ready, N_("Finish"), probe=is_ready, last_exit=True,
                 no_undo="A transaction: the image is ready, or nothing happened.",

@@ -118,7 +118,7 @@ class ImageData(Door):
         responses={200: ImageSerializer},
     )
     def put(self, request: Request, pk: Any) -> Response:
-        """Send the next piece, of at most 16 MiB; 409 names the byte that is expected."""
+        """Send the next piece, of at most 64 MiB; 409 names the byte that is expected."""
         image = find(self.actor, Image, pk)
         length = _number(request.headers.get("Content-Length", ""), "Content-Length")
         if length > LARGEST_CHUNK:

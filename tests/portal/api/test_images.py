@@ -1,12 +1,15 @@
 """Uploads over the API: in pieces, in order, never more than announced, gone when nobody goes on with them."""
 
+import hashlib
+import os
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 
 from broker.core import clock
 from broker.jobs.models import Job
-from broker.virt import image_duty, uploads
+from broker.virt import image_duty, sums, uploads
 from broker.virt.models import Image, ImageSource, StorageDomain
 from tests.jobs_help import run_all
 from tests.virt.actions.stage import Stage
@@ -50,6 +53,45 @@ def test_pieces_arrive_in_order_and_are_gone_on_with(root, begun):
     answer = root.post(f"images/{begun.pk}/finish/")
     assert answer.status_code == 202 and answer.json()["plan"] == "image.import"
     assert send(root, begun, b"c", 2048).status_code == 409
+
+
+def test_a_checksum_is_computed_while_the_bytes_come(root, world):
+    """What another process received, and what broke off, is read again by the import: no sum is kept for it."""
+    content, half = os.urandom(3 << 20), 3 << 19
+    wish = {"kind": "iso", "storage": str(world.storage.pk), "size_bytes": len(content)}
+    told = hashlib.sha256(content).hexdigest()
+    made = root.post("images/", wish | {"name": "debian", "sha256": told}).json()
+    image = Image.objects.get(pk=made["id"])
+    send(root, image, content[:half], 0)
+    send(root, image, content[half:], half)
+    image.refresh_from_db()
+    assert image.arrived_sha256 == told
+
+    image = Image.objects.get(pk=root.post("images/", wish | {"name": "other", "sha256": told}).json()["id"])
+    send(root, image, content[:half], 0)
+    sums.keep(image.pk, half - 1, hashlib.sha256(content[: half - 1]))  # of a piece that another process took
+    send(root, image, content[half:], half)
+    image.refresh_from_db()
+    assert (image.arrived_sha256, image.received_bytes) == ("", len(content))
+    assert uploads.digest(uploads.path_of(image.pk), lambda share: None) == told
+
+
+def test_a_late_writer_finds_the_upload_ended(root, begun, monkeypatch):
+    """It was judged before others sent the rest; what is being put on a storage is not written into."""
+    send(root, begun, b"a" * 2047, 0)
+    real = uploads.arriving
+
+    @contextmanager
+    def late(pk, *, offset):
+        monkeypatch.undo()
+        assert send(root, begun, b"b", 2047).status_code == 200
+        assert root.post(f"images/{begun.pk}/finish/").status_code == 202
+        with real(pk, offset=offset) as file:
+            yield file
+
+    monkeypatch.setattr(uploads, "arriving", late)
+    assert send(root, begun, b"c", 2047).status_code == 409
+    assert uploads.path_of(begun.pk).read_bytes() == b"a" * 2047 + b"b"
 
 
 def test_a_storage_that_was_not_looked_at_yet_is_not_full(root, world):

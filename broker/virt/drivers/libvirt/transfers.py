@@ -1,4 +1,7 @@
-"""Volumes to and from files of this machine, through libvirt's streams: the same for a host here or far away."""
+"""Volumes to and from files of this machine, through libvirt's streams: the same for a host here or far away.
+
+Onto a storage of this very machine a file is put without libvirt, where that may be (beside.py).
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,6 +11,7 @@ import libvirt
 
 from broker.virt.driver import StorageSpec, VolumeInfo, no_volume
 from broker.virt.drivers import names
+from broker.virt.drivers.libvirt import beside
 from broker.virt.drivers.libvirt.disks import PART, Storing, look_up, refresh, volume_info, volume_xml
 
 _PIECE = 1 << 20
@@ -61,11 +65,12 @@ class Transferring(Storing):
                 return there
             if (half := look_up(pool, name)) is not None:
                 half.delete(0)
-            if look_up(pool, name + PART) is None:
-                pool.createXML(volume_xml(name + PART, capacity=0, image_format="raw"))
-            # made as an empty file, so that it ends up with these bytes and no others
-            volume = pool.createXML(volume_xml(name, capacity=0, image_format="raw"))
-            self._send(volume, source, progress)
+            mark = look_up(pool, name + PART) or pool.createXML(volume_xml(name + PART, capacity=0, image_format="raw"))
+            here = beside.is_local(self.connection.getURI())
+            if not here or not beside.put(source, Path(mark.path()), progress):
+                # made as an empty file, so that it ends up with these bytes and no others
+                volume = pool.createXML(volume_xml(name, capacity=0, image_format="raw"))
+                self._send(volume, source, progress)
             if (mark := look_up(pool, name + PART)) is not None:
                 mark.delete(0)
             refresh(pool)  # what the file is now, libvirt sees only when it looks again

@@ -1,6 +1,6 @@
 /* Sends an image to the library in pieces; what broke off is gone on with when the same file and name are chosen. */
 
-const PIECE = 8 * 1024 * 1024;
+const PIECE = 32 * 1024 * 1024;
 const API = "/api/v1/images/";
 
 class Refusal extends Error {}
