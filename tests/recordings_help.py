@@ -1,8 +1,15 @@
-"""A finished recording for tests of the pages: what a screen of one colour after another says, in a real file."""
+"""A finished recording for tests of the pages: what a screen of one colour after another says, in a real file; and a
+look at a video of one."""
 
+import json
 import struct
+import subprocess
 import uuid
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageChops, ImageStat
 
 from broker.connections.models import Recording
 from broker.connections.recording.files import new_key, path_of
@@ -43,3 +50,25 @@ def coloured(vm: VirtualMachine, user, *, whole: bool = True) -> Recording:
 def _painted(colour: tuple[int, int, int]) -> bytes:
     """One raw rectangle over all of the screen."""
     return struct.pack(">BxHHHHHi", 0, 1, 0, 0, WIDTH, HEIGHT, 0) + bytes((*colour, 0)) * (WIDTH * HEIGHT)
+
+
+def frames(video: bytes, scratch: Path) -> tuple[list[Image.Image], dict[str, Any]]:
+    """Every picture of a video as ffmpeg decodes it, and what ffprobe says."""
+    path = scratch / "video"
+    path.write_bytes(video)
+    told = json.loads(subprocess.run(
+        ["ffprobe", "-v", "error", "-show_format", "-show_packets", "-show_streams", "-of", "json", path],
+        capture_output=True, check=True,
+    ).stdout)  # fmt: skip
+    size = (told["streams"][0]["width"], told["streams"][0]["height"])
+    raw = subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", path, "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"],
+        capture_output=True, check=True,
+    ).stdout  # fmt: skip
+    length = size[0] * size[1] * 3
+    return [Image.frombytes("RGB", size, raw[at : at + length]) for at in range(0, len(raw), length)], told
+
+
+def far(one: Image.Image, other: Image.Image) -> float:
+    """The mean difference of a channel's value, of 255."""
+    return max(ImageStat.Stat(ImageChops.difference(one, other)).mean)

@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from .native.viewer import Viewers
 from .watch import Watch
 
 log = logging.getLogger(__name__)
+_SWITCH = 0.0005
+"""Seconds after which a thread that asks a database or writes a recording gives the interpreter to the relay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ def run(floor: Floor, doors: Doors, *, engine: str = "picows", ready: Callable[[
     """
     import uvloop
 
+    sys.setswitchinterval(_SWITCH)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(floor, doors, engine, ready))
     floor.scribe.stop()

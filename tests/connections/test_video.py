@@ -1,13 +1,11 @@
 """A recording as a video: the last picture is the recording's, its length is right, and whoever may not gets none."""
 
-import json
 import random
 import struct
-import subprocess
 import zlib
 
 import pytest
-from PIL import Image, ImageChops, ImageStat
+from PIL import Image
 
 from broker.connections.actions.download_video import download_video
 from broker.connections.models import Recording
@@ -21,7 +19,7 @@ from broker.connections.recording.video import BrokenOff, Making
 from broker.core.errors import Busy, Conflict, Denied, Missing, Unavailable
 from broker.events.models import Event
 from broker.settings import env
-from tests.recordings_help import COLOURS, EVERY, coloured
+from tests.recordings_help import COLOURS, EVERY, coloured, far, frames
 
 pytestmark = pytest.mark.django_db
 SCREEN = struct.pack(">HH16BI", 64, 48, *bytes(16), 0)
@@ -65,28 +63,6 @@ def packed(data: bytes) -> bytes:
     made = zlib.compress(data)
     first, more = len(made) & 127, len(made) >> 7
     return (bytes([first | 128, more]) if more else bytes([first])) + made
-
-
-def frames(video: bytes, tmp_path) -> tuple[list[Image.Image], dict]:
-    """Every picture of a video as ffmpeg decodes it, and what ffprobe says."""
-    path = tmp_path / "video"
-    path.write_bytes(video)
-    told = json.loads(subprocess.run(
-        ["ffprobe", "-v", "error", "-show_format", "-show_packets", "-show_streams", "-of", "json", path],
-        capture_output=True, check=True,
-    ).stdout)  # fmt: skip
-    size = (told["streams"][0]["width"], told["streams"][0]["height"])
-    raw = subprocess.run(
-        ["ffmpeg", "-v", "error", "-i", path, "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"],
-        capture_output=True, check=True,
-    ).stdout  # fmt: skip
-    length = size[0] * size[1] * 3
-    return [Image.frombytes("RGB", size, raw[at : at + length]) for at in range(0, len(raw), length)], told
-
-
-def far(one: Image.Image, other: Image.Image) -> float:
-    """The mean difference of a channel's value, of 255."""
-    return max(ImageStat.Stat(ImageChops.difference(one, other)).mean)
 
 
 def test_the_last_picture_of_the_video_is_the_recordings(setting, recording, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.e2e.people import Person, difference
+from tests.recordings_help import far, frames
 
 pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(420)]
 MOST_SECONDS = 30
@@ -119,8 +120,8 @@ def test_a_gateway_that_restarts_hands_its_consoles_to_the_next_and_the_picture_
     assert alice.errors == []
 
 
-def test_a_recording_plays_back_to_the_picture_that_was_seen_last(alice, admin):
-    """The last thing the browser drew, pixel by pixel but for a cursor that may blink between the two."""
+def test_a_recording_plays_back_to_the_picture_that_was_seen_last(alice, admin, tmp_path):
+    """The last thing the browser drew, pixel by pixel but for a cursor that may blink; and so does its video end."""
     call(admin, "PATCH", f"/api/v1/vms/{alice.machine}/console-policy/", record=True)
     try:
         alice.page.reload()
@@ -150,6 +151,12 @@ def test_a_recording_plays_back_to_the_picture_that_was_seen_last(alice, admin):
             break
         time.sleep(0.5)
     assert difference(played, last) < 0.0005
+    with admin.page.expect_download() as download:
+        admin.page.get_by_role("link", name="Download as a video").click()
+    pictures, told = frames(Path(download.value.path()).read_bytes(), tmp_path)
+    assert pictures[-1].size == last.size, told["format"]
+    off, black = far(pictures[-1], last), far(Image.new("RGB", last.size), last)
+    assert off < black / 4, (off, black, difference(pictures[-1], last))
     assert admin.errors == []
 
 

@@ -63,3 +63,13 @@ def test_what_is_not_known_is_taken_for_a_picture_rather_than_watched_for_ever()
     assert flood.after is None
     flood.saw(bytes(70_000))
     assert flood.after is not None
+
+
+def test_a_machine_that_says_nothing_again_and_again_is_not_listened_to_for_ever():
+    """Updates without a rectangle: each is whole, so that nothing piles up, and each costs a look."""
+    chatter = FirstPicture()
+    chatter.saw(INIT)
+    for _ in range(100):
+        chatter.saw(bytes(1000))
+    assert chatter.after is not None
+    assert not chatter._buffer

@@ -26,6 +26,9 @@ _HURRY = WAITING // 4
 """With more waiting than this it is written without being compressed."""
 _CHUNK = 512 * 1024
 _EVERY = 1.0
+_BURST_PAUSE, _BURST_LASTS = 0.01, 0.25
+"""Seconds: nothing came for so long, so a burst is over; so long one is waited for."""
+_BURST_MOST = WAITING // 4 * 3
 _ENTRY_COST = 64
 _GIVES_WAY = 10
 """The writing thread's niceness; the relay's is 0."""
@@ -56,7 +59,7 @@ class Recorder:
         self._began = time.monotonic()
         self._queue: deque[Entry] = deque()
         self._taken = self._drained = 0
-        self._closed = self._too_slow = False
+        self._closed = self._too_slow = self._woke = False
         self._file: BinaryIO | None = None
         self._packer: Packer | None = None
         self.size = 0
@@ -72,8 +75,20 @@ class Recorder:
             return
         self._queue.append(Entry(self._now(), bytes(data)))
         self._taken += len(data) + _ENTRY_COST
-        if waiting + len(data) > _CHUNK:
+        waiting += len(data)
+        if waiting > _BURST_MOST or (waiting > _CHUNK and not self._woke):
+            self._woke = True
             self._wake()
+
+    @property
+    def taken(self) -> int:
+        """How much was taken so far; while it grows, a burst goes on."""
+        return self._taken
+
+    @property
+    def full(self) -> bool:
+        """Whether it has to be written now, burst or not."""
+        return self._closed or self._too_slow or self._taken - self._drained > _BURST_MOST
 
     def close(self) -> None:
         """The console is over; what waits is still written."""
@@ -85,7 +100,7 @@ class Recorder:
 
     def work(self) -> str:
         """Write what waits. Returns why the recording is over, or "" while it goes on."""
-        closed = self._closed
+        closed, self._woke = self._closed, False
         try:
             over = self._drain() or ("slow" if self._too_slow else "finished" if closed else "")
             if over:
@@ -180,6 +195,7 @@ class Scribe:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _GIVES_WAY)
         while True:
             self._woken.wait(_EVERY)
+            self._let_pass()
             self._woken.clear()
             with self._lock:
                 present, stopping = list(self._recorders), self._stopping
@@ -189,6 +205,19 @@ class Scribe:
             with self._lock:
                 if stopping and not self._recorders:
                     return
+
+    def _let_pass(self) -> None:
+        """Wait until a burst is over: its bytes are for the browser first, and the interpreter is one for both."""
+        until, before = time.monotonic() + _BURST_LASTS, -1
+        while time.monotonic() < until:
+            self._woken.clear()
+            with self._lock:
+                present = list(self._recorders)
+            now = sum(one.taken for one in present)
+            if now == before or any(one.full for one in present):
+                return
+            before = now
+            self._woken.wait(_BURST_PAUSE)
 
     def _end(self, recorder: Recorder, why: str) -> None:
         with self._lock:

@@ -7,7 +7,8 @@ Looks at what the machine sends until the first rectangle of pixels, then at not
 import struct
 import time
 
-_MOST_LOOKED_AT = 64 * 1024  # by then pixels have come, whatever else was among it
+# By then pixels have come, whatever else was among it; a machine that says nothing a million times is not listened to.
+_MOST_LOOKED_AT = 64 * 1024
 _SERVER_INIT = 24
 # message type → bytes before its text, of which the last four are the text's length
 _WITH_TEXT = {3: 8}
@@ -22,14 +23,14 @@ _SIZES = {_LED: 1}
 class FirstPicture:
     """`after`: seconds from the knock at the door (when this was made) to the first picture; None until then."""
 
-    __slots__ = ("_begun", "_buffer", "_initialised", "_rectangles", "_watching", "after")
+    __slots__ = ("_begun", "_buffer", "_initialised", "_rectangles", "_seen", "_watching", "after")
 
     def __init__(self) -> None:
         self.after: float | None = None
         self._begun = time.monotonic()
         self._buffer = bytearray()
         self._initialised, self._watching = False, True
-        self._rectangles = 0
+        self._rectangles = self._seen = 0
 
     def look_away(self) -> None:
         """What comes is no picture: `after` stays None."""
@@ -39,7 +40,8 @@ class FirstPicture:
         """Look at what the machine sent; returns how many bytes that were."""
         if self.after is None and self._watching:
             self._buffer += data
-            if len(self._buffer) > _MOST_LOOKED_AT or self._pixels():
+            self._seen += len(data)
+            if self._seen > _MOST_LOOKED_AT or self._pixels():
                 self.after = time.monotonic() - self._begun
                 self._buffer = bytearray()
         return len(data)
