@@ -65,7 +65,8 @@ class Chooser:
     """Chooses for several desktops in a row, each counted on the storage it was given. One query."""
 
     def __init__(self, cluster: Cluster, version: TemplateVersion):
-        self._rows = {row.pk: row for row in StorageDomain.objects.filter(cluster=cluster).select_related("host")}
+        files = StorageDomain.objects.filter(cluster=cluster).exclude(kind=StorageDomain.Kind.ISCSI)
+        self._rows = {row.pk: row for row in files.select_related("host")}
         self._places = {row.pk: _place(row) for row in self._rows.values()}
         self._bound_to = version.storage.host_id
         self._need = max(int(version.size_bytes * SHARE), LEAST)

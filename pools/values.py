@@ -8,6 +8,7 @@ from broker.core.text import gettext_noop as N_
 from broker.virt import names
 from broker.virt.models import Network, StorageDomain, TemplateVersion, VmTemplate
 from broker.virt.states import VERSION
+from broker.virt.storage_rules import require_files
 
 from .calendar import checked_hours, checked_schedule, checked_zone
 from .models import Pool
@@ -134,6 +135,8 @@ def check_together(
                 fix=N_("Choose one of the template's cluster."),
                 name=thing.name,
             )
+    if storage is not None:
+        require_files(storage)  # desktops are overlays on the template's image
     if version is not None and not VERSION.is_(version.state, "usable"):
         raise Conflict(
             N_("%(version)s is %(state)s."), rule="version.usable",

@@ -17,9 +17,9 @@ MOUNTS = "/var/lib/libvirt/berth"
 """Below it, hosts mount shared storage for which no directory is named."""
 
 
-def require_usable(storage: StorageDomain, *, blank: bool = False) -> None:
-    """Raise Conflict while nothing new may be put on `storage`; `blank`: it is a blank disk, which a LUN takes, too."""
-    if not blank:
+def require_usable(storage: StorageDomain, *, luns: bool = False) -> None:
+    """Raise Conflict while nothing new may be put on `storage`; `luns`: what comes there, a LUN takes, too."""
+    if not luns:
         require_files(storage)
     if not STORAGE.is_(storage.state, "usable"):
         raise Conflict(
@@ -41,12 +41,12 @@ def require_usable(storage: StorageDomain, *, blank: bool = False) -> None:
 
 
 def require_files(storage: StorageDomain) -> None:
-    """Raise Conflict for a storage without files: what copies or freezes images cannot be done on LUNs."""
+    """Raise Conflict for a storage without files: on a LUN is one image, which lies on no other and bears none."""
     if storage.kind == StorageDomain.Kind.ISCSI:
         raise Conflict(
-            N_("%(name)s is iSCSI: on its LUNs are blank disks, and disks that are moved while their machine runs."),
+            N_("%(name)s is iSCSI: a LUN holds one disk, and neither snapshots, templates nor files."),
             rule="storage.files",
-            fix=N_("Choose another storage, or move the machine's disks to one while it runs."),
+            fix=N_("Choose another storage, or move the machine's disks to one first."),
             name=storage.name,
         )
 

@@ -4,11 +4,12 @@ LUNs are numbered from 1, each a sparse file; sizes are MiB. LUN 0 is tgt's own 
 """
 
 import itertools
+import secrets
 import subprocess
 import time
 from pathlib import Path
 
-_controls = itertools.count(1)
+_controls = itertools.count(secrets.randbelow(30000))  # their sockets lie in one place for all of a machine's tests
 
 
 class Target:

@@ -18,7 +18,6 @@ from broker.jobs.models import Job
 from broker.virt.asking import require_usable
 from broker.virt.disk_rules import require_no_preview
 from broker.virt.models import VirtualMachine
-from broker.virt.storage_rules import require_files
 from broker.virt.storage_rules import require_usable as require_usable_storage
 
 
@@ -52,8 +51,6 @@ def back_up(
         )  # fmt: skip
     if target.storage is not None:
         require_usable_storage(target.storage)
-    for disk in vm.disks.select_related("storage"):
-        require_files(disk.storage)
     if not vm.disks.exists():
         raise Conflict(
             N_("%(name)s has no disks."), rule="backup.disks", fix=N_("There is nothing to back up."), name=vm.name

@@ -32,7 +32,7 @@ def restore_as_new(*, actor: Actor, backup: Backup, storage: StorageDomain, name
     require(actor, "vm.create", cluster)
     require(actor, "storage.view", storage)
     backup = require_restorable(backup)
-    require_usable(storage)
+    require_usable(storage, luns=True)
     if storage.cluster_id != cluster.pk:
         raise Invalid(
             N_("%(name)s belongs to another cluster."), field="storage",

@@ -19,7 +19,6 @@ from broker.virt.cloning import Original, originals
 from broker.virt.driver import PowerState
 from broker.virt.macs import new_mac
 from broker.virt.models import Disk, Nic, OwnField, Snapshot, StorageDomain, Tag, VirtualMachine
-from broker.virt.storage_rules import require_files
 from broker.virt.storage_rules import require_usable as require_usable_storage
 
 OFF = (PowerState.OFF, PowerState.CRASHED)
@@ -93,10 +92,8 @@ def _check_places(vm: VirtualMachine, disks: list[Original], storage: StorageDom
             N_("%(name)s has no disk on a host that could be copied."), rule="disk.present",
             fix=N_("Choose another machine."), name=vm.name,
         )  # fmt: skip
-    for disk in disks:
-        require_files(disk.storage)
     for place in {storage} if storage is not None else {disk.storage for disk in disks}:
-        require_usable_storage(place)
+        require_usable_storage(place, luns=True)
         if place.cluster_id != vm.cluster_id or (place.host_id is not None and place.host_id != vm.host_id):
             raise Invalid(
                 N_("%(host)s, on which the machine is, does not see %(storage)s."), field="storage",

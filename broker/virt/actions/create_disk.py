@@ -32,7 +32,7 @@ def create_disk(*, actor: Actor, vm: VirtualMachine, size_bytes: int, storage: S
         raise Invalid(N_("Say on which storage."), field="storage", fix=N_("Choose one of the machine's cluster."))
     require(actor, "storage.view", storage)
     require_reachable(vm, storage)
-    require_usable_storage(storage, blank=True)
+    require_usable_storage(storage, luns=True)
     require_usable(vm)
     require_power(vm, SETTLED)
     require_kept(vm)

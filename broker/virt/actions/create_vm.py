@@ -71,7 +71,7 @@ def create_vm(
         cd=cd,
         owner=actor.user,
         instance_type=instance_type,
-        linked=bool(linked) and version is not None,
+        linked=bool(linked) and version is not None and origin.storage.kind != StorageDomain.Kind.ISCSI,
         name=names.name(name),
         title=names.title(title),
         description=names.description(description),
@@ -90,7 +90,7 @@ def create_vm(
     machine_options.ensure_fits(options=vm.options, vcpus=vm.vcpus, memory_mib=vm.memory_mib, machine=vm.machine)
     if cloud_init:
         vm.cloud_init, vm.seed_on = words.sealed(words.checked(cloud_init, name=vm.name)), origin.storage
-    require_usable(origin.storage, blank=not (version or image or cloud_init))
+    require_usable(origin.storage, luns=not cloud_init)
     origin.require_one_host(network=network)
     origin.locked()
     quotas.claim_creation(actor, vm, disk_bytes=origin.size_bytes, start=start)

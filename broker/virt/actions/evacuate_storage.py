@@ -28,7 +28,7 @@ def evacuate_storage(*, actor: Actor, storage: StorageDomain, target: StorageDom
             N_("The disks cannot be moved to %(target)s."), field="target",
             fix=N_("Choose another storage of the same cluster."), target=target.name,
         )  # fmt: skip
-    require_usable(target, blank=True)
+    require_usable(target, luns=True)
     if not STORAGE.is_(storage.state, "usable"):
         raise Conflict(
             N_("%(name)s is not in use."), rule="storage.usable", fix=N_("Put it into use first."), name=storage.name

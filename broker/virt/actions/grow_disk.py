@@ -4,7 +4,7 @@ from django.db import transaction
 
 from broker.access.actor import Actor
 from broker.access.require import require
-from broker.core.errors import Invalid
+from broker.core.errors import Conflict, Invalid
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
@@ -13,8 +13,10 @@ from broker.jobs.models import Job
 from broker.virt import quotas
 from broker.virt.asking import require_power, require_usable
 from broker.virt.disk_rules import SETTLED, checked_size, require_kept
-from broker.virt.models import Disk
-from broker.virt.storage_rules import require_files
+from broker.virt.driver import PowerState
+from broker.virt.models import Disk, StorageDomain
+
+RUNS = (PowerState.RUNNING, PowerState.PAUSED)
 
 
 @transaction.atomic
@@ -29,8 +31,12 @@ def grow_disk(*, actor: Actor, disk: Disk, size_bytes: int) -> Job:
             fix=N_("Give a larger size: a disk cannot shrink."), size=disk.size_bytes,
         )  # fmt: skip
     require_usable(vm)
-    require_files(disk.storage)
     require_power(vm, SETTLED)
+    if disk.storage.kind == StorageDomain.Kind.ISCSI and vm.power_state not in RUNS:
+        raise Conflict(
+            N_("The disk %(target)s lies on a LUN, where it grows only while %(name)s runs."), rule="disk.lun",
+            fix=N_("Start the machine first, or move the disk to another storage."), target=disk.target, name=vm.name,
+        )  # fmt: skip
     require_kept(vm)
     quotas.claim_disks(actor, vm, more_bytes=size - disk.size_bytes)
     record(

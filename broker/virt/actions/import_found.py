@@ -33,7 +33,7 @@ def import_found(*, actor: Actor, storage: StorageDomain, found: UUID, name: str
     Raises Missing, Denied, Invalid, Conflict (name or disk taken), OverQuota.
     """
     require(actor, "storage.manage", storage)
-    require_usable(storage, blank=True)
+    require_usable(storage, luns=True)
     thing = next((one for one in storage_found.on(storage) if one.id == found), None)
     if thing is None:
         raise Invalid(

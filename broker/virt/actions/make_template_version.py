@@ -59,7 +59,6 @@ def make_template_version(
             fix=N_("Leave this out, or copy the machine itself."),
         )  # fmt: skip
     disk = _first_disk(vm, snapshot)
-    require_files(disk.storage)
     VmTemplate.objects.select_for_update().get(pk=template.pk)
     last = template.versions.order_by("-number").first()
     version = TemplateVersion(

@@ -18,7 +18,7 @@ from broker.virt.asking import require_power, require_usable
 from broker.virt.disk_rules import SETTLED, most_taken, require_kept, require_unfrozen
 from broker.virt.driver import PowerState
 from broker.virt.models import Disk, StorageDomain, VirtualMachine
-from broker.virt.storage_rules import require_files, require_room
+from broker.virt.storage_rules import require_room
 from broker.virt.storage_rules import require_usable as require_usable_storage
 
 MOST_MIB = 1 << 20  # a second
@@ -52,10 +52,7 @@ def move_disks(
             N_("The machine's host does not see %(name)s."), field="storage",
             fix=N_("Choose a storage of its host, or one that the whole cluster shares."), name=storage.name,
         )  # fmt: skip
-    require_usable_storage(storage, blank=True)
-    if vm.power_state in _OFF:
-        for place in {storage, *(disk.storage for disk in chosen)}:
-            require_files(place)
+    require_usable_storage(storage, luns=True)
     for disk in chosen:
         require_unfrozen(disk)
     require_room(storage, sum(most_taken(vm, disk) for disk in chosen))

@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from broker.core.text import gettext_noop
-from broker.virt.driver import LUN_PATHS, NoSpace, Refused, StorageInfo, StorageSilent, StorageSpec, VolumeInfo
+from broker.virt.driver import (
+    LUN_PATHS,
+    NoSpace,
+    Refused,
+    StorageInfo,
+    StorageSilent,
+    StorageSpec,
+    VolumeInfo,
+    no_volume,
+)
 
 from . import table as tables
 from .session import Session
@@ -95,24 +104,64 @@ def listed(shelf: Shelf, name: str) -> tuple[VolumeInfo, ...]:
 def create(shelf: Shelf, name: str, size: int) -> None:
     """A blank image on the smallest LUN that has room for it."""
     with held(shelf.session, shelf.first):
+        unit = _take(shelf, name, size)
+        if unit is not None:
+            write(shelf.session, unit, 0, _blank(size))
+            tables.save(shelf.session, shelf.first, shelf.table().put(Entry(name, unit.lun, size)))
+
+
+def begin(shelf: Shelf, name: str, size: int) -> Unit | None:
+    """The LUN for an image of `size` that is being written, and does not count yet; None when there is a whole one."""
+    with held(shelf.session, shelf.first):
+        return _take(shelf, name, size)
+
+
+def finish(shelf: Shelf, entry: Entry) -> None:
+    """What was begun is whole."""
+    with held(shelf.session, shelf.first):
+        tables.save(shelf.session, shelf.first, shelf.table().put(entry))
+
+
+def grow(shelf: Shelf, name: str, size: int) -> None:
+    """Note down that a volume is to have `size`, which its LUN must have room for; smaller it does not get."""
+    with held(shelf.session, shelf.first):
         table = shelf.table()
         entry = table.find(name)
-        if entry is None:
-            unit = _choose(shelf, table, size)
-            entry = Entry(name, unit.lun, size, whole=False)
-            table = tables.save(shelf.session, shelf.first, table.put(entry))
-        if entry.size != size:
-            raise Refused(
-                gettext_noop("There is another volume called “%(name)s” already."),
-                fix=gettext_noop("Delete it, or use another name."), name=name,
+        if entry is None or not entry.whole:
+            raise no_volume(name)
+        unit = _unit(shelf, entry)
+        if unit.size < need(size):
+            raise NoSpace(
+                gettext_noop("LUN %(lun)s of %(target)s has %(has)s MiB; a disk of %(size)s MiB needs %(need)s MiB."),
+                fix=gettext_noop("Make the LUN larger on its server, or move the disk to a larger one."),
+                lun=unit.lun, target=shelf.session.target, has=unit.size >> 20, size=size >> 20,
+                need=-(-need(size) >> 20),
             )  # fmt: skip
-        if entry.whole:
-            return
-        chosen = next((one for one in shelf.disks if one.lun == entry.lun), None)
-        if chosen is None:
-            raise _gone(shelf, entry)
-        write(shelf.session, chosen, 0, _blank(size))
-        tables.save(shelf.session, shelf.first, table.put(Entry(name, entry.lun, size)))
+        if entry.size < size:
+            tables.save(shelf.session, shelf.first, table.put(Entry(name, entry.lun, size)))
+
+
+def _take(shelf: Shelf, name: str, size: int) -> Unit | None:
+    """The LUN of a volume that is not whole yet, chosen and written down if it is new."""
+    table = shelf.table()
+    entry = table.find(name)
+    if entry is None:
+        unit = _choose(shelf, table, size)
+        entry = Entry(name, unit.lun, size, whole=False)
+        tables.save(shelf.session, shelf.first, table.put(entry))
+    if entry.size != size:
+        raise Refused(
+            gettext_noop("There is another volume called “%(name)s” already."),
+            fix=gettext_noop("Delete it, or use another name."), name=name,
+        )  # fmt: skip
+    return None if entry.whole else _unit(shelf, entry)
+
+
+def _unit(shelf: Shelf, entry: Entry) -> Unit:
+    chosen = next((one for one in shelf.disks if one.lun == entry.lun), None)
+    if chosen is None:
+        raise _gone(shelf, entry)
+    return chosen
 
 
 def delete(shelf: Shelf, name: str) -> None:

@@ -61,11 +61,20 @@ def read(session: Session, unit: Unit, place: int, count: int) -> bytes:
 
 def write(session: Session, unit: Unit, place: int, data: bytes) -> None:
     """Put bytes on a LUN, for good: they are past all caches afterwards. What misses of a whole block is zeroes."""
+    put(session, unit, place, data)
+    flush(session, unit)
+
+
+def put(session: Session, unit: Unit, place: int, data: bytes) -> None:
+    """The same, but that they may still be in a cache of the target."""
     data += bytes(-len(data) % unit.block)
     for begin in range(0, len(data), _AT_ONCE):
         piece = data[begin : begin + _AT_ONCE]
         command = struct.pack(">BBQI2x", 0x8A, 0, (place + begin) // unit.block, len(piece) // unit.block)
         _obey(session, unit.lun, command, data=piece)
+
+
+def flush(session: Session, unit: Unit) -> None:
     _obey(session, unit.lun, bytes([0x35]) + bytes(9))
 
 

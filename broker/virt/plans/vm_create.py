@@ -1,5 +1,6 @@
 """vm.create: choose a host, make the disk, write the definition, and start it if that was asked for."""
 
+from dataclasses import replace
 from functools import partial
 
 from broker import sql
@@ -69,6 +70,8 @@ def _make(
     if image is None or linked:
         host.create_volume(storage, disk.volume, capacity=disk.size_bytes, backing=image)
     else:
+        if storage.kind == "iscsi":  # it is made as large as it is to be: there it cannot grow before it runs
+            image = replace(image, capacity=max(image.capacity, disk.size_bytes))
         host.copy_volume(storage, disk.volume, source=image, progress=ctx.progress)
 
 

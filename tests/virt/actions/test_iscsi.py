@@ -2,6 +2,10 @@
 
 import pytest
 
+from broker.backups.actions.back_up import back_up
+from broker.backups.actions.create_target import create_target
+from broker.backups.actions.restore_as_new import restore_as_new
+from broker.backups.models import Backup
 from broker.core.errors import Conflict, Invalid
 from broker.virt import reports, specs
 from broker.virt.actions.clone_vm import clone_vm
@@ -9,6 +13,7 @@ from broker.virt.actions.create_disk import create_disk
 from broker.virt.actions.create_storage import create_storage
 from broker.virt.actions.create_vm import create_vm
 from broker.virt.actions.grow_disk import grow_disk
+from broker.virt.actions.make_template_version import make_template_version
 from broker.virt.actions.move_disks import move_disks
 from broker.virt.actions.take_snapshot import take_snapshot
 from broker.virt.driver import DiskSpec, LunPlace
@@ -18,6 +23,7 @@ from broker.virt.iscsi.session import address
 from broker.virt.iscsi.table import Entry, Table, seal, unseal
 from broker.virt.iscsi.units import Unit
 from broker.virt.models import StorageDomain
+from pools.actions.create_pool import create_pool
 from tests.virt.actions.stage import SYSTEM, done, fresh
 
 IQN = "iqn.2026-01.org.example:store"
@@ -82,9 +88,25 @@ def test_blank_disks_and_moves_while_a_machine_runs(stage):
     done(move_disks(actor=SYSTEM, vm=fresh(vm), storage=stage.world.storage))
     assert {disk.storage_id for disk in vm.disks.all()} == {stage.world.storage.pk}
     off = fresh(blank.subject_id)
-    with pytest.raises(Conflict) as caught:
-        move_disks(actor=SYSTEM, vm=off, storage=stage.world.storage)
-    assert caught.value.rule == "storage.files"
+    done(move_disks(actor=SYSTEM, vm=off, storage=stage.world.storage))
+    assert off.disks.get().storage == stage.world.storage
+
+
+def test_copies_and_backups(stage):
+    """What is made of a template or another machine is whole of itself there; from there, too."""
+    san = luns(stage)
+    size = stage.world.version.size_bytes
+    made = fresh(done(create_vm(actor=SYSTEM, name="made", version=stage.world.version, storage=san)).subject_id)
+    assert not made.linked and made.disks.get().storage == san
+    clone = done(clone_vm(actor=SYSTEM, vm=made, name="clone", storage=stage.world.storage)).subject_id
+    assert fresh(clone).disks.get().size_bytes == size
+    version = done(make_template_version(actor=SYSTEM, vm=made, storage=stage.world.storage, seal=False))
+    assert version.state == "succeeded"
+    target = create_target(actor=SYSTEM, cluster=stage.world.cluster, name="far", storage=stage.world.storage)
+    done(back_up(actor=SYSTEM, vm=made, target=target))
+    backup = Backup.objects.get(vm=made)
+    new = done(restore_as_new(actor=SYSTEM, backup=backup, storage=san, name="restored")).subject_id
+    assert fresh(new).disks.get().storage == san
 
 
 def test_what_needs_files_is_refused(stage):
@@ -92,15 +114,20 @@ def test_what_needs_files_is_refused(stage):
     vm = stage.make("web", start=True)
     done(create_disk(actor=SYSTEM, vm=vm, size_bytes=8 << 20, storage=san))
     second = vm.disks.get(target="vdb")
+    done(grow_disk(actor=SYSTEM, disk=second, size_bytes=16 << 20))
     off = done(create_vm(actor=SYSTEM, name="blank", storage=san, disk_bytes=8 << 20)).subject_id
+    with pytest.raises(Conflict) as caught:
+        grow_disk(actor=SYSTEM, disk=fresh(off).disks.get(), size_bytes=16 << 20)
+    assert caught.value.rule == "disk.lun"
     for refused in (
-        lambda: create_vm(actor=SYSTEM, name="x", version=stage.world.version, storage=san),
         lambda: create_vm(
             actor=SYSTEM, name="x", storage=san, disk_bytes=8 << 20, cloud_init={"hostname": "x", "user": "me"}
         ),
         lambda: take_snapshot(actor=SYSTEM, vm=fresh(vm), name="before"),
-        lambda: grow_disk(actor=SYSTEM, disk=second, size_bytes=16 << 20),
-        lambda: clone_vm(actor=SYSTEM, vm=fresh(off), name="x", storage=stage.world.storage),
+        lambda: make_template_version(actor=SYSTEM, vm=fresh(off), template=stage.world.template, storage=san),
+        lambda: create_pool(
+            actor=SYSTEM, name="x", title="x", template=stage.world.template, storage=san, size=1, kind="automatic"
+        ),
     ):
         with pytest.raises(Conflict) as caught:
             refused()

@@ -1,38 +1,16 @@
 """Machines on LUNs: libvirt and QEMU with a real target."""
 
 import uuid
-from contextlib import closing
 
 import pytest
 
-from broker.virt.driver import DiskSpec, MachineSpec, MigrationOrder, NoSpace, PowerState, StorageSpec, VolumeInfo
-from broker.virt.drivers import load
+from broker.virt.driver import DiskSpec, MachineSpec, MigrationOrder, NoSpace, PowerState, VolumeInfo
 from tests.lab import guest
-from tests.lab.fixtures import remove_machines, wait_for_power
-from tests.lab.target import Target
+from tests.lab.fixtures import wait_for_power
 from tests.virt.iscsi.wait import until
 
 pytestmark = pytest.mark.lab
 MIB = 1 << 20
-
-
-@pytest.fixture
-def site(lab_hosts, tmp_path):
-    """Two hosts' connections, the target, and the storages on it and beside it."""
-    address = f"{lab_hosts.subnet}.1"
-    first, second, _ = lab_hosts.hosts.values()
-    with Target(tmp_path, address, luns=(16, 20, 64), user="berth", password="twelve-chars-x") as target:
-        luns = StorageSpec(
-            name="berth-0a1b2c3d", kind="iscsi", path="/berth-iscsi/berth-0a1b2c3d", export=target.name,
-            server=f"{address}:1,{target.portal}", user=target.user, password=target.password,
-        )  # fmt: skip
-        files = StorageSpec(name="files", kind="dir", path=str(lab_hosts.shared))
-        connect = load("libvirt").connect
-        with closing(connect(first.uri, timeout=20)) as here, closing(connect(second.tcp_uri, timeout=20)) as there:
-            yield here, there, second, luns, files, target
-            for line in (here, there):
-                remove_machines(line)
-                line.release_storage(luns)
 
 
 def test_a_machine_moves_its_disk_onto_a_lun_and_runs_on_to_another_host(site, tmp_path):

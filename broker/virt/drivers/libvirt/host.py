@@ -5,15 +5,13 @@ from typing import Self
 
 from broker.virt.drivers.libvirt.adopting import Describing
 from broker.virt.drivers.libvirt.agent import Asking
-from broker.virt.drivers.libvirt.backups import BackingUp
 from broker.virt.drivers.libvirt.changing import Changing
 from broker.virt.drivers.libvirt.commands import Commanding
 from broker.virt.drivers.libvirt.connection import open_connection
 from broker.virt.drivers.libvirt.consoles import Showing
-from broker.virt.drivers.libvirt.copies import Copying
 from broker.virt.drivers.libvirt.definitions import Defining
 from broker.virt.drivers.libvirt.events import Telling
-from broker.virt.drivers.libvirt.luns import Lunning
+from broker.virt.drivers.libvirt.lun_images import LunImages
 from broker.virt.drivers.libvirt.moves import Moving
 from broker.virt.drivers.libvirt.networks import Networking
 from broker.virt.drivers.libvirt.notes import Noting
@@ -24,7 +22,7 @@ from broker.virt.drivers.libvirt.trays import Changer
 
 
 class LibvirtHost(
-    Lunning,
+    LunImages,
     Telling,
     Asking,
     Commanding,
@@ -33,8 +31,6 @@ class LibvirtHost(
     Defining,
     Powering,
     Noting,
-    BackingUp,
-    Copying,
     Changing,
     Networking,
     Showing,

@@ -6,9 +6,7 @@ can be written from the volume's name alone.
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import libvirt
 from lxml import etree
@@ -87,23 +85,13 @@ class Lunning(Defining, Noting, Transferring):
             return super().create_volume(storage, name, capacity=capacity, backing=backing, raw=raw)
         names.check(name)
         if raw or backing is not None:
-            raise _blank_only(storage)
+            raise Unsupported(
+                gettext_noop("An image on a LUN is qcow2 and lies on no other."),
+                fix=gettext_noop("Make a copy, or choose another storage."),
+            )
         with store.opened(storage) as shelf:
             store.create(shelf, name, capacity)
             return next(one for one in store.listed(shelf, storage.name) if one.name == name)
-
-    def copy_volume(
-        self,
-        storage: StorageSpec,
-        name: str,
-        *,
-        source: VolumeInfo,
-        progress: Callable[[float], None] = lambda share: None,
-        raw: bool = False,
-    ) -> VolumeInfo:
-        if storage.kind == "iscsi" or source.path.startswith(f"{LUN_PATHS}/"):
-            raise _blank_only(storage)
-        return super().copy_volume(storage, name, source=source, progress=progress, raw=raw)
 
     def delete_volume(self, storage: StorageSpec, name: str) -> None:
         if storage.kind != "iscsi":
@@ -133,20 +121,6 @@ class Lunning(Defining, Noting, Transferring):
                 if (secret := self._secret(storage.name)) is not None:
                     secret.undefine()
 
-    def fetch_volume(
-        self, storage: StorageSpec, name: str, target: Path, *, progress: Callable[[float], None] = lambda share: None
-    ) -> None:
-        if storage.kind == "iscsi":
-            raise _blank_only(storage)
-        super().fetch_volume(storage, name, target, progress=progress)
-
-    def store_volume(
-        self, storage: StorageSpec, name: str, source: Path, *, progress: Callable[[float], None] = lambda share: None
-    ) -> VolumeInfo:
-        if storage.kind == "iscsi":
-            raise _blank_only(storage)
-        return super().store_volume(storage, name, source, progress=progress)
-
     # -- what a definition says of a LUN --------------------------------------------------------------------------
 
     def located(self, disk: DiskSpec) -> DiskSpec:
@@ -155,7 +129,7 @@ class Lunning(Defining, Noting, Transferring):
             return disk
         pool, _, volume = disk.path.removeprefix(f"{LUN_PATHS}/").partition("/")
         with self.calling():
-            spec = self._told(pool)
+            spec = self.told(pool)
         with store.opened(spec) as shelf:
             entry = shelf.table().find(volume)
             if entry is None or not entry.whole:
@@ -179,7 +153,7 @@ class Lunning(Defining, Noting, Transferring):
                 raise
             return None
 
-    def _told(self, name: str) -> StorageSpec:
+    def told(self, name: str) -> StorageSpec:
         """The storage as the host's secret describes it."""
         secret = self._secret(name)
         if secret is None:
@@ -251,11 +225,4 @@ def _not_here(name: str) -> NotFound:
     return NotFound(
         gettext_noop("The host has no storage “%(name)s” at %(path)s."),
         fix=gettext_noop("Attach the storage to the host."), name=name, path=f"{LUN_PATHS}/{name}",
-    )  # fmt: skip
-
-
-def _blank_only(storage: StorageSpec) -> Unsupported:
-    return Unsupported(
-        gettext_noop("Images are brought to and from an iSCSI storage only while their machine runs."),
-        fix=gettext_noop("Start the machine and move its disk then, or choose another storage."), name=storage.name,
     )  # fmt: skip
