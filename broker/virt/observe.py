@@ -12,6 +12,7 @@ at again under the lock, and written in one transaction. While nothing changed n
 from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +23,7 @@ from broker.core import clock
 from broker.events.news import publish
 from broker.jobs.models import Job
 from broker.jobs.states import ACTIVE
-from broker.sql import Given, Statement, time, write_rows
+from broker.sql import Given, Statement, each, given, several, time, write_rows, written
 
 from .driver import GuestInfo, Observation, PowerState
 from .models import ForeignMachine, Host, VirtualMachine
@@ -55,7 +56,7 @@ def apply(
         if not _beat(host, at):
             return set()
         seen |= {pk: _missing(pk, at) for pk in _expected(host) - seen.keys()}
-        unlisted = set(_foreign(host).values_list("uuid", flat=True)) - seen.keys()
+        unlisted = {uuid for (uuid,) in _FOREIGN_KEYS.rows(host=host.pk)} - seen.keys()
         seen |= {pk: _missing(pk, at) for pk in unlisted}
     if len(seen) == 1 and not full_pass:
         # News of one machine nearly always moves its row: it is not looked at before it is locked.
@@ -146,20 +147,49 @@ def _machines(pks: Iterable[UUID]) -> list[VirtualMachine]:
     """The rows of these machines, in slices that fit into one statement everywhere."""
     keys = list(pks)
     slices = (keys[start : start + BATCH] for start in range(0, len(keys), BATCH))
-    return [row for part in slices for row in VirtualMachine.objects.filter(pk__in=part)]
+    return [row for part in slices for row in _machines_at_once(part)]
+
+
+def _machines_at_once(keys: list[UUID]) -> list[VirtualMachine]:
+    """By one statement that is kept for so many, the last key more than once where they are fewer."""
+    count = 1 << (len(keys) - 1).bit_length()
+    return _of(count).objects(**each("pk", keys + keys[-1:] * (count - len(keys))))
+
+
+@cache
+def _of(count: int) -> Statement:
+    return Statement(lambda: VirtualMachine.objects.filter(pk__in=several("pk", count)).order_by())
 
 
 def _beat(host: Host, at: datetime) -> bool:
     """Note the pass on the host; False when a later pass was applied already."""
-    later = Host.objects.filter(pk=host.pk).filter(Q(observed_at__isnull=True) | Q(observed_at__lte=at))
-    return bool(later.update(observed_at=at))
+    return bool(_BEAT.run(host=host.pk, at=at, observed_at=at))
+
+
+_BEAT = Statement(
+    lambda: (
+        written(Host)
+        .filter(pk=Given("host"))
+        .filter(Q(observed_at__isnull=True) | Q(observed_at__lte=time("at")))
+        .update(**given(Host, "observed_at"))
+    )
+)
 
 
 def _expected(host: Host) -> set[UUID]:
     """The machines a full pass must name: being made or removed, one may rightly be absent."""
-    rows = VirtualMachine.objects.filter(host=host, state__in=(VmState.READY, VmState.BROKEN))
-    never_there = (PowerState.MISSING, PowerState.UNKNOWN)
-    return set(rows.exclude(state=VmState.BROKEN, power_state__in=never_there).values_list("pk", flat=True))
+    return {pk for (pk,) in _EXPECTED.rows(host=host.pk)}
+
+
+_NEVER_THERE = (PowerState.MISSING, PowerState.UNKNOWN)
+_EXPECTED = Statement(
+    lambda: (
+        VirtualMachine.objects.filter(host=Given("host"), state__in=(VmState.READY, VmState.BROKEN))
+        .exclude(state=VmState.BROKEN, power_state__in=_NEVER_THERE)
+        .order_by()
+        .values_list("pk")
+    )
+)
 
 
 def _differs(row: VirtualMachine, one: Observation, full_pass: bool) -> bool:
@@ -281,6 +311,7 @@ def _foreign(host: Host) -> Any:
     return ForeignMachine.objects.filter(host=host)
 
 
+_FOREIGN_KEYS = Statement(lambda: ForeignMachine.objects.filter(host=Given("host")).order_by().values_list("uuid"))
 _FOREIGN_OF = Statement(lambda: ForeignMachine.objects.filter(host=Given("host")).order_by())
 
 

@@ -2,6 +2,9 @@
 
 That is how the product meets many clusters, too, and a hundred scenarios cost little more than a few. What changes all
 clusters at once (managers, their clock, the database) belongs to scenarios of their own.
+
+Measured on one busy processor: 610 clusters a minute of its time (160 s of their life, three hosts each) here, 260 of
+those that run alone (sim.py); nearly all of it is the product's own statements.
 """
 
 import json

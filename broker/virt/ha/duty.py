@@ -15,6 +15,7 @@ from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
 from broker.jobs.enqueue import enqueue
+from broker.sql import Given, Statement, given, write_rows, written
 from broker.virt.models import HaWatch, HostHealth, Verdict
 
 from . import evidence, moments, recovery
@@ -35,7 +36,7 @@ def run() -> None:
             return
         changed = [one.health for one in seen.situations if one.changed]
         if changed:
-            HostHealth.objects.bulk_update(changed, evidence.WRITTEN, batch_size=200)
+            write_rows(changed, evidence.WRITTEN)
         for one in seen.situations:
             follow(one)
     recovery.run(seen.now)
@@ -64,7 +65,7 @@ def follow(one: evidence.Situation) -> None:
 def write_verdict(health: HostHealth, ruling: Ruling, one: evidence.Situation | None = None) -> Verdict | None:
     """Add the verdict; that a host which was never in doubt answers is none. Events tell of what matters."""
     first = not health.decision
-    HostHealth.objects.filter(pk=health.pk).update(decision=ruling.decision, rule=ruling.rule)
+    _DECIDE.run(pk=health.pk, decision=ruling.decision, rule=ruling.rule)
     health.decision, health.rule = ruling.decision, ruling.rule
     if first and ruling.decision == Decision.ALIVE:
         return None
@@ -92,6 +93,9 @@ def write_verdict(health: HostHealth, ruling: Ruling, one: evidence.Situation | 
         )
     publish("host", host.pk, "changed")
     return verdict
+
+
+_DECIDE = Statement(lambda: written(HostHealth).filter(pk=Given("pk")).update(**given(HostHealth, "decision", "rule")))
 
 
 def _job(plan: str, one: evidence.Situation) -> None:

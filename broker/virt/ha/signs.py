@@ -2,6 +2,9 @@
 
 from datetime import datetime
 
+from django.db.models import CharField
+
+from broker.sql import Given, Statement, given, written
 from broker.virt.models import Host, HostSign
 
 from .judge import LEASE
@@ -21,5 +24,15 @@ def looked(host: Host, at: datetime, *, by: str, looked_at: datetime, promise: f
 
 def note(host: Host, source: str, at: datetime, *, by: str = "") -> None:
     """`at` is the teller's own time or counter: it only has to differ from the last. `by`: who saw it, of a peer."""
-    if not HostSign.objects.filter(host=host, source=source, by=by).update(at=at):
+    if not _MOVE.run(host=host.pk, source=source, by=by, at=at):
         HostSign.objects.get_or_create(host=host, source=source, by=by, defaults={"at": at})
+
+
+_TEXT = CharField()
+_MOVE = Statement(
+    lambda: (
+        written(HostSign)
+        .filter(host=Given("host"), source=Given("source", _TEXT), by=Given("by", _TEXT))
+        .update(**given(HostSign, "at"))
+    )
+)

@@ -3,13 +3,14 @@
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import CharField, Q
 
 from broker.core import clock
 from broker.core.errors import BerthError, Conflict
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
+from broker.sql import Given, Statement, get
 from broker.virt.driver import HostConnection, HostFacts, HostUnreachable, StorageInfo
 from broker.virt.models import Host, StorageDomain
 
@@ -30,20 +31,30 @@ def identify(host: Host, facts: HostFacts) -> None:
             found=facts.uuid,
             expected=host.observed_uuid,
         )
-    if twin := Host.objects.filter(observed_uuid=facts.uuid).exclude(pk=host.pk).first():
+    for (twin,) in _TWIN.rows(found=facts.uuid, pk=host.pk):
         raise Conflict(
             N_("%(name)s and %(twin)s are the same hypervisor (%(found)s)."),
             rule="host.identity",
             fix=N_("Remove one of the two, or give each hypervisor a host UUID of its own."),
             name=host.name,
-            twin=twin.name,
+            twin=twin,
             found=facts.uuid,
         )
 
 
+_TWIN = Statement(
+    lambda: (
+        Host.objects.filter(observed_uuid=Given("found", CharField()))
+        .exclude(pk=Given("pk"))
+        .order_by("name")
+        .values_list("name")[:1]
+    )
+)
+
+
 def write(host: Host, facts: HostFacts) -> None:
     """Put `facts` into the row where they differ, and call the host reachable."""
-    row = Host.objects.get(pk=host.pk)
+    row = get(Host, host.pk)
     identify(row, facts)
     wanted = {
         "observed_uuid": facts.uuid[:36],
