@@ -158,7 +158,8 @@ def _machines_at_once(keys: list[UUID]) -> list[VirtualMachine]:
 
 @cache
 def _of(count: int) -> Statement:
-    return Statement(lambda: VirtualMachine.objects.filter(pk__in=several("pk", count)).order_by())
+    keys: Any = several("pk", count)
+    return Statement(lambda: VirtualMachine.objects.filter(pk__in=keys).order_by())
 
 
 def _beat(host: Host, at: datetime) -> bool:
