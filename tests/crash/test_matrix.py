@@ -98,6 +98,7 @@ def crew(request, transactional_db):
 @pytest.mark.parametrize("crew", [SHORT_LEASE], indirect=True, ids=["short-lease"])
 @pytest.mark.parametrize("part", range(-(-len(cases()) // AT_ONCE)))
 def test_the_matrix(stage, crew, part):
+    """Fault F05 of docs/faults.md, among others."""
     matrix = cases()[part :: -(-len(cases()) // AT_ONCE)]
     assert len(matrix) > AT_ONCE / 2
     for case in matrix:

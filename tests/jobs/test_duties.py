@@ -33,6 +33,7 @@ def sweep(every: float = 0.0) -> bool:
 
 @pytest.mark.django_db(transaction=True)
 def test_of_two_at_once_one_runs(chore):
+    """Fault F44 of docs/faults.md."""
     at_it, done = threading.Event(), threading.Event()
 
     def body():

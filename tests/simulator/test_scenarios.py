@@ -61,6 +61,7 @@ SCENARIOS = {name: rest for name, *rest in WRITTEN}
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_scenario(sim, name):
+    """Faults F16, F18 to F23, F25, F27 and F42 of docs/faults.md."""
     setup, commands, until, ends = SCENARIOS[name]
     world = sim(setup)
     world.run_until(until, commands)

@@ -146,6 +146,7 @@ def test_certificates_renew_by_the_reports(cluster, request_of):
 
 
 def test_the_end_is_told_thirty_seven_and_one_days_before(cluster, request_of):
+    """Fault F39 of docs/faults.md."""
     ask(invite_host(actor=SYSTEM, cluster=cluster, name="h-1", address="10.0.0.1"), request_of[1])
     began, seen = clock.now(), []
     for days in (100, 149, 151, 152, 172, 174, 178, 179.5, 181, 200):

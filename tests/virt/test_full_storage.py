@@ -83,6 +83,7 @@ def inside(lab_host, *command):
 
 @pytest.mark.lab
 def test_a_real_guest_whose_storage_is_full(real, lab_host, small):  # noqa: F811
+    """Fault F24 of docs/faults.md."""
     place, seen = small
     storage = create_storage(actor=SYSTEM, cluster=real.world.cluster, name="small", path=str(place))
     edit_storage(actor=SYSTEM, storage=storage, critical_percent=5)

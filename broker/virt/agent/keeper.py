@@ -172,7 +172,7 @@ class Storage:
             self.lease.forget()
         self._was_late = late
         try:
-            if self.name in self.keeper.config.mounts and not os.path.ismount(self.directory):
+            if self.name in self.keeper.config.mounts and not lease.mounted(self.directory):
                 raise OSError("it is not mounted")
             self.lease.renew(self.keeper.config.stop_after)
             self.keeper.tell_renewed(self.name, begun)

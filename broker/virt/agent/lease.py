@@ -8,6 +8,7 @@ moves.
 import json
 import mmap
 import os
+import re
 import secrets
 import zlib
 from collections.abc import Iterator
@@ -104,6 +105,18 @@ def others(directory: str, host: str) -> dict[str, Record]:
         if path.name != host and (record := read(path)) is not None and record.host == path.name:
             found[path.name] = record
     return found
+
+
+def mounted(directory: str) -> bool:
+    """Whether something is mounted there, as the kernel lists it: asking the storage itself might hang."""
+    place = os.path.normpath(directory)
+    with Path("/proc/self/mountinfo").open(encoding="utf-8", errors="surrogateescape") as listed:
+        return any(_plain(line.split(" ")[4]) == place for line in listed)
+
+
+def _plain(written: str) -> str:
+    """A path of the kernel's list, where blanks and the like are octal numbers."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), written)
 
 
 @contextmanager

@@ -32,7 +32,8 @@ from broker.virt.migrating.policies import Course, Measure, Rules, next_measure
 from broker.virt.models import Cluster, Disk, Host, VirtualMachine
 from broker.virt.placement.gather import place
 
-LOOK_EVERY = 0.5
+LOOK_EVERY, LOOK_EVERY_AT_FIRST = 0.5, 0.1
+AT_FIRST_MS = 3000  # an idle machine has moved by then, and should not wait to be seen to have
 
 
 # -- before ----------------------------------------------------------------------------------------------------
@@ -219,7 +220,7 @@ def _steer(ctx: Context, move: Move, stats: MigrationStats) -> None:
             share, N_("%(percent)s %% of its memory moved, %(mib)s MiB left, pass %(passes)s"),
             percent=int(share * 100), mib=stats.remaining >> 20, passes=stats.passes,
         )  # fmt: skip
-    raise NotYet(LOOK_EVERY)
+    raise NotYet(LOOK_EVERY_AT_FIRST if stats.elapsed_ms < AT_FIRST_MS else LOOK_EVERY)
 
 
 def _take(ctx: Context, move: Move, measure: Measure) -> None:

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from broker.virt.agent import lease
 from tests.virt.agent.site import Manager, Place, wait_for
 
 
@@ -142,3 +143,9 @@ def test_a_guest_that_does_not_die_leaves_the_watchdog_unfed(places, monkeypatch
     assert watch.late == {"b"}
     watch._feed()
     assert (place.base / "watchdog").stat().st_size > fed
+
+
+def test_a_mount_is_known_without_asking_what_is_mounted(tmp_path):
+    assert lease.mounted("/proc") and lease.mounted("/proc/")
+    assert not lease.mounted(str(tmp_path)) and not lease.mounted(str(tmp_path / "none"))
+    assert lease._plain(r"/mnt/two\040words") == "/mnt/two words"

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.lab
 
 
 def test_a_hung_qemu_does_not_hold_up_the_others(lab_host, connection, make_machine):
-    """States of all machines come in bounded time; counters are missing once, while one QEMU is found to hang."""
+    """Fault F17: all states come in bounded time; counters are missing once, while one QEMU is found to hang."""
     hung, well = make_machine(), make_machine()
     for machine in (hung, well):
         connection.start(machine.uuid)
@@ -60,7 +60,7 @@ def _counted(one: Observation) -> bool:
 
 
 def test_a_silent_host_lets_all_its_callers_go(lab_host):
-    """Not only the first: libvirt's client would keep the others until the socket ends."""
+    """Fault F15: not only the first: libvirt's client would keep the others until the socket ends."""
     host, answers = load("libvirt").connect(lab_host.uri, timeout=20), []
 
     def ask() -> None:
@@ -87,6 +87,7 @@ def test_a_silent_host_lets_all_its_callers_go(lab_host):
 
 
 def test_a_killed_qemu_is_seen_as_crashed_and_starts_again(lab_host, connection, make_machine):
+    """Fault F16 of docs/faults.md."""
     machine = make_machine()
     connection.start(machine.uuid)
     first = connection.observe_one(machine.uuid).boot_id

@@ -1,10 +1,5 @@
-"""An NFS share as storage: libvirt mounts it, disks lie on it, machines run from it.
+"""An NFS share as storage: libvirt mounts it, disks lie on it, machines run from it; all but the client is real."""
 
-This kernel may have no NFS client, so the host's `mount.nfs` is replaced, for that host alone, by one that binds a
-directory and keeps the words it was called with. Everything else is real.
-"""
-
-import subprocess
 from contextlib import closing
 from pathlib import Path
 
@@ -16,37 +11,26 @@ from broker.virt.drivers.libvirt.pool_xml import pool_xml
 from tests.lab import guest
 from tests.lab.fixtures import wait_for_power
 from tests.lab.lab import Lab
-
-MOUNT = """#!/bin/sh
-echo "$@" >> {log}
-exec mount --bind {exported} "$2"
-"""
+from tests.lab.share import share
 
 
 @pytest.fixture
-def share(lab_base: Path):
+def mounted(lab_base: Path):
     """A host of its own, the share as the driver is told of it, what is on the server, and how it was mounted."""
-    exported, tools = lab_base / "exported", lab_base / "tools"
-    for folder in (exported, tools / "upper", tools / "work"):
-        folder.mkdir(parents=True)
-    script = tools / "upper" / "mount.nfs"
-    script.write_text(MOUNT.format(log=tools / "calls", exported=exported))
-    script.chmod(0o755)
+    exported = lab_base / "exported"
     with Lab(lab_base / "nas", 1) as lab:
         host = lab.hosts["lab-a"]
-        layers = f"lowerdir=/usr/sbin,upperdir={tools}/upper,workdir={tools}/work"
-        enter = ["nsenter", "--target", str(host.init_pid), "--mount"]
-        subprocess.run([*enter, "mount", "-t", "overlay", "overlay", "-o", layers, "/usr/sbin"], check=True)
+        calls = share([host], exported, lab_base / "tools")
         spec = StorageSpec(
             name="nas", kind="nfs", path=str(lab_base / "mnt"), server="192.0.2.10", export="/export/vms", version="4"
         )
         with closing(load("libvirt").connect(host.uri, timeout=20)) as connection:
-            yield connection, spec, exported, tools / "calls"
+            yield connection, spec, exported, calls
 
 
 @pytest.mark.lab
-def test_a_machine_runs_from_a_share(share, lab_base):
-    connection, spec, exported, calls = share
+def test_a_machine_runs_from_a_share(mounted, lab_base):
+    connection, spec, exported, calls = mounted
     with pytest.raises(NotFound):
         connection.storage(spec)
     connection.ensure_storage(spec)

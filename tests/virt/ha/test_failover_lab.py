@@ -22,6 +22,7 @@ def cluster(transactional_db, lab_hosts, lab_base, tmp_path, settings):
 
 @pytest.mark.timeout(280)
 def test_a_dead_host_a_cut_one_and_one_without_storage(cluster):
+    """Faults F18 (without fencing) and F19 of docs/faults.md."""
     vm = cluster.machine()
     sampler = Sampler(str(vm.pk))
     sampler.start()

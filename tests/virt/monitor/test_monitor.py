@@ -42,6 +42,7 @@ def test_events_arrive_at_once(world, scene):
 
 @pytest.mark.parametrize("fault", ["lost", "doubled", "reordered", "switched off"])
 def test_faulty_events_change_nothing_but_latency(world, scene, quick_passes, fault):
+    """Fault F32 of docs/faults.md."""
     vm = machine(world, definition="", observed_definition="")
     connection = scene.define(vm)
     kept = []
@@ -96,6 +97,7 @@ def test_unplugged_host_says_so_and_is_caught_up_with(world, scene):
 
 
 def test_another_hypervisor_at_the_address_is_refused(world, scene):
+    """Fault F40 of docs/faults.md."""
     vm = machine(world)
     scene.define(vm)
     Host.objects.update(observed_uuid="11111111-2222-3333-4444-555555555555")
@@ -107,6 +109,7 @@ def test_another_hypervisor_at_the_address_is_refused(world, scene):
 
 
 def test_one_hypervisor_is_not_two_hosts(world, scene):
+    """Fault F40 of docs/faults.md."""
     scene.watch()
     eventually(lambda: host().observed_at)
     twin = Host.objects.create(cluster=world.cluster, name="twin", driver="simulated", uri=f"{scene.host.uri}?state=")
@@ -114,6 +117,7 @@ def test_one_hypervisor_is_not_two_hosts(world, scene):
 
 
 def test_hanging_and_dead_hosts_block_nobody(world, scene, monkeypatch):
+    """Fault F15 of docs/faults.md."""
     monkeypatch.setattr(process, "SILENT_SECONDS", 0.5)
     dead = f"sim://{uuid.uuid4().hex}"
     hang, vm = threading.Event(), machine(world, definition="", observed_definition="")

@@ -53,6 +53,7 @@ def test_first_observation_fills_the_columns_without_an_event(world):
 
 
 def test_older_never_overwrites_newer(world):
+    """Fault F32 of docs/faults.md."""
     vm = machine(world)
     observe.apply(world.host, [seen(vm, 5, OFF)])
     assert observe.apply(world.host, [seen(vm, 4)]) == set()

@@ -98,6 +98,7 @@ def test_virsh_behind_our_back(real, virsh, tmp_path, events, within):
 
 
 def test_libvirtd_killed_and_started_again(real, virsh, lab_host):
+    """Fault F13 of docs/faults.md."""
     vm = real()
     virsh("start", vm.name)
     eventually(lambda: power(vm) == PowerState.RUNNING)

@@ -249,6 +249,7 @@ def test_balance_properties(rows, policy):
 
 
 def test_five_hundred_machines_are_planned_within_two_seconds():
+    """Fault F42 of docs/faults.md."""
     places = "; ".join(f"h{index:03} 256/200" for index in range(50))
     machines = "; ".join(f"m{index:03}@h{index % 2:03} 2 ha p{index % 100}" for index in range(500))
     scene = picture(places, machines)

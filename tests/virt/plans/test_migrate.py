@@ -114,11 +114,13 @@ def test_cancelled_too_late_it_has_moved(pair):
 @pytest.mark.parametrize(("policy", "state"), [("minimal-downtime", "failed"), ("suspend-if-needed", "succeeded"),
                                                ("post-copy", "succeeded")])  # fmt: skip
 def test_a_guest_that_does_not_converge_meets_the_policy(pair, policy, state, monkeypatch):
+    """Fault F41 of docs/faults.md."""
     from broker.virt.plans import vm_migrate
 
     vm = pair.running()
     pair.slow(seconds=0, needs_ms=2000)
     monkeypatch.setattr(vm_migrate, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(vm_migrate, "LOOK_EVERY_AT_FIRST", 0.0)
     job = migrate_vm(actor=SYSTEM, vm=vm, policy=policy)
     line, passes = hosts.connection(pair.left), iter(range(1, 100))
     plain = type(line).migration
@@ -137,6 +139,7 @@ def test_a_guest_that_does_not_converge_meets_the_policy(pair, policy, state, mo
 
 
 def test_a_target_lost_on_the_way_leaves_it_where_it_was(pair):
+    """Fault F41 of docs/faults.md."""
     vm = pair.running()
     pair.slow(seconds=3600)
     job = migrate_vm(actor=SYSTEM, vm=vm)
