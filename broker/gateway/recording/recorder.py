@@ -17,6 +17,7 @@ from typing import BinaryIO
 from uuid import UUID
 
 from broker.connections.recording.format import LONGEST, Entry, Packer
+from broker.gateway.memory import give_back, keep
 
 log = logging.getLogger(__name__)
 
@@ -176,6 +177,7 @@ class Scribe:
         with self._lock:
             self._recorders.append(recorder)
             if self._thread is None:
+                keep(WAITING)
                 self._thread = threading.Thread(target=self._run, name="recordings", daemon=True)
                 self._thread.start()
         return recorder
@@ -222,6 +224,8 @@ class Scribe:
     def _end(self, recorder: Recorder, why: str) -> None:
         with self._lock:
             self._recorders.remove(recorder)
+            if not self._recorders:
+                give_back()
         try:
             self._ended(recorder.tape.recording, why, recorder.size)
         except Exception as error:
