@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import IntegrityError, models, transaction
 
 from broker import sql
+from broker.core import clock
 from broker.core.errors import Busy, Reason
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
@@ -14,7 +15,7 @@ from broker.events.record import ActorLike, subject_kind
 
 from .models import Job
 from .plans import PLANS
-from .states import ACTIVE
+from .states import ACTIVE, JobState
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,13 @@ def _at_work(job: Job) -> Reason:
         str(job), "job.active", N_("it is %(state)s, asked for by %(actor)s"), kind="job", id=job.pk,
         words=N_("another job is at work"), state=job.state, actor=job.actor_name,
     )  # fmt: skip
+
+
+def hasten(job_id: UUID) -> None:
+    """Have a job that waits looked at now: what it waits for may have come."""
+    now = clock.now()
+    if Job.objects.filter(pk=job_id, state=JobState.WAITING, next_run_at__gt=now).update(next_run_at=now):
+        wake(job_id)
 
 
 def wake(job_id: UUID, *, countdown: float = 0.0) -> None:

@@ -10,14 +10,20 @@ import math
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Q, QuerySet, Sum
 
+from broker.core import clock
 from broker.core.text import gettext_noop as N_
+from broker.events.news import subscribe
+from broker.jobs.context import Context
+from broker.jobs.enqueue import hasten
 from broker.jobs.models import Job, Step
 from broker.jobs.plans import NotYet
 from broker.jobs.states import ACTIVE, JobState
+from broker.sql import Given, Statement, time
 
 from .models import Host, VirtualMachine
 from .states import HostState
@@ -25,6 +31,7 @@ from .states import HostState
 ALSO_STARTING = ("vm.create", "vm.reset-disks")
 """Plans that end with a start where they are told so."""
 _MEASURED = 20
+_WAITS = Q(plan="vm.start", position=0, actor__isnull=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +47,15 @@ def most_starts(cpus: int) -> int:
     return settings.STARTS_PER_HOST or max(int(settings.STARTS_PER_CPU * cpus), 1)
 
 
-def wait_for_turn(job: Job, vm: VirtualMachine, host: Host | None) -> None:
+def wait_for_turn(ctx: Context, vm: VirtualMachine, host: Host | None) -> None:
     """For the first step of a start: raises NotYet, with place and estimate, until it is the job's turn."""
-    if job.actor_id is None or (turn := turn_of(job, vm, host)) is None:
+    if ctx.job.actor_id is None:
         return
-    ask_again = min(0.5 + turn.place / 4, 10.0)
+    if (turn := turn_of(ctx.job, vm, host)) is None:
+        if ctx.job.message:  # what it said while it waited
+            ctx.lease.write(message="", message_params={})
+        return
+    ask_again = min(2.0 + turn.place / 2, 15.0)  # the end of a start before it comes sooner, as news
     if turn.seconds is None:
         raise NotYet(ask_again, N_("Waiting for its turn to start: place %(place)s"), place=turn.place)
     if turn.seconds < 90:
@@ -56,6 +67,25 @@ def wait_for_turn(job: Job, vm: VirtualMachine, host: Host | None) -> None:
         ask_again, N_("Waiting for its turn to start: place %(place)s, about %(minutes)s min"), place=turn.place,
         minutes=round(turn.seconds / 60),
     )  # fmt: skip
+
+
+@subscribe("vm")
+def _ended(id: str, change: str) -> None:
+    """A job on a machine has ended: it may be the turn of whoever waits longest on the same host."""
+    if change != "job-ended":
+        return
+    for (job_id,) in _NEXT.rows(vm=UUID(id), now=clock.now()):
+        hasten(job_id)
+
+
+def _next() -> "QuerySet[Any, Any]":
+    here = VirtualMachine.objects.filter(pk=Given("vm")).order_by().values("host")
+    beside = VirtualMachine.objects.filter(host__in=here).order_by().values("pk")
+    rows = Job.objects.filter(_WAITS, state=JobState.WAITING, next_run_at__gt=time("now"), subject_id__in=beside)
+    return rows.order_by("created_at", "pk").values_list("pk")[:1]
+
+
+_NEXT = Statement(_next)
 
 
 def turn_of(job: Job, vm: VirtualMachine, host: Host | None) -> Turn | None:
@@ -78,10 +108,9 @@ def _of_hosts(vm: VirtualMachine) -> int:
 
 def _turn(job: Job, where: Q, most: int) -> Turn | None:
     others = _starting(where).exclude(pk=job.pk)
-    waits = Q(plan="vm.start", position=0, actor__isnull=False)
     before = Q(created_at__lt=job.created_at) | Q(created_at=job.created_at, pk__lt=job.pk)
-    waiting = others.filter(waits & before).count()
-    ahead = others.exclude(waits).count() + waiting
+    waiting = others.filter(_WAITS & before).count()
+    ahead = others.exclude(_WAITS).count() + waiting
     if ahead < most:
         return None
     lasts = _lasts()

@@ -95,7 +95,7 @@ def over_now(actor: Actor) -> list[str]:
     if actor.user is None or not any_in_force():
         return []
     return [
-        f"{RESOURCE_WORDS[use.resource]}: {number(use.used)} / {use.limit}: {left}"
+        f"{RESOURCE_WORDS[use.resource]}: {number(use.used)} / {use.limit}, {left}"
         for limit in limits(actor, actor.user)
         for use in limit.uses
         for left in (left_of(use),)

@@ -41,12 +41,19 @@ class MakeVersionForm(NotesForm):
             "in the running machine, which loses them, too."
         ),
     )  # fmt: skip
-    shut_down = forms.BooleanField(
-        label=_("Shut it down for the copy"), required=False,
-        help_text=_("A running machine is shut down first and started again afterwards. Save open work in it."),
+    running = forms.ChoiceField(
+        label=_("The machine is running"),
+        choices=[
+            ("live", _("Copy it while it runs")),
+            ("shut_down", _("Shut it down for the copy, then start it again")),
+        ],
+        help_text=_(
+            "While it runs, its guest agent holds the file systems for a moment; without one the copy is as after a "
+            "power cut. Save open work before it is shut down."
+        ),
     )  # fmt: skip
 
-    field_order = ("template", "storage", "notes", "seal", "inside", "shut_down")
+    field_order = ("template", "storage", "notes", "seal", "inside", "running")
 
     def __init__(self, *args: Any, actor: Actor, vm: VirtualMachine, still: bool = False, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -56,4 +63,11 @@ class MakeVersionForm(NotesForm):
         if vm.template_version is not None:
             self.fields["template"].initial = vm.template_version.template_id
         if still or vm.power_state != "running":
-            del self.fields["inside"], self.fields["shut_down"]
+            del self.fields["inside"], self.fields["running"]
+
+    def clean(self) -> dict[str, Any]:
+        """The choice under the name that the action has for it."""
+        values: dict[str, Any] = super().clean() or self.cleaned_data
+        if how := values.pop("running", None):
+            values[how] = True
+        return values

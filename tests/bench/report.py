@@ -34,6 +34,8 @@ Measured {when}: {machine}. {load}
   the card's packet rules away first, half a second and more here, before it tells anybody that the machine is off.
 - **Clones** (`clones.py`): from asking for the pool until all its machines are defined: rows, jobs, steps, events,
   by the worker threads of one process over SQLite. The loop is `qemu-img create` and `virsh define`, one after another.
+- **Reset** (`reset.py`): the same stage; a running desktop is given back and free again, its disk made afresh. The
+  shell does `virsh destroy`, `rm` and `qemu-img create`.
 - **Allocations** (`allocation.py`): 1,000 free running desktops, 100 clients with sessions of their own, each over one
   connection; one uvicorn process on one core, clients and PostgreSQL on the other. The bare view has the session
   middleware alone and does one SELECT and one UPDATE. Afterwards every desktop is held, and by one user.

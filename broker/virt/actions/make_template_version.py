@@ -34,14 +34,16 @@ def make_template_version(
     seal: bool = True,
     inside: bool = False,
     shut_down: bool = False,
+    live: bool = False,
 ) -> Job:
     """Enqueue it; returns the job, whose subject is the machine: nothing else is done to it meanwhile.
 
     The new version's id is in the job's args as `version`. `template`: the machine's own when None. `snapshot`: its
     first disk as this one of its snapshots holds it; the machine may run. `storage`: where the image is kept, the
     template's present one when None. `seal`: take out what makes the machine itself, from its image; `inside`: before
-    that also in the running machine, which loses it too. `shut_down`: a running machine is shut down first and started
-    again afterwards. Raises Missing, Denied, Invalid, Conflict or Busy.
+    that also in the running machine, which loses it too. A running machine is shut down first and started again
+    afterwards (`shut_down`), or works on and its disk is copied as it is at one moment (`live`). Raises Missing,
+    Denied, Invalid, Conflict or Busy.
     """
     require(actor, "vm.edit", vm)
     template = template or (vm.template_version.template if vm.template_version else None)
@@ -52,10 +54,14 @@ def make_template_version(
         require(actor, "storage.view", storage)
     _check_place(vm, template, storage)
     require_usable(vm)
-    running = snapshot is None and _check_power(vm, inside=inside, shut_down=shut_down)
-    if snapshot is not None and (inside or shut_down):
+    if live and shut_down:
         raise Invalid(
-            N_("A snapshot is copied as it is."), field="inside" if inside else "shut_down",
+            N_("It cannot be shut down for the copy and run on."), field="live", fix=N_("Choose one of the two.")
+        )
+    running = snapshot is None and _check_power(vm, inside=inside, prepared=shut_down or live)
+    if snapshot is not None and (inside or shut_down or live):
+        raise Invalid(
+            N_("A snapshot is copied as it is."), field="inside" if inside else "live" if live else "shut_down",
             fix=N_("Leave this out, or copy the machine itself."),
         )  # fmt: skip
     disk = _first_disk(vm, snapshot)
@@ -85,7 +91,7 @@ def make_template_version(
     args: dict[str, Any] = {
         "version": str(version.pk), "disk": str(disk.disk.pk), "snapshot": str(snapshot.pk) if snapshot else "",
         "seal": bool(seal), "inside": bool(inside and running),
-        "start": running, "give_up_after": GIVE_UP_AFTER,
+        "start": running and not live, "live": running and live, "give_up_after": GIVE_UP_AFTER,
     }  # fmt: skip
     return enqueue("template.make", actor=actor, subject=vm, args=args)
 
@@ -102,14 +108,14 @@ def _check_place(vm: VirtualMachine, template: VmTemplate, storage: StorageDomai
             )  # fmt: skip
 
 
-def _check_power(vm: VirtualMachine, *, inside: bool, shut_down: bool) -> bool:
-    """Whether it runs. A running disk has no state that could be copied, so it is off or may be shut down."""
+def _check_power(vm: VirtualMachine, *, inside: bool, prepared: bool) -> bool:
+    """Whether it runs; then somebody has said how it is to be copied."""
     running = vm.power_state == PowerState.RUNNING
-    if running and not shut_down:
+    if running and not prepared:
         raise Conflict(
             N_("%(name)s is running."),
             rule="power.off",
-            fix=N_("Shut it down first, or have it shut down for the copy and started again afterwards."),
+            fix=N_("Shut it down first, have it shut down for the copy, or have it copied while it runs."),
             name=vm.name,
         )
     if inside and not running:

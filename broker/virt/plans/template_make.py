@@ -1,8 +1,9 @@
 """template.make: a template version from a machine. Its subject is the machine, so that nobody starts it meanwhile.
 
 args: `version`, the row made when the job was accepted; `disk`; `snapshot` that holds it, or ""; `seal`; `inside`, to
-seal through the agent first; `start`, whether it ran and is to run again. The flat copy lies beside the version's
-volume under another name until it is sealed, so whatever is at the version's own name is whole and sealed.
+seal through the agent first; `start`, whether it ran and is to run again; `live`, whether it runs on. The flat copy
+lies beside the version's volume under another name until it is sealed, so whatever is at the version's own name is
+whole and sealed.
 """
 
 import shutil
@@ -18,7 +19,7 @@ from broker.events.record import record
 from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
 from broker.jobs.runner import JobActor
-from broker.virt import specs, work
+from broker.virt import live_copy, specs, work
 from broker.virt.cloning import Original, originals
 from broker.virt.driver import HostConnection, NotFound, StorageSpec, Unsupported, VolumeInfo
 from broker.virt.models import TemplateVersion, VirtualMachine
@@ -76,10 +77,10 @@ def remove_row(ctx: Context) -> None:
 def shut_down(ctx: Context) -> None:
     """Ask and wait; a machine that is off stays so, one that somebody started behind our back is refused.
 
-    What a snapshot froze is written by nobody, whatever the machine does.
+    What a snapshot froze is written by nobody, whatever the machine does; nor is what the hypervisor copies live.
     """
     vm = work.machine(ctx)
-    if ctx.args.get("snapshot"):
+    if ctx.args.get("snapshot") or ctx.args.get("live"):
         return
     if ctx.args.get("start"):
         if not ctx.args.get("asked"):
@@ -100,6 +101,11 @@ def is_off(ctx: Context) -> bool:
 def copy(ctx: Context) -> None:
     """The machine's disk with all that lies below it, as one image."""
     version, vm = _version(ctx), work.machine(ctx)
+    if ctx.args.get("live"):
+        disk = vm.disks.select_related("storage").get(pk=ctx.args["disk"])
+        name = version.unsealed_volume if ctx.args["seal"] else version.volume
+        live_copy.copy(ctx, vm, disk, to=version.storage, name=name, moment=_moment(version))
+        return
     snapshot = vm.snapshots.filter(pk=ctx.args["snapshot"]).first() if ctx.args.get("snapshot") else None
     original = next(one for one in originals(vm, snapshot) if str(one.disk.pk) == ctx.args["disk"])
     source = VolumeInfo(
@@ -130,8 +136,15 @@ def _volume(host: HostConnection, storage: StorageSpec, name: str) -> VolumeInfo
     return host.volume(storage, name)
 
 
+def _moment(version: TemplateVersion) -> str:
+    """The name of the checkpoint that a live copy needs while it is made."""
+    return f"berth-{version.pk}"
+
+
 def remove_copies(ctx: Context) -> None:
     version, vm = _version(ctx), work.machine(ctx)
+    if ctx.args.get("live"):
+        live_copy.stop(ctx, vm, moment=_moment(version))
     for volume in (version.unsealed_volume, version.volume):
         work.delete_volume(ctx, work.host_of(vm), version.storage, volume)
 

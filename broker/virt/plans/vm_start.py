@@ -25,7 +25,7 @@ def choose_host(ctx: Context) -> None:
     """When its turn comes: keep the host unless it is in maintenance; then another that sees the disks."""
     vm = work.machine(ctx)
     asked = ctx.args.get("host")
-    wait_for_turn(ctx.job, vm, Host.objects.filter(pk=asked).first() if asked else vm.host)
+    wait_for_turn(ctx, vm, Host.objects.filter(pk=asked).first() if asked else vm.host)
     if pending.is_off(vm):
         with ctx.write():
             pending.fold(vm)

@@ -22,6 +22,7 @@ class MadeVersion(Input):
     seal = Switch(required=False, help_text="Take out what makes the machine itself; true unless said otherwise.")
     inside = Switch(required=False, help_text="Before that also in the running machine, which loses it too.")
     shut_down = Switch(required=False, help_text="Shut a running machine down for it, and start it again afterwards.")
+    live = Switch(required=False, help_text="Copy a running machine's disk as it is at one moment, while it runs on.")
 
 
 class Copying(Resource):

@@ -10,7 +10,8 @@ from broker.virt.actions.delete_template import delete_template
 from broker.virt.actions.delete_template_version import delete_template_version
 from broker.virt.actions.make_template_version import make_template_version
 from broker.virt.actions.start_vm import start_vm
-from broker.virt.driver import NoSpace
+from broker.virt.driver import NoSpace, Refused
+from broker.virt.drivers.simulated import backups as simulated_backups
 from broker.virt.models import Cluster, StorageDomain, TemplateVersion
 from broker.virt.reconcile import reconcile
 from broker.virt.states import VersionState
@@ -60,6 +61,51 @@ def test_a_running_machine_is_refused_or_shut_down_and_started_again(stage):
     assert set(Event.objects.filter(subject_id=vm.pk).values_list("kind", flat=True)) >= {
         "vm.sealed-inside", "vm.shut-down", "vm.started"
     }  # fmt: skip
+
+
+def test_a_running_machine_is_copied_while_it_runs_on(stage):
+    vm = stage.make(start=True)
+    boot = stage.line.observe_one(str(vm.pk)).boot_id
+    with pytest.raises(Invalid) as caught:
+        make_template_version(actor=SYSTEM, vm=fresh(vm), live=True, shut_down=True)
+    assert caught.value.field == "live"
+    version = made(done(make_template_version(actor=SYSTEM, vm=fresh(vm), live=True, inside=True)))
+    assert version.state == "ready" and stage.volumes() == {version.volume, vm.disks.get().volume}
+    assert stage.line.observe_one(str(vm.pk)).boot_id == boot
+    assert stage.line.checkpoints(str(vm.pk)) == ()
+    kinds = set(Event.objects.filter(subject_id=vm.pk).values_list("kind", flat=True))
+    assert "vm.sealed-inside" in kinds and not kinds & {"vm.shut-down", "vm.not-started"}
+    # Of a machine that is off nothing runs on.
+    off = stage.make("desk-2")
+    assert made(done(make_template_version(actor=SYSTEM, vm=off, live=True))).state == "ready"
+
+
+@pytest.mark.parametrize("verb", ["create_volume", "begin_backup", "look_at_backup", "drop_checkpoint"])
+def test_a_live_copy_that_fails_leaves_nothing(stage, verb):
+    vm = stage.make(start=True)
+    stage.sim.fail_next(verb, Refused("no") if verb != "create_volume" else NoSpace("full"))
+    job = ended(make_template_version(actor=SYSTEM, vm=fresh(vm), live=True))
+    if verb == "drop_checkpoint":  # what cannot be dropped is forgotten
+        assert job.state == "succeeded"
+    else:
+        assert job.state == "failed" and TemplateVersion.objects.count() == 1
+        assert stage.volumes() == {vm.disks.get().volume}
+    assert stage.machines()["desk-1"] == "running" and stage.line.checkpoints(str(vm.pk)) == ()
+
+
+def test_a_live_copy_of_a_machine_that_stops_meanwhile_is_no_version(stage, monkeypatch):
+    vm = stage.make(start=True)
+    job = make_template_version(actor=SYSTEM, vm=fresh(vm), live=True)
+    begun = simulated_backups.BackingUp.begin_backup
+
+    def and_stop(self, uuid, *args, **kwargs):
+        begun(self, uuid, *args, **kwargs)
+        self.power_off(uuid)
+        return False
+
+    monkeypatch.setattr(simulated_backups.BackingUp, "begin_backup", and_stop)
+    assert ended(job).state == "failed" and "stopped" in job.cause
+    assert TemplateVersion.objects.count() == 1 and stage.volumes() == {vm.disks.get().volume}
 
 
 def test_without_an_agent_nothing_is_sealed_inside_and_nothing_is_left(stage):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.core import clock
 from broker.virt import hosts
 from broker.virt.actions.import_template_version import import_template_version
 from broker.virt.actions.make_template_version import make_template_version
@@ -22,6 +23,12 @@ from tests.virt.plans.test_lab import Real
 
 pytestmark = pytest.mark.lab
 MIB = 1 << 20
+
+
+class Killed(BaseException):
+    """The worker dies here."""
+
+
 SECRET = "THE-KEY-OF-THE-GOLDEN-MACHINE"
 
 
@@ -132,6 +139,45 @@ def test_a_running_machine_is_shut_down_copied_and_runs_again(real, golden):
     assert job.state == "succeeded", job.cause
     assert real.line.observe_one(str(golden.pk)).power == "running"
     assert TemplateVersion.objects.get(pk=job.args["version"]).sealing["outcome"] == "sealed"
+
+
+def test_a_running_machine_is_copied_while_it_runs_on_and_a_clone_boots(real, golden, tmp_path):
+    """Written by a job that is begun anew in the midst of the copy, as after a worker's death."""
+    from broker.jobs.runner import Runner
+    from broker.virt.actions.start_vm import start_vm
+
+    done(start_vm(actor=SYSTEM, vm=golden))
+    with real.line.serial(str(golden.pk)) as line:
+        read_until(line, b"LAB-UP", timeout=30)
+    boot = real.line.observe_one(str(golden.pk)).boot_id
+    job = make_template_version(actor=SYSTEM, vm=fresh(golden), live=True)
+
+    def die(plan, step, when):
+        if (step, when) == ("copy", "did"):
+            raise Killed
+
+    with pytest.raises(Killed):
+        for _ in range(200):
+            Runner(die).run(job.pk)
+            job.refresh_from_db()
+            job.next_run_at = job.lease_until = clock.now()
+            job.save(update_fields=["next_run_at", "lease_until"])
+    job.refresh_from_db()
+    job.next_run_at = job.lease_until = clock.now()
+    job.save(update_fields=["next_run_at", "lease_until"])
+    finish(job)
+    assert job.state == "succeeded", job.cause
+    version = TemplateVersion.objects.get(pk=job.args["version"])
+    assert (version.state, version.sealing["outcome"]) == ("ready", "sealed"), version.sealing
+    seen = real.line.observe_one(str(golden.pk))
+    assert (seen.power, seen.boot_id) == ("running", boot)
+    assert real.line.checkpoints(str(golden.pk)) == ()
+    raw = unpacked(real.disks / version.volume, tmp_path)
+    assert SECRET.encode() not in raw.read_bytes() and debugfs(raw, "cat /home/ann/work.txt") == "WORK-OF-ANN"
+    real.version = version
+    clone = real.make("clone", start=True)
+    with real.line.serial(str(clone.pk)) as line:
+        read_until(line, b"LAB-UP", timeout=30)
 
 
 def test_cancelled_while_it_copies_it_leaves_nothing(real, golden, monkeypatch):

@@ -60,8 +60,22 @@ def test_one_after_the_other_with_place_and_estimate_and_then_all_run(stage, mac
     assert second.state == "cancelled"
     Job.objects.filter(pk=first.pk).update(position=0, state="queued", next_run_at=clock.now())
     for job in (first, third, fourth):
-        done(job)
+        assert done(job).text == "", "what it said while it waited is over"
     assert set(stage.machines().values()) == {"running", "off"}
+
+
+def test_the_end_of_one_is_the_turn_of_the_next_at_once(stage, machines, settings, django_capture_on_commit_callbacks):
+    settings.STARTS_PER_HOST = 1
+    first, second, third = (asked(stage, vm) for vm in machines[:3])
+    let_in(first)
+    said(third)
+    said(second)
+    Job.objects.filter(pk=first.pk).update(position=0, state="queued", next_run_at=clock.now())
+    with django_capture_on_commit_callbacks(execute=True):
+        while (first := Job.objects.get(pk=first.pk)).active:
+            RUNNER.run(first.pk)
+    due = Job.objects.filter(next_run_at__lte=clock.now(), state="waiting")
+    assert list(due) == [second] and Job.objects.get(pk=third.pk).next_run_at > clock.now()
 
 
 def test_who_asks_later_waits_though_earlier_ones_were_not_looked_at_yet(stage, machines, settings):
