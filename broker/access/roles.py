@@ -16,8 +16,8 @@ BUILTIN: dict[str, tuple[str, list[str]]] = {
     "auditor": (N_("Auditor (reads everything, changes nothing)"), ["*.view"]),
     "cluster-admin": (
         N_("Cluster administrator (everything of a cluster)"),
-        ["backup.*", "cluster.*", "disk.*", "host.*", "image.*", "network.*", "pool.*", "quota.view", "storage.*",
-         "template.*", "vm.*"],
+        ["backup.*", "cluster.*", "device.*", "disk.*", "host.*", "image.*", "network.*", "pool.*", "quota.view",
+         "storage.*", "template.*", "vm.*"],
     ),
     "operator": (
         N_("Operator (machines and pools)"),
@@ -25,7 +25,7 @@ BUILTIN: dict[str, tuple[str, list[str]]] = {
          "cluster.view", "storage.view", "network.view", "image.view", "image.manage", "backup.view", "backup.restore",
          "job.view", "job.cancel", "event.view"],
     ),
-    "host-admin": (N_("Host administrator"), ["cluster.view", "host.*"]),
+    "host-admin": (N_("Host administrator"), ["cluster.view", "device.*", "host.*"]),
     "storage-admin": (N_("Storage administrator"), ["cluster.view", "disk.*", "image.*", "storage.*"]),
     "storage-user": (N_("Storage user (puts disks on it)"), ["storage.view"]),
     "network-admin": (N_("Network administrator"), ["cluster.view", "network.*"]),

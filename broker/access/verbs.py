@@ -30,6 +30,8 @@ VERBS: dict[str, str] = {
     "pool.manage": N_("Make, change and delete pools, and entitle people"),
     "host.view": N_("See the host"),
     "host.manage": N_("Add, change and remove hosts"),
+    "device.view": N_("See the PCI and USB devices of hosts"),
+    "device.use": N_("Give machines devices of their host"),
     "template.view": N_("See the template"),
     "template.use": N_("Make machines and pools from it"),
     "template.create": N_("Make templates"),

@@ -22,6 +22,7 @@ class VirtConfig(AppConfig):
             "disk", "virt.FloatingDisk", {"storage": "storage_id", "cluster": "storage__cluster_id"},
             owner="owner_id", owner_verbs=("disk.view", "disk.manage"),
         )  # fmt: skip
+        register("device", "virt.HostDevice", {"host": "host_id", "cluster": "host__cluster_id"})
         register("affinity-group", "virt.AffinityGroup", {"cluster": "cluster_id"})
         register("network", "virt.Network", {"cluster": "cluster_id"})
         register("template", "virt.VmTemplate", {"cluster": "cluster_id"})

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from broker.core.text import gettext_noop as N_
 
-from .models import Disk, DiskShare, Network, Nic, VirtualMachine
+from .models import DeviceUse, Disk, DiskShare, Network, Nic, VirtualMachine
 
-Part = Nic | Disk | DiskShare
+Part = Nic | Disk | DiskShare | DeviceUse
 
 
 class Kind:
@@ -103,7 +103,14 @@ class SharedDisks(Kind):
         return f"{part.target} ({part.disk.name})"
 
 
-PARTS: dict[str, Kind] = {kind.key: kind for kind in (Cards(), Disks(), SharedDisks())}
+class Devices(Kind):
+    key, title, model, related = "devices", N_("Device of the host"), DeviceUse, ("device__host",)
+
+    def name(self, part: DeviceUse) -> str:
+        return str(part.device)
+
+
+PARTS: dict[str, Kind] = {kind.key: kind for kind in (Cards(), Disks(), SharedDisks(), Devices())}
 
 
 def kind_of(part: Part) -> str:

@@ -15,6 +15,7 @@ from broker.sql import Given, Statement
 from .driver import PowerState
 from .models import (
     Cluster,
+    DeviceUse,
     Disk,
     DiskShare,
     Host,
@@ -30,13 +31,14 @@ RUNNING = (PowerState.RUNNING, PowerState.PAUSED)
 
 
 def whole_machines() -> QuerySet[VirtualMachine]:
-    """Machines with all that their definition is made of: four queries."""
+    """Machines with all that their definition is made of: five queries."""
     return VirtualMachine.objects.select_related(
         "host", "cluster", "template_version__storage", "cd__storage", "seed_on"
     ).prefetch_related(
         Prefetch("disks", Disk.objects.select_related("storage")),
         Prefetch("nics", Nic.objects.select_related("network")),
         Prefetch("disk_shares", DiskShare.objects.select_related("disk__storage")),
+        Prefetch("devices", DeviceUse.objects.select_related("device")),
     )
 
 
@@ -46,13 +48,15 @@ def whole_machine(pk: UUID) -> VirtualMachine:
     if not found:
         raise VirtualMachine.DoesNotExist(f"There is no machine {pk}")
     return sql.with_rows(
-        found[0], disks=_DISKS_OF.objects(vm=pk), nics=_NICS_OF.objects(vm=pk), disk_shares=_SHARES_OF.objects(vm=pk)
-    )
+        found[0], disks=_DISKS_OF.objects(vm=pk), nics=_NICS_OF.objects(vm=pk), disk_shares=_SHARES_OF.objects(vm=pk),
+        devices=_DEVICES_OF.objects(vm=pk),
+    )  # fmt: skip
 
 
 _WHOLE = Statement(lambda: whole_machines().filter(pk=Given("pk")).order_by())
 _DISKS_OF = Statement(lambda: Disk.objects.filter(vm=Given("vm")).select_related("storage"))
 _NICS_OF = Statement(lambda: Nic.objects.filter(vm=Given("vm")).select_related("network"))
+_DEVICES_OF = Statement(lambda: DeviceUse.objects.filter(vm=Given("vm")).select_related("device"))
 _SHARES_OF = Statement(lambda: DiskShare.objects.filter(vm=Given("vm")).select_related("disk__storage"))
 
 

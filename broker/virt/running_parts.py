@@ -1,4 +1,4 @@
-"""Parts given to a machine's present run: network cards and shared disks, and why one of them has to wait.
+"""Parts given to a machine's present run: network cards, shared disks, devices, and why one of them has to wait.
 
 What a part may be is known from its row; whether it comes, goes or changes, from what was noted of it.
 """
@@ -9,9 +9,9 @@ from typing import Any
 from broker.core.text import gettext_noop as N_
 from broker.jobs.context import Context
 
-from . import specs, work
+from . import host_devices, specs, work
 from .driver import Refused
-from .models import Disk, DiskShare, Nic, VirtualMachine
+from .models import DeviceUse, Disk, DiskShare, Nic, VirtualMachine
 from .pending_parts import PARTS
 
 
@@ -73,4 +73,21 @@ def _shared_disk(ctx: Context, vm: VirtualMachine, share: DiskShare, change: Map
     )  # fmt: skip
 
 
-_GIVERS: dict[str, Callable[..., None]] = {"nics": _card, "disks": _disk, "shared_disks": _shared_disk}
+def _device(ctx: Context, vm: VirtualMachine, use: DeviceUse, change: Mapping[str, Any]) -> None:
+    line, uuid = work.line(ctx, vm), str(vm.pk)
+    if not change.get("gone"):
+        host_devices.require_free(vm, use.device)
+        line.attach_device(uuid, use.device.spec)
+        return
+    if not line.detach_device(uuid, use.device.spec):
+        raise Waiting(
+            Refused(
+                N_("The guest does not let the device %(name)s go."),
+                fix=N_("Stop using it in the guest, or start the machine anew."), name=use.device.name,
+            )
+        )  # fmt: skip
+
+
+_GIVERS: dict[str, Callable[..., None]] = {
+    "nics": _card, "disks": _disk, "shared_disks": _shared_disk, "devices": _device
+}  # fmt: skip

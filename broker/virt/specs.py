@@ -94,6 +94,7 @@ def machine_spec(vm: VirtualMachine, *, without: Disk | None = None) -> MachineS
             *(share_spec(share) for share in vm.disk_shares.all() if share.plugged),
         ),
         nics=tuple(nic_spec(nic) for nic in vm.nics.all() if nic.plugged),
+        devices=tuple(use.device.spec for use in vm.devices.all() if use.plugged),
         hardware=Hardware(**{name: value for name, value in vm.options.items() if name in KNOWN}),
     )
 

@@ -3,10 +3,23 @@
 Django imports this package when it looks for admin modules; the imports below register the models.
 """
 
-from . import backups, disks, images, infrastructure, instance_types, machines, people, pools, quotas, records, rollouts
+from . import (
+    backups,
+    devices,
+    disks,
+    images,
+    infrastructure,
+    instance_types,
+    machines,
+    people,
+    pools,
+    quotas,
+    records,
+    rollouts,
+)
 from .site import site
 
 __all__ = [
-    "backups", "disks", "images", "infrastructure", "instance_types", "machines", "people", "pools", "quotas",
-    "records", "rollouts", "site",
+    "backups", "devices", "disks", "images", "infrastructure", "instance_types", "machines", "people", "pools",
+    "quotas", "records", "rollouts", "site",
 ]  # fmt: skip

@@ -23,7 +23,7 @@ from broker.virt.actions.shutdown_vm import shutdown_vm
 from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.suspend_vm import suspend_vm
 from broker.virt.actions.undo_changes import undo_changes
-from broker.virt.models import Disk, DiskShare, ForeignMachine, Nic, Sample, VirtualMachine
+from broker.virt.models import DeviceUse, Disk, DiskShare, ForeignMachine, Nic, Sample, VirtualMachine
 from portal.templatetags.berth import bytesize, mib
 from portal.web.changes import summary
 
@@ -101,6 +101,12 @@ class ShareInline(Inline):
     verbose_name_plural = _("Shared disks")
 
 
+class DeviceInline(Inline):
+    model = DeviceUse
+    fields = readonly_fields = ("device", "plugged")
+    verbose_name_plural = _("Devices of its host")
+
+
 class NicInline(Inline):
     model = Nic
     fields = readonly_fields = (
@@ -143,7 +149,7 @@ class MachineAdmin(Rows):
     )
     search_fields = ("name", "title", "id__iexact")
     list_select_related = ("host", "template_version__template", "desktop__pool", "desktop__holder")
-    inlines = (DiskInline, ShareInline, NicInline)
+    inlines = (DiskInline, ShareInline, NicInline, DeviceInline)
     fieldsets = (
         (_("General"), {"fields": (("name", "title"), "description", "notes", ("owner", "protected"))}),
         (_("Hardware"), {"fields": (("vcpus", "memory_mib"), ("machine", "graphics"), "waits")}),

@@ -11,6 +11,7 @@ from .views.backups import Backups, BackupSchedules, BackupTargets
 from .views.chain import Chain, VerifyChain
 from .views.changes import Nics
 from .views.console_policy import MachinePolicy, PoolPolicy
+from .views.devices import HostDevices, VmDevices
 from .views.directories import Directories, DirectoryPreview
 from .views.disks import Disks, Snapshots
 from .views.enrol import InviteHost
@@ -49,6 +50,7 @@ for prefix, viewset in {
     "vms/<uuid:vm_pk>/shared-disks": SharedDisks,
     "vms/<uuid:vm_pk>/exports": DiskExports,
     "vms/<uuid:vm_pk>/nics": Nics,
+    "vms/<uuid:vm_pk>/host-devices": VmDevices,
     "vms/<uuid:vm_pk>/snapshots": Snapshots,
     "saved-searches": SavedSearches,
     "batches": Batches,
@@ -57,6 +59,7 @@ for prefix, viewset in {
     "hosts": Hosts,
     "hosts/<uuid:host_pk>/foreign-machines": ForeignMachines,
     "hosts/<uuid:host_pk>/fence-devices": FenceDevices,
+    "hosts/<uuid:host_pk>/devices": HostDevices,
     "hosts/<uuid:host_pk>/verdicts": Verdicts,
     "storage-domains": StorageDomains,
     "floating-disks": FloatingDisks,

@@ -6,7 +6,7 @@ from broker.access.actor import Actor
 from broker.access.require import require
 from broker.core.text import gettext_noop as N_
 from broker.jobs.models import Job
-from broker.virt import pending, quotas
+from broker.virt import host_devices, pending, quotas
 from broker.virt.asking import power_job, require_power, require_usable
 from broker.virt.driver import PowerState
 from broker.virt.models import VirtualMachine
@@ -22,5 +22,6 @@ def start_vm(*, actor: Actor, vm: VirtualMachine) -> Job:
     require_power(vm, WHEN)
     if pending.is_off(vm):
         pending.fold(vm)
+    host_devices.require_startable(vm)
     quotas.claim_start(actor, vm)
     return power_job(actor=actor, vm=vm, plan="vm.start", when=WHEN, message=N_("Start of %(name)s was asked for"))

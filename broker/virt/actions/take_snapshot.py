@@ -14,7 +14,7 @@ from broker.events.news import publish
 from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
-from broker.virt import names
+from broker.virt import host_devices, names
 from broker.virt.asking import require_power, require_usable
 from broker.virt.disk_rules import SETTLED, require_kept
 from broker.virt.driver import PowerState
@@ -55,6 +55,7 @@ def take_snapshot(
         raise Invalid(N_("Memory without all disks could never be woken."), field="disks", fix=N_("Choose all disks."))
     if memory:
         require_all_its_own(vm)
+        host_devices.require_none(vm)
     require_usable(vm)
     for disk in chosen:
         require_files(disk.storage)

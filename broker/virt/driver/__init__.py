@@ -23,6 +23,10 @@ from .changing import Running as Running
 from .consoles import Consoles as Consoles
 from .consoles import SerialStream as SerialStream
 from .copies import Copies as Copies
+from .devices import UNFIT as UNFIT
+from .devices import Devices as Devices
+from .devices import DeviceSpec as DeviceSpec
+from .devices import HostDevice as HostDevice
 from .disks import Disks as Disks
 from .disks import Layers as Layers
 from .errors import DriverError as DriverError
@@ -90,6 +94,7 @@ class HostConnection(
     Layers,
     Copies,
     Changes,
+    Devices,
     GuestCommands,
     Networks,
     Consoles,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from .devices import DeviceSpec
 from .hardware import Hardware
 
 
@@ -80,6 +81,7 @@ class MachineSpec:
     memory_mib: int
     disks: tuple[DiskSpec, ...]
     nics: tuple[NicSpec, ...] = ()
+    devices: tuple[DeviceSpec, ...] = ()
     title: str = ""
     mark: str = ""
     machine: str = "q35"

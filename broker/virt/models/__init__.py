@@ -6,6 +6,7 @@ from .attachment import StorageAttachment
 from .availability import FenceDevice, HaWatch, HostHealth, HostSign, Recovery, Verdict
 from .batch import Batch
 from .cluster import Cluster
+from .device import DeviceUse, HostDevice
 from .disk import Disk
 from .export import DiskExport
 from .floating_disk import DiskShare, FloatingDisk
@@ -30,6 +31,7 @@ __all__ = [
     "Authority",
     "Batch",
     "Cluster",
+    "DeviceUse",
     "Disk",
     "DiskExport",
     "DiskShare",
@@ -41,6 +43,7 @@ __all__ = [
     "Host",
     "HostAgent",
     "HostCertificate",
+    "HostDevice",
     "HostHealth",
     "HostInvitation",
     "HostLoad",

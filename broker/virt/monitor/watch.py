@@ -24,7 +24,7 @@ from broker.virt.loads.book import Book
 from broker.virt.models import Host, VirtualMachine
 from broker.virt.pki.line import uri_of
 
-from . import addresses, attachments, facts
+from . import addresses, attachments, devices, facts
 from .chores import Chores
 from .guests import Guests
 
@@ -227,6 +227,7 @@ class Watch:
             self._attached_at = now
             self._chores.add("attachments", partial(attachments.look, self.host, connection))
             self._chores.add("addresses", partial(addresses.look, self.host, connection))
+            self._chores.add("devices", partial(devices.look, self.host, connection))
         self._guests.tick(connection)
         for vm_id in screens.wanted() & self._guests.running():
             if now - self._shot_at.get(vm_id, float("-inf")) >= screens.SHOT_EVERY:

@@ -28,7 +28,8 @@ class Affinity:
 class Request:
     """A machine that needs a host. `storages`: the ids of all storage its disks and their backing lie on.
 
-    `host`: the only host that will do, when something binds the machine to it. Memory in MiB. `available`: it is
+    `host`: the only host that will do, when something binds the machine to it; `devices_on`: the one whose PCI and USB
+    devices it has. Memory in MiB. `available`: it is
     highly available; `recovering`: it lost its host, so memory kept for such a case may be used. `leaving`: the host
     it runs on and is to move away from.
     """
@@ -38,6 +39,7 @@ class Request:
     graphics: frozenset[str] = frozenset({"vnc"})
     storages: frozenset[UUID] = frozenset()
     host: UUID | None = None
+    devices_on: UUID | None = None
     vcpus: int = 1
     available: bool = False
     recovering: bool = False

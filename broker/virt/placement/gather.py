@@ -14,6 +14,7 @@ from broker.core import clock
 from broker.jobs.models import Job
 from broker.jobs.states import ACTIVE
 from broker.sql import Given, Statement
+from broker.virt import host_devices
 from broker.virt.driver import PowerState
 from broker.virt.models import Cluster, Host, StorageDomain, VirtualMachine
 from broker.virt.states import HOST, StorageState
@@ -108,7 +109,9 @@ def _machines(cluster_id: UUID, busy: dict[UUID, tuple[UUID, float]], at_work: f
     rows = VirtualMachine.objects.filter(cluster=cluster_id, power_state__in=UP, host__isnull=False)
     return [
         machine_facts(vm, busy=busy.get(vm.pk, (None, 0.0))[1], movable=vm.pk not in at_work)
-        for vm in rows.select_related("template_version", "cd").prefetch_related("disks", "disk_shares__disk")
+        for vm in rows.select_related("template_version", "cd").prefetch_related(
+            "disks", "disk_shares__disk", "devices__device"
+        )
     ]
 
 
@@ -246,6 +249,7 @@ def request_of(vm: VirtualMachine, *, bound_to: UUID | None = None) -> Request:
         graphics=frozenset(vm.graphics or ["vnc"]),
         storages=frozenset(storages),
         host=vm.host_id if vm.outside else bound_to,
+        devices_on=host_devices.bound_to(vm),
         vcpus=vm.vcpus,
         available=vm.available,
     )

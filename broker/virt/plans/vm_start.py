@@ -10,7 +10,7 @@ from broker.core.errors import Conflict
 from broker.core.text import gettext_noop as N_
 from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
-from broker.virt import hosts, lost_images, pending, specs, work
+from broker.virt import host_devices, hosts, lost_images, pending, specs, work
 from broker.virt.driver import DriverError, NotFound, PowerState, Refused
 from broker.virt.ha.loss import lost_epoch
 from broker.virt.models import Host, Recovery, VirtualMachine
@@ -75,6 +75,8 @@ def prepare(ctx: Context) -> None:
     left = Host.objects.filter(pk=ctx.args["left"]).first() if ctx.args.get("left") else None
     if left is not None:
         _leave(ctx, vm, left)
+    if vm.devices.all():
+        host_devices.require_startable(vm)
     for disk in vm.disks.all():
         work.with_storage(ctx, work.host_of(vm), disk.storage, lambda host, storage: None)
     for other in specs.other_storages(vm):

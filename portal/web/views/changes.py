@@ -30,6 +30,8 @@ from portal.web.forms import StyledForm
 from portal.web.parts import Action, Cell, Notice, Pair, Related, Row, jobs_of, recent_events
 from portal.web.words import Mark
 
+from .devices import devices_of_machine, give_device
+
 
 def card_of(vm: VirtualMachine, pk: Any) -> Nic:
     found = vm.nics.select_related("vm", "network").filter(pk=pk).first()
@@ -55,9 +57,12 @@ class Changes(Page):
             "back_url": reverse("portal:vm", args=[vm.pk]),
             "back_label": vm.title or vm.name,
             "live_kinds": f"vm:{vm.pk} job",
-            "actions": _actions(vm, waits=row is not None) if able else [],
+            "actions": [
+                *(_actions(vm, waits=row is not None) if able else []),
+                *(give_device(self.actor, vm) if able else []),
+            ],
             "details": _details(vm),
-            "relateds": [_waiting(vm, row, able), _cards(vm, row, able)],
+            "relateds": [_waiting(vm, row, able), _cards(vm, row, able), *devices_of_machine(vm, row, able)],
             "events": recent_events("vm", vm.pk, self.actor),
         }
 

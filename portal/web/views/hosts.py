@@ -27,6 +27,7 @@ from portal.web.loads import of_host
 from portal.web.parts import Action, Cell, Notice, Pair, Related, Row, jobs_of, progress_of, recent_events
 from portal.web.words import Mark
 
+from .devices import devices_of_host
 from .inventory import MOST_RELATED, machines_on
 from .removals import host_removal
 
@@ -114,7 +115,12 @@ class HostOne(Page):
                 Pair(_("Seen"), moment=host.observed_at) if host.observed_at else Pair(_("Seen"), _("never")),
             ],
             "charts": of_host(host, self.request.GET.get("range", "")),
-            "relateds": [machines_on(machines), agent_part(host), _foreign(host, may(self.actor, "host.manage", host))],
+            "relateds": [
+                machines_on(machines),
+                agent_part(host),
+                *devices_of_host(self.actor, host),
+                _foreign(host, may(self.actor, "host.manage", host)),
+            ],
             "events": recent_events("host", host.pk),
         }
 

@@ -147,7 +147,9 @@ class TestForms:
     def test_a_machine_is_retitled_and_its_state_stays(self, root, furnished):
         vm = VirtualMachine.objects.get(name="one")
         counts = {
-            f"{part}-{form}_FORMS": 0 for part in ("disks", "disk_shares", "nics") for form in ("TOTAL", "INITIAL")
+            f"{part}-{form}_FORMS": 0
+            for part in ("disks", "disk_shares", "nics", "devices")
+            for form in ("TOTAL", "INITIAL")
         }
         kept = {"description": "", "vcpus": vm.vcpus, "memory_mib": vm.memory_mib}
         body = {"title": "Mine", "power_state": "off", "state": "broken", "name": "other", **kept, **counts}

@@ -1,6 +1,6 @@
 """Machines changed, found by what is noted of them, and their cards, by the API."""
 
-from broker.virt.models import Disk, FloatingDisk, VirtualMachine
+from broker.virt.models import Disk, FloatingDisk, HostDevice, VirtualMachine
 
 
 def test_what_waits_is_told_and_undone(world, caller, make_vm):
@@ -81,3 +81,23 @@ def test_shared_disks_come_and_go_and_a_disk_says_how_it_is_written_to(world, ca
     assert root.patch(disk, {"discard": "ignore", "detect_zeroes": "unmap"}).status_code == 409
     assert root.patch(disk, {"read_only": True, "detect_zeroes": "on"}).json()["read_only"] is True
     assert caller("charlie").patch(disk, {"read_only": False}).status_code == 404
+
+
+def test_devices_of_its_host_come_and_go(world, caller, make_vm):
+    vm, root = make_vm("one"), caller("root")
+    VirtualMachine.objects.filter(pk=vm.pk).update(host=world.host)
+    key = HostDevice.objects.create(host=world.host, key="usb-096e:0858", kind="usb", title="Key")
+    disks = HostDevice.objects.create(host=world.host, key="pci-0000:00:17.0", kind="pci", unfit="disk", group=3)
+    told = root.get(f"hosts/{world.host.pk}/devices/").json()["results"]
+    assert [(one["key"], one["unfit"], one["group"]) for one in told] == [
+        ("pci-0000:00:17.0", "disk", 3), ("usb-096e:0858", "", None),
+    ]  # fmt: skip
+    assert caller("charlie").get(f"hosts/{world.host.pk}/devices/").status_code == 404
+    there = f"vms/{vm.pk}/host-devices/"
+    refused = root.post(there, {"device": str(disks.pk)})
+    assert refused.status_code == 409 and refused.json()["fix"]
+    made = root.post(there, {"device": str(key.pk)})
+    assert made.status_code == 201 and made.json()["plugged"] and made.json()["device"]["id"] == str(key.pk)
+    assert root.post(there, {"device": str(key.pk)}).status_code == 409
+    assert root.delete(f"{there}{made.json()['id']}/").status_code == 204
+    assert root.get(there).json()["results"] == []

@@ -112,6 +112,8 @@ DOORS = {
         "share_disk": "POST floating-disks/{id}/share/",
         "attach_shared_disk": "POST vms/{vm_pk}/shared-disks/",
         "detach_shared_disk": "DELETE vms/{vm_pk}/shared-disks/{id}/",
+        "attach_device": "POST vms/{vm_pk}/host-devices/",
+        "detach_device": "DELETE vms/{vm_pk}/host-devices/{id}/",
         "edit_disk": "PATCH vms/{vm_pk}/disks/{id}/",
         "attach_disk": "POST floating-disks/{id}/attach/",
         "detach_disk": "POST vms/{vm_pk}/disks/{id}/detach/",

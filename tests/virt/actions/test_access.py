@@ -22,12 +22,14 @@ from broker.virt.driver import DiskLimits
 from broker.virt.models import (
     AffinityGroup,
     Cluster,
+    DeviceUse,
     Disk,
     DiskExport,
     DiskShare,
     FenceDevice,
     FloatingDisk,
     ForeignMachine,
+    HostDevice,
     Image,
     ImageSource,
     InstanceType,
@@ -110,6 +112,14 @@ def share_of(stage, vm) -> DiskShare:
     return DiskShare.objects.get_or_create(vm=vm, disk=shared_of(stage), target="vdc")[0]
 
 
+def host_device_of(stage) -> HostDevice:
+    return HostDevice.objects.get_or_create(host=stage.world.host, key="usb-096e:0858", kind="usb")[0]
+
+
+def use_of(stage, vm) -> DeviceUse:
+    return DeviceUse.objects.get_or_create(vm=vm, device=host_device_of(stage))[0]
+
+
 def nic_of(stage, vm) -> Nic:
     return Nic.objects.get_or_create(vm=vm, network=stage.world.network, mac="52:54:00:00:00:99")[0]
 
@@ -162,6 +172,8 @@ CASES = {
     "attach_shared_disk": Case("storage", "disk.manage", lambda stage, vm: {"disk": shared_of(stage), "vm": vm}),
     "detach_shared_disk": Case("vm", "vm.edit", lambda stage, vm: {"share": share_of(stage, vm)}),
     "edit_disk": Case("vm", "vm.edit", lambda stage, vm: {"disk": disk_of(stage, vm), "discard": "ignore"}),
+    "attach_device": Case("host", "device.use", lambda stage, vm: {"device": host_device_of(stage), "vm": vm}),
+    "detach_device": Case("vm", "vm.edit", lambda stage, vm: {"use": use_of(stage, vm)}),
     "attach_disk": Case("storage", "disk.manage", lambda stage, vm: {"disk": floating_of(stage), "vm": vm}),
     "delete_floating_disk": Case("storage", "disk.manage", lambda stage, vm: {"disk": floating_of(stage)}),
     "adopt_file": Case("storage", "storage.manage", lambda stage, vm: {"storage": stage.world.storage, "file": "x"}),
@@ -359,7 +371,7 @@ def test_the_verb_itself_is_enough_and_no_other_helps(scene, name):
     if name == "create_vm":
         for person in ("alice", "bob"):
             stage.world.grant(getattr(stage.world, person), "exact", stage.world.template)
-    if name in ("attach_disk", "attach_shared_disk"):
+    if name in ("attach_disk", "attach_shared_disk", "attach_device"):
         for person in ("alice", "bob"):
             stage.world.grant(getattr(stage.world, person), "vm-manager", vm)
     if name == "clone_vm":

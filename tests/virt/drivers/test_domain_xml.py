@@ -13,7 +13,7 @@ import libvirt
 import pytest
 from lxml import etree
 
-from broker.virt.driver import DiskLimits, DiskSpec, Hardware, MachineSpec, NicSpec
+from broker.virt.driver import DeviceSpec, DiskLimits, DiskSpec, Hardware, MachineSpec, NicSpec
 from broker.virt.drivers.libvirt.domain_xml import devices
 from broker.virt.drivers.libvirt.domain_xml.build import apply, fresh
 from broker.virt.drivers.libvirt.domain_xml.machine import Machine, Timer
@@ -87,13 +87,17 @@ FRESH["fresh-shared-disks"] = (
     ),
     False,
 )  # fmt: skip
+PCI, USB = DeviceSpec("pci", "0000:01:00.0", "10de", "1eb8"), DeviceSpec("usb", "", "096e", "0858")
+FRESH["fresh-devices"] = (replace(SPEC, devices=(PCI, USB)), False)
 APPLIED = {
+    # one of ours goes and another one comes; what somebody else gave to it stays, and is not given twice
+    "other-devices": replace(SPEC, devices=(PCI, DeviceSpec("usb", "", "1050", "0407"))),
     # where a shared disk was comes one of the machine's own; one that somebody else shares stays
     "shared-no-more": replace(
         SPEC,
         disks=(
             replace(SPEC.disks[0], discard="unmap", detect_zeroes="off"),
-            DiskSpec(path="/srv/disks/own.qcow2", format="qcow2", target="vdb", serial="own"),
+            DiskSpec(path="/srv/disks/own.qcow2", format="qcow2", target="vdc", serial="own"),
         ),
     ),
     # limits of ours and of somebody else's: one disk is freed of them, the other one keeps what nobody speaks of

@@ -46,6 +46,15 @@ GOLDEN = {
 FROM_A = replace(REQUEST, leaving=UUID(int=sum(map(ord, "a")) + 1000))
 
 
+def test_who_has_devices_of_a_host_goes_there_alone():
+    bound = replace(REQUEST, devices_on=host("b").id)
+    with pytest.raises(NoCapacity) as caught:
+        choose(bound, [host()])
+    (reason,) = caught.value.reasons
+    assert (reason.rule, reason.template) == ("devices", "the machine has PCI or USB devices of another host")
+    assert choose(bound, [host(), host("b", machines=9)]).host.name == "b"
+
+
 def test_who_leaves_a_host_does_not_go_there():
     with pytest.raises(NoCapacity) as caught:
         choose(FROM_A, [host()])
@@ -58,7 +67,7 @@ BY_POLICY = {"affinity", "cpu_level", "load", "maintenance", "processors"}
 
 
 def test_every_filter_has_its_golden_sentence():
-    assert {rule.name for rule in all_filters()} == GOLDEN.keys() | BY_POLICY | {"present"}
+    assert {rule.name for rule in all_filters()} == GOLDEN.keys() | BY_POLICY | {"present", "devices"}
 
 
 @pytest.mark.parametrize("rule", GOLDEN)

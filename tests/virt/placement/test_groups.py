@@ -86,7 +86,7 @@ def test_memory_is_kept_free_for_a_host_that_fails(scene):
 def test_a_picture_is_read_with_a_fixed_number_of_queries(scene, django_assert_max_num_queries):
     for number in range(30):
         machine(scene, f"m{number}", host=scene.host, power_state="running")
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         picture = picture_of(scene.cluster)
     assert len(picture.machines) == 30
     assert balance(picture) == ()

@@ -5,12 +5,12 @@ from typing import Self
 
 from broker.virt.drivers.libvirt.adopting import Describing
 from broker.virt.drivers.libvirt.agent import Asking
-from broker.virt.drivers.libvirt.changing import Changing
 from broker.virt.drivers.libvirt.commands import Commanding
 from broker.virt.drivers.libvirt.connection import open_connection
 from broker.virt.drivers.libvirt.consoles import Showing
 from broker.virt.drivers.libvirt.definitions import Defining
 from broker.virt.drivers.libvirt.events import Telling
+from broker.virt.drivers.libvirt.hostdevices import Lending
 from broker.virt.drivers.libvirt.lun_images import LunImages
 from broker.virt.drivers.libvirt.moves import Moving
 from broker.virt.drivers.libvirt.networks import Networking
@@ -31,7 +31,7 @@ class LibvirtHost(
     Defining,
     Powering,
     Noting,
-    Changing,
+    Lending,
     Networking,
     Showing,
     Moving,

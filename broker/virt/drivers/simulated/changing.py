@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from broker.core.text import gettext_noop
-from broker.virt.driver import NicSpec, Refused, Running
+from broker.virt.driver import DeviceSpec, NicSpec, Refused, Running
 from broker.virt.drivers.simulated.machines import Link
 from broker.virt.drivers.simulated.power import running
 from broker.virt.drivers.simulated.world import Data
@@ -17,13 +17,13 @@ class Changing(Link):
     def running(self, uuid: str) -> Running:
         self.meet("running")
         with self.world.changing() as data:
-            run = _run(running(data, uuid))
+            run = run_of(running(data, uuid))
             return Running(run["vcpus"], run["memory_mib"], run["balloon_mib"], tuple(run["cards"]))
 
     def plug_vcpus(self, uuid: str, count: int) -> None:
         self.meet("plug_vcpus")
         with self.world.changing() as data:
-            run = _run(running(data, uuid))
+            run = run_of(running(data, uuid))
             if count > run["max_vcpus"]:
                 raise Refused(
                     gettext_noop("Its present run can have %(most)s processors at most."),
@@ -35,7 +35,7 @@ class Changing(Link):
     def plug_memory(self, uuid: str, memory_mib: int) -> None:
         self.meet("plug_memory")
         with self.world.changing() as data:
-            run = _run(running(data, uuid))
+            run = run_of(running(data, uuid))
             more = memory_mib - run["memory_mib"]
             if more <= 0:
                 return
@@ -58,7 +58,7 @@ class Changing(Link):
         self.meet("set_balloon")
         with self.world.changing() as data:
             machine = running(data, uuid)
-            run = _run(machine)
+            run = run_of(machine)
             if memory_mib > run["memory_mib"]:
                 raise Refused(
                     gettext_noop("It has %(present)s MiB in its present run."),
@@ -70,21 +70,21 @@ class Changing(Link):
     def attach_nic(self, uuid: str, nic: NicSpec) -> None:
         self.meet("attach_nic")
         with self.world.changing() as data:
-            _run(running(data, uuid))["cards"].setdefault(nic.mac, asdict(nic))
+            run_of(running(data, uuid))["cards"].setdefault(nic.mac, asdict(nic))
 
     def detach_nic(self, uuid: str, mac: str) -> bool:
         self.meet("detach_nic")
         with self.world.changing() as data:
             machine = running(data, uuid)
             if machine["deaf"]:
-                return mac not in _run(machine)["cards"]
-            _run(machine)["cards"].pop(mac, None)
+                return mac not in run_of(machine)["cards"]
+            run_of(machine)["cards"].pop(mac, None)
             return True
 
     def change_nic(self, uuid: str, nic: NicSpec) -> None:
         self.meet("change_nic")
         with self.world.changing() as data:
-            cards = _run(running(data, uuid))["cards"]
+            cards = run_of(running(data, uuid))["cards"]
             if nic.mac not in cards:
                 raise Refused(
                     gettext_noop("Its present run has no card %(mac)s."), fix=gettext_noop("Plug it in first."),
@@ -93,7 +93,12 @@ class Changing(Link):
             cards[nic.mac] = asdict(nic)
 
 
-def _run(machine: Data) -> Data:
+def spec_of(one: Data) -> DeviceSpec:
+    """A device of a definition."""
+    return DeviceSpec(one["kind"], one["address"], one["vendor"], one["product"])
+
+
+def run_of(machine: Data) -> Data:
     """The hardware of the run at hand; at its beginning that of the definition."""
     if machine.get("hardware_run") != machine["run"]:
         definition = machine["definition"]
@@ -103,5 +108,6 @@ def _run(machine: Data) -> Data:
             "memory_mib": memory, "max_memory_mib": max(hardware.get("max_memory_mib") or 0, memory),
             "balloon_mib": hardware.get("balloon_mib") or memory,
             "cards": {card["mac"]: card for card in definition.get("nics", [])},
+            "devices": {spec_of(one).key: one for one in definition.get("devices", [])},
         })  # fmt: skip
     return machine["hardware"]  # type: ignore[no-any-return]

@@ -7,10 +7,10 @@ from datetime import datetime
 from broker.virt.driver import EventKind, HostEvent, PowerState
 from broker.virt.drivers.simulated.adopting import Describing
 from broker.virt.drivers.simulated.backups import BackingUp
-from broker.virt.drivers.simulated.changing import Changing
 from broker.virt.drivers.simulated.commands import Commanding
 from broker.virt.drivers.simulated.consoles import Showing
 from broker.virt.drivers.simulated.copies import Copying
+from broker.virt.drivers.simulated.hostdevices import Lending
 from broker.virt.drivers.simulated.machines import Defining, Seeing
 from broker.virt.drivers.simulated.moves import Moving
 from broker.virt.drivers.simulated.power import Powering
@@ -26,10 +26,10 @@ class SimulatedHost(
     Changer,
     Commanding,
     Defining,
+    Lending,
     Powering,
     BackingUp,
     Copying,
-    Changing,
     Networking,
     Showing,
     Moving,

@@ -24,6 +24,7 @@ class Powering(Link):
                     fix=gettext_noop("Stop it there first."),
                     name=machine["name"],
                 )
+            self.require_devices(data, uuid, machine)
             saved = machine["power"] == "suspended"
             data["runs"] = max(data["runs"], machine["run"]) + 1
             machine.update(run=data["runs"], since=clock.now().isoformat())
@@ -31,6 +32,9 @@ class Powering(Link):
                 machine["boot"] = boot or machine["definition"].get("hardware", {}).get("boot") or "disk"
                 machine["serial"] = "LAB-UP\r\n"
             self._become(data, uuid, "running", "restored" if saved else "booted", "started")
+
+    def require_devices(self, data: Data, uuid: str, machine: Data) -> None:
+        """Raise Refused when it cannot have the devices that its definition names."""
 
     def shutdown(self, uuid: str, *, via: Literal["acpi", "agent"]) -> None:
         self.meet("shutdown")

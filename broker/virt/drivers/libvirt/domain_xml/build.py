@@ -6,7 +6,7 @@ elements and devices somebody else put in survive.
 
 from dataclasses import asdict, replace
 
-from broker.virt.driver import DiskSpec, MachineSpec, NicSpec
+from broker.virt.driver import DeviceSpec, DiskSpec, MachineSpec, NicSpec
 from broker.virt.drivers.libvirt.domain_xml import hardware
 from broker.virt.drivers.libvirt.domain_xml.devices import (
     Balloon,
@@ -14,6 +14,7 @@ from broker.virt.drivers.libvirt.domain_xml.devices import (
     Console,
     Disk,
     Graphics,
+    HostDev,
     Input,
     Interface,
     Rng,
@@ -63,6 +64,7 @@ def apply(spec: MachineSpec, machine: Machine) -> None:
     owned = set((machine.owned or "").split())
     _disks(spec.disks, machine, owned)
     _interfaces(spec.nics, machine, owned)
+    _devices(spec.devices, machine, owned)
     _graphics(spec, machine)
     _channels(spec, machine)
     card, video = spec.hardware.video or spec.video, machine.videos.first()
@@ -77,6 +79,7 @@ def apply(spec: MachineSpec, machine: Machine) -> None:
     hardware.apply(spec.hardware, machine, spec.vcpus)
     machine.mark = spec.mark or None
     names = [disk.target for disk in spec.disks] + [nic.mac for nic in spec.nics]
+    names += [device.key for device in spec.devices]
     machine.owned = " ".join(names) if spec.mark and names else None
 
 
@@ -148,6 +151,30 @@ def describe_nic(spec: NicSpec, interface: Interface) -> None:
     interface.limit(spec.in_kib, spec.out_kib)
     if spec.guard != "off" or interface.filter in FILTERS.values():
         interface.guard(FILTERS.get(spec.guard))
+
+
+def _devices(wanted: tuple[DeviceSpec, ...], machine: Machine, owned: set[str]) -> None:
+    """One that somebody else gave to it stays, and is not given twice."""
+    keys = {spec.key for spec in wanted}
+    for device in machine.hostdevs:
+        if device.key in owned and device.key not in keys:
+            machine.hostdevs.remove(device)
+    present = {device.key for device in machine.hostdevs}
+    for spec in wanted:
+        if spec.key not in present:
+            machine.hostdevs.add(device_element(spec))
+
+
+def device_element(spec: DeviceSpec) -> HostDev:
+    """A device on its own. Managed: libvirt takes it from the host's driver, and gives it back."""
+    device = HostDev.new(mode="subsystem", type=spec.kind, managed="yes")
+    if spec.kind == "usb":
+        device.vendor, device.product = f"0x{spec.vendor}", f"0x{spec.product}"
+        return device
+    domain, bus, rest = spec.address.split(":")
+    slot, function = rest.split(".")
+    device.domain, device.bus, device.slot, device.function = (f"0x{one}" for one in (domain, bus, slot, function))
+    return device
 
 
 def _graphics(spec: MachineSpec, machine: Machine) -> None:

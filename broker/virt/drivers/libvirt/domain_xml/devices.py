@@ -281,3 +281,29 @@ class Watchdog(Element):
 
     model = Attr("@model")
     action = Attr("@action")
+
+
+class HostDev(Element):
+    """A device of the host that the guest has for its own."""
+
+    TAG = "hostdev"
+
+    mode = Attr("@mode")
+    type = Attr("@type")
+    managed = Attr("@managed")
+    domain = Attr("source/address@domain")
+    bus = Attr("source/address@bus")
+    slot = Attr("source/address@slot")
+    function = Attr("source/address@function")
+    vendor = Attr("source/vendor@id")
+    product = Attr("source/product@id")
+
+    @property
+    def key(self) -> str:
+        """As of a DeviceSpec; empty for a device of another kind."""
+        if self.type == "pci":
+            numbers = (int(one or "0", 16) for one in (self.domain, self.bus, self.slot, self.function))
+            return "pci-{:04x}:{:02x}:{:02x}.{:x}".format(*numbers)
+        if self.type == "usb" and self.vendor and self.product:
+            return f"usb-{self.vendor.removeprefix('0x')}:{self.product.removeprefix('0x')}"
+        return ""

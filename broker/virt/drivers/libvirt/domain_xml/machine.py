@@ -6,6 +6,7 @@ from broker.virt.drivers.libvirt.domain_xml.devices import (
     Console,
     Disk,
     Graphics,
+    HostDev,
     Input,
     Interface,
     Memory,
@@ -108,6 +109,7 @@ class Machine(Element):
     memories = Children("devices/memory", Memory)
     disks = Children("devices/disk", Disk)
     interfaces = Children("devices/interface", Interface)
+    hostdevs = Children("devices/hostdev", HostDev)
     graphics = Children("devices/graphics", Graphics)
     videos = Children("devices/video", Video)
     inputs = Children("devices/input", Input)
