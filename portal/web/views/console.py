@@ -60,7 +60,11 @@ class Ticket(SignedIn):
     def post(self, request: HttpRequest, pk: Any) -> HttpResponse:
         def issue() -> IssuedTicket:
             vm = named(VirtualMachine, pk)  # the right is asked for by the action
-            wanted = read_body(request)
+            try:
+                wanted = read_body(request)
+            except Invalid:
+                find(self.actor, VirtualMachine, pk)  # strangers are told nothing else
+                raise
             help = wanted.get("help")
             return issue_ticket(
                 actor=self.actor,

@@ -22,6 +22,7 @@ from broker.virt.models import (
     Batch,
     Disk,
     DiskExport,
+    DiskShare,
     FloatingDisk,
     Image,
     ImageSource,
@@ -84,9 +85,11 @@ def tenant(world, make_vm, make_pool, make_desktop):
     schedule = BackupSchedule.objects.create(target=target, name="theirs", days=[0], at=time(2))
     backup = Backup.objects.create(target=target, vm=vm, vm_key=vm.pk, vm_name=vm.name, state="ready")
     disk = Disk.objects.create(vm=vm, storage=world.storage, target="vdz", volume="theirs.qcow2")
+    shared = FloatingDisk.objects.create(name="shared", storage=world.storage, volume="shared.raw", shared=True)
     return {
         # First those within another, whose own parameter is filled after them.
         "/api/v1/vms/{vm_pk}/disks/{id}/": disk.pk,
+        "/api/v1/vms/{vm_pk}/shared-disks/{id}/": DiskShare.objects.create(vm=vm, disk=shared, target="vdy").pk,
         "/api/v1/vms/{vm_pk}/exports/{id}/": DiskExport.objects.create(vm=vm, name="theirs.qcow2").pk,
         "/api/v1/vms/{vm_pk}/snapshots/{id}/": Snapshot.objects.create(vm=vm, name="theirs").pk,
         "/api/v1/vms/{vm_pk}/nics/{id}/": Nic.objects.create(vm=vm, network=world.network, mac="52:54:00:00:00:98").pk,

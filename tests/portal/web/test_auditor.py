@@ -5,7 +5,7 @@ The addresses come from the pages' own list, so a new page is swept without bein
 
 import pytest
 from django.urls import URLPattern, reverse
-from django.urls.converters import UUIDConverter
+from django.urls.converters import IntConverter, UUIDConverter
 
 from broker.access.models import Grant, Quota, Role
 from broker.jobs.models import Job
@@ -51,6 +51,8 @@ def addresses(ids) -> list[tuple[str, str]]:
         for argument, converter in pattern.pattern.converters.items():
             if isinstance(converter, UUIDConverter):
                 values[argument] = ids(pattern.name) if argument == "pk" else ids("permission-take")
+            elif isinstance(converter, IntConverter):
+                values[argument] = 0
             else:
                 values[argument] = {"kind": "user", "verb": "start"}.get(argument, "x")
         found.append((pattern.name, reverse(f"portal:{pattern.name}", kwargs=values)))
