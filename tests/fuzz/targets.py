@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from uuid import UUID
 
-from broker.connections.native import place
+from broker.connections.native import PORT, TLS_PORT, place
 from broker.connections.recording.film import Unreadable
 from broker.connections.recording.film.canvas import Canvas
 from broker.connections.recording.film.screen import Screen
@@ -147,7 +147,7 @@ def connect(data: bytes) -> None:
             assert rejection.status in (400, 403, 407, 431)
             continue
         assert str(UUID(asked.machine)) == asked.machine
-        assert f"{place(asked.machine)}:5900".encode() in request.lower()
+        assert any(f"{place(asked.machine)}:{port}".encode() in request.lower() for port in (PORT, TLS_PORT))
         assert len(asked.secret) == 43
 
 

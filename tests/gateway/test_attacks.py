@@ -15,8 +15,8 @@ import pytest
 from broker.gateway import closing as why
 from broker.gateway.desk import Target
 
-from .fakes import frame, read_close, until, upgrade
-from .spice_fakes import reply
+from .fakes import frame, read_close, start_gateway, stop_gateway, until, upgrade
+from .spice_fakes import link, reply
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(120)]
 CROWD = 500
@@ -160,3 +160,32 @@ async def test_a_machine_that_answers_spice_where_vnc_is_asked(gateway, tmp_path
         assert (await read_close(reader))[1] == "nonsense"
         writer.close()
     await until(lambda: gateway.desk.ended)
+
+
+async def test_a_machine_that_stops_within_its_spice_handshake_ends_the_channel_at_once(tmp_path):
+    """S12, from the machine's side: every fifth byte of what a SPICE server says before its channel is open."""
+    gateway = await start_gateway("picows", handshake=5.0)
+    before = descriptors()
+    said = reply() + bytes(4)
+
+    async def stops(length: int) -> str:
+        path = tmp_path / f"stops-{length}"
+
+        async def serve(_reader, writer):
+            writer.write(said[:length])
+            with contextlib.suppress(ConnectionError):
+                await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_unix_server(serve, str(path)):
+            secret = gateway.desk.issue(Target(unix=str(path)), kind="spice")
+            async with gateway.open(secret, path="/console/spice") as ws:
+                await ws.send(link(1))
+                await asyncio.wait_for(ws.wait_closed(), 20)
+                return ws.close_reason
+
+    told = await asyncio.gather(*(stops(length) for length in range(0, len(said), 5)))
+    assert set(told) <= {"unreachable", "lost"}
+    await until(lambda: len(gateway.desk.ended) == len(told))
+    assert await quiet(gateway) <= before + 2
+    await stop_gateway(gateway)
