@@ -83,10 +83,13 @@ class Environment(BaseSettings):
     job_lease: float = Field(default=30.0, gt=0, description="Seconds after which a silent worker's job is taken over")
     worker_threads: int = Field(default=8, ge=1, le=64, description="Jobs at the same time in one worker")
     starts_per_cpu: float = Field(
-        default=2.0, gt=0, description="Machines that start at once, for each processor of a host; others wait"
+        default=2.0, gt=0, description="Machines a pool starts at once, for each processor of a host"
     )
     starts_per_host: int = Field(default=0, ge=0, description="The same for each host; 0: by its processors")
     starts_per_cluster: int = Field(default=0, ge=0, description="The same for a cluster; 0: what its hosts bear")
+    starts_asked: float = Field(
+        default=3.0, ge=1, description="What people start begins up to so many times those numbers; others wait"
+    )
     observe_every: float = Field(default=10.0, gt=0, description="Seconds between full passes over a host")
     fence_dir: Path = Field(default=Path("/usr/sbin"), description="Where the agents of the package fence-agents lie")
     metrics_token: SecretStr = Field(
@@ -239,6 +242,7 @@ EMAIL_USE_TLS, EMAIL_USE_SSL = env.mail_tls == "starttls", env.mail_tls == "tls"
 WEBHOOK_HOSTS = env.webhook_hosts
 METRICS_TOKEN = env.metrics_token.get_secret_value()
 STARTS_PER_CPU, STARTS_PER_HOST, STARTS_PER_CLUSTER = env.starts_per_cpu, env.starts_per_host, env.starts_per_cluster
+STARTS_ASKED = env.starts_asked
 
 AUTH_USER_MODEL = "directories.User"
 AUTHENTICATION_BACKENDS = ["broker.directories.backend.DirectoryBackend"]

@@ -1,9 +1,10 @@
-"""Whose turn it is to start: hosts bear so many starts at once, and people wait for theirs as pools do.
+"""Whose turn it is to start: hosts bear so many starts at once, and people wait for theirs as pools do, only later.
 
-A pool asks before it begins a start, and begins fewer. A person's start is accepted at once; its job then waits in the
-order of asking: among the starts on the machine's host, and among those of the cluster where that has a number of its
-own, or no host is chosen yet. What the system starts by itself counts and goes ahead: pools have asked already, and
-high availability cannot wait. A start that fails and is tried again holds up nobody.
+A pool asks before it begins a start, and begins fewer. A person's start is accepted at once, for somebody sits before
+it; where several times as many are under way as a pool would begin, its job waits in the order of asking: among the
+starts on the machine's host, and among those of the cluster where that has a number of its own, or no host is chosen
+yet. What the system starts by itself counts and goes ahead: pools have asked already, and high availability cannot
+wait. A start that fails and is tried again holds up nobody.
 """
 
 import math
@@ -106,17 +107,18 @@ def _of_hosts(vm: VirtualMachine) -> int:
     return most_starts(cpus)
 
 
-def _turn(job: Job, where: Q, most: int) -> Turn | None:
+def _turn(job: Job, where: Q, usual: int) -> Turn | None:
+    most = int(usual * settings.STARTS_ASKED)
     others = _starting(where).exclude(pk=job.pk)
     before = Q(created_at__lt=job.created_at) | Q(created_at=job.created_at, pk__lt=job.pk)
     waiting = others.filter(_WAITS & before).count()
-    ahead = others.exclude(_WAITS).count() + waiting
-    if ahead < most:
+    begun = others.exclude(_WAITS).count()
+    if (ahead := begun + waiting) < most:
         return None
     lasts = _lasts()
-    # The place is told among those who wait; they come in waves of as many as may start at once.
+    # They come in waves of as many as may start at once.
     waves = (ahead - most) // most + 1
-    return Turn(waiting + 1, None if lasts is None else math.ceil(waves * lasts))
+    return Turn(waiting - max(most - begun, 0) + 1, None if lasts is None else math.ceil(waves * lasts))
 
 
 def _starting(where: Q) -> "QuerySet[Job]":

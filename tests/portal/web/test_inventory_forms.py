@@ -222,3 +222,20 @@ def test_a_version_in_use_is_kept(site):
     address = reverse("portal:version-delete", args=[site.world.version.pk])
     response = site.client("root").post(address, headers=HTMX)
     assert response.status_code == 409 and "in use by" in response["HX-Trigger"]
+
+
+def test_a_version_of_a_running_machine_is_made_while_it_runs_or_with_it_shut_down(site):
+    template = site.desktop.template_version.template
+    Job.objects.filter(pk=site.job.pk).update(state="failed")  # it would hold the machine
+    root, address = site.client("root"), reverse("portal:version-make", args=[site.server.pk])
+    page = root.get(address).content.decode()
+    assert "Copy it while it runs" in page and "Shut it down for the copy" in page
+    assert root.post(address, {"template": template.pk, "running": "somehow"}).status_code == 400
+    for how, args in (("live", (True, False)), ("shut_down", (False, True))):
+        answer = root.post(address, {"template": template.pk, "seal": "on", "running": how})
+        assert answer.status_code == 302, answer.content.decode()
+        job = Job.objects.get(plan="template.make", state="queued")
+        assert (job.args["live"], job.args["start"]) == args
+        Job.objects.filter(pk=job.pk).update(state="failed")
+    off = root.get(reverse("portal:version-make", args=[site.granted.pk])).content.decode()
+    assert "Copy it while it runs" not in off

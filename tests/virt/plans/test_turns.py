@@ -17,8 +17,9 @@ RUNNER = Runner()
 
 
 @pytest.fixture
-def machines(stage):
+def machines(stage, settings):
     """One makes the rows of all: what a start does on the host is tried elsewhere."""
+    settings.STARTS_ASKED = 1.0
     first = stage.make("desk-1")
     return [first, *(stage.make(f"desk-{number}") for number in range(2, 5))]
 
@@ -85,6 +86,13 @@ def test_who_asks_later_waits_though_earlier_ones_were_not_looked_at_yet(stage, 
     assert [turn_of(job, vm, host) is None for job, vm in zip((first, second, third), machines, strict=False)] == [
         True, True, False,
     ]  # fmt: skip
+
+
+def test_people_wait_later_than_pools_do(stage, machines, settings):
+    settings.STARTS_PER_HOST, settings.STARTS_ASKED = 1, 3.0
+    jobs = [asked(stage, vm) for vm in machines]
+    turns = [turn_of(job, vm, stage.world.host) for job, vm in zip(jobs, machines, strict=True)]
+    assert turns[:3] == [None] * 3 and turns[3].place == 1
 
 
 def test_what_the_system_starts_counts_and_does_not_wait_and_failures_hold_up_nobody(stage, machines, settings):
