@@ -66,6 +66,9 @@ class Environment(BaseSettings):
         le=50,
         description="Seconds within which a gateway that was told to stop moves its consoles to another",
     )
+    console_check_every: float = Field(
+        default=10.0, gt=0, le=10, description="Seconds after which a gateway asks again who may still see a screen"
+    )
     native_address: str = Field(
         default="",
         description="host:port where remote-viewer comes in (the gateway's --native); empty: the public port itself",

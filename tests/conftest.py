@@ -42,11 +42,24 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix):
         shutil.copyfile(prepared.sqlite_file(), given["NAME"])
     else:
         given["TEMPLATE"] = os.environ.get("BERTH_TEST_TEMPLATE")
+        connection.ops.sql_flush = _emptied
     yield
     if connection.vendor == "sqlite":
         connection.close()
         for end in ("", "-wal", "-shm"):
             Path(f"{given['NAME']}{end}").unlink(missing_ok=True)
+
+
+def _emptied(style, tables, **options) -> list[str]:
+    """What empties these tables between tests. PostgreSQL takes long to truncate hundreds of which few have rows."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(f"(SELECT '{name}' FROM \"{name}\" LIMIT 1)" for name in tables))
+        full = [name for (name,) in cursor.fetchall()]
+    # All of them become empty, so nothing that refers to a row is left: nobody has to look for it.
+    off, on = "SET LOCAL session_replication_role = replica", "SET LOCAL session_replication_role = DEFAULT"
+    return [off, *(f'DELETE FROM "{name}"' for name in full), on]
 
 
 @pytest.fixture(scope="session")

@@ -55,6 +55,7 @@ def _serve(options: argparse.Namespace) -> None:
     from .admission import Policy
     from .django_desk import DjangoDesk
     from .floor import Floor, browser_context, hypervisor_context
+    from .limits import Limits
     from .process import Doors, run
 
     tls = browser_context(options.tls_cert, options.tls_key) if options.tls_cert else None
@@ -65,6 +66,7 @@ def _serve(options: argparse.Namespace) -> None:
             cookie=settings.SESSION_COOKIE_NAME,
             proxies=env.trusted_proxies if env.behind_proxy else (),
         ),
+        limits=Limits(revalidate_every=env.console_check_every),
         hypervisor_tls=hypervisor_context(env.console_ca_dir) if env.console_ca_dir else None,
     )
     run(

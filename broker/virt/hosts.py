@@ -4,6 +4,7 @@ A host that did not answer is left alone for a while, longer each time, so that 
 nothing but a refusal. Never used while a web request is answered: a page must not wait for a hypervisor.
 """
 
+import atexit
 import os
 import threading
 from typing import TYPE_CHECKING, Any, cast
@@ -102,6 +103,21 @@ def forget(host: "Host") -> None:
     if link is not None:
         with link.lock:
             link.close()
+
+
+def leave() -> None:
+    """Close the lines of this process as it ends: libvirt's own tidying comes too late and complains.
+
+    One that is in use or does not answer is left to the system: nothing may keep a process from ending.
+    """
+    for link in list(_links.values()) if _pid == os.getpid() else ():
+        if link.lock.acquire(blocking=False):
+            if link.connection is not None and link.connection.alive():
+                link.close()
+            link.lock.release()
+
+
+atexit.register(leave)
 
 
 def _link(host_id: UUID) -> _Link:

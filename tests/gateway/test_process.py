@@ -45,6 +45,7 @@ class Process:
             "BERTH_ORIGINS": '["http://vdi.test"]',
             "BERTH_CONSOLE_ENGINE": engine,
             "BERTH_CONSOLE_LINGER": str(linger),
+            "BERTH_CONSOLE_CHECK_EVERY": "2",
             **more,
         }
         if connection.vendor == "sqlite":

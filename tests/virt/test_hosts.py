@@ -26,6 +26,17 @@ def test_one_connection_until_forgotten(host):
     assert hosts.connection(host) is not first
 
 
+def test_a_process_leaves_no_line_behind_but_one_in_use(host, monkeypatch):
+    line, closed = hosts.connection(host), []
+    monkeypatch.setattr(line, "close", lambda: closed.append(1))
+    with hosts._link(host.pk).lock:
+        hosts.leave()
+    assert closed == []
+    hosts.leave()
+    assert closed == [1]
+    assert hosts.connection(host) is not line
+
+
 def test_a_dead_connection_is_opened_again(host):
     first = hosts.connection(host)
     simulated(host.uri).unplug()
