@@ -65,8 +65,9 @@ def order_of(
     return MigrationOrder(
         uri=peer_uri(target),
         encrypted=rules.encrypted and encryptable(target),
-        # A directory is shared because an administrator says so: the hypervisor has no way to tell.
-        seen_alike=any(disk.storage.kind == StorageDomain.Kind.DIR for disk in vm.disks.all()),
+        # A directory is shared because an administrator says so, a share because Berth has both hosts mount the same;
+        # the hypervisor has no way to tell the one, and of the other it knows only some kinds of file system.
+        seen_alike=any(disk.storage.kind != StorageDomain.Kind.ISCSI for disk in vm.disks.all()),
         bandwidth_mib=rules.bandwidth_mib,
         parallel=rules.parallel,
         auto_converge=policy.auto_converge,

@@ -32,7 +32,7 @@ from broker.virt.migrating.policies import Course, Measure, Rules, next_measure
 from broker.virt.models import Cluster, Disk, Host, VirtualMachine
 from broker.virt.placement.gather import place
 
-LOOK_EVERY, LOOK_EVERY_AT_FIRST = 0.5, 0.1
+LOOK_EVERY, LOOK_EVERY_AT_FIRST = 0.5, 0.05
 AT_FIRST_MS = 3000  # an idle machine has moved by then, and should not wait to be seen to have
 
 
