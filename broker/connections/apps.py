@@ -8,9 +8,11 @@ class ConnectionsConfig(AppConfig):
 
     def ready(self) -> None:
         from broker.access.kinds import register
+        from broker.virt.screen_wishes import provide
 
-        from .policy import forget_with
+        from .policy import forget_with, screen_parts
 
         forget_with("vm", "virt.VirtualMachine")
         forget_with("pool", "pools.Pool")
+        provide(screen_parts)
         register("recording", "connections.Recording", {"vm": "vm_id"})

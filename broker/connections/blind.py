@@ -1,11 +1,13 @@
 """Where a native client may speak TLS with the machine's host itself, so that nobody on the way can look into it.
 
-Only SPICE that the host speaks by TLS with a certificate of Berth's own authority, and only where nothing is withheld:
-what the gateway does not see it can neither keep back nor notice. Elsewhere it ends TLS itself and looks.
+Only with hosts that have a certificate of Berth's own authority: their agent ends TLS, or their SPICE server does. And
+only where nothing is withheld: what the gateway does not see it can neither keep back nor notice. Elsewhere it ends TLS
+itself and looks.
 """
 
 from broker.access.kinds import kind_of
-from broker.virt.models import HostCertificate, VirtualMachine
+from broker.virt.agent.consoles import TLS_SINCE
+from broker.virt.models import HostAgent, HostCertificate, VirtualMachine
 
 from .endpoints import through_gateway
 from .models import ConsolePolicy, ConsoleTicket
@@ -15,11 +17,17 @@ from .secrets import fingerprint
 
 
 def may_be_blind(vm: VirtualMachine, policy: ConsolePolicy) -> bool:
-    """Whether TLS may go from the client to the host: two queries where the host has a certificate of ours."""
+    """Whether TLS may go from the client to the host: up to three queries."""
     end = through_gateway(vm, "spice")
-    if end is None or end.unix or not end.tls or only_by_vnc(policy) or not policy.usb:
+    if end is None or only_by_vnc(policy, vm) or not policy.usb or host_certificate(vm) is None:
         return False
-    return host_certificate(vm) is not None and not _input_counts(vm)
+    return (not end.unix or _agent_ends_tls(vm)) and not _input_counts(vm)
+
+
+def _agent_ends_tls(vm: VirtualMachine) -> bool:
+    agent = HostAgent.objects.filter(host=vm.host_id).first() if vm.host_id else None
+    version = str(agent.told.get("version", "")) if agent else ""
+    return version.isdigit() and int(version) >= TLS_SINCE
 
 
 def host_certificate(vm: VirtualMachine) -> HostCertificate | None:

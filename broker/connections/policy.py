@@ -12,9 +12,14 @@ from django.utils.translation import ngettext
 
 from broker.access.kinds import kind_of
 from broker.sql import Given, Statement
+from broker.virt.driver import ScreenParts
 from broker.virt.models import VirtualMachine
+from broker.virt.screen_wishes import present
 
 from .models import ConsolePolicy
+
+USB_PORTS = 2
+"""How many devices of their own computer users can plug in at once."""
 
 
 def policy_for(obj: Any) -> ConsolePolicy:
@@ -60,13 +65,27 @@ def _pool() -> str:
     return kind_of(VirtualMachine).parents["pool"]
 
 
-def only_by_vnc(policy: ConsolePolicy) -> bool:
+def only_by_vnc(policy: ConsolePolicy, vm: VirtualMachine) -> bool:
     """Whether VNC in the browser alone can keep what the policy says.
 
-    The gateway does not look into what SPICE clients and the guest's agent say to each other, nor meter SPICE; and
+    The gateway does not look into what SPICE clients and the guest's agent say to each other: where text or files are
+    limited, QEMU must have been told at the machine's start to let none pass. Nor does the gateway meter SPICE; and
     recordings are of VNC.
     """
-    return policy.record or bool(policy.speed) or not (policy.paste and policy.copy and policy.files)
+    has = present(vm) or ScreenParts()
+    text = has.clipboard and not (policy.paste and policy.copy)
+    return policy.record or bool(policy.speed) or text or (has.files and not policy.files)
+
+
+def screen_parts(vm: VirtualMachine) -> ScreenParts:
+    """What the machine's SPICE screen has by its policy; where that lets text pass in one direction, none at all."""
+    policy = policy_of(vm)
+    return ScreenParts(
+        usb=USB_PORTS if policy.usb else 0,
+        smartcard=policy.smartcard,
+        clipboard=policy.paste and policy.copy,
+        files=policy.files,
+    )
 
 
 def _of_machine_and_pool() -> "QuerySet[ConsolePolicy]":
@@ -100,6 +119,8 @@ def told(policy: ConsolePolicy) -> list[str]:
         sentences.append(_("Files cannot be transferred."))
     if not policy.usb:
         sentences.append(_("USB devices cannot be connected."))
+    if policy.smartcard:
+        sentences.append(_("Smart cards of your own computer can be used with Remote Viewer."))
     if policy.watermark:
         sentences.append(_("Your name is shown over the picture."))
     if policy.lock_after:

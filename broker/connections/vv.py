@@ -80,7 +80,7 @@ def refused(vm: VirtualMachine, policy: ConsolePolicy) -> Refusal | None:
     if policy.record:
         return RECORDED
     # Past the gateway nothing is withheld.
-    limited = only_by_vnc(policy) or not (policy.usb or _through_public_port(vm))
+    limited = only_by_vnc(policy, vm) or not (policy.usb or _through_public_port(vm))
     return LIMITED if limited else None
 
 

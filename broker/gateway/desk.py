@@ -56,19 +56,21 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a console's policy lets pass: text to and from the machine, devices, how many bytes a second (0: all)."""
+    """What a console's policy lets pass: text to and from the machine, devices, files, bytes a second (0: all)."""
 
     paste: bool = True
     copy: bool = True
     speed: int = 0
     usb: bool = True
+    smartcard: bool = True
+    files: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
     """A redeemed ticket: the session that was opened for it and what it may do; with a `tape` it is recorded.
 
-    `blind`: a client that speaks TLS may do so with the machine's host itself, unseen by the gateway.
+    `blind`: where a client that speaks TLS may do so with the machine's host itself, unseen by the gateway.
     """
 
     session: str
@@ -76,7 +78,7 @@ class Admitted:
     view_only: bool = False
     terms: Terms = field(default_factory=Terms)
     tape: "Tape | None" = None
-    blind: bool = False
+    blind: Target | None = None
 
 
 class Refused(Exception):

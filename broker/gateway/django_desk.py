@@ -24,7 +24,7 @@ from broker.core.text import gettext_noop as N_
 from broker.events.models import Severity
 from broker.events.record import record
 from broker.settings import env
-from broker.virt.agent.consoles import PORT, opening
+from broker.virt.agent.consoles import PORT, TLS_SPICE, opening
 from broker.virt.migrating.reach import address
 from broker.virt.pki.line import enrolled
 from broker.virt.serial.wire import Hello
@@ -86,8 +86,10 @@ class DjangoDesk:
                 self._tell_unknown(presented.address)
             raise Refused(why.BY_NAME[refusal.reason]) from None
         policy = policy_of(session.vm)
-        terms = Terms(paste=policy.paste, copy=policy.copy, speed=policy.speed * 1024, usb=policy.usb)
-        blind = presented.via == NATIVE and may_be_blind(session.vm, policy)
+        terms = Terms(
+            policy.paste, policy.copy, policy.speed * 1024, policy.usb, smartcard=policy.smartcard, files=policy.files
+        )
+        blind = _blind(session, endpoint) if presented.via == NATIVE and may_be_blind(session.vm, policy) else None
         tape = self._tape(session) if policy.record and endpoint.kind == "vnc" else None
         return Admitted(str(session.pk), _target(session, endpoint), session.view_only, terms, tape, blind)
 
@@ -171,6 +173,11 @@ def _target(session: Session, endpoint: Endpoint) -> Target:
     if endpoint.unix:
         return through_agent(session.vm, endpoint.kind) or Target(unix=endpoint.unix)
     return Target(host=endpoint.host, port=endpoint.port)
+
+
+def _blind(session: Session, endpoint: Endpoint) -> Target | None:
+    """Where the client itself speaks TLS: the host's agent, else its SPICE server."""
+    return through_agent(session.vm, TLS_SPICE) if endpoint.unix else _target(session, endpoint)
 
 
 def through_agent(vm: "VirtualMachine", kind: str) -> Target | None:

@@ -13,6 +13,7 @@ from broker.core.tables import Setting, checked
 from broker.core.text import gettext_noop as N_
 
 _CPU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+SEVERAL_HEADS = ("virtio", "qxl")
 TOPOLOGY = ("sockets", "cores", "threads")
 
 OPTIONS = (
@@ -40,6 +41,10 @@ OPTIONS = (
     Setting(
         "video", "virtio", N_("Graphics card"),
         choices=(("virtio", "virtio"), ("qxl", "QXL"), ("vga", "VGA"), ("bochs", "Bochs")),
+    ),
+    Setting(
+        "heads", 1, N_("Monitors"), N_("Most monitors that Remote Viewer shows. A browser shows the first."),
+        least=1, most=4,
     ),
     Setting("sound", False, N_("Sound card")),
     Setting("rng", True, N_("Source of randomness")),
@@ -97,6 +102,11 @@ def ensure_fits(*, options: Mapping[str, Any], vcpus: int, memory_mib: int, mach
         raise Invalid(
             N_("After its start it cannot have more than its memory, %(memory)s MiB."), field="balloon_mib",
             fix=N_("Choose less, or give the machine more memory."), memory=memory_mib,
+        )  # fmt: skip
+    if options.get("heads", 1) > 1 and options.get("video", "virtio") not in SEVERAL_HEADS:
+        raise Invalid(
+            N_("The graphics card %(card)s has one monitor."), field="heads",
+            fix=N_("Choose virtio or QXL for more."), card=options["video"],
         )  # fmt: skip
     if options.get("firmware") == "secure" and machine != "q35":
         raise Invalid(

@@ -20,6 +20,7 @@ from .driver import PowerState
 from .machine_options import KNOWN
 from .models import PendingChange, VirtualMachine
 from .pending_parts import PARTS, Part, kind_of
+from .screen_wishes import TITLES, waiting
 
 HOT = ("vcpus", "memory_mib", "balloon_mib")  # what a run may take, of the machine itself
 OFF = (PowerState.OFF, PowerState.CRASHED, PowerState.MISSING, PowerState.UNKNOWN)
@@ -170,9 +171,10 @@ def undo(vm: VirtualMachine, fields: Collection[str] | None = None) -> set[str]:
 
 def differences(vm: VirtualMachine, row: PendingChange | None) -> list[Difference]:
     """The diff, now → at the next start: one query more for each kind of part that changes."""
+    lines = [Difference(name, TITLES[name], now, then) for name, now, then in waiting(vm)]
     if row is None:
-        return []
-    lines = [
+        return lines
+    lines += [
         Difference(
             name,
             _OWN[name] if name in _OWN else KNOWN[name].title,

@@ -12,6 +12,7 @@ from broker.virt.driver import (
     MachineSpec,
     NetworkSpec,
     NicSpec,
+    ScreenParts,
     StorageSpec,
     VolumeInfo,
 )
@@ -77,7 +78,7 @@ def image_volume(image: Image) -> VolumeInfo:
     )  # fmt: skip
 
 
-def machine_spec(vm: VirtualMachine, *, without: Disk | None = None) -> MachineSpec:
+def machine_spec(vm: VirtualMachine, *, without: Disk | None = None, screen: ScreenParts | None = None) -> MachineSpec:
     """What `vm` should be, with its disks and cards in their order; `without` one that is on its way out."""
     return MachineSpec(
         uuid=str(vm.id),
@@ -96,6 +97,7 @@ def machine_spec(vm: VirtualMachine, *, without: Disk | None = None) -> MachineS
         nics=tuple(nic_spec(nic) for nic in vm.nics.all() if nic.plugged),
         devices=tuple(use.device.spec for use in vm.devices.all() if use.plugged),
         hardware=Hardware(**{name: value for name, value in vm.options.items() if name in KNOWN}),
+        screen=screen,
     )
 
 

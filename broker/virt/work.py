@@ -13,7 +13,7 @@ from broker.jobs.plans import Step
 from broker.jobs.runner import JobActor
 from broker.virt.driver import HostConnection, NetworkSpec, NotFound, Observation, StorageSpec
 
-from . import hosts, pending, queries, specs
+from . import hosts, pending, queries, screen_wishes, specs
 from .models import Disk, Host, StorageDomain, VirtualMachine
 from .observe import apply
 
@@ -94,7 +94,7 @@ def define(ctx: Context, vm: VirtualMachine, *, without: Disk | None = None) -> 
     host, connection = host_of(vm), line(ctx, vm)
     for nic in vm.nics.all():
         ensure_network(ctx, host, specs.network_spec(nic.network))
-    connection.define(specs.machine_spec(vm, without=without))
+    connection.define(specs.machine_spec(vm, without=without, screen=screen_wishes.wanted(vm)))
     return observe(ctx, vm)
 
 

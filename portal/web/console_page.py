@@ -118,7 +118,7 @@ def console_page(
 def kinds_in_browser(vm: VirtualMachine, policy: ConsolePolicy) -> list[str]:
     """What the machine's screen can be shown by, the usual one first; VNC also while nothing is known yet."""
     carried = ("vnc", "spice") if env.console_engine == "picows" else ("vnc",)
-    if only_by_vnc(policy):
+    if only_by_vnc(policy, vm):
         carried = ("vnc",)
     return [kind for kind in carried if through_gateway(vm, kind)] or ["vnc"]
 

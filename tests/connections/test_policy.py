@@ -5,9 +5,11 @@ import pytest
 from broker.connections.actions import set_console_policy
 from broker.connections.models import ConsolePolicy
 from broker.connections.policy import policy_of, told
-from broker.core.errors import Denied, Invalid, Missing
+from broker.core.errors import Conflict, Denied, Invalid, Missing
 from broker.gateway.desk import Presented
 from broker.gateway.django_desk import DjangoDesk
+from broker.virt import pending, screen_wishes
+from broker.virt.driver import ScreenParts
 from pools.models import Desktop
 from tests.portal.api.conftest import make_pool  # noqa: F401 - a fixture
 
@@ -60,3 +62,48 @@ def test_the_gateway_is_told_what_may_pass(setting, pool):
         DjangoDesk("g1"), Presented(setting.ticket(), setting.key, "192.0.2.1")
     )  # without the closing of connections that threads need
     assert (admitted.terms.paste, admitted.terms.copy, admitted.terms.speed) == (False, True, 256 * 1024)
+
+
+def running_with(vm, **parts):
+    """The machine's present run as its host tells it."""
+    has = {"usb": 2, "smartcard": False, "clipboard": True, "files": True, **parts}
+    vm.graphics, vm.consoles = ["vnc", "spice"], [{"kind": "spice", "unix": "/run/spice.sock", "parts": has}]
+    vm.save()
+
+
+def test_what_is_in_the_machine_itself_comes_with_its_next_start(setting, pool):
+    """The pending change says so, and a job's definition has it."""
+    running_with(setting.vm)
+    assert pending.differences(setting.vm, None) == []
+    set_console_policy(
+        actor=setting.world.actor("root"), obj=pool, clipboard="in", files=False, usb=False, smartcard=True
+    )
+    lines = {one.field: (one.now, one.then) for one in pending.differences(setting.vm, None)}
+    assert lines == {"usb": (2, 0), "smartcard": (False, True), "clipboard": (True, False), "files": (True, False)}
+    assert screen_wishes.wanted(setting.vm) == ScreenParts(usb=0, smartcard=True, clipboard=False, files=False)
+    setting.vm.graphics = ["vnc"]
+    assert screen_wishes.wanted(setting.vm) is None
+    setting.vm.power_state = "off"
+    assert pending.differences(setting.vm, None) == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "parts", "rule"),
+    [
+        ({"clipboard": "none"}, {}, "console.policy"),
+        ({"clipboard": "none"}, {"clipboard": False}, None),
+        ({"clipboard": "out"}, {"clipboard": False}, None),
+        ({"files": False}, {"clipboard": False}, "console.policy"),
+        ({"files": False, "clipboard": "none"}, {"clipboard": False, "files": False}, None),
+        ({"speed": 512}, {"clipboard": False, "files": False}, "console.policy"),
+    ],
+)
+def test_spice_is_there_where_the_run_itself_keeps_to_the_policy(setting, pool, policy, parts, rule):
+    running_with(setting.vm, **parts)
+    set_console_policy(actor=setting.world.actor("root"), obj=pool, **policy)
+    if rule is None:
+        assert setting.ticket(kind="spice")
+        return
+    with pytest.raises(Conflict) as info:
+        setting.ticket(kind="spice")
+    assert info.value.rule == rule

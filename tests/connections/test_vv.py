@@ -27,10 +27,10 @@ from broker.core.errors import Conflict, Missing
 from broker.directories.models import User
 from broker.events.models import Event
 from broker.gateway import django_desk
-from broker.gateway.desk import Presented
+from broker.gateway.desk import Presented, Target
 from broker.gateway.django_desk import DjangoDesk
 from broker.settings import env
-from broker.virt.models import HostCertificate, VirtualMachine
+from broker.virt.models import HostAgent, HostCertificate, VirtualMachine
 from broker.virt.pki.authority import authority, issue, request_for, subject_of
 from broker.virt.pki.consoles import SUBJECT, server_context
 from pools.models import Desktop, Pool, SessionRules
@@ -279,18 +279,18 @@ def test_where_nothing_is_withheld_tls_goes_to_the_host_itself(sealed, desk):
     presented = Presented(parse_secret(text), "", "192.0.2.1", kind="spice", via=NATIVE, machine=str(sealed.vm.pk))
     assert desk.leg(presented) is None
     admitted = desk.redeem(presented)
-    assert admitted.blind and (admitted.target.host, admitted.target.port) == ("lab-a", 5902)
+    assert admitted.blind == admitted.target == Target(host="lab-a", port=5902)
 
 
 @pytest.mark.parametrize(
     "withhold",
     [
         lambda s: set_console_policy(actor=s.world.actor("root"), obj=s.vm, usb=False),
-        lambda s: VirtualMachine.objects.update(consoles=BOTH),
+        lambda s: VirtualMachine.objects.update(consoles=BOTH) and agent_of(s, "1"),
         lambda s: HostCertificate.objects.all().delete(),
         lambda s: idle_rule(s),
     ],
-    ids=["policy", "no TLS there", "not ours", "idle rule"],
+    ids=["policy", "old agent", "not ours", "idle rule"],
 )
 def test_else_the_gateway_ends_it_and_looks(sealed, desk, withhold):
     """Both for a file that is made now and for a ticket that was made before."""
@@ -302,7 +302,23 @@ def test_else_the_gateway_ends_it_and_looks(sealed, desk, withhold):
     assert not ticket_is_blind(before, str(sealed.vm.pk))
     presented = Presented(before, "", "192.0.2.1", kind="spice", via=NATIVE, machine=str(sealed.vm.pk))
     assert isinstance(desk.leg(presented), ssl.SSLContext)
-    assert not desk.redeem(presented).blind
+    assert desk.redeem(presented).blind is None
+
+
+def agent_of(setting, version: str) -> None:
+    HostAgent.objects.create(host=setting.vm.host, secret="-", told={"version": version})
+
+
+def test_an_agent_ends_tls_where_the_screen_is_on_a_socket(sealed, desk):
+    VirtualMachine.objects.update(consoles=BOTH)
+    agent_of(sealed, "2")
+    text = viewer_file(sealed.actor(), VirtualMachine.objects.get(pk=sealed.vm.pk))
+    assert values_of(text)["host-subject"] == f"O=Berth host,CN={sealed.vm.host.name.lower()}"
+    presented = Presented(parse_secret(text), "", "192.0.2.1", kind="spice", via=NATIVE, machine=str(sealed.vm.pk))
+    assert desk.leg(presented) is None
+    admitted = desk.redeem(presented)
+    assert b'"spice"' in admitted.target.agent.opening, "who comes in the clear is looked into"
+    assert b'"spice-tls"' in admitted.blind.agent.opening
 
 
 def idle_rule(setting) -> None:

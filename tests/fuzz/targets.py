@@ -19,7 +19,7 @@ from broker.gateway.rfb import FirstPicture, RfbError
 from broker.gateway.rfb.browser import BrowserHandshake
 from broker.gateway.rfb.hypervisor import HypervisorHandshake, Stage
 from broker.gateway.rfb.viewonly import ViewOnlyFilter
-from broker.gateway.spice import DEVICES, KNOWN, SpiceError
+from broker.gateway.spice import KNOWN, SMARTCARD, USBREDIR, SpiceError
 from broker.gateway.spice.channel import Channel
 from broker.gateway.spice.link import ClientLink, Link, ServerLink
 from broker.gateway.spice.messages import MOST_TAKEN
@@ -111,7 +111,7 @@ def spice_server(data: bytes) -> None:
 def spice_channel(data: bytes) -> None:
     """Both directions of one channel, in pieces; nothing passes twice or comes from nowhere."""
     bits = data[0] if data else 0
-    kinds = KNOWN - DEVICES if bits & 2 else KNOWN
+    kinds = KNOWN - {SMARTCARD, USBREDIR} if bits & 2 else KNOWN
     channel = Channel(Link(0, 1 + bits % 11, 0, 0b1001, b""), view_only=bool(bits & 1), channels=kinds)
     for number, piece in enumerate(_pieces(data[1:])):
         way = channel.from_client if channel.open and number % 2 else channel.from_machine

@@ -51,11 +51,16 @@ class MemoryDesk:
 
     def issue(self, target: Target, *, view_only: bool = False, kind: str = "vnc", via: str = "browser",
               machine: str = "", tape: Tape | None = None, terms: Terms | None = None,
-              blind: bool = False) -> str:  # fmt: skip
+              blind: bool | Target = False) -> str:  # fmt: skip
         secret = secrets.token_urlsafe(32)
         self.bound[secret] = (kind, via, machine)
         self.tickets[hashlib.sha256(secret.encode()).hexdigest()] = Admitted(
-            secrets.token_hex(8), target, view_only, terms or Terms(), tape=tape, blind=blind
+            secrets.token_hex(8),
+            target,
+            view_only,
+            terms or Terms(),
+            tape=tape,
+            blind=target if blind is True else blind or None,
         )
         return secret
 

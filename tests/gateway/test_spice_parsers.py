@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.gateway.native.records import Records
-from broker.gateway.spice import DEVICES, KNOWN, SpiceError
+from broker.gateway.spice import KNOWN, SMARTCARD, USBREDIR, SpiceError
 from broker.gateway.spice.channel import Channel
 from broker.gateway.spice.link import ClientLink, Link, ServerLink, refusal
 from broker.gateway.spice.messages import MOST_TAKEN, Messages, Verdict
+from broker.virt.agent.records import Records
 
 from .spice_fakes import CHANNELS, CONNECTION, TICKET, channels_list, init, link, message, reply
 
@@ -106,10 +106,10 @@ def test_who_looks_on_sees_no_channel_that_acts_and_reaches_no_agent(sizes):
 
 @given(cuts)
 def test_devices_can_be_withheld_and_the_rest_passes_whole(sizes):
-    channel = Channel(MAIN, channels=KNOWN - DEVICES)
+    channel = Channel(MAIN, channels=KNOWN - {SMARTCARD, USBREDIR})
     data = reply() + bytes(4) + init() + channels_list() + message(109, b"agent")
     passed = b"".join(channel.from_machine(piece) for piece in cut(data, sizes))
-    kept = channels_list(tuple(pair for pair in CHANNELS if pair[0] not in DEVICES))
+    kept = channels_list(tuple(pair for pair in CHANNELS if pair[0] not in {SMARTCARD, USBREDIR}))
     assert kept != channels_list()
     assert passed == reply() + bytes(4) + init() + kept + message(109, b"agent")
     assert channel.from_client(TICKET + message(107, b"typed")) == TICKET + message(107, b"typed")

@@ -104,7 +104,7 @@ def issue_ticket(
     _check_kind(kind, via, other_person=consent)
     _check_state(vm, kind)
     policy = policy_of(vm)
-    if kind == "spice" and only_by_vnc(policy):
+    if kind == "spice" and only_by_vnc(policy, vm):
         _refuse_spice(vm, recorded=policy.record)
     if not consent and kind != SERIAL and not take_over:
         require_one_device(actor, vm, fingerprint(actor.session_key))

@@ -109,7 +109,7 @@ def _judge(ticket: ConsoleTicket, web_session: str, address: str | None) -> Endp
         return EndReason.TOO_MANY
     if ticket.kind != SERIAL:
         policy = policy_of(vm)
-        if ticket.kind == "spice" and only_by_vnc(policy):
+        if ticket.kind == "spice" and only_by_vnc(policy, vm):
             return EndReason.UNREACHABLE
         if policy.record and not ticket.recorded:
             return EndReason.TICKET  # the policy came after the ticket: the page asks for another, and tells its reader

@@ -17,7 +17,7 @@ from broker.virt import names
 
 KINDS = ("pool", "vm")
 _CHOICES = {"clipboard": ConsolePolicy.Clipboard, "keyboard": ConsolePolicy.Keyboard}
-_SWITCHES = ("files", "usb", "watermark", "record")
+_SWITCHES = ("files", "usb", "smartcard", "watermark", "record")
 _NUMBERS = {"lock_after": 24 * 3600, "speed": 10 * 1024 * 1024, "quality": 9}
 LEAST_SPEED, LEAST_LOCK = 16, 10
 FIELDS = frozenset(_CHOICES) | frozenset(_SWITCHES) | frozenset(_NUMBERS)
@@ -27,7 +27,8 @@ FIELDS = frozenset(_CHOICES) | frozenset(_SWITCHES) | frozenset(_NUMBERS)
 def set_console_policy(*, actor: Actor, obj: models.Model, **changes: Any) -> ConsolePolicy:
     """Write those of FIELDS that are given for `obj`, a pool or a machine. Returns the policy.
 
-    It holds for consoles opened from now on. Raises Missing or Denied without "pool.manage" or "vm.manage", Invalid.
+    It holds for consoles opened from now on; what of it is in the machine itself, from its next start on. Raises
+    Missing or Denied without "pool.manage" or "vm.manage", Invalid.
     """
     kind = kind_of(obj).name
     if kind not in KINDS:

@@ -30,7 +30,8 @@ class BlindLeg(SpiceLeg):
             if found is None:
                 session.end(refusal.closing)
             raise
-        self._machine = await dial(session.admitted.target, self, self._floor, blind=True)
+        assert session.admitted.blind is not None
+        self._machine = await dial(session.admitted.blind, self, self._floor, blind=True)
         self._expiry.cancel()
         self._machine.relay(b"")
         self._client.resume()

@@ -20,10 +20,10 @@ from broker.gateway.dial import keep_watch
 from broker.gateway.floor import Floor
 from broker.gateway.spice.leg import SpiceLeg
 from broker.gateway.spice.link import refusal
+from broker.virt.agent.records import Records
 
 from .blind import BlindLeg
 from .connect import BEGINS, ESTABLISHED, MOST, answer, read
-from .records import Records
 
 log = logging.getLogger(__name__)
 

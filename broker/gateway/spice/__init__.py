@@ -8,8 +8,6 @@ Only mini headers are spoken, as every client since 2011 does.
 MAIN, DISPLAY, INPUTS, CURSOR, PLAYBACK, RECORD, TUNNEL, SMARTCARD, USBREDIR, PORT, WEBDAV = range(1, 12)
 SHOWN = frozenset({MAIN, DISPLAY, CURSOR, PLAYBACK})
 """Channels that show and do nothing: all that somebody who looks on gets."""
-DEVICES = frozenset({SMARTCARD, USBREDIR})
-"""Channels that bring devices of the user's computer into the machine."""
 KNOWN = frozenset(range(MAIN, WEBDAV + 1))
 UNSEEN = 0
 """Stands for the kind of a channel whose bytes are between the client and the machine's host alone."""

@@ -14,7 +14,7 @@ from broker.gateway import closing as why
 from broker.gateway.closing import Closing
 from broker.gateway.desk import Admitted, Alive, Presented, Refused
 
-from . import DEVICES, INPUTS, KNOWN, MAIN, SHOWN, UNSEEN
+from . import INPUTS, KNOWN, MAIN, SHOWN, SMARTCARD, UNSEEN, USBREDIR, WEBDAV
 from .link import Link
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ class SpiceSession:
         """The kinds of channels that this session may have."""
         if self.admitted.view_only:
             return SHOWN
-        return KNOWN if self.admitted.terms.usb else KNOWN - DEVICES
+        terms = self.admitted.terms
+        withheld = {USBREDIR: terms.usb, SMARTCARD: terms.smartcard, WEBDAV: terms.files}
+        return KNOWN - {kind for kind, may in withheld.items() if not may}
 
     def alive(self) -> Alive:
         with self._lock:

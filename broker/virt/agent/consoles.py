@@ -3,6 +3,8 @@
 So no screen has a port on the network: QEMU listens on unix sockets, and the one way to them is TLS with a certificate
 that Berth's authority issued to Berth itself. Whoever comes names a machine and a kind of console in one line; where
 that is, libvirt's own notes say, never the request. A process of its own: what passes here slows no lease.
+
+Of a native SPICE client TLS may end here and not before ("spice-tls"): what the gateway passes on it cannot read then.
 """
 
 import asyncio
@@ -20,9 +22,12 @@ from typing import Any
 
 from . import guests
 from .config import Config
+from .records import Records
 
 PORT = 16516
-KINDS = ("vnc", "spice")
+TLS_SPICE, TLS_SINCE = "spice-tls", 2
+"""Within the gateway's TLS the client speaks its own, with this host; agents of which version do."""
+KINDS = {"vnc": "vnc", "spice": "spice", TLS_SPICE: "spice"}
 LONGEST = 256
 SECONDS = 5.0  # for TLS and the one line together
 MOST = 512
@@ -67,6 +72,14 @@ def context(root: Path) -> ssl.SSLContext:
     made.load_cert_chain(root / CERTIFICATE, root / KEY)
     made.load_verify_locations(root / CA)
     made.verify_mode = ssl.CERT_REQUIRED
+    return made
+
+
+def open_context(root: Path) -> ssl.SSLContext:
+    """For clients of users, which show no certificate: the gateway has seen their ticket."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.minimum_version = ssl.TLSVersion.TLSv1_2
+    made.load_cert_chain(root / CERTIFICATE, root / KEY)
     return made
 
 
@@ -142,7 +155,8 @@ class Consoles:
             return
         try:
             _keep_watch(sock)
-            await _either(_carry(met.reader, met.to_machine), _carry(met.from_machine, met.writer))
+            down = _carry_records if met.writer is not met.outer else _carry
+            await _either(_carry(met.reader, met.to_machine), down(met.from_machine, met.writer))
         finally:
             met.to_machine.transport.abort()
             met.writer.close()
@@ -157,12 +171,19 @@ class Consoles:
                 writer.close()
                 return None
             machine, kind = read(await reader.readuntil(b"\n"))
-            place = self._place(machine, kind)
+            place = self._place(machine, KINDS[kind])
             name = machine
             self._running[name] += 1
             from_machine, to_machine = await _dial(place)
             writer.write(b"ok\n")
-            return _Met(name, reader, writer, from_machine, to_machine)
+            outer = writer
+            if kind == TLS_SPICE:
+                try:
+                    reader, writer = await _within(outer, open_context(Path(self._config.root)))
+                except BaseException:
+                    to_machine.transport.abort()
+                    raise
+            return _Met(name, reader, writer, from_machine, to_machine, outer)
         except NotServed as refusal:
             writer.write(f"no {refusal}\n".encode())
             writer.close()
@@ -186,11 +207,14 @@ class Consoles:
 
 @dataclass(frozen=True)
 class _Met:
+    """`outer` is the gateway's own: a writer that nobody holds closes its connection."""
+
     name: str
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     from_machine: asyncio.StreamReader
     to_machine: asyncio.StreamWriter
+    outer: asyncio.StreamWriter
 
 
 def _less(counted: Counter[str], name: str) -> None:
@@ -216,6 +240,32 @@ async def _streams(sock: socket.socket, tls: ssl.SSLContext) -> tuple[asyncio.St
     )
     transport.set_write_buffer_limits(high=CHUNK)
     return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
+async def _within(
+    outer: asyncio.StreamWriter, tls: ssl.SSLContext
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """The client's TLS within the gateway's. Nothing came yet: it waits for the answer that was just written."""
+    loop, reader = asyncio.get_running_loop(), asyncio.StreamReader(limit=CHUNK)
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport = await loop.start_tls(
+        outer.transport, protocol, tls, server_side=True, ssl_handshake_timeout=SECONDS, ssl_shutdown_timeout=1.0
+    )
+    if transport is None:
+        raise ConnectionError("closed during TLS")
+    protocol.connection_made(transport)
+    transport.set_write_buffer_limits(high=CHUNK)
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
+async def _carry_records(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    """The same for a SPICE client behind TLS of ours."""
+    records = Records()
+    with suppress(OSError):
+        while data := await source.read(CHUNK):
+            for piece in records.cut(data):
+                target.write(piece)
+            await target.drain()
 
 
 async def _carry(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:

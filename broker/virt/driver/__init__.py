@@ -68,6 +68,7 @@ from .observation import HostFacts as HostFacts
 from .observation import Inventory as Inventory
 from .observation import Observation as Observation
 from .observation import PowerState as PowerState
+from .screens import ScreenParts as ScreenParts
 from .storage import LUN_PATHS as LUN_PATHS
 from .storage import NOTES as NOTES
 from .storage import Notes as Notes

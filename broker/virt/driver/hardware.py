@@ -23,6 +23,7 @@ class Hardware:
     max_memory_mib: int | None = None
     balloon_mib: int | None = None
     video: str | None = None
+    heads: int | None = None
     sound: bool | None = None
     rng: bool | None = None
     watchdog: Literal["none", "reset", "poweroff", "pause"] | None = None

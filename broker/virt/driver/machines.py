@@ -5,6 +5,7 @@ from typing import Literal, Protocol
 
 from .devices import DeviceSpec
 from .hardware import Hardware
+from .screens import ScreenParts
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,10 @@ class NicSpec:
 
 @dataclass(frozen=True, slots=True)
 class MachineSpec:
-    """What a machine should be. What this does not speak of is left as it is in an existing definition."""
+    """What a machine should be. What this does not speak of is left as it is in an existing definition.
+
+    `screen` None: not spoken of.
+    """
 
     uuid: str
     name: str
@@ -91,6 +95,7 @@ class MachineSpec:
     serial: bool = True
     agent: bool = True
     hardware: Hardware = field(default_factory=Hardware)
+    screen: ScreenParts | None = None
 
 
 class Definitions(Protocol):

@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Protocol
 
+from .screens import ScreenParts
+
 
 class PowerState(StrEnum):
     """What the hypervisor says of a machine."""
@@ -38,13 +40,14 @@ class HostFacts:
 
 @dataclass(frozen=True, slots=True)
 class ConsoleEndpoint:
-    """Where a machine's console listens: a unix socket path, or a TLS host and port."""
+    """Where a machine's console listens: a unix socket path, or a TLS host and port; of SPICE what it has beside."""
 
     kind: Literal["vnc", "spice"]
     unix: str = ""
     host: str = ""
     port: int = 0
     tls: bool = False
+    parts: ScreenParts | None = None
 
 
 @dataclass(frozen=True, slots=True)

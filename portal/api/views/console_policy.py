@@ -21,6 +21,7 @@ class ChangedPolicy(Input):
     clipboard = serializers.ChoiceField(choices=ConsolePolicy.Clipboard.choices, required=False)
     files = serializers.BooleanField(required=False)
     usb = serializers.BooleanField(required=False)
+    smartcard = serializers.BooleanField(required=False)
     watermark = serializers.BooleanField(required=False)
     record = serializers.BooleanField(required=False)
     lock_after = WholeNumber(required=False, min_value=0, max_value=24 * 3600, help_text="Seconds; 0: never.")
@@ -37,8 +38,8 @@ class PolicySerializer(serializers.ModelSerializer):
     class Meta:
         model = ConsolePolicy
         fields = (
-            "clipboard", "files", "usb", "watermark", "record", "lock_after", "speed", "quality", "keyboard",
-            "sentences",
+            "clipboard", "files", "usb", "smartcard", "watermark", "record", "lock_after", "speed", "quality",
+            "keyboard", "sentences",
         )  # fmt: skip
 
     def get_sentences(self, policy: ConsolePolicy) -> list[str]:

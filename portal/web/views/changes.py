@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from broker.access.require import find, may
 from broker.core.errors import Missing
 from broker.core.text import gettext_noop as N_
-from broker.virt import pending
+from broker.virt import pending, screen_wishes
 from broker.virt.actions.apply_changes import apply_changes
 from broker.virt.actions.clone_vm import clone_vm
 from broker.virt.actions.create_nic import create_nic
@@ -113,7 +113,7 @@ def _waiting(vm: VirtualMachine, row: Any, able: bool) -> Related:
                     fields={"field": one.field},
                 )
             ]
-            if able else (),
+            if able and one.field not in screen_wishes.TITLES else (),
         )
         for one in pending.differences(vm, row)
     ]  # fmt: skip

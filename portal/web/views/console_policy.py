@@ -22,7 +22,14 @@ class PolicyForm(StyledForm):
 
     clipboard = forms.ChoiceField(label=gettext_lazy("Clipboard"), choices=ConsolePolicy.Clipboard.choices)
     files = forms.BooleanField(label=gettext_lazy("Files may be transferred"), required=False)  # type: ignore[assignment]
-    usb = forms.BooleanField(label=gettext_lazy("USB devices may be connected"), required=False)
+    usb = forms.BooleanField(
+        label=gettext_lazy("USB devices may be connected"), required=False,
+        help_text=gettext_lazy("With Remote Viewer; a browser cannot. A machine has the ports from its next start on."),
+    )  # fmt: skip
+    smartcard = forms.BooleanField(
+        label=gettext_lazy("Smart cards may be used"), required=False,
+        help_text=gettext_lazy("With Remote Viewer: the machine gets a card reader at its next start."),
+    )  # fmt: skip
     watermark = forms.BooleanField(
         label=gettext_lazy("Show the user's name over the picture"), required=False,
         help_text=gettext_lazy("Discourages photographs of the screen; it is drawn in the page, not in the desktop."),

@@ -9,17 +9,21 @@ import pytest
 import uvloop
 from pytest_django.live_server_helper import LiveServer
 
+from broker.gateway.desk import Target
 from broker.gateway.django_desk import through_agent
+from broker.gateway.native.viewer import Viewers
 from broker.jobs.states import JobState
 from broker.virt import hosts
 from broker.virt.actions.create_vm import create_vm
 from broker.virt.actions.invite_host import invite_host
 from broker.virt.actions.migrate_vm import migrate_vm
 from broker.virt.agent import consoles
-from broker.virt.models import Host, HostAgent, VirtualMachine
+from broker.virt.models import Host, HostAgent, HostCertificate, VirtualMachine
 from broker.virt.monitor.process import Monitor
+from broker.virt.pki.authority import authority, subject_of
 from portal.agents import package
-from tests.gateway.fakes import start_gateway, stop_gateway
+from tests.e2e import viewer
+from tests.gateway.fakes import start_gateway, stop_gateway, until
 from tests.gateway.test_qemu import see_the_screen
 from tests.jobs_help import finish
 from tests.lab import guest
@@ -80,6 +84,7 @@ def test_screens_and_moves_between_enrolled_hosts(lab, world, tmp_path):
     for host in lab.hosts.values():
         assert _listening(host, tmp_path) <= OPEN
         assert not [port for port in range(5900, 6000) if _answers(host.address, port)]
+    see_by_tls(vm, tmp_path)
     others = [lab.hosts[name] for name in sorted(lab.hosts) if name != first.name]
     for own, key in (("/etc/pki/libvirt/clientcert.pem", "/etc/pki/libvirt/private/clientkey.pem"), ("", "")):
         assert "ok" not in _asked_by(others[0], first, vm, own, key, tmp_path), own
@@ -112,6 +117,36 @@ def see(vm: VirtualMachine) -> bytes:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(look())
+
+
+def see_by_tls(vm: VirtualMachine, folder) -> None:
+    """Remote Viewer speaks TLS with the machine's host, through a gateway that cannot read it."""
+    held = HostCertificate.objects.get(host=_fresh(vm).host)
+    blind = through_agent(_fresh(vm), consoles.TLS_SPICE)
+    ca, name = authority().certificate.strip().replace("\n", "\\n"), subject_of(held.certificate)
+
+    async def look() -> None:
+        gateway = await start_gateway("picows", handshake=20.0)
+        listener = socket.create_server(("127.0.0.1", 0))
+        viewers = Viewers(gateway.floor)
+        await viewers.listen(listener)
+        place = f"127.0.0.1:{listener.getsockname()[1]}"
+        secret = gateway.desk.issue(Target(), kind="spice", via="native", machine=str(vm.pk), blind=blind)
+        file = folder / "screen.vv"
+        file.write_text(
+            f"[virt-viewer]\ntype=spice\nhost={vm.pk}.berth.invalid\ntls-port=5901\nca={ca}\nhost-subject={name}\n"
+            f"proxy=http://berth:{secret}@{place}\n"
+        )
+        with viewer.opened(file, folder) as remote:
+            await until(lambda: "Insert display" in remote.log.read_text(), 90)
+            assert remote.peers() == {place}
+        await until(lambda: gateway.desk.ended, 30)
+        assert gateway.desk.ended[0][0].bytes_down > 0
+        viewers.stop_listening()
+        await stop_gateway(gateway)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(look())
 
 
 def _fresh(vm: VirtualMachine) -> VirtualMachine:

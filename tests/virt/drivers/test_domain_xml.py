@@ -13,7 +13,7 @@ import libvirt
 import pytest
 from lxml import etree
 
-from broker.virt.driver import DeviceSpec, DiskLimits, DiskSpec, Hardware, MachineSpec, NicSpec
+from broker.virt.driver import DeviceSpec, DiskLimits, DiskSpec, Hardware, MachineSpec, NicSpec, ScreenParts
 from broker.virt.drivers.libvirt.domain_xml import devices
 from broker.virt.drivers.libvirt.domain_xml.build import apply, fresh
 from broker.virt.drivers.libvirt.domain_xml.machine import Machine, Timer
@@ -52,7 +52,7 @@ CHOSEN = Hardware(
 )  # fmt: skip
 ONE_BY_ONE: dict[str, object] = {
     "firmware": "uefi", "tpm": True, "cpu": "maximum", "cores": 2, "max_vcpus": 4, "max_memory_mib": 4096,
-    "balloon_mib": 512, "video": "qxl", "sound": True,
+    "balloon_mib": 512, "video": "qxl", "heads": 3, "sound": True,
     "rng": False, "watchdog": "pause", "boot": "disk-network",
 }  # fmt: skip
 FRESH |= {
@@ -72,6 +72,14 @@ FRESH |= {
         ),
         False,
     ),
+}
+BOTH = replace(SPEC, graphics=("vnc", "spice"))
+FRESH |= {
+    "fresh-client-devices": (replace(BOTH, screen=ScreenParts(usb=2, smartcard=True)), False),
+    "fresh-sealed-screen": (replace(BOTH, screen=ScreenParts(clipboard=False, files=False)), False),
+    "fresh-several-monitors": (replace(BOTH, hardware=Hardware(video="qxl", heads=4)), False),
+    # without SPICE there is nobody who could plug something in
+    "fresh-no-client": (replace(SPEC, screen=ScreenParts(usb=2, smartcard=True, clipboard=False)), False),
 }
 FRESH["fresh-limited-disk"] = (
     replace(SPEC, disks=(replace(SPEC.disks[0], limits=DiskLimits(total_bytes=10 << 20, read_iops=300)), CD)), False,
@@ -117,6 +125,10 @@ APPLIED = {
     # room for more of both on a definition that has some already, and none any more
     "grown": replace(SPEC, vcpus=3, memory_mib=2560, hardware=Hardware(max_vcpus=8, max_memory_mib=8192)),
     "without-room": replace(SPEC, hardware=Hardware(max_vcpus=0, max_memory_mib=0)),
+    # ports of ours come and go, somebody else's stays, and so does a reader; text and files may pass again
+    "client-devices": replace(BOTH, screen=ScreenParts(usb=1)),
+    # a definition that denies itself USB is not made one that does not start
+    "no-usb": replace(BOTH, screen=ScreenParts(usb=2, smartcard=True)),
     # a held card is let go of
     "card-let-go": SPEC,
     # all that can be chosen, on what somebody else chose before; and all of it taken back

@@ -23,6 +23,7 @@ from broker.virt.driver import (
 from broker.virt.drivers.libvirt.connection import Link
 from broker.virt.drivers.libvirt.domain_xml.machine import Machine
 from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
+from broker.virt.drivers.libvirt.domain_xml.screen import parts_of
 from broker.virt.drivers.libvirt.kvm import Emulation
 
 Stats = dict[str, int]
@@ -262,12 +263,13 @@ def endpoints(machine: Machine) -> tuple[ConsoleEndpoint, ...]:
         kind: Literal["vnc", "spice"] = "spice" if graphics.type == "spice" else "vnc"
         if graphics.type != kind:
             continue
+        parts = parts_of(machine) if kind == "spice" else None
         if graphics.listen_type == "socket" or graphics.socket:
-            found.append(ConsoleEndpoint(kind, unix=graphics.socket or ""))
+            found.append(ConsoleEndpoint(kind, unix=graphics.socket or "", parts=parts))
         elif graphics.tls_port and graphics.tls_port > 0:
-            found.append(ConsoleEndpoint(kind, host=graphics.host or "", port=graphics.tls_port, tls=True))
+            found.append(ConsoleEndpoint(kind, host=graphics.host or "", port=graphics.tls_port, tls=True, parts=parts))
         elif graphics.port and graphics.port > 0:
-            found.append(ConsoleEndpoint(kind, host=graphics.host or "", port=graphics.port))
+            found.append(ConsoleEndpoint(kind, host=graphics.host or "", port=graphics.port, parts=parts))
     return tuple(found)
 
 

@@ -19,6 +19,7 @@ from broker.virt.driver import (
     Observation,
     PowerState,
     Refused,
+    ScreenParts,
 )
 from broker.virt.drivers import names
 from broker.virt.drivers.simulated.world import Data, World, new_machine
@@ -101,7 +102,8 @@ class Seeing(Link):
         if running:
             kinds = definition.get("graphics", ["vnc"])
             path = self.world.vnc or f"/run/simulated/{self.world.name}/{uuid}.sock"
-            consoles = tuple(ConsoleEndpoint(kind, unix=path) for kind in kinds)
+            parts = {"spice": ScreenParts(**(machine.get("screen") or {}))}
+            consoles = tuple(ConsoleEndpoint(kind, unix=path, parts=parts.get(kind)) for kind in kinds)
         return Observation(
             uuid=uuid, name=machine["name"], power=PowerState(machine["power"]), at=at, reason=machine["reason"],
             boot_id=str(machine["run"]) if running else "", definition=_digest(definition), mark=machine["mark"],

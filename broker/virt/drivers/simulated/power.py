@@ -29,6 +29,7 @@ class Powering(Link):
             data["runs"] = max(data["runs"], machine["run"]) + 1
             machine.update(run=data["runs"], since=clock.now().isoformat())
             if not saved:
+                machine["screen"] = machine["definition"].get("screen")
                 machine["boot"] = boot or machine["definition"].get("hardware", {}).get("boot") or "disk"
                 machine["serial"] = "LAB-UP\r\n"
             self._become(data, uuid, "running", "restored" if saved else "booted", "started")

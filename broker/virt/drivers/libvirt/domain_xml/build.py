@@ -7,7 +7,7 @@ elements and devices somebody else put in survive.
 from dataclasses import asdict, replace
 
 from broker.virt.driver import DeviceSpec, DiskSpec, MachineSpec, NicSpec
-from broker.virt.drivers.libvirt.domain_xml import hardware
+from broker.virt.drivers.libvirt.domain_xml import hardware, screen
 from broker.virt.drivers.libvirt.domain_xml.devices import (
     Balloon,
     Channel,
@@ -27,6 +27,7 @@ AGENT = "org.qemu.guest_agent.0"
 CLIPBOARD = "com.redhat.spice.0"
 TRANSLATION_CACHE_MIB = 128
 BALLOON_PERIOD = 10  # seconds
+QXL_KIB = 16384  # of one screen, which is libvirt's own number
 FILTERS = {"addresses": "clean-traffic", "mac": "no-mac-spoofing"}  # libvirt's own, by what a card is held to
 
 
@@ -67,12 +68,15 @@ def apply(spec: MachineSpec, machine: Machine) -> None:
     _devices(spec.devices, machine, owned)
     _graphics(spec, machine)
     _channels(spec, machine)
+    if spec.screen is not None:
+        screen.apply(spec.screen, machine)
     card, video = spec.hardware.video or spec.video, machine.videos.first()
     if video and video.model != card:
         machine.videos.remove(video)  # memory sizes and the like belong to the old model
         video = None
     if not video:
-        machine.videos.add(Video.new(model=card, heads=1))
+        video = machine.videos.add(Video.new(model=card, heads=1))
+    _heads(spec.hardware.heads, video)
     if spec.serial and not machine.serials.first():
         machine.serials.add(Serial.new(type="pty", port=0))
         machine.consoles.add(Console.new(type="pty", target_type="serial", port=0))
@@ -191,6 +195,15 @@ def _graphics(spec: MachineSpec, machine: Machine) -> None:
             graphics.share_policy = "ignore"  # admits a second viewer without throwing out the first
         else:
             graphics.agent_mouse = "client"
+
+
+def _heads(wanted: int | None, video: Video) -> None:
+    """For so many monitors; a QXL card has memory for each of them."""
+    if wanted is None or video.heads == wanted:
+        return
+    video.heads = wanted
+    if video.model == "qxl":
+        video.memory = QXL_KIB * wanted
 
 
 def _channels(spec: MachineSpec, machine: Machine) -> None:

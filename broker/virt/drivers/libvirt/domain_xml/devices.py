@@ -185,6 +185,8 @@ class Graphics(Element):
     listen_type = Attr("listen@type")
     socket = Attr("listen@socket")
     agent_mouse = Attr("mouse@mode")
+    copypaste = Attr("clipboard@copypaste")
+    filetransfer = Attr("filetransfer@enable")
 
 
 class Video(Element):
@@ -194,6 +196,34 @@ class Video(Element):
 
     model = Attr("model@type")
     heads = Attr("model@heads", int)
+    memory = Attr("model@vgamem", int)
+
+
+class Redirection(Element):
+    """A USB port into which a client plugs a device of its own computer."""
+
+    TAG = "redirdev"
+
+    bus = Attr("@bus")
+    type = Attr("@type")
+
+
+class Smartcard(Element):
+    """A card reader; with "passthrough" its cards are the client's."""
+
+    TAG = "smartcard"
+
+    mode = Attr("@mode")
+    type = Attr("@type")
+
+
+class Controller(Element):
+    """What devices are plugged into; libvirt adds those that are needed."""
+
+    TAG = "controller"
+
+    type = Attr("@type")
+    model = Attr("@model")
 
 
 class Input(Element):

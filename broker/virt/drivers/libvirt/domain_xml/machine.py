@@ -4,14 +4,17 @@ from broker.virt.drivers.libvirt.domain_xml.devices import (
     Balloon,
     Channel,
     Console,
+    Controller,
     Disk,
     Graphics,
     HostDev,
     Input,
     Interface,
     Memory,
+    Redirection,
     Rng,
     Serial,
+    Smartcard,
     Sound,
     Tpm,
     Video,
@@ -113,6 +116,9 @@ class Machine(Element):
     graphics = Children("devices/graphics", Graphics)
     videos = Children("devices/video", Video)
     inputs = Children("devices/input", Input)
+    redirections = Children("devices/redirdev", Redirection)
+    smartcards = Children("devices/smartcard", Smartcard)
+    controllers = Children("devices/controller", Controller)
     channels = Children("devices/channel", Channel)
     serials = Children("devices/serial", Serial)
     consoles = Children("devices/console", Console)
