@@ -1,6 +1,6 @@
-"""Sessions of remote-viewer, which goes to the machine directly: no gateway carries them, so Berth sees only their
-beginning. They count as going on until the machine's run, the right or the user is gone, or half a day is over: what
-a pool does to a desktop that was left must not strike somebody who works in it.
+"""Sessions of remote-viewer or by RDP, which go to the machine directly: no gateway carries them, so Berth sees only
+their beginning. They count as going on until the machine's run, the right or the user is gone, or half a day is over:
+what a pool does to a desktop that was left must not strike somebody who works in it.
 """
 
 from django.db.models.functions import Now
@@ -23,13 +23,17 @@ from .secrets import fingerprint
 from .states import EndReason, SessionState
 
 VIA = "viewer"
+MESSAGES = {
+    "spice": N_("%(user)s got a file to open the screen of %(vm)s with remote-viewer."),
+    "rdp": N_("%(user)s got a file to open %(vm)s by RDP, straight at its address."),
+}
 
 
 def note_viewer(actor: Actor, vm: VirtualMachine, endpoint: Endpoint) -> None:
     """Write down that a file was handed out with which the screen can be opened; once for each run and person."""
     if actor.user is None:
         return
-    same = Session.objects.live().filter(user=actor.user, vm=vm, via=VIA, boot_id=vm.boot_id)
+    same = Session.objects.live().filter(user=actor.user, vm=vm, via=VIA, kind=endpoint.kind, boot_id=vm.boot_id)
     if same.update(last_seen_at=Now()):
         return
     session = Session.objects.create(
@@ -46,7 +50,7 @@ def note_viewer(actor: Actor, vm: VirtualMachine, endpoint: Endpoint) -> None:
         "session.opened",
         actor=actor,
         subject=vm,
-        message=N_("%(user)s got a file to open the screen of %(vm)s with remote-viewer."),
+        message=MESSAGES.get(endpoint.kind, MESSAGES["spice"]),
         user=actor.name,
         vm=vm,
         session=session.pk,

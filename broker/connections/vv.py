@@ -27,11 +27,12 @@ from .native import TLS_PORT, USER, place, proxy_address
 from .policy import only_by_vnc, policies_of, policy_of
 from .rules import NATIVE
 from .viewer import note_viewer
+from .viewer_wishes import USUAL, ViewerWishes
 
 MEDIA_TYPE = "application/x-virt-viewer"
 
 
-def viewer_file(actor: Actor, vm: VirtualMachine) -> str:
+def viewer_file(actor: Actor, vm: VirtualMachine, wishes: ViewerWishes = USUAL) -> str:
     """The text of the file; that it was handed out counts as a session. Raises Missing or Denied; Conflict when no
 
     screen can be reached from outside.
@@ -48,7 +49,7 @@ def viewer_file(actor: Actor, vm: VirtualMachine) -> str:
     if _through_public_port(vm):
         issued = issue_ticket(actor=actor, vm=vm, kind="spice", via=NATIVE, take_over=True)
         end = Endpoint("spice", host=place(vm.pk), port=TLS_PORT, tls=True)
-        return _render(vm, policy, end, issued.secret, subject=_subject(vm, policy))
+        return _render(vm, policy, wishes, end, issued.secret, subject=_subject(vm, policy))
     endpoint = direct(vm, "spice") or direct(vm, "vnc")
     if endpoint is None:
         raise Conflict(
@@ -58,7 +59,7 @@ def viewer_file(actor: Actor, vm: VirtualMachine) -> str:
             name=vm.name,
         )
     note_viewer(actor, vm, endpoint)
-    return _render(vm, policy, endpoint)
+    return _render(vm, policy, wishes, endpoint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,10 @@ def _subject(vm: VirtualMachine, policy: ConsolePolicy) -> str:
     return subject_of(held.certificate) if held else SUBJECT
 
 
-def _render(vm: VirtualMachine, policy: ConsolePolicy, endpoint: Endpoint, ticket: str = "", subject: str = "") -> str:
+def _render(
+    vm: VirtualMachine, policy: ConsolePolicy, wishes: ViewerWishes, endpoint: Endpoint, ticket: str = "",
+    subject: str = "",
+) -> str:  # fmt: skip
     parser = configparser.RawConfigParser()
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     values = {
@@ -124,7 +128,9 @@ def _render(vm: VirtualMachine, policy: ConsolePolicy, endpoint: Endpoint, ticke
         "release-cursor": "shift+f12",
         "secure-attention": "ctrl+alt+end",
         "enable-usbredir": str(int(policy.usb)),
-        "enable-smartcard": str(int(policy.usb)),
+        "enable-usb-autoshare": str(int(policy.usb and wishes.share_usb)),
+        "enable-smartcard": str(int(policy.smartcard and wishes.smartcard)),
+        "fullscreen": str(int(wishes.full_screen)),
     }
     if ticket:
         from broker.virt.pki.authority import authority

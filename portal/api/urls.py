@@ -28,7 +28,7 @@ from .views.people import Grants, Groups, Me, Roles, Tokens, Users
 from .views.placement import AffinityGroups, Balance, WhatIf
 from .views.pools import Desktops, Entitlements, Pools
 from .views.recordings import Recordings
-from .views.screens import Screen, ViewerFile
+from .views.screens import RdpFile, Screen, ViewerFile
 from .views.searches import Batches, SavedSearches
 from .views.session_rules import Bulk, Rules
 from .views.sessions import Helps, Messages, Sessions, Shares
@@ -103,6 +103,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("events/chain/", Chain.as_view(), name="api-events-chain"),
     path("events/verify/", VerifyChain.as_view(), name="api-events-verify"),
     path("vms/<uuid:pk>/screen/", Screen.as_view(), name="api-screen"),
+    path("vms/<uuid:pk>/rdp-file/", RdpFile.as_view(), name="api-rdp-file"),
     path("vms/<uuid:pk>/viewer-file/", ViewerFile.as_view(), name="api-viewer-file"),
     path("pools/<uuid:pk>/explain/", ExplainAllocation.as_view(), name="api-pool-explain"),
     path("pools/<uuid:pk>/time-to-desktop/", TimeToDesktop.as_view(), name="api-pool-time"),

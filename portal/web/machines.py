@@ -9,7 +9,6 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from broker.access.actor import Actor
 from broker.access.require import visible_to
@@ -20,15 +19,12 @@ from broker.virt import screens
 from broker.virt.models import VirtualMachine
 
 from . import words
+from .needs import VIEWER_NEEDS
 from .parts import Action, Choice, Connect, Progress, jobs_of, progress_of
 from .verbs import POWER_VERBS
 from .words import Mark
 
 STALE = timedelta(seconds=60)
-NEEDS = gettext_lazy(
-    "Needs virt-viewer on this computer. Linux: the package virt-viewer. Windows: the installer from virt-manager.org. "
-    "macOS: brew install virt-viewer."
-)
 
 
 def power_actions(vm: VirtualMachine, job: Job | None, names: Iterable[str] = ()) -> list[Action]:
@@ -78,9 +74,11 @@ def _ways(vm: VirtualMachine, console: str, refusal: Refusal | None) -> Sequence
     ]
     if offers_file(vm):
         file = reverse("portal:console-file", args=[vm.pk])
-        hint = _(refusal.text) if refusal else NEEDS
+        hint = _(refusal.text) if refusal else VIEWER_NEEDS
         label = _("Remote Viewer (.vv)")
         ways.append(Choice(label, hint, file, "file-download", post=True, disabled=bool(refusal)))
+    more = reverse("portal:console-ways", args=[vm.pk])
+    ways.append(Choice(_("More ways"), _("Full screen, USB, RDP; what each needs"), more, "adjustments"))
     return ways
 
 

@@ -46,6 +46,7 @@ from .views import (
     storage,
     versions,
     waiting,
+    ways,
 )
 
 app_name = "portal"
@@ -76,6 +77,8 @@ urlpatterns = [
     path("shared/open", console_session.OpenShared.as_view(), name="shared-open"),
     path("shared/<uuid:pk>/", console_session.SharedConsole.as_view(), name="shared-console"),
     path("shared/<uuid:pk>/ticket", console_session.SharedTicket.as_view(), name="shared-ticket"),
+    path("vms/<uuid:pk>/ways/", ways.Ways.as_view(), name="console-ways"),
+    path("vms/<uuid:pk>/ways/rdp", ways.RdpFile.as_view(), name="console-rdp"),
     path("vms/<uuid:pk>/console/viewer-file", console.ViewerFile.as_view(), name="console-file"),
     path("pools/<uuid:pk>/take", waiting.Take.as_view(), name="pool-take"),
     path("pools/<uuid:pk>/wait", waiting.Wait.as_view(), name="pool-wait"),

@@ -61,7 +61,8 @@ def test_the_file_names_the_screen_and_deletes_itself(setting):
     assert values["host"] == "h.example"
     assert values["tls-port"] == "5902"
     assert values["delete-this-file"] == "1"
-    assert values["enable-usbredir"] == values["enable-smartcard"] == "1"
+    assert values["enable-usbredir"] == "1"
+    assert values["enable-usb-autoshare"] == values["enable-smartcard"] == values["fullscreen"] == "0"
     assert not {"password", "token", "username"} & set(values)
     assert text.count("host=") == 2, "the second is within the title"
     assert values["title"] == "Deskhost=evil.example"

@@ -9,7 +9,8 @@ class ConsolePolicy(models.Model):
 
     `speed` is in KiB a second, 0 without a limit; `quality` the best picture the page asks for, 0 to 9; `lock_after`
     the seconds without a key or click after which the page covers the picture, 0 for never; `keyboard` the way keys are
-    sent, empty for the user's own choice. `files`, `usb` and `smartcard` are for SPICE. With `record` the
+    sent, empty for the user's own choice. `files`, `usb` and `smartcard` are for SPICE. `rdp`: files for the
+    desktop's own remote desktop are offered. With `record` the
     machine's side of the picture is written to a file, and only VNC in the browser is offered.
     """
 
@@ -30,6 +31,7 @@ class ConsolePolicy(models.Model):
     files = models.BooleanField(default=True)
     usb = models.BooleanField(default=True)
     smartcard = models.BooleanField(default=False)
+    rdp = models.BooleanField(default=False)
     watermark = models.BooleanField(default=False)
     lock_after = models.PositiveIntegerField(default=0)
     speed = models.PositiveIntegerField(default=0)

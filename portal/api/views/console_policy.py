@@ -22,6 +22,7 @@ class ChangedPolicy(Input):
     files = serializers.BooleanField(required=False)
     usb = serializers.BooleanField(required=False)
     smartcard = serializers.BooleanField(required=False)
+    rdp = serializers.BooleanField(required=False, help_text="Windows desktops: .rdp files are offered.")
     watermark = serializers.BooleanField(required=False)
     record = serializers.BooleanField(required=False)
     lock_after = WholeNumber(required=False, min_value=0, max_value=24 * 3600, help_text="Seconds; 0: never.")
@@ -38,7 +39,7 @@ class PolicySerializer(serializers.ModelSerializer):
     class Meta:
         model = ConsolePolicy
         fields = (
-            "clipboard", "files", "usb", "smartcard", "watermark", "record", "lock_after", "speed", "quality",
+            "clipboard", "files", "usb", "smartcard", "rdp", "watermark", "record", "lock_after", "speed", "quality",
             "keyboard", "sentences",
         )  # fmt: skip
 

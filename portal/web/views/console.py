@@ -12,6 +12,7 @@ from broker.access.require import find, named, require
 from broker.connections.actions import IssuedTicket, issue_ticket
 from broker.connections.consent import OpenElsewhere
 from broker.connections.finding import found, helps
+from broker.connections.viewer_wishes import USUAL, ViewerWishes
 from broker.connections.vv import MEDIA_TYPE, viewer_file
 from broker.core.errors import BerthError, Invalid, Missing
 from broker.core.text import gettext_noop as N_
@@ -118,7 +119,11 @@ class ViewerFile(Deed):
 
     def do(self, pk: Any) -> HttpResponse:
         vm = find(self.actor, VirtualMachine, pk)
-        response = HttpResponse(viewer_file(self.actor, vm), content_type=MEDIA_TYPE)
+        chosen = self.request.POST
+        wishes = USUAL
+        if "options" in chosen:
+            wishes = ViewerWishes(*(name in chosen for name in ("full_screen", "share_usb", "smartcard")))
+        response = HttpResponse(viewer_file(self.actor, vm, wishes), content_type=MEDIA_TYPE)
         response["Content-Disposition"] = f'attachment; filename="{vm.pk}.vv"'
         response["Cache-Control"] = "no-store"
         return response

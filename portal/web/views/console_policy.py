@@ -30,6 +30,13 @@ class PolicyForm(StyledForm):
         label=gettext_lazy("Smart cards may be used"), required=False,
         help_text=gettext_lazy("With Remote Viewer: the machine gets a card reader at its next start."),
     )  # fmt: skip
+    rdp = forms.BooleanField(
+        label=gettext_lazy("Offer RDP"), required=False,
+        help_text=gettext_lazy(
+            "For Windows desktops. Users then reach a desktop straight at its address, past Berth: its own rules "
+            "decide what may pass there. Not where the screen is recorded."
+        ),
+    )  # fmt: skip
     watermark = forms.BooleanField(
         label=gettext_lazy("Show the user's name over the picture"), required=False,
         help_text=gettext_lazy("Discourages photographs of the screen; it is drawn in the page, not in the desktop."),

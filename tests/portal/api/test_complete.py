@@ -266,6 +266,7 @@ def test_the_pages_call_nothing_that_the_api_does_not(package):
     [
         "GET vms/{id}/screen/",
         "POST vms/{id}/viewer-file/",
+        "POST vms/{id}/rdp-file/",
         "GET vms/{vm_pk}/samples/",
         "GET vms/{id}/loads/",
         "GET hosts/{id}/loads/",

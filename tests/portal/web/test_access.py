@@ -107,7 +107,7 @@ def test_users_without_rights_to_manage_see_no_way_there(site):
 
 DEEDS = (
     ("vm-power", ("start",)), ("vm-power", ("power-off",)), ("vm-connect", ()), ("vm-delete", ()),
-    ("vm-release", ()), ("console-ticket", ()), ("console-file", ()),
+    ("vm-release", ()), ("console-ticket", ()), ("console-file", ()), ("console-rdp", ()),
 )  # fmt: skip
 
 

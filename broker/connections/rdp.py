@@ -1,0 +1,101 @@
+"""The .rdp file with which a Windows desktop is opened straight at its own address, past the gateway.
+
+Format: the settings that Microsoft lists under "Supported RDP properties". There is no password in it. What Berth
+cannot see it cannot keep either: the switches in the file are what the policy wishes, and the desktop's own rules
+decide. So it is there only where the pool says so, and never where the screen is recorded.
+"""
+
+import ipaddress
+
+from broker.access.actor import Actor
+from broker.access.require import require
+from broker.core.errors import Conflict
+from broker.core.text import gettext_noop as N_
+from broker.virt.driver import PowerState
+from broker.virt.models import Nic, VirtualMachine
+
+from .consent import require_own_screen
+from .endpoints import Endpoint
+from .models import ConsolePolicy
+from .policy import policy_of
+from .viewer import note_viewer
+
+MEDIA_TYPE = "application/x-rdp"
+RDP, PORT = "rdp", 3389
+
+
+def rdp_file(actor: Actor, vm: VirtualMachine, *, full_screen: bool = False) -> bytes:
+    """The file; that it was handed out counts as a session. Raises Missing, Denied or Conflict."""
+    require(actor, "vm.use", vm)
+    require_own_screen(actor, vm)
+    if vm.power_state != PowerState.RUNNING:
+        raise Conflict(
+            N_("%(name)s is not running."), rule="power.running", fix=N_("Start it, then connect."), name=vm.name
+        )
+    policy = policy_of(vm)
+    if not policy.rdp or policy.record:
+        raise Conflict(
+            N_("%(name)s is not offered by RDP."), rule="console.rdp", fix=N_("Open it in the browser."), name=vm.name
+        )
+    address = address_of(vm)
+    if not address:
+        raise Conflict(
+            N_("The address of %(name)s is not known yet."), rule="console.address",
+            fix=N_("Wait until its guest agent answers, or open it in the browser."), name=vm.name,
+        )  # fmt: skip
+    note_viewer(actor, vm, Endpoint(RDP, host=address, port=PORT))
+    return _render(actor, policy, address, full_screen=full_screen)
+
+
+def offered(vm: VirtualMachine, policy: ConsolePolicy) -> str:
+    """The address at which it is offered; empty when it is not. One query at most."""
+    usable = policy.rdp and not policy.record and vm.power_state == PowerState.RUNNING
+    return address_of(vm) if usable else ""
+
+
+def address_of(vm: VirtualMachine) -> str:
+    """Where the guest says it is, else what DHCP gave it; empty when nobody knows."""
+    guest = vm.guest if isinstance(vm.guest, dict) else {}
+    told = [str(one) for one in guest.get("addresses") or ()]
+    for one in told or Nic.objects.filter(vm=vm, plugged=True).exclude(leased="").values_list("leased", flat=True):
+        try:
+            parsed = ipaddress.ip_address(one.partition("/")[0])
+        except ValueError:
+            continue
+        if parsed.version == 4 and not (parsed.is_loopback or parsed.is_link_local or parsed.is_unspecified):
+            return str(parsed)
+    return ""
+
+
+def _render(actor: Actor, policy: ConsolePolicy, address: str, *, full_screen: bool) -> bytes:
+    both_ways = int(policy.paste and policy.copy)
+    lines = [
+        f"full address:s:{address}:{PORT}",
+        f"username:s:{_name(actor)}",
+        "authentication level:i:2",  # warn of a certificate that does not fit
+        "enablecredsspsupport:i:1",
+        "prompt for credentials:i:1",
+        "gatewayhostname:s:",
+        "gatewayusagemethod:i:0",
+        f"screen mode id:i:{2 if full_screen else 1}",
+        f"use multimon:i:{int(full_screen)}",
+        "dynamic resolution:i:1",
+        f"redirectclipboard:i:{both_ways}",
+        f"drivestoredirect:s:{'*' if policy.files else ''}",
+        f"usbdevicestoredirect:s:{'*' if policy.usb else ''}",
+        f"redirectsmartcards:i:{int(policy.smartcard)}",
+        "redirectprinters:i:0",
+    ]
+    text = "".join(f"{line}\r\n" for line in lines)
+    return text.encode("ascii") if text.isascii() else text.encode("utf-16")
+
+
+def _name(actor: Actor) -> str:
+    """The user as Windows asks for them: with their domain, where their directory is one."""
+    if actor.user is None:
+        return ""
+    config = actor.user.directory.config
+    parts = str(config.get("user_base", "")).split(",") if config.get("flavour") == "ad" else []
+    domain = ".".join(part.strip()[3:] for part in parts if part.strip().lower().startswith("dc="))
+    name = "".join(character for character in actor.user.username if character.isprintable())
+    return f"{name}@{domain}" if domain and "@" not in name else name
