@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import time
+from datetime import datetime
 
 import pytest
 from PIL import Image
@@ -162,5 +163,32 @@ def test_the_screen_in_remote_viewer(admin, machine, berth, outside, tmp_path):
         with viewer.opened(file, tmp_path) as remote:
             until(lambda remote=remote: remote.refuses(), lambda remote=remote: remote.log.read_text()[-3000:])
             assert "The session" not in remote.log.read_text(), what
+    # Closing the program ends its session there and then, and an administrator's word ends the program.
+    admin.sign_in()
+
+    def newest():
+        found = call(admin, "GET", f"/api/v1/sessions/?vm={machine}")["results"]
+        return max((row for row in found if row["via"] == "native"), key=lambda row: row["opened_at"])
+
+    before = newest()["id"]
+    for reason in ("finished", "ended"):
+        admin.go(f"/vms/{machine}/ways/")
+        admin.page.get_by_role("checkbox", name="Full screen").first.check()
+        with admin.page.expect_download() as download:
+            admin.page.get_by_role("button", name=re.compile("Get the file .*vv")).click()
+        download.value.save_as(file)
+        assert "fullscreen=1" in file.read_text()
+        with viewer.opened(file, tmp_path) as remote:
+            session = until(lambda last=before: (row := newest())["id"] != last and row, berth.text)
+            before = session["id"]
+            until(lambda remote=remote: len(remote.peers()) and "Insert display" in remote.log.read_text(), berth.text)
+            if reason == "ended":
+                call(admin, "POST", f"/api/v1/sessions/{before}/end/")
+                until(lambda remote=remote: not remote.peers(), berth.text, MOST_SECONDS)
+            lasted = time.time() - datetime.fromisoformat(session["opened_at"]).timestamp()
+        over = until(lambda: (row := newest())["state"] == "closed" and row, berth.text, MOST_SECONDS)
+        assert over["close_reason"] == reason
+        opened, closed = (datetime.fromisoformat(over[name]) for name in ("opened_at", "closed_at"))
+        assert lasted - 1 < (closed - opened).total_seconds() < lasted + MOST_SECONDS
     assert admin.errors == []
     assert "Traceback" not in berth.text()

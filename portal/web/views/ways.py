@@ -11,7 +11,7 @@ from broker.connections import rdp
 from broker.connections.policy import policy_of, told
 from broker.connections.vv import offers_file, refused
 from broker.virt.models import VirtualMachine
-from broker.virt.screen_wishes import present
+from broker.virt.screen_wishes import present, waiting
 from portal.web import needs
 from portal.web.base import Deed, Page
 
@@ -32,7 +32,7 @@ class Ways(Page):
             "refusal": _(refusal.text) if refusal else "",
             "usb": policy.usb and (has is None or bool(has.usb)),
             "smartcard": policy.smartcard and has is not None and has.smartcard,
-            "later": has is not None and ((policy.usb and not has.usb) or (policy.smartcard and not has.smartcard)),
+            "later": bool(waiting(vm)),
             "monitors": int(vm.options.get("heads", 1)),
             "viewer_needs": needs.VIEWER,
             "rdp_address": rdp.offered(vm, policy),

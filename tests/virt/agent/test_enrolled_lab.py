@@ -99,7 +99,7 @@ def test_screens_and_moves_between_enrolled_hosts(lab, world, tmp_path):
     # a host whose certificate is of another authority is sent no memory: the machine stays where it is
     lab._install(others[1].name, others[1].home / "pki")
     job = finish(migrate_vm(actor=SYSTEM, vm=_fresh(vm), host=Host.objects.get(name=others[1].name)))
-    assert job.state == JobState.FAILED and "certificate" in str(job.message)
+    assert job.state == JobState.FAILED and "certificate" in str(job.error), job.error
     assert _fresh(vm).host == target and others[0].qemu_pid(str(vm.pk)) and not others[1].qemu_pid(str(vm.pk))
 
 
