@@ -29,7 +29,8 @@ _CHUNK = 512 * 1024
 _EVERY = 1.0
 _BURST_PAUSE, _BURST_LASTS = 0.01, 0.25
 """Seconds: nothing came for so long, so a burst is over; so long one is waited for."""
-_BURST_MOST = WAITING // 4 * 3
+_BURST_MOST = WAITING // 16 * 9
+"""With more waiting than this it is written though the burst goes on: what is left is room to come to it."""
 _ENTRY_COST = 64
 _GIVES_WAY = 10
 """The writing thread's niceness; the relay's is 0."""
