@@ -4,9 +4,11 @@ Django imports this package when it looks for admin modules; the imports below r
 """
 
 from . import (
+    availability,
     backups,
     devices,
     disks,
+    hardware,
     images,
     infrastructure,
     instance_types,
@@ -16,10 +18,12 @@ from . import (
     quotas,
     records,
     rollouts,
+    screens,
+    watching,
 )
 from .site import site
 
 __all__ = [
-    "backups", "devices", "disks", "images", "infrastructure", "instance_types", "machines", "people", "pools",
-    "quotas", "records", "rollouts", "site",
+    "availability", "backups", "devices", "disks", "hardware", "images", "infrastructure", "instance_types", "machines",
+    "people", "pools", "quotas", "records", "rollouts", "screens", "site", "watching",
 ]  # fmt: skip

@@ -37,10 +37,15 @@ class Deed:
     destroys: bool = False
 
 
+DEEDS: list[Deed] = []
+"""All there are."""
+
+
 def with_deeds(*deeds: Deed) -> Callable[[type[Rows]], type[Rows]]:
     """Class decorator: give the list these verbs."""
 
     def decorate(rows: type[Rows]) -> type[Rows]:
+        DEEDS.extend(deeds)
         for deed in deeds:
             setattr(rows, f"do_{deed.name}", _single(deed))
             setattr(rows, f"do_{deed.name}_to_many", _many(deed))

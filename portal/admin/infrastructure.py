@@ -10,6 +10,7 @@ from unfold.decorators import display
 
 from broker.virt.actions.activate_host import activate_host
 from broker.virt.actions.activate_storage import activate_storage
+from broker.virt.actions.confirm_rebooted import confirm_rebooted
 from broker.virt.actions.create_cluster import create_cluster
 from broker.virt.actions.create_host import create_host
 from broker.virt.actions.create_network import create_network
@@ -29,6 +30,7 @@ from broker.virt.actions.edit_storage import edit_storage
 from broker.virt.actions.edit_template import edit_template
 from broker.virt.actions.edit_template_version import edit_template_version
 from broker.virt.actions.evacuate_host import evacuate_host
+from broker.virt.actions.fence_host import fence_host
 from broker.virt.actions.maintain_host import maintain_host
 from broker.virt.actions.maintain_storage import maintain_storage
 from broker.virt.actions.tidy_storage import tidy_storage
@@ -74,6 +76,24 @@ class ClusterAdmin(Rows):
         "host",
         _("Its machines are moved to other hosts; when it is empty it is in maintenance."),
         "move_up",
+    ),
+    Deed(
+        "fence",
+        _("Cut its power"),
+        fence_host,
+        "host",
+        _("The host is switched off hard by its power management, and all machines on it with it."),
+        "power_off",
+        destroys=True,
+    ),
+    Deed(
+        "confirm",
+        _("It was switched off"),
+        confirm_rebooted,
+        "host",
+        _("Your word that it is off counts as proof. If it is not, its machines may run twice and lose data."),
+        "verified_user",
+        destroys=True,
     ),
     Deed("activate", _("Activate"), activate_host, "host", _("Machines are started on it again."), "play_arrow"),
     Deed("delete", _("Delete"), delete_host, "host", GONE, "delete", destroys=True),

@@ -1,6 +1,7 @@
 """Machines in the back office."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -9,7 +10,11 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import action, display
 
+from broker.access.actor import Actor
+from broker.core import clock
+from broker.jobs.models import Job
 from broker.virt import pending
+from broker.virt.actions.adopt_vm import adopt_vm
 from broker.virt.actions.apply_changes import apply_changes
 from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.actions.edit_vm import edit_vm
@@ -18,10 +23,12 @@ from broker.virt.actions.migrate_vm import migrate_vm
 from broker.virt.actions.pause_vm import pause_vm
 from broker.virt.actions.power_off_vm import power_off_vm
 from broker.virt.actions.reboot_vm import reboot_vm
+from broker.virt.actions.reset_vm import reset_vm
 from broker.virt.actions.resume_vm import resume_vm
 from broker.virt.actions.shutdown_vm import shutdown_vm
 from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.suspend_vm import suspend_vm
+from broker.virt.actions.take_snapshot import take_snapshot
 from broker.virt.actions.undo_changes import undo_changes
 from broker.virt.models import DeviceUse, Disk, DiskShare, ForeignMachine, Nic, Sample, VirtualMachine
 from portal.templatetags.berth import bytesize, mib
@@ -32,6 +39,13 @@ from .rows import AMBER, BLUE, GREEN, POWER, RED, Inline, Rows, bar, link
 from .site import site
 
 STATE = {"ready": GREEN, "creating": BLUE, "deleting": AMBER, "broken": RED}
+
+
+def _snapshot(*, actor: Actor, vm: VirtualMachine) -> Job:
+    """Named after the moment: one that is to have another name is taken on the machine's page."""
+    return take_snapshot(actor=actor, vm=vm, name=clock.now().strftime("%Y-%m-%d-%H%M%S"))
+
+
 DEEDS = (
     Deed("start", _("Start"), start_vm, "vm", _("The machine is switched on, or woken from disk."), "play_arrow"),
     Deed("shutdown", _("Shut down"), shutdown_vm, "vm", _("The guest is asked to shut down."), "power_settings_new"),
@@ -60,6 +74,23 @@ DEEDS = (
         "suspend", _("Suspend to disk"), suspend_vm, "vm", _("Its memory is written to disk and it is off."), "bedtime"
     ),
     Deed(
+        "snapshot",
+        _("Take a snapshot"),
+        _snapshot,
+        "vm",
+        _("All its disks are kept as they are now, without its memory; it goes on meanwhile."),
+        "photo_camera",
+    ),
+    Deed(
+        "reset",
+        _("Reset"),
+        reset_vm,
+        "vm",
+        _("The reset button is pressed: whoever works there loses what is not saved."),
+        "restart_alt",
+        destroys=True,
+    ),
+    Deed(
         "power_off",
         _("Power off"),
         power_off_vm,
@@ -82,6 +113,7 @@ DEEDS = (
 
 class DiskInline(Inline):
     model = Disk
+    show_change_link = True
     fields = readonly_fields = (
         "target", "volume", "storage", "size", "allocated", "generation", "read_only", "discard", "detect_zeroes"
     )  # fmt: skip
@@ -109,6 +141,7 @@ class DeviceInline(Inline):
 
 class NicInline(Inline):
     model = Nic
+    show_change_link = True
     fields = readonly_fields = (
         "mac",
         "network",
@@ -194,6 +227,10 @@ class MachineAdmin(Rows):
     def do_console(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return HttpResponseRedirect(reverse("portal:console", args=(object_id,)))
 
+    @action(description=_("Jobs"), url_path="jobs", icon="pending_actions")
+    def do_jobs(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return HttpResponseRedirect(reverse("admin:jobs_job_changelist") + "?" + urlencode({"q": object_id}))
+
     @display(description=_("Name"), ordering="name", header=True)
     def headline(self, vm: VirtualMachine) -> list[str]:
         under = vm.title or (vm.template_version.template.os_name if vm.template_version else "")
@@ -234,20 +271,43 @@ class MachineAdmin(Rows):
         return mib(vm.memory_mib)
 
 
-MachineAdmin.actions_row = ["do_console", *(f"do_{deed.name}" for deed in DEEDS)]
+MachineAdmin.actions_row = ["do_console", "do_jobs", *(f"do_{deed.name}" for deed in DEEDS)]
 MachineAdmin.actions_detail = [
     "do_console",
+    "do_jobs",
     "do_start",
     "do_shutdown",
     "do_power_off",
     {
         "title": _("More"),
-        "items": ["do_reboot", "do_migrate", "do_apply", "do_undo", "do_pause", "do_resume", "do_suspend", "do_delete"],
+        "items": [
+            "do_reboot",
+            "do_reset",
+            "do_migrate",
+            "do_snapshot",
+            "do_examine",
+            "do_apply",
+            "do_undo",
+            "do_pause",
+            "do_resume",
+            "do_suspend",
+            "do_delete",
+        ],
     },
 ]
 
 
 @admin.register(ForeignMachine, site=site)
+@with_deeds(
+    Deed(
+        "adopt",
+        _("Adopt"),
+        adopt_vm,
+        "foreign",
+        _("Berth manages it from now on. Nothing on the host is changed; what Berth does not know of it stays."),
+        "add_link",
+    )
+)
 class ForeignMachineAdmin(Rows):
     """Machines on our hosts that Berth did not make."""
 

@@ -20,6 +20,11 @@ def groups(request: HttpRequest) -> list[dict[str, Any]]:
             _item(_("Hosts"), "dns", "virt_host_changelist"),
             _item(_("Devices of hosts"), "memory", "virt_hostdevice_changelist"),
             _item(_("Machines"), "computer", "virt_virtualmachine_changelist", badge="portal.admin.navigation.running"),
+            _item(_("Disks"), "hard_drive_2", "virt_disk_changelist"),
+            _item(_("Cards"), "settings_ethernet", "virt_nic_changelist"),
+            _item(_("Snapshots"), "photo_camera", "virt_snapshot_changelist"),
+            _item(_("Found on hosts"), "travel_explore", "virt_foreignmachine_changelist"),
+            _item(_("Batches"), "checklist", "virt_batch_changelist"),
             _item(_("Templates"), "inventory_2", "virt_vmtemplate_changelist"),
             _item(_("Images"), "album", "virt_image_changelist"),
             _item(_("Servers for images"), "cloud_download", "virt_imagesource_changelist"),
@@ -30,6 +35,14 @@ def groups(request: HttpRequest) -> list[dict[str, Any]]:
             _item(_("Backup schedules"), "schedule", "backups_backupschedule_changelist"),
             _item(_("Networks"), "lan", "virt_network_changelist"),
             _item(_("Clusters"), "hub", "virt_cluster_changelist"),
+        ),
+        _group(
+            _("Availability"),
+            _item(_("Hosts' health"), "monitor_heart", "virt_hosthealth_changelist"),
+            _item(_("Restarts elsewhere"), "published_with_changes", "virt_recovery_changelist"),
+            _item(_("Decisions"), "gavel", "virt_verdict_changelist"),
+            _item(_("Fence devices"), "power", "virt_fencedevice_changelist"),
+            _item(_("Affinity groups"), "join", "virt_affinitygroup_changelist"),
         ),
         _group(
             _("Desktops"),
@@ -52,7 +65,11 @@ def groups(request: HttpRequest) -> list[dict[str, Any]]:
             _("Records"),
             _item(_("Jobs"), "pending_actions", "jobs_job_changelist", badge="portal.admin.navigation.active_jobs"),
             _item(_("Events"), "history", "events_event_changelist"),
+            _item(_("Chain of events"), "link", "events_chaincheck_changelist"),
+            _item(_("Subscriptions"), "notifications", "notifications_subscription_changelist"),
             _item(_("Recordings"), "videocam", "connections_recording_changelist"),
+            _item(_("Loads of machines"), "monitoring", "virt_machineload_changelist"),
+            _item(_("Loads of hosts"), "monitoring", "virt_hostload_changelist"),
         ),
     ]
 

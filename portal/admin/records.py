@@ -8,6 +8,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFil
 from unfold.decorators import display
 
 from broker.access.actions.cancel_job import cancel_job
+from broker.connections.actions.delete_recording import delete_recording
 from broker.connections.actions.end_session import end_session
 from broker.connections.models import ConsoleTicket, Recording, Session
 from broker.events.models import Event
@@ -80,7 +81,7 @@ class JobAdmin(Rows):
 
     list_display = ("title", "subject_name", "status", "done", "actor_name", "created_at", "finished_at")
     list_filter = (("state", ChoicesDropdownFilter), ("created_at", RangeDateTimeFilter), "plan")
-    search_fields = ("subject_name", "plan", "actor_name", "id__iexact", "correlation__exact")
+    search_fields = ("subject_name", "subject_id__iexact", "plan", "actor_name", "id__iexact", "correlation__exact")
     inlines = (StepInline,)
     fields = (
         ("title", "subject_name"),
@@ -127,8 +128,19 @@ class SessionAdmin(Rows):
 
 
 @admin.register(Recording, site=site)
+@with_deeds(
+    Deed(
+        "delete",
+        _("Delete"),
+        delete_recording,
+        "recording",
+        _("The recording is gone for good; that it was made and removed stays in the events."),
+        "delete",
+        destroys=True,
+    )
+)
 class RecordingAdmin(Rows):
-    """That screens were recorded; playing and deleting are the pages' and the API's."""
+    """That screens were recorded; they are played on the portal's pages."""
 
     list_display = ("user_name", "vm_name", "began_at", "ended_at", "why", "size_bytes")
     list_filter = (("why", ChoicesDropdownFilter), ("began_at", RangeDateTimeFilter))

@@ -31,6 +31,9 @@ class Rows(ModelAdmin):
     list_per_page = 50
     addable = editable = removable = False
 
+    class Media:
+        js = ("berth/js/back-office.js",)
+
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.addable and bool(super().has_add_permission(request))
 

@@ -39,7 +39,7 @@ Measured {when}: {machine}. {load}
 - **Allocations** (`allocation.py`): 1,000 free running desktops, 100 clients with sessions of their own, each over one
   connection; one uvicorn process on one core, clients and PostgreSQL on the other. The bare view has the session
   middleware alone and does one SELECT and one UPDATE. Afterwards every desktop is held, and by one user.
-- **Servers** (`servers.py`): a qcow2 of 1 GiB in pieces of 8 MiB, until it was looked at and stored, against
+- **Servers** (`servers.py`): a qcow2 of 1 GiB in pieces of 32 MiB, until it was looked at and stored, against
   `vol-create-as` and `vol-upload` of the same file; twelve guests of 512 bytes started by twelve clients of the API or
   twelve `virsh start`, until each echoes on its serial line. Rounds alternate, medians are compared.
 - **Sign-ins** (`storm.py`): each opens the sign-in page, signs in over TLS at a real slapd (search, bind, groups), is
@@ -48,6 +48,8 @@ Measured {when}: {machine}. {load}
   a third. What a sign-in costs of a core is that of the serving ones, beside a view that binds and writes a session.
 - **Lists** (`lists.py`): one process and database for each size; requests pass through all of Django. The user's
   rights come from a role on the pool that half of the machines are in.
+  The list, a search of five terms with an order, and one machine with two disks, a card and fifty events; a search
+  looks at all machines, so its time may grow with them.
 - **History** (`history.py`): SQLite with a whole day of minutes there; six passes noted and their minute written, and a
   fifth of a roll-up, in CPU time of a minute. The baseline is a bare `executemany` of an upsert of the same rows.
 - **Directory sync** (`directory.py`): slapd over TLS, 10,000 users, each in five of 200 groups; the sync in a process
