@@ -134,6 +134,7 @@ def test_a_cancelled_one_is_gone(stage, source, files, monkeypatch):
     ],
 )  # fmt: skip
 def test_what_is_not_on_the_list_is_refused_before_a_socket_is_opened(stage, source, files, url):
+    """Row S29."""
     with pytest.raises(Invalid) as caught:
         ask(stage, url.replace("{port}", str(files.port)))
     assert caught.value.field == "url" and caught.value.fix

@@ -57,6 +57,7 @@ def refused(path, kind="disk", **how):
 
 
 def test_what_names_other_files_or_lies_about_itself_is_refused(tmp_path, raw):
+    """Rows S23, S24 and S25."""
     secret = tmp_path / "secret"
     secret.write_bytes(b"root:x:0:0" + bytes(MIB))
     for kind in ("qcow2", "vmdk"):
@@ -83,6 +84,7 @@ def test_what_names_other_files_or_lies_about_itself_is_refused(tmp_path, raw):
 
 
 def test_sizes_that_make_no_sense_are_refused(tmp_path):
+    """Row S26."""
     huge = tmp_path / "huge.vdi"
     qemu_img("create", "-f", "vdi", huge, "1G")
     told = bytearray(huge.read_bytes())
@@ -94,6 +96,7 @@ def test_sizes_that_make_no_sense_are_refused(tmp_path):
 
 
 def test_a_link_is_not_followed(tmp_path):
+    """Row S28."""
     (tmp_path / "link").symlink_to("/etc/passwd")
     with pytest.raises(OSError):
         image_formats.look(tmp_path / "link", "disk")

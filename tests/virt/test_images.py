@@ -47,17 +47,20 @@ def test_other_formats_are_named(folder):
 
 
 def test_a_vmdk_descriptor_is_refused(folder):
+    """Row S25."""
     (folder / "x.qcow2").write_text('# Disk DescriptorFile\nversion=1\nRW 1 FLAT "/etc/shadow" 0\n')
     assert "VMDK" in refusal("x.qcow2", thoroughly=False)
 
 
 def test_a_backing_file_is_refused(folder):
+    """Row S23."""
     qemu_img("create", "-f", "qcow2", folder / "base", "1M")
     qemu_img("create", "-f", "qcow2", "-b", folder / "base", "-F", "qcow2", folder / "top", "1M")
     assert "backing" in refusal("top", thoroughly=False)
 
 
 def test_an_external_data_file_is_refused(folder):
+    """Row S23."""
     qemu_img("create", "-f", "qcow2", "-o", f"data_file={folder / 'data'}", folder / "x", "1M")
     assert "another file" in refusal("x", thoroughly=False)
 
@@ -115,6 +118,7 @@ def test_qemu_img_has_the_last_word(folder):
 
 
 def test_links_folders_pipes_and_other_places_are_refused(folder, tmp_path):
+    """Row S28."""
     import os
 
     qemu_img("create", "-f", "qcow2", tmp_path / "outside", "1M")

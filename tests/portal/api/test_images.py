@@ -105,6 +105,7 @@ def test_a_storage_that_was_not_looked_at_yet_is_not_full(root, world):
 
 @pytest.mark.parametrize("offset", ["-1", "1e3", "", "٣", "9" * 30, "0x0"])
 def test_offsets_that_are_none_are_refused(root, begun, offset):
+    """Row S30."""
     assert send(root, begun, b"a", offset).status_code == 400
 
 

@@ -24,6 +24,7 @@ def shape(text: str) -> list[str]:
 
 @pytest.mark.parametrize("words", HOSTILE)
 def test_words_stay_words(words):
+    """Row S18: markup in names, texts, addresses and paths."""
     path = f"/srv/{words}"
     spec = replace(
         SPEC, title=words, mark=words, disks=(replace(SPEC.disks[0], path=path, serial=words),),

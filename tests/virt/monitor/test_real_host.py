@@ -80,7 +80,7 @@ def by_next_pass(shown: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize("events", [True, False])
 def test_virsh_behind_our_back(real, virsh, tmp_path, request, events):
-    """A stranger's machine goes its way beside ours, so that one pass is waited for by both."""
+    """Row F31. A stranger's machine goes its way beside ours, so that one pass is waited for by both."""
     if not events:
         request.getfixturevalue("often")
     vm = real(events=events)

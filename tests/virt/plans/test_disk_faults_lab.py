@@ -20,6 +20,7 @@ pytestmark = pytest.mark.lab
 
 
 def test_qemu_killed_while_it_merges_loses_nothing(real, lab_host, monkeypatch):  # noqa: F811
+    """Rows F06 and F16."""
     vm = real.make("killed", start=True)
     lab_up(real, vm)
     first = vm.disks.get().volume
@@ -49,6 +50,7 @@ def test_qemu_killed_while_it_merges_loses_nothing(real, lab_host, monkeypatch):
 
 @pytest.mark.parametrize("how", ["lost", "broken"])
 def test_a_template_whose_image_is_gone_is_named_and_others_go_on(real, how):  # noqa: F811
+    """Row F26."""
     vm, other = real.make("linked"), real.make("whole", linked=False)
     image = real.disks / real.version.volume
     kept = image.with_suffix(".kept")
