@@ -20,10 +20,12 @@ from broker.notifications.models import Subscription
 from broker.virt.models import (
     AffinityGroup,
     Batch,
+    DeviceUse,
     Disk,
     DiskExport,
     DiskShare,
     FloatingDisk,
+    HostDevice,
     Image,
     ImageSource,
     InstanceType,
@@ -85,9 +87,12 @@ def tenant(world, make_vm, make_pool, make_desktop):
     schedule = BackupSchedule.objects.create(target=target, name="theirs", days=[0], at=time(2))
     backup = Backup.objects.create(target=target, vm=vm, vm_key=vm.pk, vm_name=vm.name, state="ready")
     disk = Disk.objects.create(vm=vm, storage=world.storage, target="vdz", volume="theirs.qcow2")
+    device = HostDevice.objects.create(host=world.host, key="usb_1_1", kind="usb", vendor="1d6b", product="0002")
     shared = FloatingDisk.objects.create(name="shared", storage=world.storage, volume="shared.raw", shared=True)
     return {
         # First those within another, whose own parameter is filled after them.
+        "/api/v1/hosts/{host_pk}/devices/{id}/": device.pk,
+        "/api/v1/vms/{vm_pk}/host-devices/{id}/": DeviceUse.objects.create(vm=vm, device=device).pk,
         "/api/v1/vms/{vm_pk}/disks/{id}/": disk.pk,
         "/api/v1/vms/{vm_pk}/shared-disks/{id}/": DiskShare.objects.create(vm=vm, disk=shared, target="vdy").pk,
         "/api/v1/vms/{vm_pk}/exports/{id}/": DiskExport.objects.create(vm=vm, name="theirs.qcow2").pk,
