@@ -4,7 +4,7 @@ Ports that lead elsewhere than to a SPICE client are somebody else's and stay.
 """
 
 from broker.virt.driver import ScreenParts
-from broker.virt.drivers.libvirt.domain_xml.devices import Redirection, Smartcard
+from broker.virt.drivers.libvirt.domain_xml.devices import Controller, Redirection, Smartcard
 from broker.virt.drivers.libvirt.domain_xml.machine import Machine
 
 CLIENT = "spicevmc"
@@ -20,6 +20,8 @@ def apply(wanted: ScreenParts, machine: Machine) -> None:
         machine.redirections.remove(port)
     for _ in range(count - len(ports)):
         machine.redirections.add(Redirection.new(bus="usb", type=CLIENT))
+    if plugs and (count or wanted.smartcard) and not any(one.type == "usb" for one in machine.controllers):
+        machine.controllers.add(Controller.new(type="usb", model="qemu-xhci"))  # else libvirt's own choice may be slow
     readers = [one for one in machine.smartcards if one.type == CLIENT]
     if wanted.smartcard and plugs and not len(machine.smartcards):
         machine.smartcards.add(Smartcard.new(mode="passthrough", type=CLIENT))
