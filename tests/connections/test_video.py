@@ -28,6 +28,7 @@ SCREEN = struct.pack(">HH16BI", 64, 48, *bytes(16), 0)
 @pytest.fixture(autouse=True)
 def directory(tmp_path, monkeypatch):
     monkeypatch.setattr(env, "recordings_dir", tmp_path)
+    monkeypatch.setattr(env, "data_dir", tmp_path)  # one video at a time is made, and tests run beside each other
     return tmp_path
 
 

@@ -23,6 +23,7 @@ LIST = "portal:recordings"
 @pytest.fixture
 def recording(site, tmp_path, monkeypatch):
     monkeypatch.setattr(env, "recordings_dir", tmp_path)
+    monkeypatch.setattr(env, "data_dir", tmp_path)  # one video at a time is made, and tests run beside each other
     return coloured(site.desktop, site.world.alice)
 
 
