@@ -15,8 +15,8 @@ from broker.jobs.models import Job
 from broker.jobs.states import ACTIVE, JobState
 from broker.sql import Given, Statement, time
 from broker.virt.driver import PowerState
-from broker.virt.models import Cluster, Host, VirtualMachine
-from broker.virt.states import HostState
+from broker.virt.models import Cluster, Host, Recovery, VirtualMachine
+from broker.virt.states import RECOVERY, HostState
 from broker.virt.turns import ALSO_STARTING, most_starts
 
 from .holding import UP
@@ -101,14 +101,24 @@ def _booted(row: Desktop, now: datetime) -> bool:
 
 
 def look(pool: Pool) -> Look:
-    """Read it now: two queries, and one more after failures and resets each.
+    """Read it now: two queries, and one more after failures, resets and losses each.
 
     Machines and the jobs on them are read by one statement: of a job that ends in between, another would see the
     machine as it was before and the job as it is after, and take for broken what has just been made.
     """
     rows = tuple(_DESKTOPS.objects(pool=pool.pk))
     busy = {row.pk: (row.job_plan, row.job_args) for row in rows if row.job_plan}
+    busy |= _coming_back(rows, busy)
     return Look(rows, busy, _failures(pool, rows), _resets_done(rows))
+
+
+def _coming_back(rows: Iterable[Desktop], busy: Iterable[UUID]) -> dict[UUID, tuple[str, dict[str, Any]]]:
+    """Those that went down with their host and are restarted elsewhere: as good as a start, although no job is yet."""
+    down = {row.pk for row in rows if row.vm.available and row.vm.power_state not in UP} - set(busy)
+    if not down:
+        return {}
+    lost = Recovery.objects.filter(vm__in=down, state__in=RECOVERY.sets["open"])
+    return {pk: ("vm.start", {}) for pk in lost.values_list("vm_id", flat=True)}
 
 
 _ACTIVE = Job.objects.filter(subject_kind="vm", subject_id=OuterRef("pk"), state__in=sorted(ACTIVE))
