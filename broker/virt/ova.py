@@ -1,4 +1,4 @@
-"""Appliances: an OVA is a tar of a description (OVF) and its disk; the disk is taken out, the hardware is proposed.
+"""Appliances: an OVA is a tar of a description (OVF) and disks; the disks are taken out, the hardware is proposed.
 
 Both come from anywhere. The tar is read by its headers alone, each of 512 bytes, and nothing is unpacked by a name that
 stands in it; the description is small, has no document type, and no more is taken from it than numbers within bounds.
@@ -22,6 +22,7 @@ from .sizes import LEAST_MEMORY_MIB, MOST_MEMORY_MIB, MOST_VCPUS
 
 BLOCK = 512
 MOST_MEMBERS = 64
+MOST_DISKS = 16
 LARGEST_DESCRIPTION = 1 << 20
 MOST_CARDS = 16
 PROCESSORS, MEMORY, CARD = "3", "4", "10"
@@ -43,10 +44,11 @@ def is_one(path: Path) -> bool:
     return head[257:262] == _USTAR and head[:100].split(b"\0")[0].lower().endswith(b".ovf")
 
 
-def take_disk(path: Path, target: Path, tick: Callable[[float], None]) -> dict[str, int]:
-    """Write the appliance's disk to `target`; returns what its description proposes: vcpus, memory_mib, cards.
+def take_disk(path: Path, target: Path, tick: Callable[[float], None], *, number: int = 0) -> dict[str, int]:
+    """Write one of the appliance's disks to `target`, by its place among them; returns what its description proposes:
+    vcpus, memory_mib, cards, and disks where they are several.
 
-    Raises Invalid for what is no appliance, or one of several machines or disks.
+    Raises Invalid for what is no appliance, or one of several machines.
     """
     with uploads.opened(path, os.O_RDONLY) as file:
         members = _members(file)
@@ -54,7 +56,8 @@ def take_disk(path: Path, target: Path, tick: Callable[[float], None]) -> dict[s
         if first.size > LARGEST_DESCRIPTION:
             raise _bad(N_("Its description is too long."), N_("Export the appliance again."))
         root = _parsed(os.pread(file, first.size, first.offset))
-        disk = members.get(_disk_of(root))
+        names = _disks_of(root)
+        disk = members.get(names[number]) if number < len(names) else None
         if disk is None:
             raise _bad(N_("The disk it describes is not in it."), N_("Export the appliance again, as one file."))
         uploads.require_room(disk.size)
@@ -69,7 +72,7 @@ def take_disk(path: Path, target: Path, tick: Callable[[float], None]) -> dict[s
                 os.pwrite(made, piece, done)
                 done += len(piece)
                 tick(done / disk.size)
-    return _proposed(root)
+    return _proposed(root) | ({"disks": len(names)} if len(names) > 1 else {})
 
 
 def _members(file: int) -> dict[str, Member]:
@@ -119,21 +122,28 @@ def _attribute(element: Any, name: str) -> str:
     return next((str(value) for key, value in element.attrib.items() if etree.QName(key).localname == name), "")
 
 
-def _disk_of(root: Any) -> str:
-    """The name of the member that is its disk."""
+def _disks_of(root: Any) -> list[str]:
+    """The names of the members that are its disks, in the order in which they are described."""
     if len(_all(root, "VirtualSystem")) != 1 or _all(root, "VirtualSystemCollection"):
         raise _bad(N_("This appliance is not of one machine."), N_("Export the machines one by one."))
     disks = [one for one in _all(root, "Disk") if _attribute(one, "fileRef")]
-    if len(disks) != 1:
+    if not 0 < len(disks) <= MOST_DISKS:
         raise _bad(
-            N_("This appliance has %(count)s disks; one can be taken."),
+            N_("This appliance has %(count)s disks; one to %(most)s can be taken."),
             N_("Unpack it, upload the disks one by one, and add them to the machine."), count=len(disks),
+            most=MOST_DISKS,
         )  # fmt: skip
     files = {_attribute(one, "id"): one for one in _all(root, "File")}
-    file = files.get(_attribute(disks[0], "fileRef"))
-    if file is None or _attribute(file, "chunkSize") or _attribute(file, "compression") not in ("", "identity"):
-        raise _bad(N_("Its disk is packed or in several pieces."), N_("Export the appliance again, unpacked."))
-    return _attribute(file, "href")
+    found = [files.get(_attribute(disk, "fileRef")) for disk in disks]
+    if any(
+        one is None or _attribute(one, "chunkSize") or _attribute(one, "compression") not in ("", "identity")
+        for one in found
+    ):
+        raise _bad(N_("A disk of it is packed or in several pieces."), N_("Export the appliance again, unpacked."))
+    names = [_attribute(one, "href") for one in found]
+    if len(set(names)) != len(names):
+        raise _bad(N_("Two of its disks are one and the same file."), N_("Export the appliance again."))
+    return names
 
 
 def _proposed(root: Any) -> dict[str, int]:

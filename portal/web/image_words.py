@@ -12,4 +12,5 @@ def proposal_of(image: Image) -> str:
     parts = [_("%(count)s processors") % {"count": told["vcpus"]}] if "vcpus" in told else []
     parts += [str(mib(told["memory_mib"]))] if "memory_mib" in told else []
     parts += [_("%(count)s network cards") % {"count": told["cards"]}] if "cards" in told else []
+    parts += [_("%(count)s disks") % {"count": told["disks"]}] if "disks" in told else []
     return ", ".join(parts)

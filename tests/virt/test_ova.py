@@ -65,6 +65,22 @@ def test_the_disk_is_taken_and_the_hardware_proposed(tmp_path, disk):
     assert image_formats.look(inner, "disk") == image_formats.Looked("vmdk", 3 << 20)
 
 
+def test_of_several_disks_each_is_taken_by_its_place(tmp_path, disk):
+    words = {"disks": '<Disk ovf:diskId="d2" ovf:fileRef="f2"/>', "file": '/><File ovf:id="f2" ovf:href="two.vmdk"'}
+    path = packed(tmp_path, disk, **words)
+    with tarfile.open(path, "a", format=tarfile.USTAR_FORMAT) as tar:
+        info = tarfile.TarInfo("two.vmdk")
+        info.size = 5
+        tar.addfile(info, io.BytesIO(b"other"))
+    assert taken(path)["disks"] == 2 and (tmp_path / "inner").read_bytes() == disk
+    ova.take_disk(path, tmp_path / "inner", lambda share: None, number=1)
+    assert (tmp_path / "inner").read_bytes() == b"other"
+    many = "".join(f'<Disk ovf:diskId="d{n}" ovf:fileRef="f1"/>' for n in range(17))
+    for bad in ({"disks": many}, words | {"file": ""}):
+        with pytest.raises(Invalid):
+            taken(packed(tmp_path, disk, **bad))
+
+
 @pytest.mark.parametrize(
     ("words", "proposed"),
     [

@@ -4,6 +4,7 @@ The volume is named after the image's id, so that a job that is resumed goes on 
 """
 
 import os
+from uuid import uuid5
 
 from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
@@ -12,8 +13,8 @@ from broker.events.record import record
 from broker.jobs.context import Context
 from broker.jobs.plans import Plan, Step, register
 from broker.jobs.runner import JobActor
-from broker.virt import fetching, image_formats, new_image, ova, uploads, work
-from broker.virt.models import Image
+from broker.virt import fetching, image_formats, new_image, ova, quotas, uploads, work
+from broker.virt.models import FloatingDisk, Image
 from broker.virt.states import IMAGE, ImageState
 
 from .template_import import host_for
@@ -70,9 +71,61 @@ def store(ctx: Context) -> None:
         ),
     )  # fmt: skip
 
+    for number in range(1, proposal.get("disks", 1)):
+        _store_another(ctx, image, number)
+
+
+def _store_another(ctx: Context, image: Image, number: int) -> None:
+    """A further disk of an appliance becomes one of no machine, under an id that a second attempt finds again."""
+    disk = other_disk(image, number)
+    inner, target = uploads.inner_path(image.pk), uploads.converted_path(image.pk)
+    words = N_("Taking out another disk")
+    ova.take_disk(uploads.path_of(image.pk), inner, lambda share: ctx.progress(share * 0.3, words), number=number)
+    looked = image_formats.look(inner, "disk", said="")
+    if looked.format == "qcow2":
+        target = inner
+    else:
+        image_formats.convert(inner, target, looked, lambda share: ctx.progress(0.3 + share * 0.4, words))
+    made = work.with_storage(
+        ctx,
+        host_for(image.storage),
+        image.storage,
+        lambda host, storage: host.store_volume(storage, disk.volume, target),
+    )
+    with ctx.write():
+        quotas.claim_disk_of(
+            JobActor(ctx.job), image.maker_id, image.storage.cluster_id, size=looked.capacity, subject=image, new=True
+        )
+        FloatingDisk.objects.update_or_create(
+            pk=disk.pk,
+            defaults={
+                "name": disk.name, "storage": image.storage, "volume": disk.volume, "size_bytes": looked.capacity,
+                "allocated_bytes": made.allocation, "owner_id": image.maker_id,
+            },
+        )  # fmt: skip
+        publish("disk", disk.pk, "created")
+
+
+def other_disk(image: Image, number: int) -> FloatingDisk:
+    """What a further disk of an appliance is called and where it lies; `number`: its place, the first is 0."""
+    key = uuid5(image.pk, str(number))
+    return FloatingDisk(pk=key, name=f"{image.name[:110]} disk {number + 1}", volume=f"{key}.0.qcow2")
+
+
+def _remove_others(ctx: Context, image: Image) -> None:
+    for number in range(1, ova.MOST_DISKS if image.proposal.get("disks") else 1):
+        disk = other_disk(image, number)
+        work.delete_volume(ctx, host_for(image.storage), image.storage, disk.volume)
+        with ctx.write():
+            FloatingDisk.objects.filter(pk=disk.pk).delete()
+
 
 def stored(ctx: Context) -> bool:
+    """The last thing that is stored is there."""
     image = image_of(ctx)
+    others = [other_disk(image, number).pk for number in range(1, image.proposal.get("disks", 1))]
+    if FloatingDisk.objects.filter(pk__in=others).count() < len(others):
+        return False
     return work.has_volume(ctx, host_for(image.storage), image.storage, image.volume)
 
 
@@ -107,6 +160,7 @@ def remove(ctx: Context) -> None:
     if image is None:
         return  # an attempt before this one got as far
     work.delete_volume(ctx, host_for(image.storage), image.storage, image.volume)
+    _remove_others(ctx, image)
     uploads.remove(image.pk)
     with ctx.write():
         Image.objects.filter(pk=image.pk, state=ImageState.IMPORTING).delete()

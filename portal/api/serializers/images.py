@@ -9,7 +9,7 @@ from .common import RefSerializer
 
 class ImageSerializer(serializers.ModelSerializer):
     storage = RefSerializer()
-    proposal = serializers.DictField(help_text="What an OVA says of its machine: vcpus, memory_mib, cards.")
+    proposal = serializers.DictField(help_text="What an OVA says of its machine: vcpus, memory_mib, cards, disks.")
 
     class Meta:
         model = Image

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import subprocess
+import tarfile
 import time
 from io import BytesIO
 from pathlib import Path
@@ -14,9 +15,10 @@ from broker.jobs.models import Job
 from broker.virt import hosts, uploads
 from broker.virt.actions.append_image import append_image
 from broker.virt.actions.create_image import create_image
+from broker.virt.actions.delete_floating_disk import delete_floating_disk
 from broker.virt.actions.delete_image import delete_image
 from broker.virt.actions.finish_image import finish_image
-from broker.virt.models import Image
+from broker.virt.models import FloatingDisk, Image
 from broker.virt.observe import apply
 from portal.models import ApiToken
 from tests.jobs_help import finish
@@ -25,6 +27,7 @@ from tests.portal.api.conftest import Caller
 from tests.virt.actions.stage import SYSTEM, done, fresh
 from tests.virt.plans.test_lab import Real
 from tests.virt.plans.test_make_lab import wait_for_agent
+from tests.virt.test_ova import OVF, PLAIN
 
 pytestmark = pytest.mark.lab
 
@@ -150,6 +153,7 @@ def test_what_is_uploaded_is_looked_at_and_lies_on_the_storage(real, tmp_path):
         assert (image.state, image.format, image.capacity_bytes) == ("ready", kind, len(raw))
         stored = Path(real.disks / image.volume)
         subprocess.run(["qemu-img", "compare", "-f", "raw", "-F", "qcow2", tmp_path / "disk.raw", stored], check=True)
+    _an_appliance_with_two_disks(real, tmp_path)
     backing = tmp_path / "backing.qcow2"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", "/etc/passwd", "-F", "raw", backing], check=True)
     image = uploaded(real, backing.read_bytes(), name="thief")
@@ -158,3 +162,30 @@ def test_what_is_uploaded_is_looked_at_and_lies_on_the_storage(real, tmp_path):
         done(delete_image(actor=SYSTEM, image=image))
     assert real.files() - {path.name for path in real.disks.glob("berth-notes*")} == set()
     assert not list(uploads.folder().iterdir())
+
+
+def _an_appliance_with_two_disks(real, folder: Path) -> None:
+    """The first one is the image; the other one is a disk that waits for the machine made from it."""
+    subprocess.run(["qemu-img", "create", "-q", "-f", "raw", folder / "two.raw", "3M"], check=True)
+    subprocess.run(["qemu-io", "-f", "raw", "-c", "write -q -P 7 1M 64k", folder / "two.raw"], check=True)
+    words = PLAIN | {
+        "href": "one.vmdk", "disks": '<Disk ovf:diskId="d2" ovf:fileRef="f2"/>',
+        "file": '/><File ovf:id="f2" ovf:href="two.vmdk"',
+    }  # fmt: skip
+    (folder / "old.ovf").write_text(OVF.format(**words))
+    for name, source in (("one", "disk"), ("two", "two")):
+        asked = ["qemu-img", "convert", "-f", "raw", "-O", "vmdk", "-o", "subformat=streamOptimized"]
+        subprocess.run([*asked, folder / f"{source}.raw", folder / f"{name}.vmdk"], check=True)
+    with tarfile.open(folder / "both.ova", "w", format=tarfile.USTAR_FORMAT) as tar:
+        for name in ("old.ovf", "one.vmdk", "two.vmdk"):
+            tar.add(folder / name, name)
+    image = uploaded(real, (folder / "both.ova").read_bytes(), name="both")
+    done(finish_image(actor=SYSTEM, image=image))
+    image.refresh_from_db()
+    assert (image.format, image.proposal["disks"]) == ("ova", 2)
+    other = FloatingDisk.objects.get()
+    assert (other.name, other.size_bytes) == ("both disk 2", 3 << 20)
+    for source, volume in (("disk", image.volume), ("two", other.volume)):
+        pair = [folder / f"{source}.raw", real.disks / volume]
+        subprocess.run(["qemu-img", "compare", "-f", "raw", "-F", "qcow2", *pair], check=True)
+    done(delete_floating_disk(actor=SYSTEM, disk=other))
