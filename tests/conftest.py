@@ -11,10 +11,16 @@ pytest_plugins = ["tests.lab.fixtures"]
 
 
 def pytest_configure() -> None:
-    """Passwords of the cast are hashed cheaply: four Argon2 hashes cost a second and a half a test."""
+    """Passwords of the cast are hashed cheaply: four Argon2 hashes cost a second and a half a test.
+
+    Addresses are read once for each URLconf: Django keeps them under its name, and forgets all of them whenever a test
+    names another, which made up a quarter of what tests of pages cost.
+    """
+    import django.urls
     from django.conf import settings
 
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    django.urls.clear_url_caches = lambda: None
     # How long an example took says how busy the machine was.
     hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
     hypothesis.settings.load_profile("busy")
