@@ -35,6 +35,12 @@ class Reading:
     net_received: int | None
     net_sent: int | None
 
+    @property
+    def tells(self) -> bool:
+        """Whether anything was told: a hypervisor without counters, or one that hangs, tells nothing worth keeping."""
+        told = (self.cpu_percent, self.memory_used, self.disk_read, self.disk_written, self.net_received, self.net_sent)
+        return any(one is not None for one in told)
+
 
 class Meter:
     """Remembers the last counters of each run of a machine, and tells what happened since."""
@@ -60,8 +66,11 @@ class Meter:
         start = self._turn % len(readings) if len(readings) > WRITTEN_PER_PASS else 0
         chosen = [*readings, *readings][start : start + min(WRITTEN_PER_PASS, len(readings))]
         self._turn = start + len(chosen)
+        observe.write_loads({one.vm_id: (one.cpu_percent, one.memory_used) for one in chosen})
+        chosen = [one for one in chosen if one.tells]
+        if not chosen:
+            return
         ours = set(VirtualMachine.objects.filter(pk__in=[one.vm_id for one in chosen]).values_list("pk", flat=True))
-        chosen = [one for one in chosen if one.vm_id in ours]
         Sample.objects.bulk_create(
             Sample(
                 vm_id=one.vm_id, at=one.at, cpu_percent=one.cpu_percent, memory_used_bytes=one.memory_used,
@@ -69,8 +78,8 @@ class Meter:
                 net_out_rate=one.net_sent,
             )
             for one in chosen
+            if one.vm_id in ours
         )  # fmt: skip
-        observe.write_loads({one.vm_id: (one.cpu_percent, one.memory_used) for one in chosen})
 
 
 def recent(vm: VirtualMachine, *, span: timedelta = timedelta(hours=1)) -> list[Sample]:

@@ -49,7 +49,7 @@ class Book:
             self._minute = minute
         known = set(ours)
         for one in readings:
-            if one.vm_id in known:
+            if one.vm_id in known and one.tells:
                 self._machines.setdefault(one.vm_id, []).append(_figures(one))
         if self._facts and (readings or idle):
             self._host.append(_of_host(readings, self._facts))

@@ -18,6 +18,7 @@ from broker.core.errors import BerthError
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.settings import env
+from broker.sql import Given, Statement
 from broker.virt import drivers, history, observe, screens
 from broker.virt.driver import EventKind, HostConnection, HostEvent, HostUnreachable, Observation, PowerState
 from broker.virt.loads.book import Book
@@ -192,7 +193,7 @@ class Watch:
         at = clock.now()
         seen = connection.observe()
         observe.apply(self.host, seen, full_pass=True, at=at)
-        self._ours = set(VirtualMachine.objects.filter(host=self.host).values_list("pk", flat=True))
+        self._ours = {pk for (pk,) in _OURS.rows(host=self.host.pk)}
         self._follow(list(seen), full_pass=True)
         readings = self._meter.read(seen)
         self._meter.keep(readings)
@@ -233,6 +234,9 @@ class Watch:
             if now - self._shot_at.get(vm_id, float("-inf")) >= screens.SHOT_EVERY:
                 self._shot_at[vm_id] = now
                 self._chores.add(("screen", vm_id), partial(_shoot, connection, vm_id))
+
+
+_OURS = Statement(lambda: VirtualMachine.objects.filter(host=Given("host")).order_by().values_list("pk"))
 
 
 def _shoot(connection: HostConnection, vm_id: UUID) -> None:
