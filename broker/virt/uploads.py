@@ -91,8 +91,6 @@ def write(file: int, stream: IO[bytes], *, offset: int, length: int, told: "hash
                 fix=N_("Free space in Berth's data directory, and go on with the upload."),
                 reason=error.strerror or "?",
             ) from error  # fmt: skip
-    # What came begins to go to the disk while more comes; at the end there is little left to wait for.
-    os.posix_fadvise(file, offset, done, os.POSIX_FADV_DONTNEED)
     return done
 
 

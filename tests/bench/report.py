@@ -85,8 +85,6 @@ WHY = {
     "of a core for each": "A sign-in is four requests and some 55 statements: the page, the tries counted before and "
     "after, search and bind, groups, the cards of the landing page, the desktop, the console's page, the ticket. The "
     "baseline is one request, one bind and one statement.",
-    "Upload of": "The bytes are written three times: by the web server, into the directory of uploads, and by a "
-    "stream of libvirt onto the storage; virsh writes them once.",
     "recorded": "The writing thread waits until a burst is over, and freed memory stays with the process, so no byte "
     "costs a page fault. What is left: each burst is written to eight other megabytes, where without a recording the "
     "same quarter of one is used again and stays in the processor's cache.",

@@ -14,6 +14,7 @@ import contextlib
 import http.client
 import http.cookiejar
 import json
+import mmap
 import os
 import re
 import statistics
@@ -81,12 +82,16 @@ class Api:
         wish = {"name": name, "kind": "disk", "storage": storage, "size_bytes": path.stat().st_size}
         image = str(self.call("POST", "images/", wish)["id"])
         line = self.connection()
-        with path.open("rb") as file:
-            offset = 0
-            while piece := file.read(PIECE):
+        # As a browser does, and virsh: the bytes go from the file into the connection, not by way of a copy of a piece.
+        with (
+            path.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+            memoryview(mapped) as whole,
+        ):
+            for offset in range(0, len(whole), PIECE):
                 headers = {"Content-Type": "application/octet-stream", "Upload-Offset": str(offset)}
-                self.call("PUT", f"images/{image}/data/", piece, line=line, **headers)
-                offset += len(piece)
+                with whole[offset : offset + PIECE] as piece:
+                    self.call("PUT", f"images/{image}/data/", piece, line=line, **headers)
         line.close()
         self.wait(self.call("POST", f"images/{image}/finish/"))
         return image

@@ -7,6 +7,7 @@ are those libvirt gave the mark. Where any of this is not so, libvirt's stream i
 
 import errno
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -39,17 +40,31 @@ def put(source: Path, mark: Path, progress: Callable[[float], None]) -> bool:
 
 
 def _link(file: int, source: Path, target: Path, owner: os.stat_result) -> bool:
-    """Its bytes are on the disk before its name is: half a volume would be worse than none."""
     try:
         if os.fstat(file).st_dev != owner.st_dev:
             return False
         os.fchown(file, owner.st_uid, owner.st_gid)
         os.fchmod(file, owner.st_mode & 0o777)
-        os.fdatasync(file)
         os.link(source, target, follow_symlinks=False)
     except OSError:
         return False
+    _flush(file)
     return True
+
+
+def _flush(file: int) -> None:
+    """Send it to the disk now, not when the kernel would; nobody waits, as nobody does with libvirt's stream."""
+    kept = os.dup(file)
+
+    def flush() -> None:
+        try:
+            os.fdatasync(kept)
+        except OSError:
+            pass  # whoever reads it will be told
+        finally:
+            os.close(kept)
+
+    threading.Thread(target=flush, name="image-flush", daemon=True).start()
 
 
 def _copy(file: int, target: Path, owner: os.stat_result, progress: Callable[[float], None]) -> bool:
@@ -66,7 +81,6 @@ def _copy(file: int, target: Path, owner: os.stat_result, progress: Callable[[fl
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
             done += sent
             progress(min(done / size, 0.99))
-        os.fdatasync(made)
     except BaseException as error:
         target.unlink()
         if not isinstance(error, OSError):
@@ -78,6 +92,8 @@ def _copy(file: int, target: Path, owner: os.stat_result, progress: Callable[[fl
                 reason=error.strerror,
             ) from error
         return False
+    else:
+        _flush(made)
     finally:
         os.close(made)
     return True

@@ -20,9 +20,8 @@ async function look() {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const fresh = page.querySelector(LIST);
   if (!fresh || inUse(list) || fresh.textContent === list.dataset.told) return;
-  const first = list.dataset.told === undefined;
   list.dataset.told = fresh.textContent;
-  if (!first) list.replaceChildren(...fresh.childNodes);
+  list.replaceChildren(...fresh.childNodes);
 }
 
-if (document.querySelector(LIST)) setInterval(() => look().catch(() => {}), EVERY);
+setInterval(() => look().catch(() => {}), EVERY);
