@@ -6,6 +6,7 @@ can be written from the volume's name alone.
 """
 
 import json
+import time
 from dataclasses import replace
 
 import libvirt
@@ -32,6 +33,7 @@ from broker.virt.drivers.libvirt.transfers import Transferring
 from broker.virt.iscsi import store
 from broker.virt.iscsi.session import INITIATOR, address
 
+_PAUSES = (0.3, 0.6, 1.2, 2.4)  # seconds between attempts
 _KIND = libvirt.VIR_SECRET_USAGE_TYPE_ISCSI
 
 
@@ -188,22 +190,38 @@ class Lunning(Defining, Noting, Transferring):
     def _have_target(self, spec: StorageSpec, answers: str) -> None:
         """A running pool over the first portal that this host reaches; `answers` answers us, and libvirt waits long."""
         pool = self._find_pool(spec)
-        if pool is not None and pool.isActive():
-            pool.refresh(0)
-            return
+        if pool is not None:
+            if pool.isActive():
+                pool.refresh(0)
+                return
+            pool.undefine()  # left by an attempt that was cut short: its name would stand in the way of this one
         failure: libvirt.libvirtError | None = None
         for portal in sorted(spec.server.split(","), key=lambda one: one != answers):
             try:
                 pool = self.connection.storagePoolDefineXML(target_xml(spec, portal))
-                pool.create()
+                _begin(pool)
                 pool.setAutostart(1)
                 return
             except libvirt.libvirtError as error:
                 failure = failure or error
-        if pool is not None:
-            pool.undefine()
+                if pool is not None and pool.isPersistent():
+                    pool.undefine()
+                pool = None
         assert failure is not None, "a target has a portal"
         raise failure
+
+
+def _begin(pool: libvirt.virStoragePool) -> None:
+    """Start it. Another host of ours reserves a LUN while it writes the table there, never for long."""
+    for pause in _PAUSES:
+        try:
+            pool.create()
+            return
+        except libvirt.libvirtError as error:
+            if "RESERVATION" not in str(error).upper():
+                raise
+        time.sleep(pause)
+    pool.create()
 
 
 def target_xml(spec: StorageSpec, portal: str) -> str:
