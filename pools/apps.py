@@ -9,6 +9,6 @@ class PoolsConfig(AppConfig):
     def ready(self) -> None:
         from broker.access.kinds import register
 
-        from . import news, search, tasks, time_to_desktop  # noqa: F401 - importing them subscribes or registers
+        from . import news, search, time_to_desktop  # noqa: F401 - importing them subscribes or registers
 
         register("pool", "pools.Pool", {"cluster": "cluster_id"})

@@ -49,13 +49,13 @@ def template_changed(id: str, change: str) -> None:
 @subscribe("session")
 def session_changed(id: str, change: str) -> None:
     """Somebody came or left: what the pool's session rules say is looked up by a worker."""
-    from .tasks import look_at_desktop
-
     if change not in ("opened", "closed"):
         return
     sessions = Session.objects.filter(pk=UUID(id)).values("vm_id")
     row = Desktop.objects.filter(vm__in=sessions, pool__session_rules__isnull=False).values_list("pk", flat=True)
     if (desktop := row.first()) is not None:
+        from .tasks import look_at_desktop  # loads Celery, which a gateway without such pools is spared
+
         look_at_desktop.apply_async(args=(str(desktop),), ignore_result=True)
 
 
