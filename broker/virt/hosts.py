@@ -108,12 +108,11 @@ def forget(host: "Host") -> None:
 def leave() -> None:
     """Close the lines of this process as it ends: libvirt's own tidying comes too late and complains.
 
-    One that is in use or does not answer is left to the system: nothing may keep a process from ending.
+    One that is in use is left to the system: nothing may keep a process from ending.
     """
     for link in list(_links.values()) if _pid == os.getpid() else ():
         if link.lock.acquire(blocking=False):
-            if link.connection is not None and link.connection.alive():
-                link.close()
+            link.close()
             link.lock.release()
 
 
