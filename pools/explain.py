@@ -14,6 +14,7 @@ from broker.virt.placement import Request, judge
 from broker.virt.placement.gather import hosts_of
 from broker.virt.states import VmState
 
+from . import silence
 from .actions.allocate import allocate
 from .bringing_up import Allocation
 from .holding import BRINGING_UP
@@ -23,7 +24,7 @@ from .refusals import looked_at
 from .states import DesktopState
 from .versions import wanted_version
 
-RULES = ("desktop.free", "machine.usable", "job.active", "host.reachable")
+RULES = ("desktop.free", "machine.usable", "job.active", silence.RULE)
 
 
 def explain_allocation(*, actor: Actor, pool: Pool, user: User) -> Answer:
@@ -90,11 +91,8 @@ def _line(row: Desktop, job: Job | None, user: User) -> Line:
         refusals.append(_reason(row, RULES[2], N_("“%(job)s” works on it"), N_("a job works on it"), job=job.title))
     elif job is not None:
         note = note or N_("is being started")
-    if vm.host is not None and vm.host.error and vm.power_state == PowerState.RUNNING:
-        refusals.append(
-            _reason(row, RULES[3], N_("its host does not answer (%(error)s)"), N_("its host does not answer"),
-                    error=vm.host.error)
-        )  # fmt: skip
+    if silent := silence.said_of(row):
+        refusals.append(silent)
     return Line("vm", str(row.pk), vm.name, tuple(refusals), note)
 
 

@@ -20,7 +20,7 @@ from broker.virt.driver import PowerState
 from broker.virt.models import Cluster
 from broker.virt.states import VM, VmState
 
-from . import aiming, rollout, seats, sizing, trouble
+from . import aiming, rollout, seats, silence, sizing, trouble
 from .carry_out import carry_out
 from .holding import take_back
 from .models import Desktop, Pool
@@ -71,8 +71,10 @@ def reconcile_pool(pool_id: UUID) -> sizing.Plan:
         list(Cluster.objects.select_for_update(no_key=True).filter(pk=pool.cluster_id).values_list("pk").order_by())
         plan = sizing.plan(wanted, look.seats(), seats.limits(pool.cluster, look))
     refused = carry_out(pool, plan, look.desktops)
-    healed = not found.tries or sizing.satisfied(wanted, look.seats())
-    cause = refused or (None if healed else found.error) or trouble.of_suspending(look)
+    enough = sizing.satisfied(wanted, look.seats())
+    cause = refused or (found.error if found.tries and not enough else None) or trouble.of_suspending(look)
+    if cause is None and not enough and not plan.starts:
+        cause = silence.cause(pool, look)
     trouble.write_down(pool, found, cause)
     return plan
 

@@ -10,6 +10,7 @@ from broker.core.reasons import Count as Counted
 from broker.core.text import gettext_noop as N_
 
 from .models import Desktop, Pool
+from .silence import said_of
 from .states import DesktopState
 
 # state → what is said of one desktop in it, the same without a name, and what would help
@@ -65,13 +66,15 @@ def none_free(pool: Pool) -> NoCapacity:
 
 
 def _desktops(pool: Pool) -> list[Reason]:
-    rows = Desktop.objects.filter(pool=pool).select_related("vm", "holder").order_by("state", "number")
-    rows = rows.only("pool_id", "state", "number", "vm__name", "holder__username")
+    rows = Desktop.objects.filter(pool=pool).select_related("vm__host", "holder").order_by("state", "number")
+    rows = rows.only("pool_id", "state", "number", "vm__name", "vm__host__name", "vm__host__error", "holder__username")
     return [looked_at(row) for row in rows[:MOST_NAMED]]
 
 
 def looked_at(desktop: Desktop) -> Reason:
-    """What the state of one desktop, its machine and holder loaded, says to whoever wants to have it."""
+    """What the state of one desktop, its machine, host and holder loaded, says to whoever wants to have it."""
+    if desktop.state == DesktopState.FREE and (silent := said_of(desktop)):
+        return silent
     message, words, _help = _RULES[DesktopState(desktop.state)]
     who = {"user": desktop.holder.username} if desktop.holder else {}
     rule = f"desktop.{desktop.state}"

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
 
 from broker.core import clock
 from broker.jobs.models import Job
@@ -21,6 +21,7 @@ from broker.virt.turns import ALSO_STARTING, most_starts
 
 from .holding import UP
 from .models import Desktop, Pool
+from .silence import given_up, on_silent_host
 from .sizing import Limits, Seat
 from .states import DesktopState
 
@@ -52,12 +53,16 @@ class Failures:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A pool's desktops as rows, the jobs on them, and what failed."""
+    """A pool's desktops as rows, the jobs on them, what failed, and those whose host does not answer.
+
+    `silent`: those of a host that does not answer → whether it was given up for now.
+    """
 
     desktops: tuple[Desktop, ...]
     busy: dict[UUID, tuple[str, dict[str, Any]]]
     failures: dict[UUID, Failures]
     resets_done: frozenset[UUID]
+    silent: dict[UUID, bool] = field(default_factory=dict)
 
     def seats(self) -> list[Seat]:
         now = clock.now()
@@ -66,15 +71,15 @@ class Look:
                 id=row.pk,
                 number=row.number,
                 state=DesktopState(row.state),
-                running=row.vm.power_state in UP,
-                suspended=row.vm.power_state == PowerState.SUSPENDED,
+                running=row.vm.power_state in UP and not self.silent.get(row.pk),
+                suspended=row.vm.power_state == PowerState.SUSPENDED and not self.silent.get(row.pk),
                 busy=row.pk in self.busy,
                 coming=self.coming(row.pk),
                 sleeping=self.busy.get(row.pk, ("",))[0] == "vm.suspend",
                 ripe=_booted(row, now),
                 host=row.vm.host_id,
                 idle=(now - row.changed_at).total_seconds(),
-                waiting=self.failed(row.pk).waiting,
+                waiting=self.failed(row.pk).waiting or row.pk in self.silent,
                 protected=row.vm.protected,
             )
             for row in self.desktops
@@ -109,7 +114,9 @@ def look(pool: Pool) -> Look:
     rows = tuple(_DESKTOPS.objects(pool=pool.pk))
     busy = {row.pk: (row.job_plan, row.job_args) for row in rows if row.job_plan}
     busy |= _coming_back(rows, busy)
-    return Look(rows, busy, _failures(pool, rows), _resets_done(rows))
+    now = clock.now()
+    silent = {row.pk: given_up(row.silent, row.heard, now) for row in rows if row.silent}
+    return Look(rows, busy, _failures(pool, rows), _resets_done(rows), silent)
 
 
 def _coming_back(rows: Iterable[Desktop], busy: Iterable[UUID]) -> dict[UUID, tuple[str, dict[str, Any]]]:
@@ -129,6 +136,7 @@ _DESKTOPS = Statement(
         # What costs most to read of a machine, and what no pool asks.
         .defer(*(f"vm__{name}" for name in ("cloud_init", "consoles", "graphics", "labels", "notes", "options")))
         .annotate(job_plan=Subquery(_ACTIVE.values("plan")[:1]), job_args=Subquery(_ACTIVE.values("args")[:1]))
+        .annotate(silent=on_silent_host(), heard=F("vm__host__observed_at"))
         .order_by("number")
     )
 )

@@ -27,6 +27,7 @@ from .holding import hand_over, jobs_on_desktops, take_back
 from .hours import opening_of
 from .models import Desktop, Pool, PoolWaiter
 from .queue import PATIENCE, UNCLAIMED, waiting
+from .silence import on_silent_host
 from .states import POOL, DesktopState
 from .wake import wake
 
@@ -103,8 +104,9 @@ def _free(pool: Pool) -> Iterator[Desktop]:
     rows = rows.filter(~Exists(jobs_on_desktops(bringing_up=False))).exclude(
         ~Q(coming), vm__power_state__in=_NOT_COMING_UP
     )
+    rows = rows.alias(silent=on_silent_host()).filter(silent=False)
     ready = Case(
-        When(vm__power_state=PowerState.RUNNING, vm__host__error="", then=Value(0)),
+        When(vm__power_state=PowerState.RUNNING, then=Value(0)),
         When(vm__power_state=PowerState.SUSPENDED, then=Value(1)),
         When(coming, then=Value(2)),
         default=Value(3),

@@ -19,6 +19,7 @@ from pools.hours import require_open
 from pools.models import Desktop, Pool
 from pools.queue import gone_before, waiting
 from pools.refusals import none_free
+from pools.silence import on_silent_host
 from pools.states import POOL, DesktopState
 from pools.wake import wake
 
@@ -115,8 +116,11 @@ def _running(pool: Pool, attempt: int) -> Desktop | None:
 def _other(pool: Pool, attempt: int) -> Desktop | None:
     """One that is awake in seconds, else one that is being started, else one that can be."""
     coming = Exists(jobs_on_desktops(bringing_up=True))
-    rows = _free(pool, attempt).filter(
-        Q(coming) | Q(vm__power_state__in=_OFF), ~Exists(jobs_on_desktops(bringing_up=False))
+    rows = (
+        _free(pool, attempt)
+        .filter(Q(coming) | Q(vm__power_state__in=_OFF), ~Exists(jobs_on_desktops(bringing_up=False)))
+        .alias(silent=on_silent_host())
+        .filter(silent=False)
     )
     return rows.order_by(_readiness(coming), "failures", "number").first()
 

@@ -5,13 +5,18 @@ from datetime import timedelta
 import pytest
 
 from broker.core import clock
+from broker.core.errors import NoCapacity
 from broker.events.models import Event
+from broker.jobs import runner
 from broker.jobs.models import Job
-from broker.virt.driver import NoSpace, Refused
+from broker.virt import hosts
+from broker.virt.driver import HostUnreachable, NoSpace, Refused
 from broker.virt.drivers.simulated.world import world as simulated
-from broker.virt.models import VirtualMachine
+from broker.virt.models import Host, VirtualMachine
+from broker.virt.monitor import facts
 from pools.actions.allocate import allocate
 from pools.actions.edit_pool import edit_pool
+from pools.models import Pool
 from pools.reconcile import reconcile_pool
 from tests.jobs_help import run_all
 from tests.pools.conftest import SYSTEM, running, settle, states
@@ -26,9 +31,11 @@ def place(world, hypervisor):
     found = simulated(world.host.uri)
     yield found
     heal(found)
+    hosts.forget(world.host)
 
 
 def heal(place) -> None:
+    place.plug()
     with place.changing() as data:
         data["faults"] = []
 
@@ -74,6 +81,61 @@ def test_starts_that_fail_back_off_name_their_cause_and_heal(world, make_pool, p
     pool.refresh_from_db()
     assert (pool.alert, pool.failures, running(pool)) == (None, 0, 3)
     assert told(pool) == ["pool.trouble", "pool.healed"]
+
+
+def test_a_host_that_is_cut_off_is_the_cause_and_nothing_is_broken_by_it(world, make_pool, place, monkeypatch):
+    """Before it is noticed the starts fail, one at a time; after that none is tried, and why is said all the same."""
+    pool = make_pool(size=4)
+    settle(pool)
+    monkeypatch.setattr(runner.Attempt, "_patient", lambda attempt: False)  # a job waits a minute for a host
+    place.unplug()
+    edit_pool(actor=SYSTEM, pool=pool, prestarted=3)
+    for tries in (1, 2, 3):
+        assert attempt(pool) == (3 if tries == 1 else 1), "one at a time while it is doubtful"
+        assert pool.failures == tries and attempt(pool) == 0, "nothing is begun before its time has come"
+        time_passes(pool)
+    assert pool.alert["code"] == "host-unreachable"
+    facts.unreachable(world.host, HostUnreachable("It is silent.", fix="Wait."))
+    Job.objects.all().delete()
+    assert attempt(pool) == 0
+    assert pool.alert["rule"] == "host.reachable" and pool.alert["fix"]
+    assert [(one["subject"], one["kind"], one["id"]) for one in pool.alert["reasons"]] == [
+        (world.host.name, "host", str(world.host.pk))
+    ]
+    assert told(pool) == ["pool.trouble"]
+    assert states(pool) == {"free": 4}
+    with pytest.raises(NoCapacity) as refused:
+        allocate(actor=world.actor("alice"), pool=pool)
+    assert {reason.rule for reason in refused.value.reasons if reason.kind == "vm"} == {"host.reachable"}
+    place.plug()
+    hosts.forget(world.host)  # a host that failed is left alone for a while
+    Host.objects.update(error="")
+    settle(pool)
+    pool.refresh_from_db()
+    assert (pool.alert, pool.failures, running(pool)) == (None, 0, 3)
+    assert told(pool) == ["pool.trouble", "pool.healed"]
+
+
+def test_while_one_host_is_cut_off_desktops_of_the_other_are_made_ready_and_handed_out(world, make_pool, place):
+    """Those that ran on the silent one are made up for after half a minute; in use they stay whose they are."""
+    pool = make_pool(size=4, prestarted=1)
+    settle(pool)
+    held = allocate(actor=world.actor("alice"), pool=pool).desktop
+    settle(pool)
+    other = Host.objects.create(
+        cluster=world.cluster, name="host-2", driver="simulated", uri="sim://host-2", cpus=8, graphics=["vnc"],
+        memory_bytes=world.host.memory_bytes, memory_free_bytes=world.host.memory_bytes, observed_at=clock.now(),
+    )  # fmt: skip
+    off = VirtualMachine.objects.filter(desktop__pool=pool, power_state="off").order_by("desktop__number").last()
+    VirtualMachine.objects.filter(pk=off.pk).update(host=other)
+    Host.objects.filter(pk=world.host.pk).update(error="silent", observed_at=clock.now())
+    assert reconcile_pool(pool.pk).restful, "a moment's silence starts nothing elsewhere"
+    Host.objects.filter(pk=world.host.pk).update(observed_at=clock.now() - timedelta(minutes=1))
+    assert reconcile_pool(pool.pk).start == (off.pk,)
+    assert not Pool.objects.get(pk=pool.pk).alert
+    assert allocate(actor=world.actor("bob"), pool=pool).desktop.pk == off.pk, "not one that nobody can reach"
+    held.refresh_from_db()
+    assert held.holder == world.alice
 
 
 def test_a_desktop_in_use_goes_on_while_the_pool_is_in_trouble(world, make_pool, place):

@@ -47,8 +47,14 @@ TLSCACertificateFile {folder}/ca.pem
 TLSCertificateFile {folder}/server.pem
 TLSCertificateKeyFile {folder}/server.key
 attributetype ( 1.3.6.1.4.1.99999.1.1 NAME 'employeeEnabled' SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )
-attributetype ( 1.3.6.1.4.1.99999.1.2 NAME 'nsAccountLock' SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )
-attributetype ( 1.3.6.1.4.1.99999.1.3 NAME 'ipaUniqueID' SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )
+attributetype ( 1.3.6.1.4.1.99999.1.2 NAME 'nsAccountLock' EQUALITY caseIgnoreMatch
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )
+attributetype ( 1.3.6.1.4.1.99999.1.3 NAME 'ipaUniqueID' EQUALITY caseIgnoreMatch
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )
+attributetype ( 1.3.6.1.4.1.99999.1.4 NAME 'krbPasswordExpiration' EQUALITY generalizedTimeMatch
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.24 )
+attributetype ( 1.3.6.1.4.1.99999.1.5 NAME 'krbPrincipalExpiration' EQUALITY generalizedTimeMatch
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.24 )
 attributetype ( 1.3.6.1.4.1.99999.1.10 NAME 'sAMAccountName' EQUALITY caseIgnoreMatch
   SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )
 attributetype ( 1.3.6.1.4.1.99999.1.11 NAME 'userPrincipalName' EQUALITY caseIgnoreMatch
@@ -65,6 +71,10 @@ attributetype ( 1.3.6.1.4.1.99999.1.16 NAME 'primaryGroupID' EQUALITY caseIgnore
   SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )
 objectclass ( 1.3.6.1.4.1.99999.2.1 NAME 'testFlags' SUP top AUXILIARY
   MAY ( employeeEnabled $ nsAccountLock $ ipaUniqueID ) )
+objectclass ( 1.3.6.1.4.1.99999.2.4 NAME 'ipaObject' SUP top AUXILIARY MUST ipaUniqueID MAY nsAccountLock )
+objectclass ( 1.3.6.1.4.1.99999.2.5 NAME 'krbPrincipalAux' SUP top AUXILIARY
+  MAY ( krbPasswordExpiration $ krbPrincipalExpiration ) )
+objectclass ( 1.3.6.1.4.1.99999.2.6 NAME 'ipaUserGroup' SUP groupOfNames STRUCTURAL )
 objectclass ( 1.3.6.1.4.1.99999.2.2 NAME 'adUser' SUP inetOrgPerson STRUCTURAL MAY ( sAMAccountName $ objectGUID $
   userAccountControl $ userPrincipalName $ accountExpires $ primaryGroupID $ objectSid ) )
 objectclass ( 1.3.6.1.4.1.99999.2.3 NAME 'adGroup' SUP groupOfNames STRUCTURAL

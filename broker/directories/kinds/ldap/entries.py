@@ -24,12 +24,13 @@ _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 # Windows counts 100 ns from 1601; both ends of the range mean "never".
 _NEVER = (0, 0x7FFFFFFFFFFFFFFF)
 _EPOCH = 11_644_473_600
+_IPA_ENDS, _IPA_PASSWORD_ENDS = "krbPrincipalExpiration", "krbPasswordExpiration"
 _LOCKED_FOR_GOOD = "000001010000Z"  # pwdAccountLockedTime: until an administrator unlocks
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A user as the directory has them now."""
+    """A user as the directory has them now. `must_change`: the password is over; who is signed in goes on."""
 
     id: str
     username: str
@@ -37,6 +38,7 @@ class Person:
     email: str
     may_sign_in: bool
     changed: str = ""
+    must_change: bool = False
 
 
 def user_attributes(config: LdapConfig) -> list[str]:
@@ -49,6 +51,8 @@ def user_attributes(config: LdapConfig) -> list[str]:
         names += ["userAccountControl", "accountExpires", "primaryGroupID", "objectSid"]
     else:
         names.append("pwdAccountLockedTime")
+    if config.flavour == "freeipa":
+        names += [_IPA_ENDS, _IPA_PASSWORD_ENDS]
     if config.group_member == "memberUid":
         names += ["uid", "gidNumber"]
     return sorted({name for name in names if name})
@@ -92,6 +96,7 @@ def person(config: LdapConfig, attributes: Mapping[str, Sequence[Any]]) -> Perso
         email=_shown(first(entry, config.mail_attribute), 254),
         may_sign_in=may_sign_in(config, entry),
         changed=first(entry, changed_attribute(config)),
+        must_change=config.flavour == "freeipa" and _over(entry, _IPA_PASSWORD_ENDS),
     )
 
 
@@ -104,6 +109,8 @@ def may_sign_in(config: LdapConfig, entry: Mapping[str, Sequence[Any]]) -> bool:
     if config.flavour == "ad":
         control = _number(first(entry, "userAccountControl"))
         return control is not None and not control & ACCOUNT_DISABLED and not _expired(entry)
+    if config.flavour == "freeipa" and _over(entry, _IPA_ENDS):
+        return False
     return first(entry, "pwdAccountLockedTime") != _LOCKED_FOR_GOOD
 
 
@@ -132,6 +139,14 @@ def _expired(entry: Mapping[str, Sequence[Any]]) -> bool:
     if ticks in _NEVER:
         return False
     return ticks / 10_000_000 - _EPOCH <= clock.now().timestamp()
+
+
+def _over(entry: Mapping[str, Sequence[Any]], name: str) -> bool:
+    """Whether the time in the attribute has come; one that cannot be read has, a missing one never does."""
+    if not (told := first(entry, name)):
+        return False
+    ends = moment(told)
+    return ends is None or ends <= clock.now()
 
 
 def _number(text: str) -> int | None:

@@ -33,6 +33,9 @@ class Ldap:
         try:
             if not searcher.fits(password) or searcher.person is None or not searcher.person.may_sign_in:
                 return None
+            if searcher.person.must_change:
+                log.warning("%s: the password of %r is over and has to be changed there", directory, username)
+                return None
             groups = searcher.groups()
             try:
                 user = take_in(directory, searcher.person, groups, searcher.look)
