@@ -9,7 +9,16 @@ pieces back at once, and each page of the next picture costs the relay a fault, 
 """
 
 import ctypes
+from typing import Final, TypedDict
 
+
+class Buffers(TypedDict):
+    ssl_incoming_bio_size: int
+    ssl_outgoing_bio_size: int
+
+
+TLS_BUFFERS: Final[Buffers] = {"ssl_incoming_bio_size": 16 * 1024, "ssl_outgoing_bio_size": 128 * 1024}
+"""With TLS: clients send little and are sent much. A buffer costs what was once written of it; 16 KiB is the least."""
 _libc = ctypes.CDLL(None)
 _malloc_trim = getattr(_libc, "malloc_trim", None)  # of glibc
 _mallopt = getattr(_libc, "mallopt", None)

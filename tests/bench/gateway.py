@@ -184,26 +184,36 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start_relays(scratch: Path, backend: str, *, tls: bool) -> list[Relay]:
-    cert = str(scratch / "cert.pem") if tls else ""
-    trust = None
-    if tls:
-        trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
-    listen = f"OPENSSL-LISTEN:%d,cert={cert},verify=0" if tls else "TCP-LISTEN:%d"
-    commands: dict[str, Callable[[int], list[str]]] = {
-        "gateway": lambda port: [sys.executable, "-m", "tests.bench.gateway", "--role", "gateway", "--port", str(port),
-                                 "--path", backend, "--cert", cert],
-        "websockify": lambda port: [sys.executable, "-m", "websockify", *(["--cert", cert] if tls else []),
+def trusting(cert: str) -> ssl.SSLContext | None:
+    """A client's TLS for any certificate; none where there is none."""
+    if not cert:
+        return None
+    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
+    return trust
+
+
+def baselines(backend: str, cert: str) -> dict[str, Callable[[int], list[str]]]:
+    """What relays the same beside ours, by the port to listen on."""
+    listen = f"OPENSSL-LISTEN:%d,cert={cert},verify=0" if cert else "TCP-LISTEN:%d"
+    return {
+        "websockify": lambda port: [sys.executable, "-m", "websockify", *(["--cert", cert] if cert else []),
                                     f"127.0.0.1:{port}", "--unix-target", backend],
         "socat": lambda port: ["socat", "-b", "131072", listen % port + ",reuseaddr,fork,bind=127.0.0.1,nodelay",
                                f"UNIX-CONNECT:{backend}"],
     }  # fmt: skip
+
+
+def start_relays(scratch: Path, backend: str, *, tls: bool) -> list[Relay]:
+    cert = str(scratch / "cert.pem") if tls else ""
+    commands = {"gateway": lambda port: [sys.executable, "-m", "tests.bench.gateway", "--role", "gateway",
+                                         "--port", str(port), "--path", backend, "--cert", cert],
+                **baselines(backend, cert)}  # fmt: skip
     relays: list[Relay] = []
     try:
         for name, command in commands.items():
             port = free_port()
-            relays.append(Relay(name, command(port), port, websocket=name != "socat", tls=trust))
+            relays.append(Relay(name, command(port), port, websocket=name != "socat", tls=trusting(cert)))
     except BaseException:
         for relay in relays:
             relay.stop()
@@ -256,24 +266,25 @@ def measure(relays: list[Relay], *, rounds: int, size: int, seconds: float) -> d
 
 
 def bars(result: dict[str, Any]) -> list[tuple[str, str, str, bool]]:
-    """(what, ours beside the baselines, bar, met)."""
-    rate, cpu = result["bulk_mib_s"], result["cpu_20_active"]
+    """(what, ours beside the baselines, bar, met). A "unit" in the result is what is counted, if not consoles."""
+    rate, cpu, unit = result["bulk_mib_s"], result["cpu_20_active"], result.get("unit", "console")
     checks: list[tuple[str, Callable[[], float], str, Callable[[float], bool]]] = [
         ("bulk ÷ socat", lambda: rate["gateway"] / rate["socat"], "≥ 0.85", lambda v: v >= 0.85),
         ("bulk ÷ websockify", lambda: rate["gateway"] / rate["websockify"], "≥ 1.5", lambda v: v >= 1.5),
-        ("KiB per idle console", lambda: result["idle_kib"]["gateway"], "≤ 60", lambda v: v <= 60),
-        ("200 consoles opened, s", lambda: result["open_200_s"]["gateway"], "≤ 0.5", lambda v: v <= 0.5),
+        (f"KiB per idle {unit}", lambda: result["idle_kib"]["gateway"], "≤ 60", lambda v: v <= 60),
+        (f"200 {unit}s opened, s", lambda: result["open_200_s"]["gateway"], "≤ 0.5", lambda v: v <= 0.5),
         ("CPU at 20 active ÷ websockify", lambda: cpu["gateway"] / cpu["websockify"], "≤ 0.6", lambda v: v <= 0.6),
     ]
     return [(what, f"{value():.2f}", bar, met(value())) for what, value, bar, met in checks]
 
 
 def show(title: str, result: dict[str, Any]) -> None:
+    unit = result.get("unit", "console")
     print(f"\n### Console gateway, {title}\n")
     print("| | gateway | websockify | socat |\n|---|---|---|---|")
     labels = {"bulk_mib_s": "bulk, MiB/s", "bulk_core_mib_s": "bulk, MiB by second of its core",
               "cpu_20_active": "CPU at 20 active, cores",
-              "idle_kib": "KiB per idle console", "open_200_s": "200 consoles opened, s"}  # fmt: skip
+              "idle_kib": f"KiB per idle {unit}", "open_200_s": f"200 {unit}s opened, s"}  # fmt: skip
     for key, label in labels.items():
         print(
             f"| {label} | "
@@ -285,11 +296,21 @@ def show(title: str, result: dict[str, Any]) -> None:
         print(f"| {what} | {value} | {bar} | {'met' if met else '**missed**'} |")
 
 
-def start_as_a_browser() -> NoReturn:
-    """Become this program anew, with a browser's ciphers: OpenSSL reads its file when it is loaded."""
+def make_certificate(scratch: Path) -> None:
+    """Key and certificate in one file, as websockify and socat want them: cert.pem."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+         "-keyout", "cert.pem", "-out", "crt.pem", "-days", "2",
+         "-subj", "/CN=localhost"], check=True, capture_output=True, cwd=scratch,
+    )  # fmt: skip
+    (scratch / "cert.pem").write_text((scratch / "cert.pem").read_text() + (scratch / "crt.pem").read_text())
+
+
+def start_as_a_browser(module: str) -> NoReturn:
+    """Become this module's program anew, with a browser's ciphers: OpenSSL reads its file when it is loaded."""
     file = os.memfd_create("openssl.cnf", 0)
     os.write(file, OPENSSL_CONF.encode())
-    command = [sys.executable, "-m", "tests.bench.gateway", *sys.argv[1:]]
+    command = [sys.executable, "-m", module, *sys.argv[1:]]
     os.execve(sys.executable, command, os.environ | {"OPENSSL_CONF": f"/proc/self/fd/{file}"})
 
 
@@ -308,18 +329,13 @@ def main() -> int:
     if options.role:
         return 0
     if not os.environ.pop("OPENSSL_CONF", ""):  # this program has read it; the relays must not
-        start_as_a_browser()
+        start_as_a_browser("tests.bench.gateway")
     rounds, seconds, size = (4, 1.0, 128 * MIB) if options.quick else (9, 2.0, 256 * MIB)
     os.sched_setaffinity(0, {CLIENT_CORE})
     results = {}
     with tempfile.TemporaryDirectory(prefix="berth-bench-") as name:
         scratch = Path(name)
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-             "-keyout", "cert.pem", "-out", "crt.pem", "-days", "2",
-             "-subj", "/CN=localhost"], check=True, capture_output=True, cwd=scratch,
-        )  # fmt: skip
-        (scratch / "cert.pem").write_text((scratch / "cert.pem").read_text() + (scratch / "crt.pem").read_text())
+        make_certificate(scratch)
         backend = str(scratch / "backend")
         machine = subprocess.Popen(
             [sys.executable, "-m", "tests.bench.gateway", "--role", "backend", "--path", backend], cwd=ROOT

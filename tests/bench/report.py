@@ -68,6 +68,9 @@ Measured {when}: {machine}. {load}
   redeemed from memory. An idle console is counted in KiB of proportional set size beyond the first; an active one gets
   20 KiB thirty times a second. With TLS the client reads the heads of bulk data's records and opens none, for that
   would be slower than relaying them.
+- **SPICE** (`spice.py`): the same with a SPICE server that sends drawings of 64 KiB; what is carried is the display of
+  a session whose main channel is open beside it. Idle ones are counted by channel: each is a connection, and a session
+  has four or more. By CONNECT and with TLS, TLS begins behind the CONNECT and ends in the gateway.
 - **Consoles** (`consoles.py`): our gateway beside our own gateway without it, on one core in turns. What is recorded
   comes in bursts of 8 MiB, half of what may wait for the disk, and all of it is in the file in the end. A hundred
   consoles at once (`first_pictures.py`) are opened by one thread that looks at no byte it need not look at, each to its
@@ -218,4 +221,5 @@ def _gateway(result: dict[str, Any]) -> list[Line]:
     return lines
 
 
-READERS = {"clones": _clones, "allocation": _allocation, "live": _live, "gateway": _gateway, "storm": _storm}
+READERS = {"clones": _clones, "allocation": _allocation, "live": _live, "gateway": _gateway, "spice": _gateway,
+           "storm": _storm}  # fmt: skip

@@ -23,7 +23,7 @@ from broker.gateway.closing import Closing
 from broker.gateway.desk import Admitted, Alive, Presented, Refused
 from broker.gateway.dial import Machine, dial
 from broker.gateway.floor import Floor
-from broker.gateway.memory import give_back
+from broker.gateway.memory import TLS_BUFFERS, give_back
 from broker.gateway.recording import Recorder
 from broker.gateway.rfb import INPUT, FirstPicture, RfbError
 from broker.gateway.rfb.browser import BrowserHandshake
@@ -35,8 +35,6 @@ log = logging.getLogger(__name__)
 _wire_log = logging.getLogger(f"{__name__}.wire")
 _wire_log.setLevel(logging.CRITICAL)
 _TCP_NOTSENT_LOWAT = 25
-# Browsers send little and are sent much; a buffer costs what was once written of it (16 KiB is the least).
-_TLS_IN, _TLS_OUT = 16 * 1024, 128 * 1024
 _BINARY, _CONTINUATION, _PING, _CLOSE, _TEXT = (
     picows.WSMsgType.BINARY,
     picows.WSMsgType.CONTINUATION,
@@ -269,8 +267,7 @@ class PicowsEngine:
     async def listen(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         options: dict[str, Any] = {}
         if tls:
-            options = {"ssl": tls, "ssl_handshake_timeout": self._floor.limits.handshake}
-            options |= {"ssl_incoming_bio_size": _TLS_IN, "ssl_outgoing_bio_size": _TLS_OUT}
+            options = {"ssl": tls, "ssl_handshake_timeout": self._floor.limits.handshake, **TLS_BUFFERS}
         accepted = self._protocol_of_tls if tls else self._protocol
         loop = asyncio.get_running_loop()
         server = await aiofastnet.create_server(loop, accepted, sock=listener, backlog=1024, **options)

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from typing import cast
+from typing import Any, cast
 
 import aiofastnet
 
@@ -18,6 +18,7 @@ from broker.gateway.closing import Closing
 from broker.gateway.desk import Presented
 from broker.gateway.dial import keep_watch
 from broker.gateway.floor import Floor
+from broker.gateway.memory import TLS_BUFFERS, give_back
 from broker.gateway.spice.leg import SpiceLeg
 from broker.gateway.spice.link import refusal
 from broker.virt.agent.records import Records
@@ -101,12 +102,13 @@ class ViewerConnection(asyncio.Protocol):
         try:
             self._transport = await aiofastnet.start_tls(
                 loop, self._transport, self, context, server_side=True,
-                ssl_handshake_timeout=self._floor.limits.handshake,
+                ssl_handshake_timeout=self._floor.limits.handshake, **TLS_BUFFERS,
             )  # fmt: skip
         except OSError as error:
             log.info("a native client broke TLS off: %s", error)
             self._connections.discard(self)
             return
+        give_back()
         self._records = Records()
         self._carry(SpiceLeg(self._floor, presented, self))
 
@@ -193,7 +195,8 @@ class Viewers:
         """Take connections on a port of their own."""
         listener.setblocking(False)
         loop = asyncio.get_running_loop()
-        self._servers.append(await aiofastnet.create_server(loop, self.make, sock=listener, backlog=1024, ssl=tls))
+        options: dict[str, Any] = {"ssl": tls, **TLS_BUFFERS} if tls else {}
+        self._servers.append(await aiofastnet.create_server(loop, self.make, sock=listener, backlog=1024, **options))
 
     def stop_listening(self) -> None:
         for server in self._servers:

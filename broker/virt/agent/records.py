@@ -36,7 +36,7 @@ class Records:
                     at = self._stage(data, at)
                     if not self._header and not self._left:
                         break
-            yield bytes(view[begun:at])
+            yield data if at - begun == len(data) else bytes(view[begun:at])
 
     def _reply(self, data: bytes, at: int) -> int:
         at = self._fill(data, at, _LINK.size)
