@@ -9,6 +9,7 @@ Formats: cloud-init's documentation of NoCloud, cloud-config and network configu
 import ipaddress
 import json
 import re
+import secrets
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -61,6 +62,14 @@ def checked(given: Mapping[str, Any], *, name: str) -> dict[str, Any]:
     return found | _network(wish)
 
 
+def again(vm: VirtualMachine, words: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The words of another first start: `words` as `checked` gave them, else those the machine has.
+
+    cloud-init takes a guest whose instance has another name for one that was never started.
+    """
+    return {**(words or opened(vm)), "instance": f"{vm.pk}-{secrets.token_hex(4)}"}
+
+
 def sealed(words: Mapping[str, Any]) -> str:
     """For the machine's row."""
     return _SEALER.seal(json.dumps(words))
@@ -82,8 +91,8 @@ def seed(vm: VirtualMachine) -> Iterator[Path]:
     """A CD with the words of `vm`, as a file that is there as long as the block runs."""
     macs = [nic.mac for nic in vm.nics.all()]
     with tempfile.TemporaryDirectory(prefix="berth-seed-") as folder:
-        path = Path(folder) / "seed.iso"
-        _write(path, files(str(vm.pk), opened(vm), macs))
+        path, words = Path(folder) / "seed.iso", opened(vm)
+        _write(path, files(words.get("instance") or str(vm.pk), words, macs))
         yield path
 
 

@@ -25,6 +25,7 @@ from broker.virt.actions.power_off_vm import power_off_vm
 from broker.virt.actions.reboot_vm import reboot_vm
 from broker.virt.actions.reset_vm import reset_vm
 from broker.virt.actions.resume_vm import resume_vm
+from broker.virt.actions.run_once import run_once
 from broker.virt.actions.shutdown_vm import shutdown_vm
 from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.suspend_vm import suspend_vm
@@ -46,8 +47,21 @@ def _snapshot(*, actor: Actor, vm: VirtualMachine) -> Job:
     return take_snapshot(actor=actor, vm=vm, name=clock.now().strftime("%Y-%m-%d-%H%M%S"))
 
 
+def _anew(*, actor: Actor, vm: VirtualMachine) -> Job:
+    """With the words it has; others are said on the machine's page."""
+    return run_once(actor=actor, vm=vm, cloud_init_again=True)
+
+
 DEEDS = (
     Deed("start", _("Start"), start_vm, "vm", _("The machine is switched on, or woken from disk."), "play_arrow"),
+    Deed(
+        "anew",
+        _("Start, with cloud-init again"),
+        _anew,
+        "vm",
+        _("Its guest takes this start for its first one: users, keys and scripts are done again."),
+        "restart_alt",
+    ),
     Deed("shutdown", _("Shut down"), shutdown_vm, "vm", _("The guest is asked to shut down."), "power_settings_new"),
     Deed("reboot", _("Restart"), reboot_vm, "vm", _("The guest is asked to restart."), "restart_alt"),
     Deed("migrate", _("Migrate"), migrate_vm, "vm", _("It moves to another host while it runs."), "move_down"),
@@ -281,6 +295,7 @@ MachineAdmin.actions_detail = [
     {
         "title": _("More"),
         "items": [
+            "do_anew",
             "do_reboot",
             "do_reset",
             "do_migrate",

@@ -14,6 +14,7 @@ from broker.virt.machine_options import KNOWN
 from broker.virt.models import Guard, Host, Network, Nic, StorageDomain, VirtualMachine
 
 from .forms import MachineForm, StyledForm, offer
+from .guest_words import WORDS, GuestWords
 
 GUARDS = [("", _("as its network says")), *((value, _(label)) for value, label in Guard.choices)]
 
@@ -96,11 +97,23 @@ class CardForm(StyledForm):
             del self.fields["mac"]
 
 
-class OnceForm(StyledForm):
+class OnceForm(GuestWords):
     boot = forms.ChoiceField(label=_("Boot from"), required=False)
     host = forms.ModelChoiceField(
         label=_("Host"), queryset=Host.objects.none(), required=False, empty_label=_("as ever"),
         help_text=_("It stays there afterwards."),
+    )  # fmt: skip
+    cloud_init_again = forms.BooleanField(
+        label=_("cloud-init again"), required=False,
+        help_text=_("Its guest takes this start for its first one: users, keys and scripts are done again."),
+    )  # fmt: skip
+
+    GROUPS = (
+        (_("This start"), "", ("boot", "host", "cloud_init_again")),
+        (
+            _("What cloud-init tells its guest"), _("Empty: what it was told before. Else it counts from now on."),
+            WORDS,
+        ),
     )  # fmt: skip
 
     def __init__(self, *args: Any, actor: Actor, vm: VirtualMachine, **kwargs: Any):

@@ -1,7 +1,5 @@
 """The form of a new machine: from a template, an image, a CD or nothing, its hardware, and what its guest is told."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -14,27 +12,19 @@ from broker.virt.instance_types import instance_types
 from broker.virt.models import Image, InstanceType, Network, StorageDomain, TemplateVersion
 from broker.virt.origins import MACHINES
 
-from .forms import StyledForm, offer
+from .forms import offer
+from .guest_words import WORDS, GuestWords
 from .image_words import proposal_of
 from .parts import error_sentences
 
 GIB = 1 << 30
-WORDS = ("hostname", "user", "password", "ssh_keys", "packages", "script", "address", "gateway", "nameservers")
-
-
-@dataclass(frozen=True)
-class Group:
-    title: Any
-    hint: Any
-    fields: list[Any]
-    open: bool
 
 
 def _told(image: Image) -> str:
     return f"{image.name} ({proposal_of(image)})" if image.proposal else image.name
 
 
-class NewMachineForm(StyledForm):
+class NewMachineForm(GuestWords):
     """What is left empty comes from the template or the image."""
 
     name = forms.CharField(label=_("Name"), max_length=64, help_text=_("Letters, digits, dots and hyphens."))
@@ -81,35 +71,6 @@ class NewMachineForm(StyledForm):
     description = forms.CharField(
         label=_("Description"), max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 2})
     )
-    hostname = forms.CharField(
-        label=_("Host name"), max_length=253, required=False, help_text=_("Empty: the machine's name.")
-    )
-    user = forms.CharField(label=_("User"), max_length=32, required=False, help_text=_("May use sudo."))
-    password = forms.CharField(
-        label=_("Password"), max_length=256, required=False, strip=False, help_text=_("Kept as its hash."),
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-    )  # fmt: skip
-    ssh_keys = forms.CharField(
-        label=_("SSH keys"), required=False, max_length=60_000, help_text=_("One a line."),
-        widget=forms.Textarea(attrs={"rows": 2}),
-    )  # fmt: skip
-    packages = forms.CharField(
-        label=_("Packages"), required=False, max_length=9_000, help_text=_("One a line."),
-        widget=forms.Textarea(attrs={"rows": 2}),
-    )  # fmt: skip
-    script = forms.CharField(
-        label=_("Script"), required=False, max_length=48_000, strip=False,
-        help_text=_("Run once as root; begins with #!."), widget=forms.Textarea(attrs={"rows": 3}),
-    )  # fmt: skip
-    address = forms.CharField(
-        label=_("Address"), required=False, max_length=64, help_text=_("Like 10.0.0.5/24; empty: by DHCP.")
-    )
-    gateway = forms.CharField(label=_("Gateway"), required=False, max_length=64)
-    nameservers = forms.CharField(
-        label=_("Name servers"), required=False, max_length=600, help_text=_("One a line."),
-        widget=forms.Textarea(attrs={"rows": 2}),
-    )  # fmt: skip
-
     GROUPS = (
         (_("What it is"), "", ("name", "title", "description")),
         (
@@ -137,21 +98,15 @@ class NewMachineForm(StyledForm):
         offer(self, "storage", visible_to(actor, StorageDomain))
         offer(self, "network", visible_to(actor, Network))
 
-    def groups(self) -> Iterator[Group]:
-        """The fields as the page shows them; the last group opens when something of it is filled in or wrong."""
-        for title, hint, names in self.GROUPS:
-            used = any(self.data.get(name) or name in self.errors for name in names) if self.is_bound else False
-            yield Group(title, hint, [self[name] for name in names], open=names is not WORDS or used)
-
     def wish(self) -> dict[str, Any]:
         """What the action is asked for."""
         wish: dict[str, Any] = dict(self.cleaned_data)
-        words = {name: value for name in WORDS if (value := wish.pop(name))}
+        words = self.words(wish)
         gib = wish.pop("disk_gib")
         return wish | {
             "disk_bytes": gib * GIB if gib else None,
             "machine": wish["machine"] or None,
-            "cloud_init": words or None,
+            "cloud_init": words,
         }
 
     def refuse(self, error: BerthError) -> None:

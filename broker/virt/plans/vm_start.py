@@ -1,6 +1,7 @@
 """vm.start: on a host that may run it, with an up-to-date definition; done when it was seen running.
 
-args: `host`, where it has to run; `boot`, what this run boots from.
+args: `host`, where it has to run; `boot`, what this run boots from; `words`, sealed, what cloud-init is told anew, and
+`words_on`, the storage where they are to lie.
 """
 
 from uuid import UUID
@@ -10,7 +11,7 @@ from broker.core.errors import Conflict
 from broker.core.text import gettext_noop as N_
 from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
-from broker.virt import host_devices, hosts, lost_images, pending, specs, work
+from broker.virt import cloud_init, host_devices, hosts, lost_images, pending, specs, work
 from broker.virt.driver import DriverError, NotFound, PowerState, Refused
 from broker.virt.ha.loss import lost_epoch
 from broker.virt.models import Host, Recovery, VirtualMachine
@@ -79,9 +80,31 @@ def prepare(ctx: Context) -> None:
         host_devices.require_startable(vm)
     for disk in vm.disks.all():
         work.with_storage(ctx, work.host_of(vm), disk.storage, lambda host, storage: None)
+    if ctx.args.get("words"):
+        vm = _tell_anew(ctx, vm)
     for other in specs.other_storages(vm):
         work.with_storage(ctx, work.host_of(vm), other, lambda host, storage: None)
+    _have_seed(ctx, vm)
     work.define(ctx, vm)
+
+
+def _tell_anew(ctx: Context, vm: VirtualMachine) -> VirtualMachine:
+    """Other words for cloud-init are the machine's; the CD with those before goes."""
+    with ctx.write():
+        VirtualMachine.objects.filter(pk=vm.pk).update(cloud_init=ctx.args["words"], seed_on=ctx.args["words_on"])
+    vm = work.machine(ctx)
+    if (seed := specs.seed_of(vm)) is not None:
+        work.delete_volume(ctx, work.host_of(vm), *seed)
+    return vm
+
+
+def _have_seed(ctx: Context, vm: VirtualMachine) -> None:
+    """Its CD for cloud-init is there: written from its words where it is missing, for it can always be made again."""
+    if (seed := specs.seed_of(vm)) is None or work.has_volume(ctx, work.host_of(vm), *seed):
+        return
+    storage, volume = seed
+    with cloud_init.seed(vm) as file:
+        work.with_storage(ctx, work.host_of(vm), storage, lambda host, spec: host.store_volume(spec, volume, file))
 
 
 def _leave(ctx: Context, vm: VirtualMachine, left: Host) -> None:

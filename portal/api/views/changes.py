@@ -28,6 +28,7 @@ from portal.api.fields import Id, Input, NameField, Switch, TextField, WholeNumb
 from portal.api.queries import LONGEST
 from portal.api.serializers.changes import NicSerializer
 from portal.api.serializers.virt import VmDetailSerializer
+from portal.api.views.cloud_init import CloudInit
 from portal.api.views.disks import OfVm, snapshot_of
 
 NOW = "false: keep it for its next start, also where its run could take it."
@@ -51,6 +52,8 @@ class Once(Input):
         choices=[value for value, _ in KNOWN["boot"].choices], required=False, help_text="Left out: as ever."
     )
     host = Id(required=False, allow_null=True, help_text="Where it starts.")
+    cloud_init_again = Switch(required=False, help_text="Its guest takes this start for its first one.")
+    cloud_init = CloudInit(required=False, help_text="As the last, and what it is told then in place of what it was.")
 
 
 class Clone(Input):
@@ -103,7 +106,7 @@ class Changing(Resource):
 
     @job_verb("run-once", takes=Once)
     def run_once(self, request: Request, pk: Any) -> Response:
-        """Start it from another device or on a host of one's choice, for this run only."""
+        """Start it differently for this run only: from another device, on another host, as cloud-init's first start."""
         given = self.input(Once)
         given["host"] = find(self.actor, Host, given["host"]) if given.get("host") else None
         return self.accepted(run_once(actor=self.actor, vm=self.find(), **given))

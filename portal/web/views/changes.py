@@ -243,12 +243,14 @@ class RunOnce(_Form):
     under = N_("For this run only; its definition stays as it is.")
     submit = N_("Start it")
     needs, back = "vm.power", "portal:vm"
+    template = "portal/manage/new_machine.html"
 
     def form(self, data: Any, pk: Any) -> StyledForm:
         return OnceForm(data, actor=self.actor, vm=self.vm(pk))
 
     def make(self, values: dict[str, Any], pk: Any) -> str:
-        run_once(actor=self.actor, vm=self.vm(pk), **values)
+        words = OnceForm.words(values)
+        run_once(actor=self.actor, vm=self.vm(pk), cloud_init=words, **values)
         return reverse("portal:vm", args=[pk])
 
 

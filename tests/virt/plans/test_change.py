@@ -5,12 +5,13 @@ import pytest
 from broker.access.models import Quota
 from broker.core.errors import Busy, Conflict, Denied, Invalid, OverQuota
 from broker.events.models import Event
-from broker.virt import pending
+from broker.virt import cloud_init, pending, specs
 from broker.virt.actions.apply_changes import apply_changes
 from broker.virt.actions.clone_vm import clone_vm
 from broker.virt.actions.create_network import create_network
 from broker.virt.actions.create_nic import create_nic
 from broker.virt.actions.delete_nic import delete_nic
+from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.actions.edit_nic import edit_nic
 from broker.virt.actions.edit_vm import edit_vm
 from broker.virt.actions.give_vm import give_vm
@@ -198,6 +199,19 @@ class TestCards:
         assert vm.nics.count() == 1 and diff(vm) == {}
 
 
+@pytest.fixture
+def keeps_bytes(stage, monkeypatch):
+    """A simulated host that takes the CDs of words, which have no contents there; what they would say is written."""
+    written = []
+    monkeypatch.setattr(cloud_init, "files", lambda *given: written.append(given) or {"meta-data": b"{}"})
+    kind = type(stage.line)
+    monkeypatch.setattr(
+        kind, "store_volume",
+        lambda line, storage, name, source, **rest: line.create_volume(storage, name, capacity=512, raw=True),
+    )  # fmt: skip
+    return written
+
+
 class TestOnce:
     def test_one_start_boots_from_elsewhere_and_the_next_as_ever(self, stage):
         vm = stage.make()
@@ -214,6 +228,35 @@ class TestOnce:
         done(start_vm(actor=SYSTEM, vm=fresh(vm)))
         with stage.sim.changing() as data:
             assert data["machines"][str(vm.pk)]["boot"] == "disk"
+
+    def test_cloud_init_has_another_first_start(self, stage, keeps_bytes):
+        vm, written = stage.make(cloud_init={"user": "alice"}), keeps_bytes
+        seed = f"seed-{vm.pk}.iso"
+        assert written.pop()[0] == str(vm.pk)
+        done(run_once(actor=SYSTEM, vm=vm, cloud_init_again=True))
+        done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
+        done(run_once(actor=SYSTEM, vm=fresh(vm), cloud_init={"user": "bob"}))
+        (first, alice, _), (second, bob, _) = written
+        assert (alice["user"], bob["user"]) == ("alice", "bob")
+        assert first != second and first.startswith(f"{vm.pk}-") and second.startswith(f"{vm.pk}-")
+        done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
+        stage.line.delete_volume(specs.storage_spec(stage.world.storage), seed)
+        done(start_vm(actor=SYSTEM, vm=fresh(vm)))
+        assert written[2:] == [(second, bob, written[1][2])], "a CD that was lost is made again, and is the same"
+        assert seed in stage.volumes()
+
+    def test_words_are_for_those_who_may_change_it_and_a_machine_without_any_gets_them(self, stage, keeps_bytes):
+        vm = stage.make()
+        stage.world.grant(stage.world.bob, "vm-user", vm)
+        with pytest.raises(Denied):
+            run_once(actor=stage.world.actor("bob"), vm=vm, cloud_init={"user": "bob", "password": "let me in"})
+        with pytest.raises(Invalid) as caught:
+            run_once(actor=SYSTEM, vm=vm, cloud_init_again=True)
+        assert caught.value.field == "cloud_init_again"
+        done(run_once(actor=SYSTEM, vm=vm, cloud_init={"user": "bob"}))
+        assert fresh(vm).seed_on == stage.world.storage and f"seed-{vm.pk}.iso" in stage.volumes()
+        done(delete_vm(actor=SYSTEM, vm=fresh(vm)))
+        assert not stage.volumes()
 
 
 class TestClone:

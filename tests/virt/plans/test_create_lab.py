@@ -86,9 +86,25 @@ def test_an_uploaded_system_reads_what_it_is_told(real, tiny_image):
     read = json.loads(config + "}")
     assert read["hostname"] == "web" and read["packages"] == ["htop"] and read["users"][1]["name"] == "alice"
     assert read["users"][1]["passwd"].startswith("$6$") and "correct horse" not in told.output
+    _told_again(real, caller, vm)
     assert caller.delete(f"images/{image['id']}/").status_code == 202  # the machine has a copy of its own
     finished(asked(caller.delete(f"vms/{vm.pk}/")))
     assert not [name for name in real.files() if str(vm.pk) in name]
+
+
+def _told_again(real, caller: Caller, vm) -> None:
+    """The guest that starts again finds another instance on its CD, which cloud-init takes for a first start."""
+    look = "mount -t iso9660 -o ro /dev/vdb /mnt && cat /mnt/meta-data && cat /mnt/user-data"
+    assert f'"instance-id": "{vm.pk}"' in _in_guest(real, vm, "cat /mnt/meta-data").output
+    words = {"user": "bob", "password": "other horse", "packages": ["nginx"]}
+    for wish, user in (({"cloud_init_again": True}, "alice"), ({"cloud_init": words}, "bob")):
+        finished(asked(caller.post(f"vms/{vm.pk}/power-off/")))
+        finished(asked(caller.post(f"vms/{vm.pk}/run-once/", wish)))
+        wait_for_agent(real.line, str(vm.pk))
+        told = _in_guest(real, vm, look)
+        assert told.code == 0 and f'"name": "{user}"' in told.output and "other horse" not in told.output
+        assert f'"instance-id": "{vm.pk}-' in told.output
+    assert "bob" not in str(Job.objects.values_list("args", flat=True))
 
 
 def _in_guest(real, vm, text: str):
