@@ -13,6 +13,7 @@ OFF = N_("The machine was off: it was copied whole.")
 FIRST = N_("It is the first on this target.")
 UNKNOWN = N_("The hypervisor does not know what changed since the last backup.")
 OTHER_DISKS = N_("The machine has other disks than at its last backup.")
+RAW = N_("One of its disks is raw, and bears no notes of what changed.")
 _UP = (PowerState.RUNNING, PowerState.PAUSED)
 
 
@@ -31,6 +32,8 @@ def decide(backup: Backup, vm: VirtualMachine, host: HostConnection, *, wish_ful
         return Decision(False, reason="" if wish_full else OFF)
     if wish_full:
         return Decision(True)
+    if any(disk.format == "raw" for disk in vm.disks.all()):
+        return Decision(True, reason=RAW)
     known = set(host.checkpoints(str(vm.pk)))
     earlier = Backup.objects.filter(vm_key=vm.pk, target=backup.target_id, state=BackupState.READY)
     parent = earlier.exclude(checkpoint="").order_by("-created_at").first()

@@ -22,6 +22,7 @@ from broker.jobs.states import ACTIVE
 from . import specs, work
 from .driver import PowerState, Unsupported, VolumeInfo
 from .models import Disk, Snapshot, SnapshotDisk, StorageDomain, VirtualMachine
+from .models.disk import image_format
 from .sealing.image import seal_image
 
 STILL = (PowerState.OFF, PowerState.CRASHED, PowerState.MISSING)
@@ -37,6 +38,14 @@ class Original:
     path: str
     size_bytes: int
     allocated_bytes: int
+
+    @property
+    def image(self) -> VolumeInfo:
+        """As something to copy."""
+        return VolumeInfo(
+            name=self.volume, path=self.path, format=image_format(self.disk.pk, self.volume),
+            capacity=self.size_bytes, allocation=self.allocated_bytes,
+        )  # fmt: skip
 
 
 def originals(vm: VirtualMachine, snapshot: Snapshot | None) -> list[Original]:
@@ -98,10 +107,7 @@ def _copy(
     host = work.host_of(vm)
     if seal and ctx.args.get("sealed") and work.has_volume(ctx, host, disk.storage, disk.volume):
         return
-    taken = VolumeInfo(
-        name=original.volume, path=original.path, format="qcow2", capacity=original.size_bytes,
-        allocation=original.allocated_bytes,
-    )  # fmt: skip
+    taken = original.image
     name = unsealed(disk) if seal else disk.volume
     work.with_storage(
         ctx, host, disk.storage,

@@ -8,7 +8,7 @@ from broker.core.text import gettext_noop as N_
 from broker.jobs.context import Context
 from broker.jobs.plans import NotYet
 
-from . import work
+from . import specs, work
 from .driver import DriverError, HostConnection, NotFound, Refused, StorageSpec, VolumeInfo
 from .models import Disk, StorageDomain, VirtualMachine
 
@@ -66,7 +66,7 @@ def _present(line: HostConnection, place: StorageSpec, disk: Disk) -> VolumeInfo
             N_("There is no volume “%(name)s” on the host."), fix=N_("Look whether somebody removed it."),
             name=disk.volume,
         )  # fmt: skip
-    return found
+    return specs.image_of(disk.pk, found, disk.size_bytes)
 
 
 def _forget(host: HostConnection, uuid: str, moment: str) -> None:

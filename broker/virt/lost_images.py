@@ -6,6 +6,7 @@ from broker.jobs.context import Context
 
 from . import work
 from .models import Disk, SnapshotDisk, StorageDomain, VirtualMachine
+from .models.disk import image_format
 
 
 def volumes_of(disk: Disk) -> tuple[str, ...]:
@@ -19,19 +20,21 @@ def volumes_of(disk: Disk) -> tuple[str, ...]:
 
 
 def blame(ctx: Context, vm: VirtualMachine) -> Conflict | None:
-    """What to say of the first image that is gone or is no qcow2 any more; None when all are there."""
-    needed: dict[StorageDomain, list[str]] = {}
+    """What to say of the first image that is gone or is not what it was any more; None when all are there."""
+    needed: dict[StorageDomain, list[tuple[str, str]]] = {}
     for disk in vm.disks.all():
-        needed.setdefault(disk.storage, []).extend(volumes_of(disk))
+        kinds = [(volume, image_format(disk.pk, volume)) for volume in volumes_of(disk)]
+        needed.setdefault(disk.storage, []).extend(kinds)
     if vm.linked and vm.template_version is not None:
-        needed.setdefault(vm.template_version.storage, []).append(vm.template_version.volume)
+        needed.setdefault(vm.template_version.storage, []).append((vm.template_version.volume, "qcow2"))
     for storage, volumes in needed.items():
         if storage.kind == StorageDomain.Kind.ISCSI:
             continue
         seen = work.with_storage(ctx, work.host_of(vm), storage, lambda line, spec: line.volumes(spec))
         formats = {one.name: one.format for one in seen}
-        for volume in volumes:
-            if formats.get(volume) != "qcow2":
+        for volume, kind in volumes:
+            # a raw one may look like anything
+            if volume not in formats or (kind == "qcow2" and formats[volume] != kind):
                 return Conflict(
                     N_("%(name)s cannot start: its image %(volume)s on %(storage)s is damaged.")
                     if volume in formats

@@ -3,7 +3,9 @@
 Names on hosts are made here and nowhere else.
 """
 
+from dataclasses import replace
 from typing import Literal, cast
+from uuid import UUID
 
 from broker.virt.driver import (
     DiskLimits,
@@ -20,6 +22,7 @@ from broker.virt.driver import (
 from . import storage_secret
 from .machine_options import KNOWN
 from .models import Disk, DiskShare, FloatingDisk, Image, Network, Nic, StorageDomain, TemplateVersion, VirtualMachine
+from .models.disk import image_format
 
 CD_DRIVE = "sda"
 
@@ -142,7 +145,7 @@ def disk_spec(disk: Disk) -> DiskSpec:
     """A disk as it is plugged in."""
     return DiskSpec(
         path=disk.path or volume_path(disk.storage, disk.volume),
-        format="qcow2",
+        format=disk.format,
         target=disk.target,
         # QEMU takes 20 characters of a virtio disk's serial
         serial=disk.id.hex[:20],
@@ -151,6 +154,16 @@ def disk_spec(disk: Disk) -> DiskSpec:
         discard=disk.discard or None,
         detect_zeroes=disk.detect_zeroes or None,
     )
+
+
+def image_of(disk: UUID | str, seen: VolumeInfo, size_bytes: int) -> VolumeInfo:
+    """An image of the disk as its host sees it, with Berth's word for what it is where it is raw.
+
+    The host goes by the first bytes then, which a guest writes: they may name another file, or any size.
+    """
+    if image_format(disk, seen.name) == "raw":
+        return replace(seen, format="raw", capacity=size_bytes, backing="")
+    return seen
 
 
 def share_spec(share: DiskShare) -> DiskSpec:

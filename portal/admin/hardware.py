@@ -11,6 +11,7 @@ from unfold.decorators import display
 from broker.access.actor import Actor
 from broker.jobs.models import Job
 from broker.virt.actions.commit_preview import commit_preview
+from broker.virt.actions.convert_disk import convert_disk
 from broker.virt.actions.delete_disk import delete_disk
 from broker.virt.actions.delete_export import delete_export
 from broker.virt.actions.delete_nic import delete_nic
@@ -37,8 +38,21 @@ class OfMachine(Rows):
         return link(obj.vm)
 
 
+def _to_raw(*, actor: Actor, disk: Disk) -> Job:
+    return convert_disk(actor=actor, disk=disk, image_format="raw")
+
+
+def _to_qcow2(*, actor: Actor, disk: Disk) -> Job:
+    return convert_disk(actor=actor, disk=disk, image_format="qcow2")
+
+
 @admin.register(Disk, site=site)
 @with_deeds(
+    Deed(
+        "to_raw", _("Convert to raw"), _to_raw, "disk",
+        _("Its image is written anew; each backup of the machine is a full one from then on."), "transform",
+    ),
+    Deed("to_qcow2", _("Convert to qcow2"), _to_qcow2, "disk", _("Its image is written anew."), "transform"),
     Deed(
         "detach", _("Detach"), detach_disk, "disk",
         _("Its machine loses it; the disk stays, belongs to you and can be given to another one."), "eject",
@@ -53,7 +67,7 @@ class DiskAdmin(OfMachine):
     """How its guest may use it can be changed; growing, moving and limits are on the machine's page."""
 
     editable = True
-    list_display = ("volume", "machine_link", "target", "storage", "size", "allocated", "read_only")
+    list_display = ("volume", "machine_link", "target", "storage", "format", "size", "allocated", "read_only")
     list_filter = (("storage", RelatedDropdownFilter), "read_only")
     search_fields = ("volume", "vm__name", "id__iexact")
     list_select_related = ("vm", "storage")

@@ -26,6 +26,7 @@ urlpatterns = [
     path("vms/<uuid:pk>/shared-disks/<uuid:share>/delete", shared_disks.TakeAway.as_view(), name="shared-disk-delete"),
     path("vms/<uuid:pk>/disks/<uuid:disk>/edit", disk_edits.EditDisk.as_view(), name="disk-edit"),
     path("vms/<uuid:pk>/disks/<uuid:disk>/limits", disk_limits.LimitDisk.as_view(), name="disk-limits"),
+    path("vms/<uuid:pk>/disks/<uuid:disk>/convert", disk_moves.ConvertDisk.as_view(), name="disk-convert"),
     path("vms/<uuid:pk>/disks/<uuid:disk>/detach", floating.Detach.as_view(), name="disk-detach"),
     path("vms/<uuid:pk>/disks/", disks.MachineDisks.as_view(), name="vm-disks"),
     path("vms/<uuid:pk>/disks/download", exports.Export.as_view(), name="disk-export"),

@@ -5,7 +5,6 @@ changes from that moment on; one that is off is copied whole.
 """
 
 from functools import partial
-from typing import Any
 
 from broker.backups import places
 from broker.backups.deciding import decide, ours
@@ -19,9 +18,9 @@ from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
 from broker.jobs.runner import JobActor
 from broker.jobs.states import JobState
-from broker.virt import work
-from broker.virt.driver import DriverError, HostConnection, NotFound, Refused, StorageSpec
-from broker.virt.models import VirtualMachine
+from broker.virt import specs, work
+from broker.virt.driver import DriverError, HostConnection, NotFound, Refused, StorageSpec, VolumeInfo
+from broker.virt.models import Disk, VirtualMachine
 
 LOOK_AGAIN = 1.0  # seconds between two looks at a backup under way
 
@@ -95,7 +94,7 @@ def _copy_whole(ctx: Context, backup: Backup, vm: VirtualMachine) -> None:
     disks = list(backup.disks.all())
     for index, disk in enumerate(disks):
         source = work.with_storage(
-            ctx, work.host_of(vm), sources[disk.target].storage, partial(_volume, disk.source)
+            ctx, work.host_of(vm), sources[disk.target].storage, partial(_volume, sources[disk.target], disk.source)
         )  # fmt: skip
 
         def tell(share: float, done: int = index) -> None:
@@ -104,13 +103,13 @@ def _copy_whole(ctx: Context, backup: Backup, vm: VirtualMachine) -> None:
         work.line(ctx, vm).copy_volume(place, disk.volume, source=source, progress=tell)
 
 
-def _volume(name: str, host: HostConnection, storage: StorageSpec) -> Any:
+def _volume(disk: Disk, name: str, host: HostConnection, storage: StorageSpec) -> VolumeInfo:
     found = host.volume(storage, name)
     if found is None:
         raise NotFound(
             N_("There is no volume “%(name)s” on the host."), fix=N_("Look whether somebody removed it."), name=name
         )
-    return found
+    return specs.image_of(disk.pk, found, disk.size_bytes)
 
 
 def _begin(ctx: Context, backup: Backup, vm: VirtualMachine) -> None:
@@ -140,7 +139,8 @@ def _begin_as(ctx: Context, backup: Backup, vm: VirtualMachine, host: HostConnec
     sources = {disk.target: disk for disk in vm.disks.all()}
     paths = {}
     for disk in backup.disks.all():
-        source = work.with_storage(ctx, work.host_of(vm), sources[disk.target].storage, partial(_volume, disk.source))
+        whole = sources[disk.target]
+        source = work.with_storage(ctx, work.host_of(vm), whole.storage, partial(_volume, whole, disk.source))
         base = places.volume(backup.target, below[disk.target]) if below else None
         made = host.create_volume(place, disk.volume, capacity=source.capacity, backing=base)
         BackupDisk.objects.filter(pk=disk.pk).update(capacity_bytes=source.capacity)

@@ -18,6 +18,7 @@ from broker.virt.asking import require_power, require_usable
 from broker.virt.disk_rules import SETTLED, most_taken, require_kept, require_unfrozen
 from broker.virt.driver import PowerState
 from broker.virt.models import Disk, StorageDomain, VirtualMachine
+from broker.virt.plans.vm_move_disks import entry_of
 from broker.virt.storage_rules import require_room
 from broker.virt.storage_rules import require_usable as require_usable_storage
 
@@ -63,7 +64,7 @@ def move_disks(
     )  # fmt: skip
     publish("vm", vm.pk, "asked")
     args: dict[str, Any] = {
-        "moves": [_move(disk, storage) for disk in chosen], "bandwidth": bandwidth << 20, "storage": storage.name,
+        "moves": [entry_of(disk, storage) for disk in chosen], "bandwidth": bandwidth << 20, "storage": storage.name,
     }  # fmt: skip
     return enqueue("vm.move-disks", actor=actor, subject=vm, args=args)
 
@@ -87,10 +88,3 @@ def _chosen(vm: VirtualMachine, storage: StorageDomain, disks: Collection[Disk] 
             name=vm.name, storage=storage.name,
         )  # fmt: skip
     return chosen
-
-
-def _move(disk: Disk, storage: StorageDomain) -> dict[str, Any]:
-    return {
-        "disk": str(disk.pk), "target": disk.target, "from": str(disk.storage_id), "old": disk.volume,
-        "to": str(storage.pk), "new": disk.volume_name(disk.generation + 1), "generation": disk.generation + 1,
-    }  # fmt: skip

@@ -77,7 +77,7 @@ def _seed(vm: VirtualMachine, given: Mapping[str, Any] | None) -> dict[str, str]
             N_("%(name)s was never told anything for cloud-init."), field="cloud_init_again",
             fix=N_("Say what its guest is to be told."), name=vm.name,
         )  # fmt: skip
-    storage = StorageDomain.objects.filter(pk=vm.seed_on_id).first()
+    storage: StorageDomain | None = vm.seed_on
     if storage is None:
         first = vm.disks.select_related("storage").first()
         if first is None:

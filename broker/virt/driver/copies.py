@@ -6,8 +6,8 @@ from typing import Protocol
 class Copies(Protocol):
     """A copy holds all of the disk, whatever images lie below it; it does not outlive the run of its machine."""
 
-    def mirror_disk(self, uuid: str, target: str, path: str, *, bandwidth: int = 0) -> float:
-        """Begin to copy the disk into the blank volume at `path`, or look how far that is.
+    def mirror_disk(self, uuid: str, target: str, path: str, *, bandwidth: int = 0, raw: bool = False) -> float:
+        """Begin to copy the disk into the blank volume at `path` (qcow2, or `raw`), or look how far that is.
 
         1.0: both are the same, and whatever the guest writes goes to both. `bandwidth`: at most so many bytes a
         second; asked for again with another one, it is changed. Raises Refused when the machine does not run.

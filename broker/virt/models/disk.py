@@ -1,4 +1,6 @@
-"""Disk: one image of a machine. `generation` grows with each new image put in, and with it the name of the volume.
+"""Disk: one image of a machine, qcow2 or raw.
+
+`generation` grows with each new image put in, and with it the name of the volume.
 
 `limits`: of what its guest gets of it, by the names of DiskLimits; None: nobody said anything.
 `read_only`: its guest cannot write to it. `discard`, `detect_zeroes`: empty, nobody said anything.
@@ -6,11 +8,22 @@
 """
 
 import uuid
+from typing import Literal
 
 from django.db import models
 
 from .machine import VirtualMachine
 from .storage import StorageDomain
+
+Format = Literal["qcow2", "raw"]
+
+
+def image_format(disk: uuid.UUID | str, volume: str) -> Format:
+    """What an image of the disk is, by Berth's own word: a raw one it wrote says so by its name.
+
+    Its first bytes say nothing: a guest writes them. What somebody else named is taken for what it was looked at as.
+    """
+    return "raw" if volume.startswith(f"{disk}.") and volume.endswith(".raw") else "qcow2"
 
 
 class Disk(models.Model):
@@ -49,6 +62,10 @@ class Disk(models.Model):
     def __str__(self) -> str:
         return self.volume
 
-    def volume_name(self, generation: int) -> str:
+    @property
+    def format(self) -> Format:
+        return image_format(self.id, self.volume)
+
+    def volume_name(self, generation: int, kind: Format = "qcow2") -> str:
         """The file name of this disk in `generation`; unique for ever, so a step can probe for it."""
-        return f"{self.id}.{generation}.qcow2"
+        return f"{self.id}.{generation}.{kind}"

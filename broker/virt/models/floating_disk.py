@@ -4,12 +4,12 @@ A shared one stays what it is, and any number of machines have a DiskShare of it
 """
 
 import uuid
-from typing import Literal
 
 from django.db import models
 
 from broker.core import clock
 
+from .disk import Format, image_format
 from .machine import VirtualMachine
 from .storage import StorageDomain
 
@@ -42,8 +42,8 @@ class FloatingDisk(models.Model):
         return self.name
 
     @property
-    def format(self) -> Literal["qcow2", "raw"]:
-        return "raw" if self.shared else "qcow2"
+    def format(self) -> Format:
+        return "raw" if self.shared else image_format(self.id, self.volume)
 
     def volume_name(self, generation: int, *, shared: bool) -> str:
         """As of Disk; a raw image says so by its name."""

@@ -7,6 +7,7 @@ whole and sealed.
 """
 
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -108,10 +109,7 @@ def copy(ctx: Context) -> None:
         return
     snapshot = vm.snapshots.filter(pk=ctx.args["snapshot"]).first() if ctx.args.get("snapshot") else None
     original = next(one for one in originals(vm, snapshot) if str(one.disk.pk) == ctx.args["disk"])
-    source = VolumeInfo(
-        name=original.volume, path=original.path, format="qcow2", capacity=original.size_bytes,
-        allocation=_allocated(ctx, vm, original),
-    )  # fmt: skip
+    source = replace(original.image, allocation=_allocated(ctx, vm, original))
     name = version.unsealed_volume if ctx.args["seal"] else version.volume
     work.with_storage(
         ctx, work.host_of(vm), version.storage,

@@ -13,6 +13,7 @@ from broker.jobs.plans import Plan, Step, register
 from broker.virt import chains, work
 from broker.virt.lost_images import volumes_of
 from broker.virt.models import VirtualMachine
+from broker.virt.models.disk import image_format
 
 from .vm_create_disk import RUNS
 
@@ -42,7 +43,9 @@ def _look(ctx: Context, vm: VirtualMachine) -> list[chains.Finding]:
             ctx,
             work.host_of(vm),
             disk.storage,
-            lambda line, spec: {one.path: one.backing for one in line.volumes(spec)},
+            lambda line, spec, disk=disk: {  # type: ignore[misc]
+                one.path: "" if image_format(disk.pk, one.name) == "raw" else one.backing for one in line.volumes(spec)
+            },
         )
         folder = disk.storage.path.rstrip("/")
         own = f"{disk.pk}."

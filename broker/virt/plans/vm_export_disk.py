@@ -51,14 +51,10 @@ def fetch(ctx: Context) -> None:
 
 
 def _copy(ctx: Context, vm: VirtualMachine, original: Original) -> VolumeInfo:
-    source = VolumeInfo(
-        name=original.volume, path=original.path, format="qcow2", capacity=original.size_bytes,
-        allocation=original.allocated_bytes,
-    )  # fmt: skip
     return work.with_storage(
         ctx, work.host_of(vm), original.storage,
         lambda line, storage: line.copy_volume(
-            storage, _copy_name(ctx), source=source,
+            storage, _copy_name(ctx), source=original.image,
             progress=lambda share: ctx.progress(share * 0.5, N_("Copying the disk")),
         ),
     )  # fmt: skip

@@ -92,7 +92,7 @@ def prepare(ctx: Context) -> None:
 
 
 def _make_room(disk: Disk, line: HostConnection, spec: StorageSpec) -> None:
-    line.create_volume(spec, disk.volume, capacity=disk.size_bytes)
+    line.create_volume(spec, disk.volume, capacity=disk.size_bytes, raw=disk.format == "raw")
 
 
 def remove_copies(ctx: Context) -> None:

@@ -1,8 +1,11 @@
 """vm.move-disks: disks are copied to another storage and put over to the copy; the rows follow each of them.
 
+The copy may be of the other format, and lie on the same storage then.
+
 args: `moves`, one entry a disk (`disk`, `target`, `from`, `old`, `to`, `new`, `generation`), `bandwidth` (bytes a
-second, 0: no limit), `storage` (its name). While the machine runs QEMU keeps each copy the same until all are whole;
-else the images are copied as files. When the machine starts or stops meanwhile, what is not over yet begins anew.
+second, 0: no limit), `storage` (its name), `converted` (to which format, where that is what was asked for). While the
+machine runs QEMU keeps each copy the same until all are whole; else the images are copied as files. When the machine
+starts or stops meanwhile, what is not over yet begins anew.
 """
 
 from dataclasses import dataclass
@@ -16,10 +19,12 @@ from broker.jobs.plans import NotYet, Plan, Step, register
 from broker.virt import foreign_snapshots, specs, work
 from broker.virt.driver import NotFound, PowerState, Refused, VolumeInfo
 from broker.virt.models import Disk, StorageDomain, VirtualMachine
+from broker.virt.models.disk import Format, image_format
 
 from .vm_create_disk import RUNS
 
 LOOK_AGAIN = 0.5
+MOVED, CONVERTED = "vm.disks-moved", "vm.disk-converted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +41,21 @@ class Move:
         return specs.volume_path(self.there, self.entry["new"])
 
     @property
+    def raw(self) -> bool:
+        return image_format(self.row.pk, self.entry["new"]) == "raw"
+
+    @property
     def over(self) -> bool:
         return self.row.volume == str(self.entry["new"])
+
+
+def entry_of(disk: Disk, storage: StorageDomain, kind: Format | None = None) -> dict[str, Any]:
+    """What is to become of a disk. `kind`: the copy's format; None: as it is, except that a LUN takes qcow2 only."""
+    kind = kind or ("qcow2" if storage.kind == StorageDomain.Kind.ISCSI else disk.format)
+    return {
+        "disk": str(disk.pk), "target": disk.target, "from": str(disk.storage_id), "old": disk.volume,
+        "to": str(storage.pk), "new": disk.volume_name(disk.generation + 1, kind), "generation": disk.generation + 1,
+    }  # fmt: skip
 
 
 def moves_of(ctx: Context) -> list[Move]:
@@ -80,11 +98,12 @@ def _mirror(ctx: Context, vm: VirtualMachine, todo: list[Move]) -> None:
             work.with_storage(
                 ctx, work.host_of(vm), one.there,
                 lambda line, spec, one=one: line.create_volume(  # type: ignore[misc]
-                    spec, one.entry["new"], capacity=one.row.size_bytes
+                    spec, one.entry["new"], capacity=one.row.size_bytes, raw=one.raw
                 ),
             )  # fmt: skip
     shares = [
-        line.mirror_disk(uuid, one.entry["target"], one.path, bandwidth=ctx.args["bandwidth"]) for one in todo
+        line.mirror_disk(uuid, one.entry["target"], one.path, bandwidth=ctx.args["bandwidth"], raw=one.raw)
+        for one in todo
     ]  # fmt: skip
     if min(shares) < 1.0:
         _tell(ctx, sum(shares) / len(shares))
@@ -98,13 +117,13 @@ def _mirror(ctx: Context, vm: VirtualMachine, todo: list[Move]) -> None:
 def _copy(ctx: Context, vm: VirtualMachine, todo: list[Move]) -> None:
     for number, one in enumerate(todo):
         source = VolumeInfo(
-            name=one.entry["old"], path=one.row.path or specs.volume_path(one.left, one.entry["old"]), format="qcow2",
-            capacity=one.row.size_bytes, allocation=one.row.allocated_bytes,
+            name=one.entry["old"], path=one.row.path or specs.volume_path(one.left, one.entry["old"]),
+            format=one.row.format, capacity=one.row.size_bytes, allocation=one.row.allocated_bytes,
         )  # fmt: skip
         work.with_storage(
             ctx, work.host_of(vm), one.there,
             lambda line, spec, source=source, one=one, number=number: line.copy_volume(  # type: ignore[misc]
-                spec, one.entry["new"], source=source,
+                spec, one.entry["new"], source=source, raw=one.raw,
                 progress=lambda share: _tell(ctx, (number + share) / len(todo)),
             ),
         )  # fmt: skip
@@ -171,21 +190,32 @@ def remove(ctx: Context) -> None:
     vm = work.machine(ctx)
     for one in moves_of(ctx):
         _tidy(ctx, vm, one)
+    disks = ", ".join(entry["target"] for entry in ctx.args["moves"])
+    if ctx.args.get("converted"):
+        work.tell(
+            ctx, vm, CONVERTED, N_("The disk %(disks)s of %(name)s is %(format)s now"), disks=disks,
+            format=ctx.args["converted"],
+        )  # fmt: skip
+        return
     work.tell(
-        ctx, vm, "vm.disks-moved", N_("%(disks)s of %(name)s lie on %(storage)s now"),
-        disks=", ".join(entry["target"] for entry in ctx.args["moves"]), storage=ctx.args["storage"],
+        ctx, vm, MOVED, N_("%(disks)s of %(name)s lie on %(storage)s now"),
+        disks=disks, storage=ctx.args["storage"],
     )  # fmt: skip
+
+
+def is_told(ctx: Context) -> bool:
+    return not {MOVED, CONVERTED}.isdisjoint(ctx.args.get("told", []))
 
 
 register(
     Plan(
         "vm.move-disks",
-        N_("Move disks of"),
+        N_("Move or convert disks of"),
         "vm",
         (
             Step("move", move, N_("Copy the disks"), undo=go_back, last_exit=True),
             Step(
-                "remove", remove, N_("Remove the old images"), probe=work.told("vm.disks-moved"),
+                "remove", remove, N_("Remove the old images"), probe=is_told,
                 no_undo="A removed file does not come back; the disks are whole where they are now.",
             ),
         ),

@@ -53,6 +53,7 @@ def _lay(entry: dict[str, Any], host: HostConnection, storage: StorageSpec) -> N
             N_("The image %(volume)s of the snapshot is not there."),
             fix=N_("Look on the host who moved it; restore a backup if it is gone."), volume=entry["below"],
         )  # fmt: skip
+    below = specs.image_of(entry["disk"], below, entry["size"])
     host.create_volume(storage, entry["new"], capacity=below.capacity, backing=below)
 
 

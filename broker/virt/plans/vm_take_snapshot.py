@@ -57,6 +57,8 @@ def _lay(entry: dict[str, Any], host: HostConnection, storage: StorageSpec) -> N
             N_("The image %(volume)s is not there."), rule="disk.present",
             fix=N_("Look on the host who moved it; restore a backup if it is gone."), volume=entry["old"],
         )  # fmt: skip
+    size = Disk.objects.values_list("size_bytes", flat=True).get(pk=entry["disk"])
+    below = specs.image_of(entry["disk"], below, size)
     host.create_volume(storage, entry["new"], capacity=below.capacity, backing=below)
 
 

@@ -13,11 +13,13 @@ class VmDiskSerializer(serializers.ModelSerializer):
         child=serializers.IntegerField(), allow_null=True, help_text="Bytes and operations a second; 0: no limit."
     )
 
+    format = serializers.CharField(help_text="Of its image: qcow2 or raw.")
+
     class Meta:
         model = Disk
         fields = (
-            "id", "target", "storage", "size_bytes", "allocated_bytes", "volume", "below", "generation", "limits",
-            "read_only", "discard", "detect_zeroes",
+            "id", "target", "storage", "format", "size_bytes", "allocated_bytes", "volume", "below", "generation",
+            "limits", "read_only", "discard", "detect_zeroes",
         )  # fmt: skip
 
 

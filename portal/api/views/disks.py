@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from broker.access.require import find
 from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
+from broker.virt.actions.convert_disk import FORMATS, convert_disk
 from broker.virt.actions.create_disk import create_disk
 from broker.virt.actions.delete_disk import delete_disk
 from broker.virt.actions.delete_snapshot import delete_snapshot
@@ -18,6 +19,7 @@ from broker.virt.actions.detach_disk import detach_disk
 from broker.virt.actions.edit_disk import edit_disk
 from broker.virt.actions.grow_disk import grow_disk
 from broker.virt.actions.limit_disk import MOST, limit_disk
+from broker.virt.actions.move_disks import MOST_MIB
 from broker.virt.actions.preview_snapshot import preview_snapshot
 from broker.virt.actions.revert_snapshot import revert_snapshot
 from broker.virt.actions.take_snapshot import take_snapshot
@@ -59,6 +61,13 @@ class Limits(Input):
     total_iops = WholeNumber(required=False, min_value=0, max_value=MOST)
     read_iops = WholeNumber(required=False, min_value=0, max_value=MOST)
     write_iops = WholeNumber(required=False, min_value=0, max_value=MOST)
+
+
+class Conversion(Input):
+    image_format = serializers.ChoiceField(choices=FORMATS)
+    bandwidth_mib = WholeNumber(
+        required=False, min_value=0, max_value=MOST_MIB, help_text="While it runs, at most so many MiB a second."
+    )
 
 
 class Detached(Input):
@@ -139,6 +148,11 @@ class Disks(Listed, Read, OfVm):
         """Say how much of it the guest gets a second, also while it runs; what is left out has no limit."""
         limits = DiskLimits(**self.input(Limits))
         return self.accepted(limit_disk(actor=self.actor, disk=self.find(), limits=limits))
+
+    @job_verb("convert", takes=Conversion)
+    def convert(self, request: Request, vm_pk: Any, pk: Any) -> Response:
+        """Write its image anew in the other format, also while the machine runs."""
+        return self.accepted(convert_disk(actor=self.actor, disk=self.find(), **self.input(Conversion)))
 
     @job_verb("detach", takes=Detached)
     def detach(self, request: Request, vm_pk: Any, pk: Any) -> Response:

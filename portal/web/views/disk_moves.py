@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 from broker.access.actor import Actor
 from broker.access.require import find, may, visible_to
 from broker.jobs.models import Job
+from broker.virt.actions.convert_disk import convert_disk
 from broker.virt.actions.move_disks import MOST_MIB, move_disks
 from broker.virt.disk_rules import most_taken
 from broker.virt.models import Disk, StorageDomain, VirtualMachine
@@ -36,6 +37,55 @@ class MoveForm(StyledForm):
 
     def clean_bandwidth_mib(self) -> int:
         return self.cleaned_data["bandwidth_mib"] or 0
+
+
+class ConvertForm(StyledForm):
+    bandwidth_mib = forms.IntegerField(
+        label=gettext_lazy("At most MiB a second"), min_value=0, max_value=MOST_MIB, required=False,
+        help_text=gettext_lazy("While it runs. Empty: no limit."),
+    )  # fmt: skip
+
+
+class ConvertDisk(FormPage):
+    """To the format that it has not."""
+
+    def form(self, data: Any, pk: Any, disk: Any) -> ConvertForm:
+        self._disk(pk, disk)
+        return ConvertForm(data)
+
+    def make(self, values: dict[str, Any], pk: Any, disk: Any) -> str:
+        row = self._disk(pk, disk)
+        convert_disk(
+            actor=self.actor, disk=row, image_format=other_format(row), bandwidth_mib=values["bandwidth_mib"] or 0
+        )
+        return reverse("portal:vm-disks", args=[pk])
+
+    def words(self, pk: Any, disk: Any) -> dict[str, Any]:
+        row = self._disk(pk, disk)
+        to_raw = _(
+            "Its image is written anew as raw; the machine goes on meanwhile. A raw image is a little faster, may take "
+            "its full size of %(size)s, and bears no notes of what changed: each backup of the machine is a full one."
+        )
+        to_qcow2 = _(
+            "Its image is written anew as qcow2; the machine goes on meanwhile. Backups can be incremental then."
+        )
+        told = {"target": row.target, "format": other_format(row)}
+        return {
+            "title": _("Convert the disk %(target)s to %(format)s") % told,
+            "under": to_raw % {"size": bytesize(row.size_bytes)} if row.format == "qcow2" else to_qcow2,
+            "submit": _("Convert it"),
+            "back_url": reverse("portal:vm-disks", args=[pk]),
+            "back_label": _("Disks and snapshots"),
+        }
+
+    def _disk(self, pk: Any, disk: Any) -> Disk:
+        from .disks import disk_of
+
+        return disk_of(find(self.actor, VirtualMachine, pk, "vm.edit"), disk)
+
+
+def other_format(disk: Disk) -> str:
+    return "qcow2" if disk.format == "raw" else "raw"
 
 
 class MoveDisks(FormPage):

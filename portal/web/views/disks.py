@@ -102,7 +102,7 @@ def _disks(vm: VirtualMachine, disks: list[Disk], able: bool) -> Related:
     rows = [
         Row(
             [
-                Cell(disk.target, under=", ".join(filter(None, (kept_as(disk), told(disk))))),
+                Cell(disk.target, under=", ".join(filter(None, (disk.format, kept_as(disk), told(disk))))),
                 Cell(bytesize(disk.size_bytes)), Cell(bytesize(disk.allocated_bytes)),
                 Cell(disk.storage.name, under=disk.volume),
             ],
@@ -117,13 +117,15 @@ def _disks(vm: VirtualMachine, disks: list[Disk], able: bool) -> Related:
 def _disk_actions(vm: VirtualMachine, disk: Disk, *, first: bool) -> list[Action]:
     grow = Action(_("Grow"), reverse("portal:disk-grow", args=[vm.pk, disk.pk]), "arrows-maximize", link=True)
     limits = Action(_("Limits"), reverse("portal:disk-limits", args=[vm.pk, disk.pk]), "activity", link=True)
+    convert = Action(_("Convert"), reverse("portal:disk-convert", args=[vm.pk, disk.pk]), "refresh", link=True)
     change = Action(_("Change"), reverse("portal:disk-edit", args=[vm.pk, disk.pk]), "edit", link=True)
     if first:
-        return [grow, limits, change]
+        return [grow, limits, change, convert]
     return [
         grow,
         limits,
         change,
+        convert,
         Action(
             _("Take it out"), reverse("portal:disk-detach", args=[vm.pk, disk.pk]), "logout",
             confirm=_("The guest is asked to let the disk %(target)s go. It is kept, and can be attached elsewhere.")

@@ -119,6 +119,7 @@ DOORS = {
         "detach_disk": "POST vms/{vm_pk}/disks/{id}/detach/",
         "delete_floating_disk": "DELETE floating-disks/{id}/",
         "adopt_file": "POST storage-domains/{id}/adopt-file/",
+        "convert_disk": "POST vms/{vm_pk}/disks/{id}/convert/",
         "limit_disk": "POST vms/{vm_pk}/disks/{id}/limit/",
         "export_disk": "POST vms/{vm_pk}/exports/",
         "delete_export": "DELETE vms/{vm_pk}/exports/{id}/",

@@ -177,6 +177,7 @@ CASES = {
     "attach_disk": Case("storage", "disk.manage", lambda stage, vm: {"disk": floating_of(stage), "vm": vm}),
     "delete_floating_disk": Case("storage", "disk.manage", lambda stage, vm: {"disk": floating_of(stage)}),
     "adopt_file": Case("storage", "storage.manage", lambda stage, vm: {"storage": stage.world.storage, "file": "x"}),
+    "convert_disk": Case("vm", "vm.edit", lambda stage, vm: {"disk": disk_of(stage, vm), "image_format": "raw"}),
     "limit_disk": Case(
         "vm", "vm.edit", lambda stage, vm: {"disk": disk_of(stage, vm), "limits": DiskLimits(total_iops=100)}
     ),

@@ -270,6 +270,15 @@ def test_the_layers_of_a_disk_are_read_and_replaced():
     assert not devices.Disk.parse("<disk/>").mirrored()
 
 
+def test_an_image_that_comes_into_the_place_of_a_copied_one_keeps_what_it_lies_on():
+    """After a copy of a running disk libvirt's definition says that nothing lies below it."""
+    machine = fresh(SPEC, emulated=False)
+    machine.disks.first().node.append(etree.Element("backingStore"))
+    overlay = replace(SPEC.disks[0], path="/srv/disks/overlay.qcow2")
+    apply(replace(SPEC, disks=(overlay,)), machine)
+    assert machine.disks.first().node.find("backingStore") is None
+
+
 def test_entities_are_not_resolved():
     text = '<!DOCTYPE d [<!ENTITY x SYSTEM "file:///etc/passwd">]><domain><name>&x;</name></domain>'
     assert "root:" not in Machine.parse(text).xml()

@@ -1,6 +1,7 @@
 """Disks of a real machine move between storages while its guest writes, and what it wrote is all there."""
 
 import hashlib
+import json
 import struct
 import subprocess
 import time
@@ -10,10 +11,17 @@ import pytest
 
 from broker.access.actions.cancel_job import cancel_job
 from broker.jobs.runner import Runner
+from broker.virt.actions.convert_disk import convert_disk
 from broker.virt.actions.create_disk import create_disk
 from broker.virt.actions.create_storage import create_storage
+from broker.virt.actions.delete_snapshot import delete_snapshot
+from broker.virt.actions.examine_disks import examine_disks
+from broker.virt.actions.grow_disk import grow_disk
 from broker.virt.actions.move_disks import move_disks
 from broker.virt.actions.power_off_vm import power_off_vm
+from broker.virt.actions.revert_snapshot import revert_snapshot
+from broker.virt.actions.take_snapshot import take_snapshot
+from broker.virt.drivers.libvirt.domain_xml.machine import Machine
 from tests.jobs_help import finish
 from tests.virt.actions.stage import SYSTEM, done, fresh
 from tests.virt.plans.test_disks_lab import chain, well
@@ -62,10 +70,67 @@ def test_a_writing_machine_moves_there_and_back(real):  # noqa: F811
     assert list(folder.glob("*.qcow2")) == []
 
 
-def contents(path) -> str:
+def test_a_writing_machine_gets_the_other_format_and_what_its_guest_says_of_it_is_bytes(real):  # noqa: F811
+    """Row S27, too: the header of an image that names a file of the host, written by the guest onto its raw disk."""
+    vm = real.make("convert", linked=False)
+    well(create_disk(actor=SYSTEM, vm=fresh(vm), size_bytes=64 << 20))
+    extra = vm.disks.get(target="vdb")
+    path = extra.path or f"{real.disks}/{extra.volume}"
+    subprocess.run(["qemu-io", "-f", "qcow2", "-c", "write -P 0x5a 1M 40M", path], check=True, capture_output=True)
+    before = contents(path)
+    real.line.start(str(vm.pk))
+    lab_up(real, vm)
+    counted = written(real, vm)
+    for disk in vm.disks.all():
+        well(convert_disk(actor=SYSTEM, disk=disk, image_format="raw"))
+        disk.refresh_from_db()
+        told = next(one for one in Machine.parse(real.line.definition(str(vm.pk))).disks if one.target == disk.target)
+        assert (disk.format, told.format, told.path) == ("raw", "raw", disk.path)
+    assert real.files() == {disk.volume for disk in vm.disks.all()}
+    first, extra = vm.disks.order_by("target")
+    deadline = time.monotonic() + 60
+    while written(real, vm) <= counted:  # it goes on counting, in the same run
+        assert time.monotonic() < deadline
+    well(take_snapshot(actor=SYSTEM, vm=fresh(vm), name="one", memory=True))
+    assert chain(vm.disks.get(target="vda").path) == [vm.disks.get(target="vda").volume, first.volume]
+    well(revert_snapshot(actor=SYSTEM, snapshot=vm.snapshots.get()))
+    lab_up(real, vm)
+    well(delete_snapshot(actor=SYSTEM, snapshot=vm.snapshots.get()))
+    assert vm.disks.get(target="vda").volume == first.volume
+    job = examine_disks(actor=SYSTEM, vm=fresh(vm))
+    well(job)
+    assert job.args["findings"] == []
+    done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
+    assert contents(extra.path, "raw") == before
+    evil = real.disks.parent / "evil.qcow2"
+    asked = ["qemu-img", "create", "-q", "-f", "qcow2", "-u", "-F", "raw", "-b", "/etc/passwd", str(evil), "900M"]
+    subprocess.run(asked, check=True)
+    with open(extra.path, "r+b") as image:
+        image.write(evil.read_bytes()[:65536])
+    marked = contents(extra.path, "raw")
+    for verb, wish in ((convert_disk, {"image_format": "qcow2"}), (grow_disk, {"size_bytes": 128 << 20})):
+        job = finish(verb(actor=SYSTEM, disk=vm.disks.get(target="vdb"), **wish))
+        assert job.state == "failed" and "look like another kind of image" in job.cause
+    well(take_snapshot(actor=SYSTEM, vm=fresh(vm), name="two"))
+    over = vm.disks.get(target="vdb").path
+    asked = ["qemu-img", "info", "--output=json", over]
+    info = json.loads(subprocess.run(asked, check=True, capture_output=True).stdout)
+    assert (info["backing-filename-format"], info["virtual-size"]) == ("raw", 64 << 20)
+    assert contents(over) == marked
+    real.line.start(str(vm.pk))
+    lab_up(real, vm)
+    well(delete_snapshot(actor=SYSTEM, snapshot=vm.snapshots.get()))
+    for disk in vm.disks.all():  # while it runs QEMU reads what it was told to, whatever stands there
+        well(convert_disk(actor=SYSTEM, disk=disk, image_format="qcow2"))
+    done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
+    assert contents(vm.disks.get(target="vdb").path) == marked
+    assert real.files() == {disk.volume for disk in vm.disks.all()}
+
+
+def contents(path, image_format="qcow2") -> str:
     """A digest of what a guest reads there."""
-    raw = Path(f"{path}.raw")
-    asked = ["qemu-img", "convert", "-f", "qcow2", "-O", "raw", str(path), str(raw)]
+    raw = Path(f"{path}.plain")
+    asked = ["qemu-img", "convert", "-f", image_format, "-O", "raw", str(path), str(raw)]
     subprocess.run(asked, check=True, capture_output=True)
     try:
         return hashlib.sha256(raw.read_bytes()).hexdigest()
@@ -80,7 +145,19 @@ def written(real, vm) -> int:  # noqa: F811
     real.line.pause(str(vm.pk))
     try:
         target = path.with_suffix(".look")
-        asked = ["qemu-img", "dd", "-U", "-f", "qcow2", "-O", "raw", "bs=512", "count=2", f"if={path}", f"of={target}"]
+        asked = [
+            "qemu-img",
+            "dd",
+            "-U",
+            "-f",
+            disk.format,
+            "-O",
+            "raw",
+            "bs=512",
+            "count=2",
+            f"if={path}",
+            f"of={target}",
+        ]
         subprocess.run(asked, check=True, capture_output=True)
         data = target.read_bytes()
         target.unlink()

@@ -3,6 +3,8 @@
 The job is transient: libvirt forgets it with the run of its machine, and then the copy is worth nothing.
 """
 
+from typing import Literal
+
 import libvirt
 
 from broker.core.text import gettext_noop
@@ -16,7 +18,7 @@ from broker.virt.drivers.libvirt.layers import Layering, live_disk
 class Copying(Layering):
     """The copies of running disks."""
 
-    def mirror_disk(self, uuid: str, target: str, path: str, *, bandwidth: int = 0) -> float:
+    def mirror_disk(self, uuid: str, target: str, path: str, *, bandwidth: int = 0, raw: bool = False) -> float:
         names.check_path(path)
         with self.calling():
             domain = self._up(uuid)
@@ -26,7 +28,8 @@ class Copying(Layering):
             job = domain.blockJobInfo(target, libvirt.VIR_DOMAIN_BLOCK_JOB_INFO_BANDWIDTH_BYTES)
             if not job:
                 flags = libvirt.VIR_DOMAIN_BLOCK_COPY_REUSE_EXT | libvirt.VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB
-                copy = disk_element(self.located(DiskSpec(path=path, format="qcow2", target=target)))
+                kind: Literal["qcow2", "raw"] = "raw" if raw else "qcow2"
+                copy = disk_element(self.located(DiskSpec(path=path, format=kind, target=target)))
                 domain.blockCopy(target, copy.xml(), {"bandwidth": bandwidth} if bandwidth else {}, flags)
                 return 0.0
             if disk.mirror_path != path:

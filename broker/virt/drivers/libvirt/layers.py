@@ -11,7 +11,17 @@ import libvirt
 from lxml import etree
 
 from broker.core.text import gettext_noop
-from broker.virt.driver import LUN_PATHS, DiskLimits, DiskSpec, Locked, NotFound, StorageSpec, no_volume, not_running
+from broker.virt.driver import (
+    LUN_PATHS,
+    DiskLimits,
+    DiskSpec,
+    Locked,
+    NotFound,
+    Refused,
+    StorageSpec,
+    no_volume,
+    not_running,
+)
 from broker.virt.drivers import names
 from broker.virt.drivers.libvirt import agent, clipboard
 from broker.virt.drivers.libvirt.disks import Storing, look_up, refresh, volume_info
@@ -59,6 +69,7 @@ class Layering(Storing):
             volume = look_up(pool, name)
             if volume is None:
                 raise no_volume(name)
+            _require_raw_as_told(domain, target, volume)
             if volume.info()[1] < size:
                 volume.resize(size)
 
@@ -181,6 +192,17 @@ class Layering(Storing):
         if not domain.isActive():
             raise not_running(domain.name())
         return domain
+
+
+def _require_raw_as_told(domain: libvirt.virDomain, target: str, volume: libvirt.virStorageVol) -> None:
+    """libvirt goes by the first bytes, which a guest writes into a raw image: as another kind it is not touched."""
+    machine = Machine.parse(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+    raw = any(disk.target == target and disk.format == "raw" for disk in machine.disks)
+    if raw and volume_info(volume).format != "raw":
+        raise Refused(
+            gettext_noop("The first bytes of “%(name)s” make it look like another kind of image."),
+            fix=gettext_noop("Grow it while its machine runs."), name=volume.name(),
+        )  # fmt: skip
 
 
 def _live_disks(domain: libvirt.virDomain) -> dict[str | None, Disk]:

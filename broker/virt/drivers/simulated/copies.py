@@ -11,7 +11,7 @@ _STEPS = 2  # looks at a copy until it is whole
 class Copying(Layering):
     """The copies of running disks; they are kept with the run that they belong to."""
 
-    def mirror_disk(self, uuid: str, target: str, path: str, *, bandwidth: int = 0) -> float:
+    def mirror_disk(self, uuid: str, target: str, path: str, *, bandwidth: int = 0, raw: bool = False) -> float:
         self.meet("mirror_disk")
         with self.world.changing() as data:
             machine = running(data, uuid)

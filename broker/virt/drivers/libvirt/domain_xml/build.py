@@ -117,6 +117,7 @@ def _describe(spec: DiskSpec, disk: Disk) -> None:
         disk.put(spec.path, spec.lun)
     else:
         disk.path = spec.path
+    disk.forget_below()
     disk.bus, disk.readonly = spec.bus, spec.readonly
     if not disk.serial:  # by the one it has, the guest of an adopted machine finds its disk
         disk.serial = spec.serial or None

@@ -122,8 +122,16 @@ class Disk(Element):
         return tuple(path for path in paths if path)
 
     def lay(self, path: str) -> None:
-        """Put another image in; what is below it is for QEMU to find."""
-        self.path = path
+        """Put another image in, which is qcow2; what is below it is for QEMU to find."""
+        self.path, self.format = path, "qcow2"
+        self.forget_below()
+
+    def forget_below(self) -> None:
+        """Have QEMU read from the image what it lies on.
+
+        libvirt writes an empty element into the definition of a machine whose disk was copied while it ran: an image
+        that comes into its place and lies on another one would be opened without that, as if there were only zeroes.
+        """
         for node in self.node.findall("backingStore"):
             self.node.remove(node)
 
