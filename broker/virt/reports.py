@@ -20,6 +20,7 @@ from broker.events.record import record
 
 from . import host_checks
 from .agent import wire
+from .agent.config import VERSION
 from .ha import moments, signs
 from .ha.judge import AGENT, LEASE, PEER
 from .ha.rules import HaRules
@@ -31,6 +32,8 @@ from .states import StorageState
 _SEALER = Sealer("host agent secret")
 
 BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
+KNOWS_LUNS = 3
+"""The first version of agents that keep leases on LUNs."""
 MOST_SERIAL = 2 * 10**17  # as microseconds it is still a date
 
 
@@ -61,13 +64,16 @@ def take(body: bytes, code: str) -> tuple[bytes, str]:
         _tell_late(agent, given)
         HostAgent.objects.filter(pk=agent.pk).update(told=_kept(given))
         renewed = renewal(agent.host, given)
-    answer = wire.packed({"count": count, "now": now.timestamp(), **orders(agent.host), **renewed})
+    told = orders(agent.host, version=given.get("version"))
+    answer = wire.packed({"count": count, "now": now.timestamp(), **told, **renewed})
     return answer, wire.code(secret, "report answer", answer)
 
 
-def orders(host: Host) -> dict[str, Any]:
-    """What the agent is to do: hold these leases, greet these hosts, stop its guests after so many seconds."""
+def orders(host: Host, *, version: object = VERSION) -> dict[str, Any]:
+    """What an agent of this version is to do: hold these leases, greet these hosts, stop its guests after so long."""
     storages = list(_shared(host))
+    if not isinstance(version, int) or version < KNOWS_LUNS:
+        storages = [one for one in storages if one.kind != StorageDomain.Kind.ISCSI]
     others = Host.objects.filter(cluster=host.cluster_id, agent__isnull=False).exclude(pk=host.pk)
     return {
         "leases": {str(one.pk): one.path for one in storages},
@@ -78,10 +84,8 @@ def orders(host: Host) -> dict[str, Any]:
 
 
 def _shared(host: Host) -> Any:
-    """The storages with leases: files that agents write. On LUNs there are none, so nothing is concluded from these."""
-    return StorageDomain.objects.filter(cluster=host.cluster_id, host__isnull=True, state=StorageState.ACTIVE).exclude(
-        kind=StorageDomain.Kind.ISCSI
-    )
+    """The storages with leases."""
+    return StorageDomain.objects.filter(cluster=host.cluster_id, host__isnull=True, state=StorageState.ACTIVE)
 
 
 def _read(body: bytes) -> dict[str, Any]:

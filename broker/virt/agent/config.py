@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-VERSION = 2
+VERSION = 3
+LUN_PATHS = "/berth-iscsi"
+"""Below it are the paths of volumes that are LUNs; no host has such a directory."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Config:
     watchdog: str = ""
     state: str = "/run/berth-agent"
     guests: str = "/run/libvirt/qemu"
+    secrets: str = "/etc/libvirt/secrets"
     root: str = "/"
 
     @property

@@ -14,9 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import guests
+from . import guests, lines, lun_lease
 from .config import Config
-from .lease import FOLDER
 from .terms import Terms, now
 
 LOOK_EVERY = 0.5
@@ -86,7 +85,7 @@ class Guard:
         self._keeper, self._heard_at = 0, 0.0
         self._line: Line | None = None
         self._dog = os.open(self.config.watchdog, os.O_WRONLY | os.O_CLOEXEC) if self.config.watchdog else None
-        self._stopping = False
+        self._stopping, self._said = False, ""
 
     def run(self) -> None:
         """Until SIGTERM; then the leases are given back, so that nobody takes their standing still for an end."""
@@ -110,8 +109,8 @@ class Guard:
         child = os.fork()
         if not child:
             try:
-                for _, directory in self.config.leases:
-                    Path(directory, FOLDER, self.config.host).unlink(missing_ok=True)
+                for name, directory in self.config.leases:
+                    lun_lease.lease_of(self.config, name, directory).give_back()
                 (self.terms.path.parent / "given-back").touch()
             finally:
                 os._exit(0)
@@ -131,6 +130,7 @@ class Guard:
         if not self.late:
             self._stuck_since = None
             return
+        self._end_orphans()
         condemned = self._condemned()
         for guest in condemned:
             say(f"stopping {guest.name} ({guest.uuid}), process {guest.pid}: its lease is over")
@@ -143,6 +143,17 @@ class Guard:
             self._stuck_since = None
             for storage in self.late:
                 self.clean_since.setdefault(storage, at)
+
+    def _end_orphans(self) -> None:
+        """What QEMUs that are gone wrote to LUNs whose lease is over, and what is not sent yet, is not to be sent."""
+        try:
+            leases = dict(self.config.leases)
+            if ports := lun_lease.ports(self.config, [leases[one] for one in self.late if one in leases]):
+                lines.end_orphans(ports)
+        except OSError as error:
+            if str(error) != self._said:
+                say(f"what was not sent to LUNs cannot be thrown away: {error}")
+            self._said = str(error)
 
     def _condemned(self) -> list[guests.Guest]:
         """With every lease over, all guests; else those with a disk on a storage whose lease is over."""

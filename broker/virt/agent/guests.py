@@ -7,10 +7,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import lines
+from .config import LUN_PATHS
+
+WHO = "iqn.2026-01.io.berth:"  # before the names of a storage and a volume, as broker/virt/drivers/libvirt has it
+
 
 @dataclass(frozen=True)
 class Guest:
-    """A machine of Berth's whose QEMU runs here. `files`: what its disks lie in. `screens`: kind → unix socket."""
+    """A machine of Berth's whose QEMU runs here. `screens`: kind → unix socket.
+
+    `files`: what its disks lie in; of one on a LUN, the path that Berth calls it by, which whom QEMU tells the target
+    that it is holds.
+    """
 
     uuid: str
     name: str
@@ -65,7 +74,7 @@ def _read(path: Path) -> Guest | None:
     files = tuple(
         found_file
         for source in domain.iterfind("devices/disk//source")
-        if (found_file := source.get("file") or source.get("dev") or "")
+        if (found_file := source.get("file") or source.get("dev") or _lun(source))
     )
     screens = tuple(
         (screen.get("type", ""), place)
@@ -77,14 +86,27 @@ def _read(path: Path) -> Guest | None:
     return guest if guest.uuid and guest.alive else None
 
 
+def _lun(source: ElementTree.Element) -> str:
+    who = source.find("initiator/iqn")
+    storage, _, volume = ("" if who is None else who.get("name", "")).removeprefix(WHO).partition(":")
+    return f"{LUN_PATHS}/{storage}/{volume}" if volume else ""
+
+
 def kill(guest: Guest) -> None:
-    """End its QEMU, however it is. Whether it is gone, `alive` says."""
+    """End its QEMU, however it is. Whether it is gone, `alive` says.
+
+    What it told a target and is not sent yet goes with it: the kernel would keep that for minutes after its end, and a
+    write might arrive when the machine runs elsewhere.
+    """
     try:
         handle = os.pidfd_open(guest.pid)
     except ProcessLookupError:
         return
     try:
         if guest.alive:  # looked at with the handle in hand: the number cannot change hands any more
+            if any(file.startswith(f"{LUN_PATHS}/") for file in guest.files):
+                signal.pidfd_send_signal(handle, signal.SIGSTOP)  # so that it opens no line meanwhile
+                lines.forget_unsent(handle, guest.pid)
             signal.pidfd_send_signal(handle, signal.SIGKILL)
     except ProcessLookupError:
         return

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import certificates, guests, lease, peers, wire
+from . import certificates, guests, lease, lun_lease, peers, wire
 from .checks import Checks
 from .config import VERSION, Config
 from .guard import Line, say
@@ -148,7 +148,7 @@ class Storage:
 
     def __init__(self, keeper: Keeper, name: str, directory: str):
         self.keeper, self.name, self.directory = keeper, name, directory
-        self.lease = lease.Lease(directory, keeper.config.host)
+        self.lease = lun_lease.lease_of(keeper.config, name, directory)
         self.others: dict[str, lease.Record] = {}
         self.looked_at: float | None = None
         self.state = "new"
@@ -172,12 +172,10 @@ class Storage:
             self.lease.forget()
         self._was_late = late
         try:
-            if self.name in self.keeper.config.mounts and not lease.mounted(self.directory):
-                raise OSError("it is not mounted")
             self.lease.renew(self.keeper.config.stop_after)
             self.keeper.tell_renewed(self.name, begun)
             at = now()
-            self.others = lease.others(self.directory, self.keeper.config.host)
+            self.others = self.lease.others()
             self.looked_at, self.state = at, "held"
         except lease.Taken as error:
             self._fail("taken", str(error))

@@ -19,10 +19,12 @@ from broker.virt.actions.take_snapshot import take_snapshot
 from broker.virt.driver import DiskSpec, LunPlace
 from broker.virt.drivers.libvirt.domain_xml.build import disk_element
 from broker.virt.drivers.libvirt.luns import target_xml
+from broker.virt.ha import moments, signs
+from broker.virt.ha.loss import declare_lost
 from broker.virt.iscsi.session import address
 from broker.virt.iscsi.table import Entry, Table, seal, unseal
 from broker.virt.iscsi.units import Unit
-from broker.virt.models import StorageDomain
+from broker.virt.models import HostHealth, Recovery, StorageDomain, VirtualMachine
 from pools.actions.create_pool import create_pool
 from tests.virt.actions.stage import SYSTEM, done, fresh
 
@@ -45,7 +47,10 @@ def test_what_drivers_are_told(stage):
     assert [address(one) for one in ("nas", "nas:1", "[::1]", "[::1]:2", "::1")] == [
         ("nas", 3260), ("nas", 1), ("::1", 3260), ("::1", 2), ("::1", 3260),
     ]  # fmt: skip
-    assert row.pk not in {one for one in reports.orders(stage.world.host)["leases"]}
+    # agents from before leases on LUNs are not told of this one
+    assert reports.orders(stage.world.host)["leases"][str(row.pk)] == row.path
+    assert str(row.pk) not in reports.orders(stage.world.host, version=2)["leases"]
+    assert str(row.pk) not in reports.orders(stage.world.host, version="x")["leases"]
 
 
 @pytest.mark.parametrize(
@@ -132,6 +137,24 @@ def test_what_needs_files_is_refused(stage):
         with pytest.raises(Conflict) as caught:
             refused()
         assert caught.value.rule == "storage.files"
+
+
+def test_a_lease_speaks_for_machines_on_luns_only_where_it_lies_on_them(stage):
+    """The host's agent may be from before there were such leases, and then it never ends what runs there."""
+    san = luns(stage)
+    on_files, on_lun = stage.make("files", start=True), stage.make("lun", start=True)
+    done(create_disk(actor=SYSTEM, vm=on_lun, size_bytes=8 << 20, storage=san))
+    VirtualMachine.objects.update(available=True, leased=True)
+    host = stage.world.host
+    health = HostHealth.objects.create(host=host)
+    now = moments.now()
+    signs.looked(host, now, by=str(stage.world.storage.pk), looked_at=now)
+    assert declare_lost(host, health, at=now, only_leased=True) == 1
+    assert [row.vm for row in Recovery.objects.all()] == [on_files]
+    HostHealth.objects.update(lost_at=None, only_leased=False)
+    signs.looked(host, now, by=str(san.pk), looked_at=now)
+    assert declare_lost(host, health, at=now, only_leased=True) == 1
+    assert {row.vm for row in Recovery.objects.all()} == {on_files, on_lun}
 
 
 def test_the_table():

@@ -23,7 +23,7 @@ from broker.virt import reports
 from broker.virt.actions.create_vm import create_vm
 from broker.virt.agent import lease, wire
 from broker.virt.ha import duty
-from broker.virt.models import Host, HostAgent, Recovery, Verdict, VirtualMachine
+from broker.virt.models import Host, HostAgent, Recovery, StorageDomain, Verdict, VirtualMachine
 from broker.virt.monitor.process import Monitor
 from broker.virt.states import RECOVERY
 from tests.jobs_help import finish
@@ -159,9 +159,10 @@ class Failover:
         folder = str(self.lab.shared / lease.FOLDER)
         subprocess.run(self._inside(name, "mount", "-t", "tmpfs", "-o", "ro", "none", folder), check=True)
 
-    def machine(self) -> VirtualMachine:
+    def machine(self, storage: StorageDomain | None = None) -> VirtualMachine:
         """One that is highly available and guarded by a lease, running."""
-        job = create_vm(actor=SYSTEM, name=f"m-{uuid.uuid4().hex[:6]}", version=self.world.version, start=True)
+        name = f"m-{uuid.uuid4().hex[:6]}"
+        job = create_vm(actor=SYSTEM, name=name, version=self.world.version, storage=storage, start=True)
         finish(job)
         VirtualMachine.objects.filter(pk=job.subject_id).update(available=True, leased=True, priority=50)
         vm = VirtualMachine.objects.select_related("host").get(pk=job.subject_id)
