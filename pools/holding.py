@@ -93,6 +93,7 @@ def take_back(actor: Actor, desktop: Desktop, pool: Pool, *, reason: str, discar
         raise Conflict(
             N_("%(name)s is not held by the user you saw any more."),
             rule="desktop.holder",
+            about=desktop.vm,
             fix=N_("Look again: it was given back, or somebody else has it."),
             name=desktop.vm.name,
         )

@@ -26,12 +26,13 @@ def require_open(pool: Pool) -> None:
         return
     if state.changes is None:
         raise Conflict(
-            N_("%(pool)s is closed."), rule="pool.hours", fix=N_("Ask your administrator when it opens."),
+            N_("%(pool)s is closed."), rule="pool.hours", about=pool, fix=N_("Ask your administrator when it opens."),
             pool=str(pool),
         )  # fmt: skip
     raise Conflict(
         N_("%(pool)s is closed now; it opens on %(when)s."),
         rule="pool.hours",
+        about=pool,
         fix=N_("Come back then, or ask your administrator for longer hours."),
         pool=str(pool),
         when=moment(state.changes, zone_of(pool)),

@@ -166,7 +166,7 @@ def require_open(pool: Pool) -> Rollout:
     rollout = open_rollout(pool)
     if rollout is None:
         raise Conflict(
-            N_("%(pool)s is not going over to another version."), rule="rollout.open",
+            N_("%(pool)s is not going over to another version."), rule="rollout.open", about=pool,
             fix=N_("Publish a version or choose another one for the pool; its desktops then go over."), pool=str(pool),
         )  # fmt: skip
     return rollout

@@ -80,6 +80,7 @@ def require(actor: Actor, verb: str, obj: models.Model | None = None) -> None:
     raise Denied(
         N_("You may not do this (%(verb)s)."),
         rule="access.right",
+        about=obj,
         fix=N_("Ask an administrator for a role that includes it."),
         verb=verb,
     )

@@ -66,6 +66,7 @@ def require_own_screen(actor: Actor, vm: VirtualMachine) -> None:
         raise Denied(
             N_("Somebody else works at %(name)s; its screen is theirs."),
             rule="console.consent",
+            about=vm,
             fix=N_("Ask them on the page of sessions: they can let you look on or help."),
             name=vm.name,
         )

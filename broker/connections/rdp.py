@@ -30,7 +30,11 @@ def rdp_file(actor: Actor, vm: VirtualMachine, *, full_screen: bool = False) -> 
     require_own_screen(actor, vm)
     if vm.power_state != PowerState.RUNNING:
         raise Conflict(
-            N_("%(name)s is not running."), rule="power.running", fix=N_("Start it, then connect."), name=vm.name
+            N_("%(name)s is not running."),
+            rule="power.running",
+            about=vm,
+            fix=N_("Start it, then connect."),
+            name=vm.name,
         )
     policy = policy_of(vm)
     if not policy.rdp or policy.record:

@@ -41,7 +41,11 @@ def viewer_file(actor: Actor, vm: VirtualMachine, wishes: ViewerWishes = USUAL) 
     require_own_screen(actor, vm)
     if vm.power_state not in (PowerState.RUNNING, PowerState.PAUSED):
         raise Conflict(
-            N_("%(name)s is not running."), rule="power.running", fix=N_("Start it, then connect."), name=vm.name
+            N_("%(name)s is not running."),
+            rule="power.running",
+            about=vm,
+            fix=N_("Start it, then connect."),
+            name=vm.name,
         )
     policy = policy_of(vm)
     if refusal := refused(vm, policy):
@@ -55,6 +59,7 @@ def viewer_file(actor: Actor, vm: VirtualMachine, wishes: ViewerWishes = USUAL) 
         raise Conflict(
             N_("The screen of %(name)s can be reached only through the browser."),
             rule="console.direct",
+            about=vm,
             fix=N_("Open its console in the browser."),
             name=vm.name,
         )

@@ -22,8 +22,8 @@ class BerthError(Exception):
     `code` is stable and machine-readable; `status` is the HTTP status of a door that reports it;
     `retry` says whether the same call may succeed later without anybody changing anything.
     `rule` names what refused ("pool.max-per-user"), by default the class's `usual_rule`; `reasons` is what was
-    looked at, `counts` how often each rule refused when they are more than are named; `helps` are further sentences
-    beside `fix` of what would help.
+    looked at (`about`: the one row that was, of which the message itself is said), `counts` how often each rule
+    refused when they are more than are named; `helps` are further sentences beside `fix` of what would help.
     """
 
     code: ClassVar[str] = "error"
@@ -40,12 +40,15 @@ class BerthError(Exception):
         reasons: Sequence[Reason] = (),
         counts: Sequence[Count] = (),
         helps: Sequence[str] = (),
+        about: Any = None,
         **params: Any,
     ):
         super().__init__(message)
         self.template, self.fix_template, self.params = message, fix, params
         self.rule = rule or self.usual_rule or self.code
         self.reasons, self.helps = tuple(reasons), tuple(helps)
+        if about is not None and not self.reasons:
+            self.reasons = (Reason.of_row(about, self.rule, message, **params),)
         self._counts = tuple(counts)
 
     @property

@@ -50,6 +50,12 @@ class Reason:
         return Reason(self.subject, self.rule, self.template, kind=kind, id=id, words=words, **self.params)
 
     @classmethod
+    def of_row(cls, row: Any, rule: str, message: str, *, words: str = "", **params: Any) -> "Reason":
+        """One said of a database row that has its name as text."""
+        kind = getattr(row, "access_kind", "")
+        return cls(str(row), rule, message, kind=kind, id=row.pk if kind else "", words=words, **params)
+
+    @classmethod
     def of(cls, stored: dict[str, Any]) -> "Reason":
         """The reason that `as_dict` wrote down."""
         about = {name: stored.get(name, "") for name in ("kind", "id", "words")}

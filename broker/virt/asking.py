@@ -65,6 +65,7 @@ def require_unprotected(vm: VirtualMachine) -> None:
         raise Conflict(
             N_("%(name)s is protected against being deleted."),
             rule="vm.protected",
+            about=vm,
             fix=N_("Take the protection away on its page first."),
             name=vm.name,
         )

@@ -25,6 +25,7 @@ def require_usable(storage: StorageDomain, *, luns: bool = False) -> None:
         raise Conflict(
             N_("The storage %(name)s is in maintenance."),
             rule="storage.maintenance",
+            about=storage,
             fix=N_("Activate it, or choose another storage."),
             name=storage.name,
         )
@@ -33,6 +34,7 @@ def require_usable(storage: StorageDomain, *, luns: bool = False) -> None:
         raise Conflict(
             N_("The storage %(name)s cannot be reached: %(error)s"),
             rule="storage.reachable",
+            about=storage,
             fix=N_("See to the storage, or choose another one."),
             name=storage.name,
             error=storage.error,
@@ -46,6 +48,7 @@ def require_files(storage: StorageDomain) -> None:
         raise Conflict(
             N_("%(name)s is iSCSI: a LUN holds one disk, and neither snapshots, templates nor files."),
             rule="storage.files",
+            about=storage,
             fix=N_("Choose another storage, or move the machine's disks to one first."),
             name=storage.name,
         )
@@ -57,6 +60,7 @@ def require_ours(storage: StorageDomain) -> None:
         raise Conflict(
             N_("The storage %(name)s belongs to another Berth (%(holder)s)."),
             rule="storage.held",
+            about=storage,
             fix=N_("Detach it there, or take it over on its page when that Berth is gone for good."),
             name=storage.name,
             holder=holder(storage.found),
@@ -72,6 +76,7 @@ def require_room(storage: StorageDomain, more: int = 0) -> None:
         raise Conflict(
             N_("The storage %(name)s has %(free)s MiB free; %(more)s MiB are needed and %(kept)s MiB stay free."),
             rule="storage.room",
+            about=storage,
             fix=N_("Free space on it, choose another storage, or set its critical level lower."),
             name=storage.name,
             free=storage.available_bytes >> 20,

@@ -42,6 +42,7 @@ def allocate(*, actor: Actor, pool: Pool) -> Allocation:
         raise Conflict(
             N_("The pool %(pool)s is being deleted."),
             rule="pool.open",
+            about=pool,
             fix=N_("Ask your administrator for another one."),
             pool=str(pool),
         )

@@ -27,12 +27,20 @@ def assign(*, actor: Actor, desktop: Desktop, user: User) -> Desktop:
     require_usable(desktop.vm)
     if not POOL.is_(pool.state, "open"):
         raise Conflict(
-            N_("The pool %(pool)s is being deleted."), rule="pool.open", fix=N_("Choose another one."), pool=str(pool)
+            N_("The pool %(pool)s is being deleted."),
+            rule="pool.open",
+            about=pool,
+            fix=N_("Choose another one."),
+            pool=str(pool),
         )
     owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if not owner.is_active:
         raise Conflict(
-            N_("%(user)s is disabled."), rule="user.active", fix=N_("Enable the user first."), user=owner.username
+            N_("%(user)s is disabled."),
+            rule="user.active",
+            about=owner,
+            fix=N_("Enable the user first."),
+            user=owner.username,
         )
     if Desktop.objects.filter(pool=pool, holder=owner).count() >= pool.max_per_user:
         raise OverQuota(
@@ -47,6 +55,7 @@ def assign(*, actor: Actor, desktop: Desktop, user: User) -> Desktop:
         raise Conflict(
             N_("%(name)s is not free."),
             rule="desktop.free",
+            about=desktop.vm,
             fix=N_("Choose another desktop, or wait until it is given back."),
             name=desktop.vm.name,
         )

@@ -29,6 +29,7 @@ def delete_pool(*, actor: Actor, pool: Pool, force: bool = False) -> Pool:
         raise Conflict(
             N_("%(pool)s is protected against being deleted."),
             rule="pool.protected",
+            about=pool,
             fix=N_("Take the protection away in its settings first."),
             pool=str(pool),
         )

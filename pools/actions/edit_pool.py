@@ -70,12 +70,17 @@ def edit_pool(*, actor: Actor, pool: Pool, revision: int | None = None, **change
 def _check_state(pool: Pool, revision: int | None) -> None:
     if not POOL.is_(pool.state, "open"):
         raise Conflict(
-            N_("The pool %(pool)s is being deleted."), rule="pool.open", fix=N_("Make another pool."), pool=str(pool)
+            N_("The pool %(pool)s is being deleted."),
+            rule="pool.open",
+            about=pool,
+            fix=N_("Make another pool."),
+            pool=str(pool),
         )
     if revision is not None and revision != pool.revision:
         raise Conflict(
             N_("Somebody else changed %(pool)s while you were editing it."),
             rule="revision",
+            about=pool,
             fix=N_("Look at what it says now, then make your change again."),
             pool=str(pool),
         )

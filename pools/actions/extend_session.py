@@ -32,12 +32,16 @@ def extend_session(*, actor: Actor, desktop: Desktop) -> Sitting:
     end = _end(desktop, sitting, rules) if sitting else None
     if sitting is None or end is None:
         raise Conflict(
-            N_("No end of this session is near."), rule="session.longest", fix=N_("Wait until the page warns of it.")
+            N_("No end of this session is near."),
+            rule="session.longest",
+            about=desktop.vm,
+            fix=N_("Wait until the page warns of it."),
         )
     if sitting.extensions >= rules.extensions:
         raise OverQuota(
             N_("This session was put off as often as its pool allows (%(most)s)."),
             rule="session.extensions",
+            about=desktop.vm,
             fix=N_("Save your work; you can open a new session afterwards."),
             most=rules.extensions,
         )

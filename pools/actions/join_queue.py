@@ -52,6 +52,7 @@ def _check(pool: Pool) -> None:
         raise Conflict(
             N_("The pool %(pool)s is being deleted."),
             rule="pool.open",
+            about=pool,
             fix=N_("Ask your administrator for another one."),
             pool=str(pool),
         )

@@ -28,12 +28,13 @@ def roll_back(*, actor: Actor, pool: Pool) -> Pool:
     wanted = wanted_version(pool)
     if last is None or wanted is None or last.version_id != wanted.pk:
         raise Conflict(
-            N_("%(pool)s did not go over to the version it has now."), rule="rollout.none",
+            N_("%(pool)s did not go over to the version it has now."), rule="rollout.none", about=pool,
             fix=N_("Choose the version you want in the pool's form."), pool=str(pool),
         )  # fmt: skip
     if last.previous is None or not VERSION.is_(last.previous.state, "usable"):
         raise Conflict(
-            N_("Version %(number)s, which %(pool)s was on before, is not there any more."), rule="version.usable",
+            N_("Version %(number)s, which %(pool)s was on before, is not there any more."),
+            rule="version.usable", about=pool,
             fix=N_("Choose another version in the pool's form."), pool=str(pool), number=last.numbers[0],
         )  # fmt: skip
     if ROLLOUT.is_(last.state, "open"):

@@ -35,12 +35,12 @@ def update_desktop(*, actor: Actor, desktop: Desktop, discard: bool = False) -> 
     rollout, wanted = open_rollout(pool), wanted_version(pool)
     if rollout is None or wanted is None or rollout.state != RolloutState.RUNNING or not behind([desktop], wanted):
         raise Conflict(
-            N_("No update waits for %(name)s."), rule="update.waits",
+            N_("No update waits for %(name)s."), rule="update.waits", about=desktop.vm,
             fix=N_("Nothing needs to be done; it may have been stopped, or be done already."), name=desktop.vm.name,
         )  # fmt: skip
     if desktop.pk in holding_data(pool, [desktop]) and not discard:
         raise Conflict(
-            N_("Everything stored on %(name)s would be lost by the update."), rule="update.data",
+            N_("Everything stored on %(name)s would be lost by the update."), rule="update.data", about=desktop.vm,
             fix=N_("Copy what is needed elsewhere, then confirm that the rest may go."), name=desktop.vm.name,
         )  # fmt: skip
     if desktop.state == DesktopState.ASSIGNED:

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.contrib.auth.mixins import AccessMixin
@@ -13,12 +14,15 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views import View
 
 from broker.access.actor import Actor
-from broker.core.errors import BerthError
+from broker.core.errors import BerthError, Invalid
 from portal.refusals import note_refusal
 from portal.why import why_of
 
 from .parts import error_sentences
 from .words import Text
+
+if TYPE_CHECKING:
+    from .forms import StyledForm
 
 MOST_LINES = 6  # of an explanation in a message; it travels in a header, and proxies bound those
 
@@ -107,15 +111,27 @@ def refused(request: HttpRequest, error: BerthError) -> HttpResponse:
     """An action was refused: its cause and fix, with the status of the error."""
     cause, fix = error_sentences(error)
     actor: Actor = request.actor  # type: ignore[attr-defined]
-    note_refusal(
-        request, actor, kind="portal.refused", status=error.status, code=error.code, cause=error.message,
-        explanation=error.as_dict(),
-    )  # fmt: skip
+    note(request, error)
     why = why_of(actor, error)
     if is_htmx(request):
         return HttpResponse(status=error.status, headers=_trigger("bad", cause, fix, why.lines(MOST_LINES)))
     context = {"message": cause, "fix": fix, "status": error.status, "why": why}
     return render(request, "errors/refused.html", context, status=error.status)
+
+
+def refuse(request: HttpRequest, form: "StyledForm", error: BerthError) -> None:
+    """Show in the form what the action refused, and write it down unless it is a mistake in the form."""
+    form.refuse(error)
+    if not isinstance(error, Invalid):
+        note(request, error)
+
+
+def note(request: HttpRequest, error: BerthError, *, once_in: timedelta | None = None) -> None:
+    """Write down that an action refused what a page asked for."""
+    note_refusal(
+        request, request.actor, kind="portal.refused", status=error.status, code=error.code,  # type: ignore[attr-defined]
+        cause=error.message, explanation=error.as_dict(), once_in=once_in,
+    )  # fmt: skip
 
 
 def _trigger(level: str, text: str, fix: str = "", why: Sequence[str] = ()) -> dict[str, str]:

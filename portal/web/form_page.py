@@ -10,7 +10,7 @@ from broker.access.require import require
 from broker.core.errors import BerthError
 from portal.context import holds
 
-from .base import SignedIn
+from .base import SignedIn, refuse
 from .forms import StyledForm
 
 
@@ -37,7 +37,7 @@ class FormPage(SignedIn):
             try:
                 return HttpResponseRedirect(self.make(form.cleaned_data, **kwargs))
             except BerthError as error:
-                form.refuse(error)
+                refuse(request, form, error)
         return self._show(form, status=400, **kwargs)
 
     def form(self, data: Any, *args: Any, **kwargs: Any) -> StyledForm:

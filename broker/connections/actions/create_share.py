@@ -47,6 +47,7 @@ def create_share(*, actor: Actor, vm: VirtualMachine, level: str = Share.Level.V
         raise OverQuota(
             N_("There are %(most)s links to this screen already."),
             rule="console.most-shares",
+            about=vm,
             fix=N_("End one of them."),
             most=SHARES_PER_VM,
         )

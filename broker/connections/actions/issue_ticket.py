@@ -157,12 +157,14 @@ def _refuse_spice(vm: VirtualMachine, *, recorded: bool) -> None:
         raise Conflict(
             N_("What may pass at the screen of %(name)s is limited, and only VNC in the browser keeps to that."),
             rule="console.policy",
+            about=vm,
             fix=N_("Open its console in the browser by VNC."),
             name=vm.name,
         )
     raise Conflict(
         N_("The screen of %(name)s is recorded, and only VNC in the browser can be."),
         rule="console.recorded",
+        about=vm,
         fix=N_("Open its console in the browser by VNC."),
         name=vm.name,
     )
@@ -175,6 +177,7 @@ def _check_share(actor: Actor, vm: VirtualMachine, share: Share) -> bool:
         raise Denied(
             N_("This link does not open the screen (any more)."),
             rule="console.share",
+            about=vm,
             fix=N_("Ask who gave it to you for a new one."),
         )
     return share.level == Share.Level.VIEW
@@ -187,6 +190,7 @@ def _check_help(actor: Actor, vm: VirtualMachine, help: Help) -> bool:
         raise Denied(
             N_("The person at %(name)s has not allowed you to see the screen."),
             rule="console.consent",
+            about=vm,
             fix=N_("Ask them; they answer in their page."),
             name=vm.name,
         )
@@ -198,18 +202,24 @@ def _check_state(vm: VirtualMachine, kind: str) -> None:
         raise Conflict(
             N_("%(name)s is %(state)s."),
             rule="machine.usable",
+            about=vm,
             fix=N_("Wait until it is ready."),
             name=vm.name,
             state=vm.state,
         )
     if vm.power_state not in (PowerState.RUNNING, PowerState.PAUSED):
         raise Conflict(
-            N_("%(name)s is not running."), rule="power.running", fix=N_("Start it, then connect."), name=vm.name
+            N_("%(name)s is not running."),
+            rule="power.running",
+            about=vm,
+            fix=N_("Start it, then connect."),
+            name=vm.name,
         )
     if through_gateway(vm, kind) is None:
         raise Conflict(
             N_("%(name)s has no screen that the gateway can reach safely."),
             rule="console.reachable",
+            about=vm,
             fix=N_("Wait some seconds if it was just started; else give it a display on a unix socket or with TLS."),
             name=vm.name,
         )

@@ -21,6 +21,7 @@ def delete_host(*, actor: Actor, host: Host) -> None:
         raise Conflict(
             N_("%(name)s is in service."),
             rule="host.maintenance",
+            about=host,
             fix=N_("Put it into maintenance first."),
             name=host.name,
         )

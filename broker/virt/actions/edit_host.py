@@ -39,6 +39,7 @@ def edit_host(
         raise Conflict(
             N_("The address of %(host)s cannot be changed while it is in use."),
             rule="host.in-use",
+            about=host,
             fix=N_("Put the host into maintenance first."),
             host=host.name,
         )

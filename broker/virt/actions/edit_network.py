@@ -6,7 +6,8 @@ from django.db import transaction
 
 from broker.access.actor import Actor
 from broker.access.require import require
-from broker.core.errors import Conflict, Invalid
+from broker.core.errors import Conflict, Invalid, Reason
+from broker.core.reasons import MOST_NAMED
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
@@ -65,9 +66,10 @@ def edit_network(
 
 def _require_quiet(network: Network) -> None:
     running = VirtualMachine.objects.filter(nics__network=network, power_state__in=(*pending.UP, "suspended"))
-    if first := running.first():
+    if found := list(running.distinct()[:MOST_NAMED]):
         raise Conflict(
             N_("%(machine)s runs on the network %(name)s."), rule="network.quiet",
+            reasons=[Reason.of_row(vm, "network.quiet", N_("it runs on it"), words=N_("run on it")) for vm in found],
             fix=N_("Shut down the machines on it, or move their cards to another network first."),
-            machine=first.name, name=network.name,
+            machine=found[0].name, name=network.name,
         )  # fmt: skip

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import render
 
+from broker.access.actor import Actor
 from broker.access.require import find, named, require
 from broker.connections.actions import IssuedTicket, issue_ticket
 from broker.connections.consent import OpenElsewhere
@@ -18,13 +20,16 @@ from broker.core.errors import BerthError, Invalid, Missing
 from broker.core.text import gettext_noop as N_
 from broker.sql import Given, Statement
 from broker.virt.models import VirtualMachine
-from portal.web.base import Deed, SignedIn, is_htmx
+from portal.web.base import MOST_LINES, Deed, SignedIn, is_htmx, note
 from portal.web.console_page import console_page
 from portal.web.machines import for_lists
 from portal.web.parts import error_sentences
+from portal.why import why_of
 
 SOCKETS = {"vnc": "/console/ws", "spice": "/console/spice", "serial": "/console/ws"}
 LONGEST_BODY = 4096
+TOLD_ONCE_IN = timedelta(minutes=10)
+"""A page that waits for its screen asks again and again, and is refused in the same way each time."""
 _SHOWN = Statement(lambda: for_lists(VirtualMachine.objects.filter(pk=Given("pk"))).order_by())
 
 
@@ -53,7 +58,7 @@ class Console(SignedIn):
 class Ticket(SignedIn):
     """POST {kind, view_only, take_over, help} → {ticket, path, kind, view_only, recorded}.
 
-    Errors are JSON too: {code, message, fix, retry, rule}.
+    Errors are JSON too: {code, message, fix, retry, rule, why}.
     """
 
     http_method_names = ["post"]
@@ -76,19 +81,15 @@ class Ticket(SignedIn):
                 help=found(helps(self.actor).filter(vm=vm), help) if help else None,
             )
 
-        return ticket_answer(issue)
+        return ticket_answer(request, issue)
 
 
-def ticket_answer(issue: Callable[[], IssuedTicket]) -> HttpResponse:
+def ticket_answer(request: HttpRequest, issue: Callable[[], IssuedTicket]) -> HttpResponse:
     """The ticket that `issue` makes, or its refusal, as JSON."""
     try:
         issued = issue()
     except BerthError as error:
-        cause, fix = error_sentences(error)
-        answer = {"code": error.code, "message": cause, "fix": fix, "retry": error.retry, "rule": error.rule}
-        if isinstance(error, OpenElsewhere):
-            answer["since"] = error.params["since"]
-        return JsonResponse(answer, status=error.status)
+        return _refusal(request, error)
     return JsonResponse(
         {
             "ticket": issued.secret,
@@ -99,6 +100,20 @@ def ticket_answer(issue: Callable[[], IssuedTicket]) -> HttpResponse:
         },
         headers={"Cache-Control": "no-store"},
     )
+
+
+def _refusal(request: HttpRequest, error: BerthError) -> JsonResponse:
+    cause, fix = error_sentences(error)
+    actor: Actor = request.actor  # type: ignore[attr-defined]
+    why = why_of(actor, error).lines(MOST_LINES)
+    answer: dict[str, Any] = {
+        "code": error.code, "message": cause, "fix": fix, "retry": error.retry, "rule": error.rule, "why": why,
+    }  # fmt: skip
+    if isinstance(error, OpenElsewhere):
+        answer["since"] = error.params["since"]
+    else:
+        note(request, error, once_in=TOLD_ONCE_IN)
+    return JsonResponse(answer, status=error.status)
 
 
 def read_body(request: HttpRequest) -> dict[str, Any]:

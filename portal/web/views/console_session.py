@@ -157,4 +157,4 @@ class SharedTicket(SignedIn):
             share = found(Share.objects.select_related("vm", "owner").filter(guests=self.actor.user_id), pk)
             return issue_ticket(actor=self.actor, vm=share.vm, view_only=bool(wanted.get("view_only")), share=share)
 
-        return ticket_answer(issue)
+        return ticket_answer(request, issue)

@@ -18,7 +18,7 @@ from broker.directories.actions.preview_directory import preview_directory
 from broker.directories.actions.sync_directory import sync_directory
 from broker.directories.models import Directory, Group
 from portal.directory_preview import told
-from portal.web.base import Deed, Page, SignedIn, done, is_htmx
+from portal.web.base import Deed, Page, SignedIn, done, is_htmx, refuse
 from portal.web.directory_forms import FORMS, DirectoryForm, LdapForm
 from portal.web.directory_page import (
     details_of,
@@ -108,7 +108,7 @@ class FormOfDirectory(SignedIn):
                     return self._previewed(form)
                 return HttpResponseRedirect(reverse("portal:directory", args=[self._saved(form).pk]))
             except BerthError as error:
-                form.refuse(error)
+                refuse(request, form, error)
         # htmx leaves the page as it is for an answer that says "refused", and there is something to show.
         return self._fragment(form) if preview and is_htmx(request) else self._show(form, status=400)
 

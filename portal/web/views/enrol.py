@@ -13,6 +13,7 @@ from broker.core.errors import BerthError
 from broker.virt.actions.invite_host import invite_host
 from portal.agents import package
 from portal.agents.views import manager_of
+from portal.web.base import refuse
 from portal.web.form_page import FormPage
 from portal.web.inventory_forms import ClusterForm
 
@@ -40,7 +41,7 @@ class Invite(FormPage):
             try:
                 return self._invited(form.cleaned_data)
             except BerthError as error:
-                form.refuse(error)
+                refuse(request, form, error)
         return self._show(form, status=400)
 
     def _invited(self, values: dict[str, Any]) -> HttpResponse:

@@ -12,7 +12,7 @@ from broker.core.errors import BerthError
 from broker.virt.actions.create_vm import create_vm
 from broker.virt.actions.edit_vm import edit_vm
 from broker.virt.models import VirtualMachine
-from portal.web.base import SignedIn
+from portal.web.base import SignedIn, refuse
 from portal.web.change_forms import ChangeForm
 from portal.web.forms import StyledForm
 from portal.web.new_machine_form import NewMachineForm
@@ -28,7 +28,7 @@ class NewMachine(SignedIn):
             try:
                 job = create_vm(actor=self.actor, **form.wish())
             except BerthError as error:
-                form.refuse(error)
+                refuse(request, form, error)
             else:
                 return HttpResponseRedirect(reverse("portal:vm", args=[job.subject_id]))
         return self._show(form, status=400)
@@ -57,7 +57,7 @@ class EditMachine(SignedIn):
             try:
                 edit_vm(actor=self.actor, vm=vm, **form.wish())
             except BerthError as error:
-                form.refuse(error)
+                refuse(request, form, error)
             else:
                 return HttpResponseRedirect(reverse("portal:vm", args=[vm.pk]))
         return self._show(vm, form, status=400)

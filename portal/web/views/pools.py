@@ -26,7 +26,7 @@ from pools.models import Desktop, Pool
 from pools.queries import find_desktop
 from portal.context import holds
 from portal.web import words
-from portal.web.base import Deed, Page, SignedIn, done
+from portal.web.base import Deed, Page, SignedIn, done, refuse
 from portal.web.bulk import BULK
 from portal.web.forms import PoolForm
 from portal.web.listing import Column, Filter, Listing
@@ -136,7 +136,7 @@ class NewPool(SignedIn):
             try:
                 pool = create_pool(actor=self.actor, **form.cleaned_data)
             except BerthError as error:
-                form.refuse(error)
+                refuse(request, form, error)
             else:
                 return HttpResponseRedirect(reverse("portal:pool", args=[pool.pk]))
         return self._show(form, status=400)
@@ -165,7 +165,7 @@ class EditPool(SignedIn):
             try:
                 edit_pool(actor=self.actor, pool=pool, **form.cleaned_data)
             except BerthError as error:
-                form.refuse(error)
+                refuse(request, form, error)
             else:
                 return HttpResponseRedirect(reverse("portal:pool", args=[pool.pk]))
         return self._show(pool, form, status=400)

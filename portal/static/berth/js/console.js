@@ -38,10 +38,13 @@ function setPhase(next) {
 }
 
 /** The sheet over the screen. `busy` turns the wheel; `again` offers the button that connects. */
-function say(title, { text = "", busy = false, again = false, label = texts.connectNow } = {}) {
+function say(title, { text = "", why = [], busy = false, again = false, label = texts.connectNow } = {}) {
   curtain.hidden = false;
   curtain.querySelector("[data-title]").textContent = title;
   curtain.querySelector("[data-text]").textContent = text;
+  curtain.querySelector("[data-why]").replaceChildren(
+    ...why.map((line) => Object.assign(document.createElement("li"), { textContent: line })),
+  );
   curtain.querySelector("[data-busy]").hidden = !busy;
   curtain.querySelector("[data-again]").hidden = !again;
   curtain.querySelector("[data-again-label]").textContent = label;
@@ -93,9 +96,9 @@ async function connect() {
     takeOver = true;
   } else if (answer.retry || answer.status === 409 || answer.status >= 500) {
     // 409: the machine is between two states, e.g. just started and its screen not seen yet.
-    again(answer.message || texts.unreachable, answer.fix);
+    again(answer.message || texts.unreachable, answer.fix, answer.why);
   } else {
-    end(answer.message || texts.refused, answer.fix);
+    end(answer.message || texts.refused, answer.fix, texts.connectNow, answer.why);
   }
 }
 
@@ -166,11 +169,11 @@ function finished({ code, reason }) {
 }
 
 /** Try again by itself, after a growing pause; after 15 minutes only by hand. */
-function again(text, fix = "") {
+function again(text, fix = "", why = []) {
   if (!failures) lostAt = Date.now();
   failures += 1;
   if (Date.now() - lostAt > retry.patience) {
-    end(text, fix);
+    end(text, fix, texts.connectNow, why);
     return;
   }
   setPhase("waiting");
@@ -178,17 +181,18 @@ function again(text, fix = "") {
   const seconds = Math.round(wait / 1000);
   say(text, {
     text: [fix, seconds >= 2 ? fill(texts.againIn, { seconds }) : texts.againNow].filter(Boolean).join(" "),
+    why,
     busy: true,
     again: seconds >= 2,
   });
   timer = setTimeout(connect, wait);
 }
 
-function end(text, fix = "", label = texts.connectNow) {
+function end(text, fix = "", label = texts.connectNow, why = []) {
   dropPicture(curtain);
   setPhase("ended");
   takeOver = false;
-  say(text, { text: fix, again: true, label });
+  say(text, { text: fix, why, again: true, label });
   curtain.querySelector("[data-again]").focus();
 }
 
