@@ -106,15 +106,19 @@ def forget_with(kind: str, model: str) -> None:
     post_delete.connect(forget, sender=model, weak=False, dispatch_uid=f"console-policy.forget.{kind}")
 
 
-def told(policy: ConsolePolicy) -> list[str]:
-    """What the policy takes away or does, as sentences for who sits at the screen; nothing for what is usual."""
-    clipboard = {
+def clipboard_told(policy: ConsolePolicy) -> str:
+    """Which way text may not go, as a sentence; empty where it may go both."""
+    sentences = {
         ConsolePolicy.Clipboard.IN: _("Text can be pasted into this desktop, not copied out of it."),
         ConsolePolicy.Clipboard.OUT: _("Text can be copied out of this desktop, not pasted into it."),
         ConsolePolicy.Clipboard.NONE: _("No text can be pasted into this desktop or copied out of it."),
     }
-    sentences = [_("This session is recorded.") if policy.record else ""]
-    sentences.append(clipboard.get(ConsolePolicy.Clipboard(policy.clipboard), ""))
+    return sentences.get(ConsolePolicy.Clipboard(policy.clipboard), "")
+
+
+def told(policy: ConsolePolicy) -> list[str]:
+    """What the policy takes away or does, as sentences for who sits at the screen; nothing for what is usual."""
+    sentences = [_("This session is recorded.") if policy.record else "", clipboard_told(policy)]
     if not policy.files:
         sentences.append(_("Files cannot be transferred."))
     if not policy.usb:

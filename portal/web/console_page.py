@@ -16,7 +16,7 @@ from broker.access.actor import Actor
 from broker.access.require import may
 from broker.connections.endpoints import through_gateway
 from broker.connections.models import ConsolePolicy, Help, Share
-from broker.connections.policy import only_by_vnc, policy_of
+from broker.connections.policy import clipboard_told, only_by_vnc, policy_of
 from broker.connections.policy import told as policy_told
 from broker.gateway.closing import for_page
 from broker.settings import env
@@ -25,7 +25,7 @@ from pools.updates import waiting
 from portal.why import Why, told
 
 from . import words
-from .machines import power_actions
+from .machines import os_name, power_actions
 from .parts import Action, Progress, jobs_of, progress_of
 from .updates import Update, update_of
 from .words import Mark
@@ -110,6 +110,7 @@ def console_page(
             "kinds": ["vnc"] if help else kinds_in_browser(vm, policy),
             "viewOnly": view_only or bool(help and help.level == Help.Level.LOOK),
             "policy": _policy(policy, actor.name),
+            "windows": _windows(vm),
             **_common(csrf),
         },
     )
@@ -155,6 +156,7 @@ def shared_page(request: HttpRequest, share: Share) -> ConsolePage:
             "kinds": ["vnc"],
             "viewOnly": share.level == Share.Level.VIEW,
             "policy": _policy(policy_of(share.vm), str(request.user)),
+            "windows": _windows(share.vm),
             **_common(get_token(request)),
         },
     )
@@ -169,7 +171,13 @@ def _policy(policy: ConsolePolicy, name: str) -> dict[str, Any]:
         "paste": policy.paste,
         "copy": policy.copy,
         "told": policy_told(policy),
+        "clipboardTold": clipboard_told(policy),
     }
+
+
+def _windows(vm: VirtualMachine) -> bool:
+    """Whether lines of its text end as those of Windows."""
+    return "windows" in os_name(vm).lower()
 
 
 def _common(csrf: str) -> dict[str, Any]:
@@ -233,4 +241,8 @@ def _texts() -> dict[str, Any]:
         "until": _("until {time}"),
         "copied": _("The link was copied. Who has it, and can sign in here, {what}."),
         "noShares": _("There is no link."),
+        "noClipboard": _(
+            "By SPICE the browser has no clipboard. Choose VNC under Picture, or open the screen with Remote Viewer. "
+            "“Type it” works here too."
+        ),
     }

@@ -24,12 +24,13 @@ from broker.connections.finding import helps, messages, shares
 from broker.connections.models import Help, Message, Session, Share
 from broker.connections.queries import must_end
 from broker.connections.reconcile import tidy
-from broker.connections.rules import SHARES_PER_VM
+from broker.connections.rules import NATIVE, SHARES_PER_VM
 from broker.connections.vv import viewer_file
 from broker.core import clock
 from broker.core.errors import Conflict, Denied, Invalid, Missing, OverQuota
 from broker.directories.models import User
 from broker.events.models import Event
+from broker.virt.models import VirtualMachine
 
 from .conftest import GATEWAY, sign_in
 
@@ -255,6 +256,27 @@ class TestOneDevice:
         tablet = sign_in(setting.world.alice)
         issue_ticket(actor=setting.actor(key=tablet), vm=setting.vm, take_over=True)
         assert must_end({first.pk: setting.key}) == {}
+
+    def test_spice_shows_the_screen_in_one_place(self, setting):
+        """QEMU drops who was there: told so, the page there does not come back by itself and drop the new one."""
+        both = [{"kind": kind, "unix": f"/run/{kind}.sock"} for kind in ("vnc", "spice")]
+        VirtualMachine.objects.filter(pk=setting.vm.pk).update(consoles=both)
+        setting.vm.refresh_from_db()
+
+        def spice(via: str):
+            secret = setting.ticket(kind="spice", via=via)
+            machine, key = (str(setting.vm.pk), "") if via == NATIVE else ("", setting.key)
+            return redeem_ticket(
+                actor=GATEWAY, secret=secret, web_session=key, address="192.0.2.1", gateway="g1", kind="spice", via=via,
+                machine=machine,
+            )[0]  # fmt: skip
+
+        looked_at = setting.open()
+        for before, after in (("browser", "browser"), ("browser", NATIVE), (NATIVE, "browser"), (NATIVE, NATIVE)):
+            first, second = spice(before), spice(after)
+            endings = must_end({one.pk: "" if one.via == NATIVE else setting.key for one in (looked_at, first, second)})
+            assert endings == {first.pk: "replaced"}, (before, after)
+            Session.objects.filter(kind="spice").delete()
 
     def test_a_second_window_of_the_same_browser_is_no_other_device(self, setting):
         first, second = setting.open(), setting.open()

@@ -142,16 +142,22 @@ def _purpose(ticket: ConsoleTicket) -> str:
 
 
 def _replace(ticket: ConsoleTicket) -> None:
-    """The screen opens here: end it on the person's other devices."""
-    mine = Session.objects.own().filter(vm=ticket.vm, user=ticket.user, via="browser")
-    others = mine.exclude(web_session=ticket.web_session)
+    """The screen opens here: end it on the person's other devices, if that is wished.
+
+    SPICE shows it in one place at a time, whatever is wished: QEMU drops who was there before. They are told why, for
+    a page that takes it for a broken line comes back by itself and drops the new one.
+    """
+    mine = Session.objects.own().filter(vm=ticket.vm, user=ticket.user)
+    wished = Q(via="browser") & ~Q(web_session=ticket.web_session) if ticket.take_over else Q(pk__in=())
+    dropped = Q(kind="spice", via__in=("browser", NATIVE)) if ticket.kind == "spice" else Q(pk__in=())
+    others = mine.filter(wished | dropped)
     if SESSION.attempt(others, "end", close_reason=EndReason.REPLACED):
         for pk in others.live().values_list("pk", flat=True):
             publish("session", pk, "ending")
 
 
 def _open(ticket: ConsoleTicket, address: str | None, gateway: str) -> Session:
-    if ticket.take_over:
+    if ticket.take_over or ticket.kind == "spice":
         _replace(ticket)
     session = Session.objects.create(
         purpose=_purpose(ticket),

@@ -2,6 +2,7 @@
 
 import { applyChoices, choices, toolbar } from "./console/toolbar.js";
 import { clipboardPanel } from "./console/clipboard.js";
+import { sendAsTheMachineHasIt } from "./console/cut_text.js";
 import { openScreen } from "./console/screen.js";
 import { applyPolicy } from "./console/policy.js";
 import { savePicture, tellLine } from "./console/line.js";
@@ -27,7 +28,8 @@ const replaced = 4409;
 
 const shown = () => (phase === "open" ? screen : null);
 const showBar = toolbar(document.getElementById("toolbar"), shown);
-const watchClipboard = clipboardPanel(document.getElementById("clipboard"), shown);
+const watchClipboard = clipboardPanel(document.getElementById("clipboard"), shown, data.policy, texts);
+sendAsTheMachineHasIt(data.windows);
 const limit = applyPolicy(data.policy, shown);
 const measureLine = tellLine(texts, data.lineUrl, shown);
 const ready = () => document.getElementById("live").dataset.ready === "yes";

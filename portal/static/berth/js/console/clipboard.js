@@ -2,10 +2,19 @@
 
 import { typeText } from "./keys.js";
 
-/** Wire the clipboard panel; `screen()` gives the open screen or nothing. Returns what a new screen needs. */
-export function clipboardPanel(panel, screen) {
+/** Wire the clipboard panel; `screen()` gives the open screen or nothing. Returns what a new screen needs.
+ *
+ * What the policy forbids, or the way to the screen cannot do, is said in place of the usual hint. */
+export function clipboardPanel(panel, screen, policy, texts) {
   const box = panel.querySelector("textarea");
   const shared = panel.querySelector("[data-clipboard-auto]");
+  const hint = panel.querySelector("#clipboard-hint");
+  const usual = policy.clipboardTold || hint.textContent;
+  const tell = (has) => {
+    panel.querySelector("[data-clipboard-send]").disabled = !has || !policy.paste;
+    shared.disabled = !has || (!policy.paste && !policy.copy);
+    hint.textContent = has ? usual : texts.noClipboard;
+  };
   let known = ""; // what both sides have, so that nothing is sent back where it came from
 
   const send = (text) => {
@@ -40,6 +49,7 @@ export function clipboardPanel(panel, screen) {
   shared.addEventListener("change", readBrowser);
 
   return (newScreen) => {
+    tell(newScreen.hasClipboard);
     newScreen.addEventListener("clipboard", (event) => {
       const text = event.detail.text.replace(/\0+$/, ""); // QEMU ends the text with a NUL
       known = text;

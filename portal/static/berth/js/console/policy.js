@@ -11,8 +11,6 @@ export function applyPolicy(policy, screen) {
   if (policy.watermark) watermark(policy.watermark);
   if (policy.lockAfter) cover(policy.lockAfter * 1000, screen);
   notes(policy.told);
-  document.querySelector("[data-clipboard-send]").disabled = !policy.paste;
-  document.querySelector("[data-clipboard-auto]").disabled = !policy.paste && !policy.copy;
   if (policy.keyboard) {
     choices.byCharacter = policy.keyboard === "character";
     document.querySelectorAll("input[name=keyboard]").forEach((input) => {

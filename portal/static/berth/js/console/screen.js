@@ -10,6 +10,7 @@ const patience = 20000; // ms from the click to the first picture
 export class Screen extends RFB {
   /** By position (false) the guest's own layout decides; by character (true) the typed letter is sent. */
   byCharacter = false;
+  hasClipboard = true;
 
   /** Without a key position noVNC sends the character alone, and QEMU looks for a key that makes it. */
   sendKey(keysym, code, down) {

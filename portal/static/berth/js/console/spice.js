@@ -31,6 +31,7 @@ const nativeSocket = globalThis.WebSocket;
 export class SpiceScreen extends EventTarget {
   byCharacter = false;
   viewOnly = false;
+  hasClipboard = false; // spice-html5 has none
 
   constructor(element, address, ticket, onclose) {
     super();
@@ -155,7 +156,7 @@ export class SpiceScreen extends EventTarget {
   }
 
   clipboardPasteFrom() {
-    // spice-html5 has no clipboard; the page says so.
+    // see hasClipboard; the page says so
   }
 
   /** By CSS alone: spice-html5 takes the pointer's place in the canvas' own pixels, which only an unscaled one has. */
@@ -174,6 +175,12 @@ export class SpiceScreen extends EventTarget {
 
   focus() {
     this.canvas?.focus({ preventScroll: true });
+  }
+
+  /** Keys go to the page; what was held is let go, for nobody will see its end. */
+  blur() {
+    this.releaseAll();
+    this.canvas?.blur();
   }
 
   disconnect() {
