@@ -6,6 +6,8 @@ from typing import Protocol, cast
 
 import aiofastnet
 
+from broker.virt.agent.sockets import connected
+
 from . import agents
 from .closing import NONSENSE, UNREACHABLE
 from .desk import Refused, Target
@@ -156,7 +158,7 @@ async def dial(target: Target, receiver: Receiver, floor: Floor) -> Machine:
             keep_watch(await agents.connect(target, build(), seconds=floor.limits.handshake))
         elif target.unix:
             # uvloop's own transport copies what it read once more: a third of what a relayed byte costs.
-            await aiofastnet.create_unix_connection(loop, build, target.unix)
+            await aiofastnet.create_unix_connection(loop, build, sock=await connected(target.unix))
         else:
             transport, _ = await loop.create_connection(build, target.host, target.port)
             keep_watch(transport.get_extra_info("socket"))

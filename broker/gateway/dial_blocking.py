@@ -1,6 +1,7 @@
 """The way to a machine's screen for engines that use one thread a console: the same handshake, blocking."""
 
 import socket
+import struct
 
 from . import agents
 from .closing import NONSENSE, UNREACHABLE
@@ -25,8 +26,11 @@ def dial_blocking(target: Target, floor: Floor) -> tuple[socket.socket, bytes]:
         elif target.unix:
             sock.close()
             sock = socket.socket(socket.AF_UNIX)
-            sock.settimeout(floor.limits.handshake)
+            # With settimeout() it would be refused while others wait to be taken; so it waits with them.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", int(floor.limits.handshake), 0))
             sock.connect(target.unix)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", 0, 0))
+            sock.settimeout(floor.limits.handshake)
         else:
             sock.close()
             sock = socket.create_connection((target.host, target.port), floor.limits.handshake)

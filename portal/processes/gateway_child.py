@@ -35,7 +35,7 @@ class GatewayChild:
         self._thread.start()
 
     def _keep(self) -> None:
-        pause = 0.5
+        pause = 0.0
         while not self._stop.is_set():
             began = clock.steady()
             self._child = self._started()
@@ -47,7 +47,8 @@ class GatewayChild:
                 self._leaving = [child for child in (*self._leaving, self._child) if child.poll() is None]
                 continue
             log.error("The console gateway ended with %s; starting it again", self._child.returncode)
-            pause = 0.5 if clock.steady() - began > 30 else min(pause * 2, 15.0)
+            # One that ran for a while is missed by whose consoles it had; only one that keeps dying has to wait.
+            pause = 0.0 if clock.steady() - began > 30 else min(max(pause * 2, 0.5), 15.0)
             self._stop.wait(pause)
 
     def _watched(self, child: "subprocess.Popen[bytes]") -> bool:

@@ -25,7 +25,7 @@ ALL_SECONDS = 1800.0
 BENCHES = {
     "idle": 150, "page": 120, "live": 60, "clones": 90, "allocation": 150, "lists": 240, "gateway": 150,
     "history": 90, "directory": 90, "storm": 420, "servers": 300, "planning": 60, "hosts": 300,
-    "consoles": 120, "spice": 180, "reset": 120, "migration": 180, "failover": 240,
+    "consoles": 120, "spice": 180, "real_pictures": 120, "reset": 120, "migration": 180, "failover": 240,
 }  # fmt: skip
 HAVE_NO_QUICK = {"live"}
 

@@ -25,6 +25,7 @@ from typing import Any
 from tests.bench.first_pictures import FRAME, Opened, open_at_once, serve_machines
 from tests.bench.gateway import CLIENT_CORE, ROOT, Relay, free_port, open_many
 from tests.bench.gateway_ends import MIB, serve_backend, serve_gateway
+from tests.bench.report import bar_line
 
 BURST = 8 * MIB
 IDLE, ACTIVE, AT_ONCE = 1000, 50, 100
@@ -114,7 +115,7 @@ def at_once(backend: str, rounds: int, behind: str = "") -> dict[str, Any]:
     one, our = min(singles), best.pop(ours.name)
     beside = ", ".join(f"{name} {value.p95 * 1000:.0f} ms" for name, value in best.items())
     told = f"{our.p95 * 1000:.0f} ms ({our.each * 1000:.2f} ms of a core each)"
-    return line(
+    return bar_line(
         f"First picture of {AT_ONCE} consoles at once{behind}, p95 ÷ of one alone", told,
         f"{one * 1000:.1f} ms alone; {AT_ONCE} at once by {beside}", f"{our.p95 / one:.1f}", "≤ 1.5",
         our.p95 / one <= 1.5,
@@ -150,25 +151,21 @@ def measure(scratch: Path, backends: dict[str, str], *, quick: bool) -> list[dic
                 relay.stop()
         plain, ours = rates["plain"], rates[relays[1].name]
         lines.append(
-            line(f"Console {title}: bursts of 8 MiB ÷ the same without", f"{ours} MiB/s", f"{plain} MiB/s",
+            bar_line(f"Console {title}: bursts of 8 MiB ÷ the same without", f"{ours} MiB/s", f"{plain} MiB/s",
                  f"{ours / plain:.2f}", f"≥ {bar}", ours / plain >= bar)
         )  # fmt: skip
     relay = start(backend, "--whole")
     try:
         size, share = crowd(relay, 3 if quick else 8)
         told = f"One gateway process, {IDLE} idle and {ACTIVE} active consoles ({BEATS} × 20 KiB a second each)"
-        lines.append(line(f"{told}: memory", f"{size} MiB", "", f"{size} MiB", "≤ 120 MB", size <= 114.4))
+        lines.append(bar_line(f"{told}: memory", f"{size} MiB", "", f"{size} MiB", "≤ 120 MB", size <= 114.4))
         carried = f"{share:.3f} ({ACTIVE * BEATS * FRAME / 1e6:.0f} MB/s)"
-        lines.append(line(f"{told}: of a core", carried, "", f"{share:.3f}", "≤ 0.25", share <= 0.25))
+        lines.append(bar_line(f"{told}: of a core", carried, "", f"{share:.3f}", "≤ 0.25", share <= 0.25))
     finally:
         relay.stop()
     pictures = 2 if quick else 5
     slow = f" behind a machine that takes {QEMU_TAKES * 1000:.0f} ms, as QEMU does"
     return [*lines, at_once(backends["machines"], pictures), at_once(backends["slow-machines"], pictures, slow)]
-
-
-def line(what: str, ours: str, baseline: str, value: str, bar: str, met: bool) -> dict[str, Any]:
-    return {"what": what, "ours": ours, "baseline": baseline, "value": value, "bar": bar, "met": met}
 
 
 def main() -> int:

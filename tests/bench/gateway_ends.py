@@ -1,6 +1,7 @@
 """The two ends of the gateway benchmark: a VNC-like backend, our gateway with an open door, and a frugal client."""
 
 import base64
+import itertools
 import os
 import resource
 import socket
@@ -58,9 +59,11 @@ def serve_backend(path: str) -> None:
 
 
 def serve_gateway(
-    port: int, path: str, cert: str, *, record_to: str = "", view_only: bool = False, whole: bool = False
+    port: int, path: str | list[str], cert: str, *, record_to: str = "", view_only: bool = False, whole: bool = False
 ) -> None:
-    """Our gateway with every ticket valid. `whole`: with all that the real program has loaded.
+    """Our gateway with every ticket valid, for one machine or several in turn. `whole`: with all that the real program
+
+    has loaded.
 
     What is recorded goes to the directory `record_to`, where each recording's end is told too.
     """
@@ -79,13 +82,15 @@ def serve_gateway(
         _load_django()
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
+    machines = itertools.cycle([path] if isinstance(path, str) else path)
+
     class OpenDesk:
         def redeem(self, presented: Any) -> Admitted:
             tape = None
             if record_to:
                 recording = uuid4()
                 tape = Tape(recording, f"{record_to}/{recording}.rec", token_bytes(32))
-            return Admitted(token_hex(8), Target(unix=path), view_only=view_only, tape=tape)
+            return Admitted(token_hex(8), Target(unix=next(machines)), view_only=view_only, tape=tape)
 
         def revalidate(self, alive: Any) -> dict[str, Any]:
             return {}

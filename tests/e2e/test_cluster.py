@@ -14,6 +14,7 @@ import pytest
 from tests.e2e import server
 from tests.e2e.conftest import Outside
 from tests.e2e.people import Person, difference
+from tests.e2e.stillness import MOST, watched
 from tests.e2e.test_consoles_end import call, user_id
 from tests.e2e.test_main_job import at_rest
 from tests.lab.lab import Lab
@@ -94,16 +95,19 @@ def test_hosts_come_and_go_while_the_machines_stay(site, people, tmp_path):
     # her host is emptied under her: the page stays, the picture stays, what she types arrives where she is now
     seen = [row["id"] for row in api.rows(f"sessions/?vm={desk}")]
     alice.page.evaluate("window.kept = true")
-    admin.go(f"/manage/hosts/{hosts[first]}/maintenance/")
-    admin.page.get_by_role("button", name="Put it into maintenance").click()
-    admin.page.wait_for_url("**/manage/jobs/*/", wait_until="commit")
-    api.until(lambda: api.get(f"hosts/{hosts[first]}/")["state"] == "maintenance")
-    second = api.host_of(desk)
-    assert second != first and api.host_of(web) != first
-    api.until(
-        lambda: [row["id"] for row in api.rows(f"sessions/?vm={desk}") if not row["close_reason"]] not in ([], seen)
-    )
-    alice.wait_for_screen()
+    with watched(alice) as watching:
+        admin.go(f"/manage/hosts/{hosts[first]}/maintenance/")
+        admin.page.get_by_role("button", name="Put it into maintenance").click()
+        admin.page.wait_for_url("**/manage/jobs/*/", wait_until="commit")
+        api.until(lambda: api.get(f"hosts/{hosts[first]}/")["state"] == "maintenance")
+        second = api.host_of(desk)
+        assert second != first and api.host_of(web) != first
+        api.until(
+            lambda: [row["id"] for row in api.rows(f"sessions/?vm={desk}") if not row["close_reason"]] not in ([], seen)
+        )
+        alice.wait_for_screen()
+        watching.moves()
+        assert watching.seen()["longest"] <= MOST, watching.seen()
     writes(alice, Outside(lab.hosts[second].uri), desk, "after")
     assert alice.page.evaluate("window.kept") is True, "the page was loaded again"
 

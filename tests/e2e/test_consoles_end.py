@@ -11,19 +11,11 @@ import pytest
 from PIL import Image
 
 from tests.e2e.people import Person, difference
+from tests.e2e.stillness import MOST, Watching, watched
 from tests.recordings_help import far, frames
 
 pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(420)]
 MOST_SECONDS = 30
-WATCH = """() => {
-  window.gone = window.looked = 0;
-  const look = () => {
-    window.looked += 1;
-    if (!document.querySelector(".still, #stage canvas")) window.gone += 1;
-    requestAnimationFrame(look);
-  };
-  look();
-}"""
 
 
 @pytest.fixture
@@ -96,28 +88,44 @@ def test_taking_the_desktop_back_ends_the_console(alice, admin):
 def test_the_console_comes_back_after_the_gateway_died(alice, berth):
     """F36."""
     (gateway,) = gateways(berth)
-    os.kill(gateway, signal.SIGKILL)
-    alice.page.wait_for_selector("body:not([data-phase=open])", timeout=15_000)
-    alice.wait_for_screen(seconds=30)
+    with watched(alice) as watching:
+        os.kill(gateway, signal.SIGKILL)
+        alice.page.wait_for_selector(".still", state="attached", timeout=15_000)
+        alice.wait_for_screen(seconds=30)
+        watching.moves()
+        print("gateway killed:", watching.seen())
     assert alice.errors == []
 
 
 def test_a_gateway_that_restarts_hands_its_consoles_to_the_next_and_the_picture_stays(alice, berth):
-    (old,) = gateways(berth)
-    alice.page.evaluate(WATCH)
-    os.kill(old, signal.SIGTERM)
-    alice.page.wait_for_selector(".still", state="attached", timeout=30_000)
-    alice.page.wait_for_selector(".still", state="detached", timeout=30_000)
-    alice.wait_for_screen(seconds=30)
-    seen = alice.page.evaluate("({gone, looked})")
-    assert seen["gone"] == 0 and seen["looked"] > 5, seen
-    deadline = time.monotonic() + 30
-    while old in gateways(berth):
-        assert time.monotonic() < deadline, "the old gateway stays"
-        time.sleep(0.1)
-    assert len(gateways(berth)) == 1
+    with watched(alice) as watching:
+        stillness_of_restarts(alice, berth, watching, "vnc")
     alice.type("x")
     assert alice.errors == []
+
+
+def stillness_of_restarts(person: Person, berth, watching: Watching, kind: str) -> None:
+    """Restart the gateway under an open console; the picture is never gone and stands still for two seconds at most.
+
+    On a machine with other work a restart may take longer by chance: one of three must be in time.
+    """
+    for _ in range(3):
+        (old,) = gateways(berth)
+        watching.begin_again()
+        os.kill(old, signal.SIGTERM)
+        deadline = time.monotonic() + 60
+        while not watching.seen()["stills"] or old in gateways(berth):
+            assert time.monotonic() < deadline, person.evidence()
+            time.sleep(0.1)
+        person.page.wait_for_selector(f"body[data-phase=open][data-kind={kind}]", timeout=60_000)
+        watching.moves()
+        seen = watching.seen()
+        print(f"gateway restarted, {kind}:", seen)
+        assert seen["gone"] == 0 and seen["looked"] > 5, seen
+        assert len(gateways(berth)) == 1
+        if seen["longest"] <= MOST:
+            return
+    raise AssertionError(f"the picture stood still for {seen['longest']:.0f} ms")
 
 
 def test_a_recording_plays_back_to_the_picture_that_was_seen_last(alice, admin, tmp_path):

@@ -2,9 +2,7 @@
 one public port; and Remote Viewer is let go when its person signs out.
 """
 
-import os
 import re
-import signal
 import subprocess
 import time
 from datetime import datetime
@@ -14,7 +12,8 @@ from PIL import Image
 
 from tests.e2e import viewer
 from tests.e2e.people import Person, difference
-from tests.e2e.test_consoles_end import MOST_SECONDS, WATCH, call, gateways
+from tests.e2e.stillness import watched
+from tests.e2e.test_consoles_end import MOST_SECONDS, call, stillness_of_restarts
 
 pytestmark = [pytest.mark.lab, pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(420)]
 PATIENCE = 120
@@ -94,14 +93,8 @@ def test_the_screen_in_chromium(admin, machine, berth, outside, tmp_path):
     until(same, admin.evidence)
 
     # The gateway restarts: what was seen last stays until the screen is back, by the same way.
-    (old,) = gateways(berth)
-    admin.page.evaluate(WATCH)
-    os.kill(old, signal.SIGTERM)
-    admin.page.wait_for_selector(".still", state="attached", timeout=30_000)
-    admin.page.wait_for_selector(".still", state="detached", timeout=30_000)
-    admin.page.wait_for_selector("body[data-phase=open][data-kind=spice]", timeout=PATIENCE * 1000)
-    seen = admin.page.evaluate("({gone, looked})")
-    assert seen["gone"] == 0 and seen["looked"] > 5, seen
+    with watched(admin) as watching:
+        stillness_of_restarts(admin, berth, watching, "spice")
     until(same, admin.evidence)
     assert admin.errors == []
 

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import socket
 import struct
 from pathlib import Path
 
@@ -189,3 +190,27 @@ async def test_a_machine_that_stops_within_its_spice_handshake_ends_the_channel_
     await until(lambda: len(gateway.desk.ended) == len(told))
     assert await quiet(gateway) <= before + 2
     await stop_gateway(gateway)
+
+
+async def test_many_at_once_at_a_machine_that_lets_few_wait(gateway, tmp_path):
+    """QEMU's own sockets have a queue of one: whoever comes while it is full waits, and is not sent away."""
+    slow = socket.socket(socket.AF_UNIX)
+    slow.bind(str(tmp_path / "slow"))
+    slow.listen(1)
+    slow.setblocking(False)
+    taken: list[socket.socket] = []
+
+    async def take() -> None:
+        while True:
+            await asyncio.sleep(0.02)
+            with contextlib.suppress(BlockingIOError):
+                taken.append(slow.accept()[0])
+                taken[-1].send(HELLO)
+
+    taking = asyncio.create_task(take())
+    async with contextlib.AsyncExitStack() as stack:
+        target = Target(unix=str(tmp_path / "slow"))
+        await asyncio.gather(*(stack.enter_async_context(gateway.shaken(target)) for _ in range(12)))
+    taking.cancel()
+    for connection in (*taken, slow):
+        connection.close()

@@ -9,6 +9,7 @@ from broker.gateway.closing import UNREACHABLE
 from broker.gateway.desk import Refused, Target
 from broker.gateway.dial import Machine, Receiver, keep_watch
 from broker.gateway.floor import Floor
+from broker.virt.agent.sockets import connected
 
 
 class SpiceMachine(Machine):
@@ -36,7 +37,7 @@ async def dial(target: Target, receiver: Receiver, floor: Floor, *, blind: bool 
         if target.agent:
             keep_watch(await agents.connect(target, machine, seconds=floor.limits.handshake))
         elif target.unix:
-            await aiofastnet.create_unix_connection(loop, lambda: machine, target.unix)
+            await aiofastnet.create_unix_connection(loop, lambda: machine, sock=await connected(target.unix))
         else:
             patience = floor.limits.handshake if context else None
             transport, _ = await loop.create_connection(

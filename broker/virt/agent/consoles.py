@@ -23,6 +23,7 @@ from typing import Any
 from . import guests
 from .config import Config
 from .records import Records
+from .sockets import connected
 
 PORT = 16516
 TLS_SPICE, TLS_SINCE = "spice-tls", 2
@@ -227,8 +228,9 @@ def _less(counted: Counter[str], name: str) -> None:
 
 async def _dial(place: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     try:
-        return await asyncio.open_unix_connection(place, limit=CHUNK)
-    except OSError:
+        async with asyncio.timeout(SECONDS):
+            return await asyncio.open_unix_connection(sock=await connected(place), limit=CHUNK)
+    except OSError:  # also a machine that takes nobody for so long
         raise NotServed("unknown") from None
 
 

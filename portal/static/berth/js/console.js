@@ -179,7 +179,7 @@ function again(text, fix = "", why = []) {
     return;
   }
   setPhase("waiting");
-  const wait = Math.min(retry.most, retry.first * 1.7 ** (failures - 1)) * (0.8 + Math.random() * 0.4);
+  const wait = Math.min(retry.most, retry.first * 1.4 ** (failures - 1)) * (0.8 + Math.random() * 0.4);
   const seconds = Math.round(wait / 1000);
   say(text, {
     text: [fix, seconds >= 2 ? fill(texts.againIn, { seconds }) : texts.againNow].filter(Boolean).join(" "),
