@@ -9,6 +9,7 @@ from .models import DeviceUse, HostDevice, VirtualMachine
 from .quotas import up
 
 MOST = 8  # on a machine
+OUTSIDE = "hostdev"  # how an adopted machine has those that somebody gave it
 # what the driver found → why no machine can have it, and what would help
 UNFIT: dict[str, tuple[str, str]] = {
     "disk": (N_("the host has its disks on it"), N_("Choose a device that the host does not need.")),
@@ -73,7 +74,7 @@ def require_startable(vm: VirtualMachine) -> None:
 
 def require_none(vm: VirtualMachine) -> None:
     """Raise Conflict where memory is to be kept: what a device of the host was at cannot be."""
-    if vm.devices.exists():
+    if vm.devices.exists() or OUTSIDE in vm.outside:
         raise Conflict(
             N_("%(name)s has devices of its host, and its memory cannot be kept with them."), rule="device.memory",
             fix=N_("Take them from it first, or do without its memory."), name=vm.name,

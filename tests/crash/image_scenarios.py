@@ -1,7 +1,12 @@
 """The crash matrix's scenarios of the image library; see scenarios.py."""
 
 import hashlib
+import subprocess
+import tarfile
+from functools import cache
 from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from broker.core import clock
 from broker.jobs.models import Job
@@ -14,21 +19,50 @@ from broker.virt.actions.create_vm import create_vm
 from broker.virt.actions.delete_image import delete_image
 from broker.virt.actions.finish_image import finish_image
 from broker.virt.driver import PowerState
-from broker.virt.models import ForeignMachine, Image, VirtualMachine
+from broker.virt.models import FloatingDisk, ForeignMachine, Image, VirtualMachine
+from broker.virt.plans.image_import import other_disk
 from tests.crash.scenarios import ACTOR, Scenario, Stage, _numbers
 from tests.jobs_help import finish
+from tests.virt.test_ova import OVF, PLAIN
 
 CONTENT = bytes(range(256)) * 4096
 
 
+@cache
+def _appliance() -> bytes:
+    """An OVA of two disks, which are taken out and converted; the second becomes one of no machine."""
+    words = PLAIN | {
+        "href": "one.vmdk", "disks": '<Disk ovf:diskId="d2" ovf:fileRef="f2"/>',
+        "file": '/><File ovf:id="f2" ovf:href="two.vmdk"',
+    }  # fmt: skip
+    packed = BytesIO()
+    with TemporaryDirectory() as name, tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        folder = Path(name)
+        (folder / "old.ovf").write_text(OVF.format(**words))
+        (folder / "raw").write_bytes(CONTENT)
+        tar.add(folder / "old.ovf", "old.ovf")
+        for member in ("one.vmdk", "two.vmdk"):
+            asked = ["qemu-img", "convert", "-f", "raw", "-O", "vmdk", "-o", "subformat=streamOptimized"]
+            subprocess.run([*asked, folder / "raw", folder / member], check=True)
+            tar.add(folder / member, member)
+    return packed.getvalue()
+
+
 def _import(stage: Stage):
-    """A raw disk, so that it is converted, too."""
+    content = _appliance()
     image = create_image(
         actor=ACTOR, name=f"image-{next(_numbers)}", kind="disk", storage=stage.world.storage,
-        size_bytes=len(CONTENT), sha256=hashlib.sha256(CONTENT).hexdigest(),
+        size_bytes=len(content), sha256=hashlib.sha256(content).hexdigest(),
     )  # fmt: skip
-    append_image(actor=ACTOR, image=image, offset=0, length=len(CONTENT), stream=BytesIO(CONTENT))
+    append_image(actor=ACTOR, image=image, offset=0, length=len(content), stream=BytesIO(content))
     return finish_image(actor=ACTOR, image=image), image
+
+
+def _others(stage: Stage, image) -> tuple[list[str], list[str]]:
+    """What there is of the second disk: files and rows."""
+    volume = other_disk(image, 1).volume
+    files = sorted(path.name for path in stage.disks.glob(f"{volume}*"))
+    return files, list(FloatingDisk.objects.filter(volume=volume).values_list("volume", flat=True))
 
 
 def _nothing_uploaded(image) -> bool:
@@ -37,14 +71,23 @@ def _nothing_uploaded(image) -> bool:
 
 def _imported(stage: Stage, job: Job, image) -> None:
     image.refresh_from_db()
-    assert (image.state, image.format, image.capacity_bytes) == ("ready", "raw", len(CONTENT))
-    seen = stage.host.volume(specs.storage_spec(stage.world.storage), image.volume)
-    assert (seen.format, seen.capacity) == ("qcow2", len(CONTENT))
-    assert [path.name for path in stage.disks.glob(f"{image.volume}*")] == [image.volume]
+    assert (image.state, image.format, image.capacity_bytes) == ("ready", "ova", len(CONTENT))
+    other = other_disk(image, 1).volume
+    for volume in (image.volume, other):
+        seen = stage.host.volume(specs.storage_spec(stage.world.storage), volume)
+        assert (seen.format, seen.capacity) == ("qcow2", len(CONTENT))
+        assert [path.name for path in stage.disks.glob(f"{volume}*")] == [volume]
+    assert _others(stage, image) == ([other], [other])
     assert _nothing_uploaded(image)
 
 
 def _gone(stage: Stage, job: Job, image) -> None:
+    """Nothing of it is left, nor of the second disk, which goes with an import that is undone."""
+    assert _others(stage, image) == ([], [])
+    _deleted(stage, job, image)
+
+
+def _deleted(stage: Stage, job: Job, image) -> None:
     assert not Image.objects.filter(pk=image.pk).exists()
     assert not list(stage.disks.glob(f"{image.volume}*"))
     assert _nothing_uploaded(image)
@@ -114,7 +157,7 @@ def _has_cd(number: int):
 
 IMAGES: dict[str, Scenario] = {
     "image.import": Scenario(_import, _imported, _gone),
-    "image.delete": Scenario(_delete, _gone),
+    "image.delete": Scenario(_delete, _deleted),
     "vm.change-cd": Scenario(_change_cd, _has_cd(1), _has_cd(0)),
     "vm.adopt": Scenario(_adopt, _adopted, _not_adopted),
 }

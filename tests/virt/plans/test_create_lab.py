@@ -7,10 +7,13 @@ import tarfile
 import time
 from io import BytesIO
 from pathlib import Path
+from unittest.mock import patch
 
 import libvirt
 import pytest
 
+from broker.access.actions.cancel_job import cancel_job
+from broker.core.errors import Conflict
 from broker.jobs.models import Job
 from broker.virt import hosts, uploads
 from broker.virt.actions.append_image import append_image
@@ -195,6 +198,7 @@ def _an_appliance_with_two_disks(real, folder: Path) -> None:
     with tarfile.open(folder / "both.ova", "w", format=tarfile.USTAR_FORMAT) as tar:
         for name in ("old.ovf", "one.vmdk", "two.vmdk"):
             tar.add(folder / name, name)
+    _undone_between_its_disks(real, (folder / "both.ova").read_bytes())
     image = uploaded(real, (folder / "both.ova").read_bytes(), name="both")
     done(finish_image(actor=SYSTEM, image=image))
     image.refresh_from_db()
@@ -205,3 +209,26 @@ def _an_appliance_with_two_disks(real, folder: Path) -> None:
         pair = [folder / f"{source}.raw", real.disks / volume]
         subprocess.run(["qemu-img", "compare", "-f", "raw", "-F", "qcow2", *pair], check=True)
     done(delete_floating_disk(actor=SYSTEM, disk=other))
+
+
+def _undone_between_its_disks(real, content: bytes) -> None:
+    """Refused or cancelled when both disks lie on the storage and one has no row yet: nothing is left of either."""
+    before = real.files()
+    for ends, tell in (("failed", _over_quota), ("cancelled", cancel_job)):
+        image = uploaded(real, content, name=ends)
+        job = finish_image(actor=SYSTEM, image=image)
+        seen = []
+
+        def claimed(*given, job=job, tell=tell, seen=seen, **rest):
+            seen.append(real.files() - before)
+            tell(actor=SYSTEM, job=job)
+
+        with patch("broker.virt.quotas.claim_disk_of", claimed):
+            assert finish(job).state == ends
+        assert len(seen[0]) == 2
+        assert real.files() == before and not list(uploads.folder().iterdir())
+        assert not Image.objects.filter(pk=image.pk).exists() and not FloatingDisk.objects.exists()
+
+
+def _over_quota(**rest) -> None:
+    raise Conflict("no", fix="-")

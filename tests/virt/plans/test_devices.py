@@ -3,25 +3,30 @@
 import json
 
 import pytest
+from django.test import Client
 
 from broker.access.require import visible_to
 from broker.core.errors import Conflict, Denied, Missing, NoCapacity
 from broker.virt import pending, queries
+from broker.virt.actions.act_on_machines import act_on_machines
 from broker.virt.actions.attach_device import attach_device
 from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.actions.detach_device import detach_device
 from broker.virt.actions.migrate_vm import migrate_vm
 from broker.virt.actions.power_off_vm import power_off_vm
 from broker.virt.actions.start_vm import start_vm
+from broker.virt.actions.suspend_vm import suspend_vm
 from broker.virt.actions.take_snapshot import take_snapshot
 from broker.virt.actions.undo_changes import undo_changes
 from broker.virt.driver import UNFIT as FOUND
 from broker.virt.drivers.simulated.changing import run_of
 from broker.virt.host_devices import UNFIT
-from broker.virt.models import DeviceUse, Host, HostDevice
+from broker.virt.models import Batch, DeviceUse, Host, HostDevice, VirtualMachine
 from broker.virt.monitor.devices import look
 from broker.virt.placement.gather import request_of
+from portal.models import ApiToken
 from tests.jobs_help import run_all
+from tests.portal.api.conftest import Caller
 from tests.virt.actions.stage import SYSTEM, done, ended, fresh
 
 CARD, DISKS, KEY = "pci-0000:01:00.0", "pci-0000:00:17.0", "usb-096e:0858"
@@ -170,3 +175,26 @@ def test_row_s21_only_who_may_use_devices_gives_them(stage, devices):
     world.grant(world.alice, "host-admin", world.host)
     assert visible_to(world.actor("alice"), HostDevice, "device.use").count() == 4
     assert attach_device(actor=world.actor("alice"), vm=vm, device=devices[KEY]).plugged
+
+
+def test_memory_is_not_kept_on_disk_with_a_device_whoever_asks(stage, devices):
+    """By the action, the API, the page and for several machines at once."""
+    vm, other = stage.make("with", start=True), stage.make("without", start=True)
+    attach_device(actor=SYSTEM, vm=vm, device=devices[KEY])
+    run_all()
+    with pytest.raises(Conflict) as refusal:
+        suspend_vm(actor=SYSTEM, vm=fresh(vm))
+    assert (refusal.value.rule, bool(refusal.value.fix)) == ("device.memory", True)
+    caller = Caller(ApiToken.objects.create(user=stage.world.root, name="test")[1])
+    told = caller.post(f"vms/{vm.pk}/suspend/")
+    assert told.status_code == 409 and told.json()["rule"] == "device.memory"
+    browser = Client()
+    browser.force_login(stage.world.root)
+    told = browser.post(f"/vms/{vm.pk}/power/suspend", HTTP_ACCEPT="text/html")
+    assert told.status_code == 409 and b"cannot be kept with them" in told.content
+    job = done(act_on_machines(actor=stage.world.actor("root"), verb="suspend", machines=[vm.pk, other.pk]))
+    results = Batch.objects.get(pk=job.subject_id).results
+    assert (results[str(vm.pk)]["state"], results[str(other.pk)]["state"]) == ("refused", "done")
+    VirtualMachine.objects.filter(pk=other.pk).update(outside=["hostdev"], power_state="running")
+    with pytest.raises(Conflict):
+        suspend_vm(actor=SYSTEM, vm=fresh(other))
