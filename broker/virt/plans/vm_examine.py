@@ -28,7 +28,7 @@ def examine(ctx: Context) -> None:
         found = left
     ctx.save(findings=[one.stored() for one in found])
     work.tell(
-        ctx, vm, "vm.examined", N_("The disks of %(name)s were examined: %(count)s differences, %(mended)s repaired"),
+        ctx, vm, "vm.examined", N_("The disks of %(name)s were examined; differences: %(count)s, repaired: %(mended)s"),
         severity="warning" if found else "info", count=len(found), mended=len(ctx.args.get("mended", [])),
     )  # fmt: skip
 

@@ -85,9 +85,9 @@ def _details(vm: VirtualMachine) -> list[Pair]:
     options = vm.options
     return [
         Pair(_("Processors"), str(vm.vcpus)),
-        Pair(_("Most while it runs"), str(options.get("max_vcpus") or vm.vcpus)),
+        Pair(_("Most processors"), str(options.get("max_vcpus") or vm.vcpus)),
         Pair(_("Memory"), words_mib(vm.memory_mib)),
-        Pair(_("Most while it runs"), words_mib(options.get("max_memory_mib") or vm.memory_mib)),
+        Pair(_("Most memory"), words_mib(options.get("max_memory_mib") or vm.memory_mib)),
     ]
 
 

@@ -142,8 +142,8 @@ def _snapshots(vm: VirtualMachine, snapshots: list[Snapshot], able: bool) -> Rel
     rows = [
         Row(
             [
-                Cell(f"{'– ' * depth}{one.name}", under=one.description),
-                Cell(mark=Mark(_("Present state builds on it"), "good")) if one.current else Cell(""),
+                Cell(_branch(depth) + one.name, under=one.description),
+                Cell(mark=Mark(_("Current"), "good")) if one.current else Cell(""),
                 Cell(_kept(one)),
                 Cell(moment=one.created_at),
             ],
@@ -153,6 +153,10 @@ def _snapshots(vm: VirtualMachine, snapshots: list[Snapshot], able: bool) -> Rel
     ]
     heads = [_("Snapshot"), _("State"), _("Kept"), _("Taken")]
     return Related(_("Snapshots"), heads, rows, _("None was taken yet."), acting=True)
+
+
+def _branch(depth: int) -> str:
+    return "\N{EM SPACE}" * (depth - 1) + "\N{BOX DRAWINGS LIGHT UP AND RIGHT} " if depth else ""
 
 
 def _tree(snapshots: list[Snapshot]) -> list[tuple[Snapshot, int]]:

@@ -96,7 +96,11 @@ class StorageOne(Page):
                 Pair(_("Size"), bytesize(row.capacity_bytes)),
                 Pair(_("Free"), bytesize(row.available_bytes)),
                 Pair(_("Used"), f"{_used(row)} %"),
-                Pair(_("Levels"), f"{row.warning_percent} % · {row.critical_percent} %"),
+                Pair(
+                    _("Warning, critical"),
+                    _("below %(warning)d %%, %(critical)d %% free")
+                    % {"warning": row.warning_percent, "critical": row.critical_percent},
+                ),
                 Pair(_("Seen"), moment=row.observed_at) if row.observed_at else Pair(_("Seen"), _("never")),
             ],
             "relateds": [
