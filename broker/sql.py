@@ -104,6 +104,10 @@ class Statement:
         """Read, as values_list() would. Row locks need a transaction, as ever."""
         return self._made().rows(values)
 
+    def plain(self, **values: Any) -> list[Any]:
+        """Read rows as the database's driver gives them: to be compared with such rows, and for nothing else."""
+        return self._made().plain(values)
+
     def objects(self, **values: Any) -> list[Any]:
         """Read rows of the model, with what select_related() and annotate() bring; of one without values_list()."""
         return list(self._made().objects(values))
@@ -156,10 +160,13 @@ class _Ready:
         selected = [column[0] for column in getattr(self.compiler, "select", None) or ()]
         self.converters = self.compiler.get_converters(selected)
 
-    def rows(self, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    def plain(self, values: dict[str, Any]) -> list[Any]:
         with _cursor() as cursor:
             cursor.execute(self.sql, self._bound(values))
-            found = cursor.fetchall()
+            return cursor.fetchall()  # type: ignore[no-any-return]
+
+    def rows(self, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        found = self.plain(values)
         return [tuple(row) for row in self.compiler.apply_converters(found, self.converters)]
 
     def objects(self, values: dict[str, Any]) -> Iterator[models.Model]:

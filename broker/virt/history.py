@@ -13,7 +13,7 @@ from uuid import UUID
 from broker.core import clock
 
 from . import observe
-from .driver import Observation, PowerState
+from .driver import UNTOLD, Observation, PowerState
 from .models import Sample, VirtualMachine
 
 WRITTEN_PER_PASS = 200
@@ -50,14 +50,18 @@ class Meter:
         self._turn = 0
 
     def read(self, observations: Iterable[Observation]) -> list[Reading]:
-        """A reading for each running machine seen before in the same run. Call with every full pass."""
+        """A reading for each running machine seen before in the same run. Call with every full pass.
+
+        None of one that told nothing then and tells nothing now.
+        """
         running = {one.uuid: one for one in observations if one.power is PowerState.RUNNING}
-        pairs = ((self._last.get(uuid), one) for uuid, one in running.items())
-        readings = [
-            reading for last, one in pairs if last and last.boot_id == one.boot_id and (reading := _between(last, one))
+        pairs = [
+            (last, one)
+            for uuid, one in running.items()
+            if (last := self._last.get(uuid)) and (one.counters is not UNTOLD or last.counters is not UNTOLD)
         ]
         self._last = running
-        return readings
+        return [reading for last, one in pairs if last.boot_id == one.boot_id and (reading := _between(last, one))]
 
     def keep(self, readings: Sequence[Reading]) -> None:
         """Write the readings of our machines: the present load to the machines, and samples, a bounded number."""

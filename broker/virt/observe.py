@@ -26,6 +26,7 @@ from broker.jobs.states import ACTIVE
 from broker.sql import Given, Statement, each, given, several, time, write_rows, written
 
 from .driver import GuestInfo, Observation, PowerState
+from .last_pass import CONDITION, FOREIGN, LastPass
 from .models import ForeignMachine, Host, VirtualMachine
 from .monitor import surprise
 from .states import VM, VmState
@@ -37,35 +38,40 @@ _WRITTEN = (
     "power_state", "power_reason", "observed_at", "boot_id", "booted_at", "definition", "observed_definition",
     "consoles", "guest", "agent_at", "online_at", "cpu_percent", "memory_used_bytes", "shutdown_asked_at",
 )  # fmt: skip
-_FOREIGN = ("name", "power_state", "vcpus", "memory_bytes", "observed_at")
-_CONDITION = ("power_state", "power_reason", "boot_id", "observed_definition", "consoles")
 
 
 def apply(
-    host: Host, observations: Iterable[Observation], *, full_pass: bool = False, at: datetime | None = None
-) -> set[UUID]:
+    host: Host, observations: Collection[Observation], *, full_pass: bool = False, at: datetime | None = None,
+    last: LastPass | None = None,
+) -> set[UUID]:  # fmt: skip
     """Write what `host` said of its machines; returns the ids of our machines that changed.
 
     `full_pass`: these are all the machines the host has, so that those it should have and did not name are
-    missing; `at` is then the moment it was asked (default: the oldest observation's). Callable from any
-    process, in or outside a transaction; safe with late, doubled and reordered observations.
+    missing; `at` is then the moment it was asked (default: the oldest observation's), and `last` what a watcher
+    remembers of its passes. Callable from any process, in or outside a transaction; safe with late, doubled and
+    reordered observations.
     """
-    seen = {UUID(one.uuid): one for one in observations}
+    seen = {}
     if full_pass:
-        at = at or min((one.at for one in seen.values()), default=clock.now())
-        if not _beat(host, at):
+        at = at or min((one.at for one in observations), default=clock.now())
+        if not _beat(host, at) or (last and last.look(host, observations)):
             return set()
-        seen |= {pk: _missing(pk, at) for pk in _expected(host) - seen.keys()}
-        unlisted = {uuid for (uuid,) in _FOREIGN_KEYS.rows(host=host.pk)} - seen.keys()
-        seen |= {pk: _missing(pk, at) for pk in unlisted}
+        unnamed = _expected(host) | {uuid for (uuid,) in _FOREIGN_KEYS.rows(host=host.pk)}
+        seen = {pk: _missing(pk, at) for pk in unnamed}
+    seen |= {UUID(one.uuid): one for one in observations}
     if len(seen) == 1 and not full_pass:
         # News of one machine nearly always moves its row: it is not looked at before it is locked.
         changed, ours = _write(host, seen)
+        agreed = False
     else:
         known = {row.pk: row for row in _machines(seen) if row.host_id == host.pk}
-        pending = {pk: seen[pk] for pk, row in known.items() if _differs(row, seen[pk], full_pass)}
+        differ = [pk for pk, row in known.items() if not full_pass or _differs(row, seen[pk])]
+        pending = {pk: seen[pk] for pk in differ if not _is_late(known[pk], seen[pk])}
         changed, ours = _write(host, pending)[0] if pending else set(), set(known)
-    _list_foreign(host, {pk: one for pk, one in seen.items() if pk not in ours}, ours)
+        agreed = not differ
+    agreed &= _list_foreign(host, {pk: one for pk, one in seen.items() if pk not in ours}, ours)
+    if last:
+        last.end(agreed=agreed)
     return changed
 
 
@@ -87,14 +93,14 @@ def write_loads(loads: dict[UUID, tuple[int | None, int | None]]) -> None:
     VirtualMachine.objects.bulk_update(rows, ("cpu_percent", "memory_used_bytes"), batch_size=BATCH)
 
 
-def write_guest(vm_id: UUID, boot_id: str, info: GuestInfo | None) -> bool:
+def write_guest(vm_id: UUID, boot_id: str, info: GuestInfo | None) -> bool | None:
     """Write what the agent told of the run `boot_id`, or that none answers; returns whether that was news.
 
-    An answer that comes after the run has ended is dropped.
+    An answer that comes after the run has ended is dropped, as is one before the row knows of it: None.
     """
     row = VirtualMachine.objects.filter(pk=vm_id, boot_id=boot_id).only("guest", "agent_at", "online_at").first()
     if row is None:
-        return False
+        return None
     if info is None:
         told = _without_agent(row.guest) if row.guest else {"agent": False}
     else:
@@ -105,7 +111,7 @@ def write_guest(vm_id: UUID, boot_id: str, info: GuestInfo | None) -> bool:
         rows = VirtualMachine.objects.filter(pk=vm_id, boot_id=boot_id)
         now = clock.now()
         if not rows.update(guest=told, guest_at=now, **_firsts(row, info, now)):
-            return False
+            return None
         publish("vm", vm_id, "guest")
     return True
 
@@ -193,12 +199,14 @@ _EXPECTED = Statement(
 )
 
 
-def _differs(row: VirtualMachine, one: Observation, full_pass: bool) -> bool:
-    """Whether `one` says anything the row does not. News of a single machine always move its floor."""
-    if row.observed_at and one.at < row.observed_at:
-        return False
+def _is_late(row: VirtualMachine | ForeignMachine, one: Observation) -> bool:
+    return bool(row.observed_at and one.at < row.observed_at)
+
+
+def _differs(row: VirtualMachine, one: Observation) -> bool:
+    """Whether `one` says anything the row does not."""
     wanted = _columns(row, one)
-    return not full_pass or any(getattr(row, name) != wanted[name] for name in _CONDITION)
+    return any(getattr(row, name) != wanted[name] for name in CONDITION)
 
 
 def _columns(row: VirtualMachine, one: Observation) -> dict[str, Any]:
@@ -223,7 +231,7 @@ def _write(host: Host, seen: dict[UUID, Observation]) -> tuple[set[UUID], set[UU
     for row in _locked(host, sorted(seen)):
         one = seen[row.pk]
         there.add(row.pk)
-        if (row.observed_at and one.at < row.observed_at) or (floor and one.at < floor):
+        if _is_late(row, one) or (floor and one.at < floor):
             continue
         if one.power is PowerState.MISSING and (row.pk in busy or row.state in VM.unstable):
             continue  # whoever works on it knows better; the next pass looks again
@@ -256,7 +264,7 @@ _FLOOR = Statement(lambda: Host.objects.filter(pk=Given("host")).order_by().valu
 def _take(row: VirtualMachine, one: Observation, *, ours: bool) -> bool:
     """Put `one` into the row (unsaved), and announce and record what that changes."""
     wanted = _columns(row, one)
-    before = {name: getattr(row, name) for name in _CONDITION}
+    before = {name: getattr(row, name) for name in CONDITION}
     row.observed_at = one.at
     if before == wanted:
         return False
@@ -316,13 +324,17 @@ _FOREIGN_KEYS = Statement(lambda: ForeignMachine.objects.filter(host=Given("host
 _FOREIGN_OF = Statement(lambda: ForeignMachine.objects.filter(host=Given("host")).order_by())
 
 
-def _list_foreign(host: Host, seen: dict[UUID, Observation], ours: Collection[UUID]) -> None:
-    """Bring the list of foreign machines in line with `seen`, and take `ours` off it; others stay as they are."""
+def _list_foreign(host: Host, seen: dict[UUID, Observation], ours: Collection[UUID]) -> bool:
+    """Bring the list of foreign machines in line with `seen`, and take `ours` off it; others stay as they are.
+
+    Returns whether it was in line before.
+    """
     listed = {row.uuid: row for row in _FOREIGN_OF.objects(host=host.pk)}
-    news = {pk: one for pk, one in seen.items() if _is_news(listed.get(pk), one)}
+    differ = {pk: one for pk, one in seen.items() if _is_listed_otherwise(listed.get(pk), one)}
+    news = {pk: one for pk, one in differ.items() if pk not in listed or not _is_late(listed[pk], one)}
     adopted = listed.keys() & ours
     if not news and not adopted:
-        return
+        return not differ
     just_removed = _busy(news.keys() - listed.keys())  # ours until now, and already gone again
     fresh: list[ForeignMachine] = []
     changed: list[ForeignMachine] = []
@@ -335,21 +347,18 @@ def _list_foreign(host: Host, seen: dict[UUID, Observation], ours: Collection[UU
         (changed if row.pk else fresh).append(row)
     gone = adopted | {pk for pk, one in news.items() if one.power is PowerState.MISSING and pk in listed}
     if not gone and not fresh and not changed:
-        return
+        return False
     with transaction.atomic():
         _foreign(host).filter(uuid__in=gone).delete()
         ForeignMachine.objects.bulk_create(fresh, batch_size=BATCH, ignore_conflicts=True)
-        ForeignMachine.objects.bulk_update(changed, _FOREIGN, batch_size=BATCH)
+        ForeignMachine.objects.bulk_update(changed, (*FOREIGN, "observed_at"), batch_size=BATCH)
         publish("host", host.pk, "changed")
+    return False
 
 
-def _is_news(row: ForeignMachine | None, one: Observation) -> bool:
-    if row is None or one.power is PowerState.MISSING:
-        return row is None or one.at >= row.observed_at
-    if one.at < row.observed_at:
-        return False
+def _is_listed_otherwise(row: ForeignMachine | None, one: Observation) -> bool:
     told = _foreign_columns(one)
-    return any(getattr(row, name) != told[name] for name in told if name != "observed_at")
+    return row is None or one.power is PowerState.MISSING or any(getattr(row, name) != told[name] for name in FOREIGN)
 
 
 def _foreign_columns(one: Observation) -> dict[str, Any]:

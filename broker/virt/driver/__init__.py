@@ -59,6 +59,7 @@ from .networks import Lease as Lease
 from .networks import Networks as Networks
 from .networks import NetworkSpec as NetworkSpec
 from .observation import NO_SPACE as NO_SPACE
+from .observation import UNTOLD as UNTOLD
 from .observation import ConsoleEndpoint as ConsoleEndpoint
 from .observation import Counters as Counters
 from .observation import EventKind as EventKind

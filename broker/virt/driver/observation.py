@@ -1,6 +1,6 @@
 """What a host says of itself, of its machines and of their guests."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Protocol
@@ -62,6 +62,9 @@ class Counters:
     net_sent: int | None = None
 
 
+UNTOLD = Counters()
+"""Of a machine that does not run, or whose host tells no counters now."""
+
 NO_SPACE = "no space"
 """The reason of a machine that its host paused because a disk could not grow."""
 
@@ -86,7 +89,7 @@ class Observation:
     vcpus: int = 0
     memory: int = 0
     consoles: tuple[ConsoleEndpoint, ...] = ()
-    counters: Counters = field(default_factory=Counters)
+    counters: Counters = UNTOLD
 
 
 class EventKind(StrEnum):

@@ -1,7 +1,7 @@
 """The monitor: takes its share of the hosts and has each watched by a thread of its own.
 
 `Monitor().run(stop)` is the whole process; it also runs as a thread beside others. This thread does nothing
-but the leases, so that they are renewed whatever the hosts do.
+but the leases, so that they are renewed whatever the hosts do, and looks which screens are wanted.
 """
 
 import logging
@@ -12,6 +12,7 @@ from django.db import DatabaseError, close_old_connections, connections
 
 from broker.core import clock
 from broker.core.text import gettext_noop as N_
+from broker.virt import screens
 from broker.virt.driver import HostUnreachable
 from broker.virt.models import Host
 
@@ -21,6 +22,7 @@ from .watch import Connect, Watch, connect
 log = logging.getLogger(__name__)
 SILENT_SECONDS = 45.0
 GOODBYE_SECONDS = 2.0
+SCREENS_EVERY = 1.0
 
 
 class Monitor:
@@ -43,9 +45,17 @@ class Monitor:
                     log.warning("The monitor's leases were not renewed: %s", error)
                     self._yield_when_late()
                 close_old_connections()
-                stop.wait(every)
+                self._rest(stop, every)
         finally:
             self._end()
+
+    def _rest(self, stop: threading.Event, seconds: float) -> None:
+        """Until the next round, passing on which screens somebody looks at."""
+        until = clock.steady() + seconds
+        while (left := until - clock.steady()) > 0 and not stop.wait(min(left, SCREENS_EVERY)):
+            wanted = screens.wanted()
+            for watch in self._watches.values():
+                watch.want_screens(wanted)
 
     def round(self) -> None:
         """Renew the leases, and bring the watchers in line with them."""

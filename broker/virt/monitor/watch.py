@@ -21,6 +21,7 @@ from broker.settings import env
 from broker.sql import Given, Statement
 from broker.virt import drivers, history, observe, screens
 from broker.virt.driver import EventKind, HostConnection, HostEvent, HostUnreachable, Observation, PowerState
+from broker.virt.last_pass import LastPass
 from broker.virt.loads.book import Book
 from broker.virt.models import Host, VirtualMachine
 from broker.virt.pki.line import uri_of
@@ -32,7 +33,6 @@ from .guests import Guests
 log = logging.getLogger(__name__)
 Connect = Callable[[Host], HostConnection]
 CONNECT_TIMEOUT = 5.0
-TICK = 1.0
 FACTS_EVERY = 60.0
 ATTACHED_EVERY = 60.0
 STORAGE_EVERY = 15.0  # how often a look is taken whether some storage is due
@@ -55,10 +55,11 @@ class Watch:
         self._stopping = threading.Event()
         self._news: queue.SimpleQueue[HostEvent | None] = queue.SimpleQueue()
         self._chores = Chores(f"ask-{host.name}")
-        self._guests, self._meter = Guests(self._chores), history.Meter()
-        self._book = Book(host.pk)
+        self._guests, self._meter = Guests(self._chores, self._look, events=events), history.Meter()
+        self._book, self._last = Book(host.pk), LastPass()
         self._ours: set[UUID] = set()
         self._shot_at: dict[UUID, float] = {}
+        self._wanted: set[UUID] = set()
         self._facts_at = self._storage_at = self._attached_at = self._news_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name=f"watch-{host.name}", daemon=True)
 
@@ -76,6 +77,17 @@ class Watch:
     @property
     def alive(self) -> bool:
         return self._thread.is_alive()
+
+    def want_screens(self, ids: set[UUID]) -> None:
+        """Somebody looks at the screens of these machines, here or elsewhere: have those here taken."""
+        here = {pk for pk in ids if self._guests.runs(pk)}
+        if here or self._wanted:
+            self._wanted = here
+            self._look()
+
+    def _look(self) -> None:
+        """End the waiting for news: something else is to be done."""
+        self._news.put(None)
 
     # -- connecting ------------------------------------------------------------------------------------------
 
@@ -148,7 +160,7 @@ class Watch:
                 next_pass = clock.steady() + env.observe_every
                 self._pass(connection)
             self._tick(connection)
-            batch = self._wait(min(TICK, max(next_pass - clock.steady(), 0.0)))
+            batch = self._wait(max(min(next_pass, self._due()) - clock.steady(), 0.0))
             if any(event.kind is EventKind.CLOSED for event in batch) or not connection.alive():
                 raise HostUnreachable(
                     N_("The connection to %(name)s was lost."),
@@ -192,9 +204,10 @@ class Watch:
     def _pass(self, connection: HostConnection) -> None:
         at = clock.now()
         seen = connection.observe()
-        observe.apply(self.host, seen, full_pass=True, at=at)
-        self._ours = {pk for (pk,) in _OURS.rows(host=self.host.pk)}
-        self._follow(list(seen), full_pass=True)
+        observe.apply(self.host, seen, full_pass=True, at=at, last=self._last)
+        if not self._last.held:
+            self._ours = {pk for (pk,) in _OURS.rows(host=self.host.pk)}
+            self._follow(list(seen), full_pass=True)
         readings = self._meter.read(seen)
         self._meter.keep(readings)
         idle = not any(one.power is PowerState.RUNNING for one in seen)
@@ -216,6 +229,13 @@ class Watch:
 
     # -- now and then ----------------------------------------------------------------------------------------
 
+    def _due(self) -> float:
+        """When `_tick` has something to do, but for screens, of which it is told."""
+        return min(
+            self._facts_at + FACTS_EVERY, self._storage_at + STORAGE_EVERY, self._attached_at + ATTACHED_EVERY,
+            self._guests.next_at,
+        )  # fmt: skip
+
     def _tick(self, connection: HostConnection) -> None:
         now = clock.steady()
         if now - self._facts_at >= FACTS_EVERY:
@@ -230,7 +250,7 @@ class Watch:
             self._chores.add("addresses", partial(addresses.look, self.host, connection))
             self._chores.add("devices", partial(devices.look, self.host, connection))
         self._guests.tick(connection)
-        for vm_id in screens.wanted() & self._guests.running():
+        for vm_id in self._wanted:
             if now - self._shot_at.get(vm_id, float("-inf")) >= screens.SHOT_EVERY:
                 self._shot_at[vm_id] = now
                 self._chores.add(("screen", vm_id), partial(_shoot, connection, vm_id))

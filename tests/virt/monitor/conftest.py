@@ -71,7 +71,6 @@ def scene(world, monkeypatch):
     """A host nobody used before; monitors begun in the test end with it."""
     monkeypatch.setattr(watch, "SHORTEST_PAUSE", 0.05)
     monkeypatch.setattr(watch, "LONGEST_PAUSE", 0.2)
-    monkeypatch.setattr(watch, "TICK", 0.1)
     uri = f"sim://{uuid.uuid4().hex}"
     Host.objects.update(uri=uri)
     world.host.refresh_from_db()

@@ -15,6 +15,7 @@ from broker.events.models import Event
 from broker.jobs.models import Job
 from broker.virt import observe
 from broker.virt.driver import GuestInfo, PowerState
+from broker.virt.last_pass import LastPass
 from broker.virt.models import ForeignMachine, Host, VirtualMachine
 from tests.virt.monitor.help import at, machine, seen
 from tests.world import World
@@ -293,3 +294,52 @@ def test_many_writers_at_once_end_in_the_newest(world):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(write, [told[number::4] for number in range(4)]))
     assert set(VirtualMachine.objects.values_list("power_state", "observed_at")) == {(told[-1][1], at(24))}
+
+
+class TestLastPass:
+    """While host and rows are as they were when they agreed, a pass reads them plainly and compares nothing."""
+
+    def passed(self, world, last, second, *told):
+        observe.apply(world.host, told, full_pass=True, at=at(second), last=last)
+        return last.held
+
+    def test_it_holds_until_the_host_says_something_else(self, world):
+        vm, stranger, last = machine(world), uuid.uuid4(), LastPass()
+        one, other = (lambda second: seen(vm, second)), (lambda second: seen(stranger, second, OFF))
+        assert not self.passed(world, last, 1, one(1), other(1))  # writes both
+        assert not self.passed(world, last, 2, one(2), other(2))  # agrees
+        with CaptureQueriesContext(connection) as captured:
+            assert self.passed(world, last, 3, one(3), other(3))
+        assert len(captured) == 3
+        assert not self.passed(world, last, 4, seen(vm, 4, PAUSED), other(4))
+        assert reload(vm).power_state == PAUSED
+        assert not self.passed(world, last, 5, seen(vm, 5, PAUSED))
+        assert not ForeignMachine.objects.exists()
+        assert not self.passed(world, last, 6, seen(vm, 6, PAUSED))
+        assert self.passed(world, last, 7, seen(vm, 7, PAUSED))
+        assert not self.passed(world, last, 8)
+        assert reload(vm).power_state == MISSING
+
+    @pytest.mark.parametrize(
+        "fields", [{"power_state": "off"}, {"state": "broken"}, {"observed_definition": "d9"}, {"host": None}]
+    )
+    def test_it_ends_when_somebody_else_writes_a_row(self, world, fields):
+        vm, last = machine(world), LastPass()
+        for second in (1, 2, 3):
+            held = self.passed(world, last, second, seen(vm, second))
+        assert held
+        VirtualMachine.objects.update(**fields)
+        assert not self.passed(world, last, 4, seen(vm, 4))
+
+    def test_what_waits_for_a_job_or_comes_late_is_not_taken_for_agreement(self, world):
+        vm, last = machine(world), LastPass()
+        self.passed(world, last, 1, seen(vm, 1))
+        job = work_on(vm)
+        for second in (2, 3, 4):
+            assert not self.passed(world, last, second)
+        Job.objects.filter(pk=job.pk).update(state="failed", finished_at=at(0))
+        VirtualMachine.objects.update(observed_at=at(100))
+        for second in (5, 6, 7):
+            assert not self.passed(world, last, second)
+        assert not self.passed(world, last, 101)
+        assert reload(vm).power_state == MISSING

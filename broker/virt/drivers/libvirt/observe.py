@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -13,6 +13,7 @@ from lxml import etree
 from broker.core import clock
 from broker.virt.driver import (
     NO_SPACE,
+    UNTOLD,
     ConsoleEndpoint,
     Counters,
     HostFacts,
@@ -20,6 +21,7 @@ from broker.virt.driver import (
     Observation,
     PowerState,
 )
+from broker.virt.drivers.libvirt.aside import Aside
 from broker.virt.drivers.libvirt.connection import Link
 from broker.virt.drivers.libvirt.domain_xml.machine import Machine
 from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
@@ -59,12 +61,18 @@ _REASON_PREFIXES = {
     libvirt.VIR_DOMAIN_SHUTOFF: "VIR_DOMAIN_SHUTOFF_",
     libvirt.VIR_DOMAIN_CRASHED: "VIR_DOMAIN_CRASHED_",
 }
-_REASONS = {
-    (state, getattr(libvirt, name)): name.removeprefix(prefix).lower()
+_NOSTATE, _SHUTOFF = libvirt.VIR_DOMAIN_NOSTATE, libvirt.VIR_DOMAIN_SHUTOFF
+_CONDITIONS = {
+    (state, getattr(libvirt, name)): (_POWER[state], name.removeprefix(prefix).lower())
     for state, prefix in _REASON_PREFIXES.items()
     for name in dir(libvirt)
     if name.startswith(prefix)
+} | {
+    # QEMU is being set up; it may still fail, and nobody can use it yet
+    (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP): (PowerState.OFF, "starting_up"),
+    (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_CRASHED): (PowerState.CRASHED, "crashed"),
 }
+"""What a state and its reason mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,7 @@ class _Definition:
     """What is read out of a persistent definition, kept until its text changes."""
 
     text_hash: int
+    name: str
     digest: str
     mark: str
     memory: int
@@ -157,7 +166,7 @@ class Observing(Emulation, Link):
             return self._describe(at, domain, told[0][1], saved, counted)
 
     def _count(self, ask: Callable[[], list[tuple[libvirt.virDomain, Stats]]]) -> dict[str, Stats]:
-        """Counters by UUID; empty when they do not come within COUNTERS_TIMEOUT.
+        """Counters by UUID of those that tell any; empty when they do not come within COUNTERS_TIMEOUT.
 
         A call that got stuck keeps its thread and its connection until its QEMU wakes or dies, and
         libvirt leaves out that machine from then on. A few may be stuck; after that nothing is asked.
@@ -169,16 +178,13 @@ class Observing(Emulation, Link):
         def work() -> None:
             try:
                 with self.lines.bound():
-                    answer.update({domain.UUIDString(): stats for domain, stats in ask()})
+                    answer.update({domain.UUIDString(): stats for domain, stats in ask() if stats})
             except (libvirt.libvirtError, HostUnreachable):
                 return  # the connection went away; the caller's next call says so
             finally:
                 self._stuck.release()
 
-        worker = threading.Thread(target=work, name="libvirt-counters", daemon=True)
-        worker.start()
-        worker.join(COUNTERS_TIMEOUT)
-        return dict(answer)
+        return answer if Aside(work).wait(COUNTERS_TIMEOUT) else {}
 
     def _saved(self) -> set[str]:
         """The UUIDs of the machines with saved memory."""
@@ -189,42 +195,36 @@ class Observing(Emulation, Link):
         self, at: datetime, domain: libvirt.virDomain, stats: Stats, saved: set[str], counted: dict[str, Stats]
     ) -> Observation:
         uuid = domain.UUIDString()
-        state = stats.get("state.state", libvirt.VIR_DOMAIN_NOSTATE)
-        reason = _REASONS.get((state, stats.get("state.reason", 0)), "")
-        power = _POWER.get(state, PowerState.UNKNOWN)
-        if (power, reason) == (PowerState.PAUSED, "starting_up"):
-            power = PowerState.OFF  # QEMU is being set up; it may still fail, and nobody can use it yet
-        elif power is PowerState.OFF and uuid in saved:
+        state, why = stats.get("state.state", _NOSTATE), stats.get("state.reason", 0)
+        power, reason = _CONDITIONS.get((state, why)) or (_POWER.get(state, PowerState.UNKNOWN), "")
+        if state == _SHUTOFF and uuid in saved:
             power = PowerState.SUSPENDED
-        elif power is PowerState.OFF and reason == "crashed":
-            power = PowerState.CRASHED
         try:
             definition = self._definition(uuid, domain)
-            run = self._run(uuid, domain) if power in (PowerState.RUNNING, PowerState.PAUSED) else None
+            run = self._run(uuid, domain) if power is PowerState.RUNNING or power is PowerState.PAUSED else None
         except libvirt.libvirtError as error:
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
                 return _missing(uuid, at)  # undefined while we looked
             raise
         if (power, reason) == (PowerState.PAUSED, "ioerror") and _no_space(domain):
             reason = NO_SPACE
-        observation = Observation(
-            uuid=uuid, name=domain.name(), power=power, at=at, reason=reason, definition=definition.digest,
-            mark=definition.mark, memory=definition.memory, vcpus=definition.vcpus,
+        counters = counted.get(uuid) if run else None
+        return Observation(
+            uuid=uuid, name=definition.name, power=power, at=at, reason=reason, definition=definition.digest,
+            mark=definition.mark, memory=definition.memory, vcpus=definition.vcpus, boot_id=run.boot_id if run else "",
+            consoles=run.consoles if run else (), counters=_counters(counters) if counters else UNTOLD,
         )  # fmt: skip
-        if run is None:
-            return observation
-        return replace(
-            observation, boot_id=run.boot_id, consoles=run.consoles, counters=_counters(counted.get(uuid, {}))
-        )
 
     def _definition(self, uuid: str, domain: libvirt.virDomain) -> _Definition:
         text = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+        text_hash = hash(text)
         known = self._definitions.get(uuid)
-        if known and known.text_hash == hash(text):
+        if known and known.text_hash == text_hash:
             return known
         machine = Machine.parse(text)
         made = _Definition(
-            text_hash=hash(text),
+            text_hash=text_hash,
+            name=domain.name(),
             digest=_digest(machine),
             mark=machine.mark or "",
             memory=(machine.memory or 0) << 10,

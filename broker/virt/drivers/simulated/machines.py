@@ -9,6 +9,7 @@ from uuid import NAMESPACE_DNS, uuid5
 from broker.core import clock
 from broker.core.text import gettext_noop
 from broker.virt.driver import (
+    UNTOLD,
     ConsoleEndpoint,
     Counters,
     EventKind,
@@ -108,7 +109,7 @@ class Seeing(Link):
             uuid=uuid, name=machine["name"], power=PowerState(machine["power"]), at=at, reason=machine["reason"],
             boot_id=str(machine["run"]) if running else "", definition=_digest(definition), mark=machine["mark"],
             vcpus=definition.get("vcpus", 1), memory=_memory(machine), consoles=consoles,
-            counters=_counters(machine, at) if running else Counters(),
+            counters=_counters(machine, at) if running else UNTOLD,
         )  # fmt: skip
 
 

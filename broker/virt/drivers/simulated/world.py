@@ -162,6 +162,7 @@ class World(Cord):
         """Have no guest agent answer in the machine."""
         with self.changing() as data:
             data["machines"][machine]["agentless"] = lost
+            self.note(data, EventKind.AGENT, machine, "disconnected" if lost else "connected")
 
     def add_foreign(self, name: str, *, power: str = "off") -> str:
         """Put a machine on the host that Berth did not define; returns its UUID."""
