@@ -32,7 +32,8 @@ def policy_for(obj: Any) -> ConsolePolicy:
 def policy_of(vm: VirtualMachine) -> ConsolePolicy:
     """The policy that holds for the machine: its own, else its pool's. One query.
 
-    What a pool records is recorded whatever its machine's own policy says: that one may be set by who uses it.
+    What a pool records is recorded whatever its machine's own policy says: that one may be set by who uses it. Nor does
+    that let in anybody without an account whom the pool does not.
     """
     return _merged(vm.pk, {row.object_kind: row for row in _HOLDING.objects(vm=vm.pk)})
 
@@ -58,6 +59,7 @@ def policies_of(machines: Collection[VirtualMachine]) -> dict[UUID, ConsolePolic
 def _merged(vm: UUID, rows: dict[str, ConsolePolicy]) -> ConsolePolicy:
     holds = rows.get("vm") or rows.get("pool") or ConsolePolicy(object_kind="vm", object_id=vm)
     holds.record = any(row.record for row in rows.values())
+    holds.guests = bool(rows) and all(row.guests for row in rows.values())
     return holds
 
 
@@ -135,6 +137,8 @@ def told(policy: ConsolePolicy) -> list[str]:
             minutes,
         )
         sentences.append(words % {"count": minutes})
+    if policy.guests:
+        sentences.append(_("Links to this screen may be made for people without an account."))
     if policy.speed:
         sentences.append(_("The picture takes at most %(speed)d KiB a second.") % {"speed": policy.speed})
     return [sentence for sentence in sentences if sentence]

@@ -5,11 +5,13 @@ from django.db.models.functions import Now
 
 from broker.access.actor import Actor
 from broker.core import clock
+from broker.directories.models import User
 from broker.events.news import publish
 
 from .actions.close_session import close_session
-from .models import ConsoleTicket, Help, Message, Session
-from .rules import GATEWAY_SILENT, HELP_ANSWER, MESSAGES_KEPT, USED_TICKETS_KEPT
+from .models import ConsoleTicket, Guest, Help, Message, Session
+from .policy import policies_of
+from .rules import GATEWAY_SILENT, GUESTS_KEPT, HELP_ANSWER, MESSAGES_KEPT, USED_TICKETS_KEPT
 from .states import HELP, EndReason, HelpState
 from .viewer import VIA, settle_viewers
 
@@ -32,6 +34,7 @@ def tidy() -> int:
         close_session(actor=actor, session=pk, reason=EndReason.GONE) for pk in list(silent)
     )
     _settle_helps()
+    _settle_guests()
     Message.objects.filter(sent_at__lt=_ago(MESSAGES_KEPT)).delete()
     ConsoleTicket.objects.filter(
         Q(used_at__isnull=True, expires_at__lt=Now()) | Q(used_at__lt=_ago(USED_TICKETS_KEPT))
@@ -50,3 +53,19 @@ def _settle_helps() -> None:
         for pk, vm in list(rows.values_list("pk", "vm_id")[:BATCH]):
             if HELP.attempt(Help.objects.filter(pk=pk), event, ended_at=now):
                 publish("vm", vm, "console")
+
+
+def _settle_guests() -> None:
+    """Who came without an account goes with the link, or when the policy has it so no more; later the row goes, too."""
+    came = Guest.objects.filter(user__is_active=True).select_related("share__vm", "user")
+    shares = {guest.share_id: guest.share for guest in came if guest.share is not None}
+    policies = policies_of([share.vm for share in shares.values()])
+    good = {
+        pk
+        for pk, share in shares.items()
+        if share.ended_at is None and share.expires_at > clock.now() and policies[share.vm_id].guests
+    }
+    for guest in came:
+        if guest.share_id not in good and User.objects.filter(pk=guest.pk, is_active=True).update(is_active=False):
+            publish("user", guest.pk, "disabled")
+    User.objects.filter(guest__since__lt=_ago(GUESTS_KEPT), is_active=False).delete()

@@ -21,6 +21,9 @@ HELP_ANSWER = timedelta(minutes=2)
 """How long a question for help stands; after that it counts as not answered."""
 SHARE_MOST = timedelta(days=1)
 SHARES_PER_VM = 20
+GUESTS_PER_SHARE = 10
+GUESTS_KEPT = timedelta(days=30)
+"""How long the row of somebody who came by a link, and with it the list of their sessions, outlives the link."""
 MESSAGES_KEPT = timedelta(days=7)
 INPUT_FRESH = timedelta(seconds=15)
 """Input within this time before a gateway's report counts as input now: a little more than it takes to come round."""

@@ -6,7 +6,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFil
 
 from broker.connections.actions.end_help import end_help
 from broker.connections.actions.end_share import end_share
-from broker.connections.models import ConsolePolicy, Help, Message, SessionTiming, Share
+from broker.connections.models import ConsolePolicy, Guest, Help, Message, SessionTiming, Share
 
 from .deeds import Deed, with_deeds
 from .rows import Rows
@@ -39,10 +39,19 @@ class HelpAdmin(Rows):
 class ShareAdmin(Rows):
     """Links to screens; what is in them is kept as a digest only and not shown."""
 
-    list_display = ("vm", "owner", "level", "created_at", "expires_at", "ended_at")
+    list_display = ("vm", "owner", "level", "everybody", "created_at", "expires_at", "ended_at")
     search_fields = ("vm__name", "owner__username")
     list_select_related = ("vm", "owner")
     exclude = ("secret_hash",)
+
+
+@admin.register(Guest, site=site)
+class GuestAdmin(Rows):
+    """Who came by a link without an account."""
+
+    list_display = ("user", "name", "share", "since")
+    search_fields = ("name", "user__username")
+    list_select_related = ("user", "share__vm", "share__owner")
 
 
 @admin.register(Message, site=site)
@@ -59,7 +68,7 @@ class MessageAdmin(Rows):
 class ConsolePolicyAdmin(Rows):
     """What screens allow, by object; changed on the object's page."""
 
-    list_display = ("object_kind", "object_id", "clipboard", "files", "usb", "record", "watermark", "lock_after")
+    list_display = ("object_kind", "object_id", "clipboard", "files", "usb", "record", "guests", "watermark")
     list_filter = ("object_kind",)
 
 

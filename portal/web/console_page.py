@@ -47,7 +47,7 @@ class Keys:
 class ConsolePage:
     """`ready`: the machine runs, so the script may ask for a ticket; until then a panel tells how far it is.
 
-    `own`: it is the person's own screen, with its rules, guests and links.
+    `own`: it is the person's own screen, with its rules, guests and links; `guests`: also those for everybody.
     """
 
     id: Any
@@ -66,6 +66,7 @@ class ConsolePage:
     own: bool
     data: dict[str, Any]
     update: Update | None = None
+    guests: bool = False
 
 
 def console_page(
@@ -100,6 +101,7 @@ def console_page(
         combinations=[Keys(keys, keys.replace("+", " + ")) for keys in COMBINATIONS],
         modifiers=MODIFIERS,
         own=help is None,
+        guests=policy.guests,
         update=_update(actor, desktop) if help is None and not job else None,
         data={
             "ticketUrl": reverse("portal:console-ticket", args=[vm.pk]),

@@ -12,7 +12,9 @@ from .directory_forms import FLAVOUR_NAMES
 from .parts import Action, Cell, Notice, Pair, Related, Row, stored_sentences
 from .words import Mark
 
-KIND_NAMES = {"local": gettext_lazy("Kept here"), "ldap": gettext_lazy("LDAP")}
+KIND_NAMES = {
+    "local": gettext_lazy("Kept here"), "ldap": gettext_lazy("LDAP"), "guest": gettext_lazy("Guests of shared links"),
+}  # fmt: skip
 MOST = 100
 
 
@@ -77,6 +79,8 @@ def groups_in(groups: Any) -> Related:
 
 
 def directory_actions(row: Directory) -> list[Action]:
+    if row.kind == "guest":
+        return []
     actions = [Action(_("Edit"), reverse("portal:directory-edit", args=[row.pk]), "edit", link=True)]
     if row.kind != "local" and row.enabled:
         if row.sync_held:

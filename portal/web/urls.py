@@ -75,6 +75,7 @@ urlpatterns = [
     path("messages/<uuid:pk>/read", console_session.ReadMessage.as_view(), name="message-read"),
     path("shared/", console_session.Shared.as_view(), name="shared"),
     path("shared/open", console_session.OpenShared.as_view(), name="shared-open"),
+    path("shared/enter", console_session.EnterShared.as_view(), name="shared-enter"),
     path("shared/<uuid:pk>/", console_session.SharedConsole.as_view(), name="shared-console"),
     path("shared/<uuid:pk>/ticket", console_session.SharedTicket.as_view(), name="shared-ticket"),
     path("vms/<uuid:pk>/ways/", ways.Ways.as_view(), name="console-ways"),

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.urls import reverse
 
-from broker.connections.actions import ask_help, end_session
+from broker.connections.actions import ask_help, end_session, set_console_policy
 from broker.connections.models import Help, Message, Session, Share
 from broker.connections.secrets import fingerprint
 from broker.core import clock
@@ -184,6 +184,30 @@ def test_a_link_survives_the_sign_in(site, visit, settings):
     page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url("**/shared/*-*/")
     assert Share.objects.get().guests.get() == world.bob
+
+
+def test_somebody_without_an_account_looks_in_and_is_out_when_it_ends(site, visit, gateway, address):
+    world = site.world
+    set_console_policy(actor=world.actor("root"), obj=site.pool, guests=True)
+    page = visit("alice", address)
+    page.wait_for_selector(OPEN)
+    page.get_by_role("button", name="Share").click()
+    page.get_by_label("Also for people without an account").check()
+    page.get_by_role("button", name="Make a link").click()
+    page.wait_for_selector("[data-share-made]:not([hidden])")
+    assert violations(page) == []
+    guest = visit("", page.input_value("#share-link"))
+    guest.fill("#guest-name", "Maria")
+    assert violations(guest) == []
+    guest.get_by_role("button", name="Look in as a guest").click()
+    guest.wait_for_url("**/shared/*-*/")
+    guest.wait_for_selector(OPEN)
+    assert guest.locator("#view-only").is_visible() and violations(guest) == []
+    gateway.refuse_with = 4418
+    page.locator("[data-share-list]").get_by_role("button", name="End it").click()
+    page.wait_for_selector("[data-share-list] li", state="detached")
+    guest.reload()
+    assert "There is no such object" in guest.inner_text("main")
 
 
 def test_messages_and_groups(site, visit, gateway, address):

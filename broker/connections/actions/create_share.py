@@ -9,10 +9,11 @@ from broker.access.actor import Actor
 from broker.access.require import require
 from broker.connections.consent import require_own_screen
 from broker.connections.models import Share
+from broker.connections.policy import policy_of
 from broker.connections.rules import SHARE_MOST, SHARES_PER_VM
 from broker.connections.secrets import fingerprint, new_secret
 from broker.core import clock
-from broker.core.errors import Denied, Invalid, OverQuota
+from broker.core.errors import Conflict, Denied, Invalid, OverQuota
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
@@ -27,10 +28,18 @@ class CreatedShare:
     secret: str = field(repr=False)
 
 
-def create_share(*, actor: Actor, vm: VirtualMachine, level: str = Share.Level.VIEW, minutes: int = 60) -> CreatedShare:
-    """Share one's own screen for `minutes`. Raises Missing or Denied without "vm.use" or at another's screen;
+def create_share(
+    *,
+    actor: Actor,
+    vm: VirtualMachine,
+    level: str = Share.Level.VIEW,
+    minutes: int = 60,
+    everybody: bool = False,
+) -> CreatedShare:
+    """Share one's own screen for `minutes`, with `everybody` also with people who have no account.
 
-    Invalid for an unknown level or a time that is too long; OverQuota with too many links.
+    Raises Missing or Denied without "vm.use" or at another's screen; Invalid for an unknown level or a time that is too
+    long; Conflict for people without an account where the policy does not have it; OverQuota with too many links.
     """
     require(actor, "vm.use", vm)
     if actor.user is None:
@@ -42,6 +51,14 @@ def create_share(*, actor: Actor, vm: VirtualMachine, level: str = Share.Level.V
     if isinstance(minutes, bool) or not isinstance(minutes, int) or not 1 <= minutes <= most:
         raise Invalid(
             N_("A link is good for 1 to %(most)s minutes."), field="minutes", fix=N_("Choose such a time."), most=most
+        )
+    if everybody and not policy_of(vm).guests:
+        raise Conflict(
+            N_("Links to %(name)s are only for people who sign in."),
+            rule="console.guests",
+            about=vm,
+            fix=N_("Make one for them, or ask whoever manages it to allow people without an account."),
+            name=vm.name,
         )
     if Share.objects.good().filter(vm=vm).count() >= SHARES_PER_VM:
         raise OverQuota(
@@ -58,6 +75,7 @@ def create_share(*, actor: Actor, vm: VirtualMachine, level: str = Share.Level.V
             vm=vm,
             owner=actor.user,
             level=level,
+            everybody=bool(everybody),
             expires_at=clock.now() + timedelta(minutes=minutes),
         )
         record(

@@ -4,7 +4,7 @@ from django.db import transaction
 
 from broker.access.actor import Actor
 from broker.access.require import may
-from broker.connections.models import Share
+from broker.connections.models import Guest, Share
 from broker.connections.secrets import fingerprint
 from broker.core.errors import Denied, Missing
 from broker.core.text import gettext_noop as N_
@@ -15,13 +15,16 @@ from broker.events.record import record
 def open_share(*, actor: Actor, secret: str) -> Share:
     """Bind the link to the actor; returns it. Raises Missing for a link that opens nothing: a wrong one, one that
 
-    was ended and one whose time is over are told alike. Raises Denied without a person.
+    was ended and one whose time is over are told alike, and so is another than their own to who came by a link without
+    an account. Raises Denied without a person.
     """
     if actor.user is None or not actor.user.is_active:
         raise Denied(N_("A shared screen needs a sign-in."), rule="console.sign-in", fix=N_("Sign in, then open it."))
     rows = Share.objects.good().select_related("owner", "vm")
     share = rows.filter(secret_hash=fingerprint(secret)).first() if isinstance(secret, str) else None
-    if share is None or not may(Actor.for_user(share.owner), "vm.use", share.vm):
+    guest = Guest.objects.filter(user=actor.user).first()
+    others = guest is not None and share is not None and guest.share_id != share.pk
+    if share is None or others or not may(Actor.for_user(share.owner), "vm.use", share.vm):
         raise Missing(
             N_("This link opens nothing (any more)."), rule="console.share",
             fix=N_("Ask who gave it to you for a new one."),

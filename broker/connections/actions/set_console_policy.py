@@ -17,7 +17,7 @@ from broker.virt import names
 
 KINDS = ("pool", "vm")
 _CHOICES = {"clipboard": ConsolePolicy.Clipboard, "keyboard": ConsolePolicy.Keyboard}
-_SWITCHES = ("files", "usb", "smartcard", "rdp", "watermark", "record")
+_SWITCHES = ("files", "usb", "smartcard", "rdp", "watermark", "record", "guests")
 _NUMBERS = {"lock_after": 24 * 3600, "speed": 10 * 1024 * 1024, "quality": 9}
 LEAST_SPEED, LEAST_LOCK = 16, 10
 FIELDS = frozenset(_CHOICES) | frozenset(_SWITCHES) | frozenset(_NUMBERS)

@@ -1,5 +1,6 @@
 """ConsolePolicy, Session (somebody at a screen), ConsoleTicket (its one-use key), Recording, and what is beside."""
 
+from .guest import Guest
 from .help import Help
 from .message import Message
 from .policy import ConsolePolicy
@@ -12,6 +13,7 @@ from .timing import SessionTiming, TimingTotal
 __all__ = [
     "ConsolePolicy",
     "ConsoleTicket",
+    "Guest",
     "Help",
     "Message",
     "Recording",

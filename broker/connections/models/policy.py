@@ -11,7 +11,8 @@ class ConsolePolicy(models.Model):
     the seconds without a key or click after which the page covers the picture, 0 for never; `keyboard` the way keys are
     sent, empty for the user's own choice. `files`, `usb` and `smartcard` are for SPICE. `rdp`: files for the
     desktop's own remote desktop are offered. With `record` the
-    machine's side of the picture is written to a file, and only VNC in the browser is offered.
+    machine's side of the picture is written to a file, and only VNC in the browser is offered. `guests`: shared links
+    may be made for people without an account.
     """
 
     class Clipboard(models.TextChoices):
@@ -37,6 +38,7 @@ class ConsolePolicy(models.Model):
     speed = models.PositiveIntegerField(default=0)
     quality = models.PositiveSmallIntegerField(default=9)
     record = models.BooleanField(default=False)
+    guests = models.BooleanField(default=False)
     keyboard = models.CharField(max_length=9, choices=Keyboard, default=Keyboard.FREE, blank=True)
 
     class Meta:

@@ -17,7 +17,10 @@ class ShareQuerySet(models.QuerySet["Share"]):
 
 
 class Share(models.Model):
-    """Of the link's secret only a hash is kept. `guests` are those who have opened the link."""
+    """Of the link's secret only a hash is kept. `guests` are those who have opened the link.
+
+    `everybody`: people without an account may, too, as long as the machine's policy has it so.
+    """
 
     access_kind = "share"
 
@@ -30,6 +33,7 @@ class Share(models.Model):
     vm = models.ForeignKey("virt.VirtualMachine", on_delete=models.CASCADE, related_name="shares")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     guests = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="+")
+    everybody = models.BooleanField(default=False)
     level = models.CharField(max_length=8, choices=Level, default=Level.VIEW)
     created_at = models.DateTimeField(default=clock.now)
     expires_at = models.DateTimeField()

@@ -46,7 +46,7 @@ class ShareSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Share
-        fields = ("id", "vm", "owner", "level", "created_at", "expires_at", "ended_at")
+        fields = ("id", "vm", "owner", "level", "everybody", "created_at", "expires_at", "ended_at")
 
 
 class NewShareSerializer(serializers.Serializer):

@@ -25,6 +25,7 @@ class ChangedPolicy(Input):
     rdp = serializers.BooleanField(required=False, help_text="Windows desktops: .rdp files are offered.")
     watermark = serializers.BooleanField(required=False)
     record = serializers.BooleanField(required=False)
+    guests = serializers.BooleanField(required=False, help_text="Links may be made for people without an account.")
     lock_after = WholeNumber(required=False, min_value=0, max_value=24 * 3600, help_text="Seconds; 0: never.")
     speed = WholeNumber(required=False, min_value=0, max_value=10 * 1024 * 1024, help_text="KiB a second; 0: no limit.")
     quality = WholeNumber(required=False, min_value=0, max_value=9)
@@ -39,8 +40,8 @@ class PolicySerializer(serializers.ModelSerializer):
     class Meta:
         model = ConsolePolicy
         fields = (
-            "clipboard", "files", "usb", "smartcard", "rdp", "watermark", "record", "lock_after", "speed", "quality",
-            "keyboard", "sentences",
+            "clipboard", "files", "usb", "smartcard", "rdp", "watermark", "record", "guests", "lock_after", "speed",
+            "quality", "keyboard", "sentences",
         )  # fmt: skip
 
     def get_sentences(self, policy: ConsolePolicy) -> list[str]:

@@ -59,6 +59,7 @@ class NewShare(Input):
     vm = Id()
     level = serializers.ChoiceField(choices=Share.Level.choices, required=False)
     minutes = WholeNumber(required=False, min_value=1, max_value=1440)
+    everybody = Switch(required=False, help_text="Also for people without an account, where the policy allows it.")
 
 
 class SharedScreen(Input):

@@ -45,6 +45,10 @@ class PolicyForm(StyledForm):
         label=gettext_lazy("Record the screen"), required=False,
         help_text=gettext_lazy("Users are told. Only VNC in the browser is offered then; no serial line is recorded."),
     )  # fmt: skip
+    guests = forms.BooleanField(
+        label=gettext_lazy("Links for people without an account"), required=False,
+        help_text=gettext_lazy("Users may let somebody from outside see or use their screen for at most a day."),
+    )  # fmt: skip
     lock_after = forms.IntegerField(
         label=gettext_lazy("Cover the picture after minutes"), min_value=0, max_value=1440,
         help_text=gettext_lazy("Without a key or a click. 0: never."),

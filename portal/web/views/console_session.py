@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from django.contrib.auth import login
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views import View
 
+from broker.access.actor import Actor
 from broker.access.require import find
 from broker.connections.actions import (
     answer_help,
@@ -18,8 +20,9 @@ from broker.connections.actions import (
     open_share,
     read_message,
 )
+from broker.connections.actions.enter_as_guest import enter_as_guest
 from broker.connections.finding import found, helps, messages, shares
-from broker.connections.models import Share
+from broker.connections.models import ConsolePolicy, Share
 from broker.core.errors import Missing
 from broker.core.text import gettext_noop as N_
 from broker.virt.models import VirtualMachine
@@ -83,6 +86,7 @@ class Shares(SignedIn):
             vm=find(self.actor, VirtualMachine, pk, "vm.use"),
             level=wanted.get("level", Share.Level.VIEW),
             minutes=wanted.get("minutes", 60),
+            everybody=wanted.get("everybody") is True,
         )
         link = request.build_absolute_uri(reverse("portal:shared")) + f"#{made.secret}"
         return plain({"link": link, "until": made.share.expires_at.isoformat()}, status=201)
@@ -116,9 +120,12 @@ class Shared(View):
         data = {
             "open": reverse("portal:shared-open"),
             "door": "" if signed_in else door,
+            "enter": "" if signed_in else reverse("portal:shared-enter"),
             "none": _("No link was given."),
         }
-        response = render(request, "portal/shared.html", {"data": data, "signed_in": signed_in, "door": door})
+        guests = not signed_in and ConsolePolicy.objects.filter(guests=True).exists()
+        context = {"data": data, "signed_in": signed_in, "door": door, "guests": guests}
+        response = render(request, "portal/shared.html", context)
         response["Cache-Control"] = "no-store"
         return response
 
@@ -133,6 +140,22 @@ class OpenShared(SignedIn):
         if share.owner_id == self.actor.user_id:
             return plain({"url": reverse("portal:console", args=[share.vm_id])})
         return plain({"url": reverse("portal:shared-console", args=[share.pk])})
+
+
+class EnterShared(View):
+    """POST {secret, name} → {url}: somebody without an account, signed in for this screen alone."""
+
+    http_method_names = ["post"]
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        given = read_body(request)
+        guest = enter_as_guest(
+            actor=Actor.of(request), secret=str(given.get("secret", "")), name=str(given.get("name", ""))
+        )
+        login(request, guest.user)
+        if guest.share is not None:
+            request.session.set_expiry(guest.share.expires_at)
+        return plain({"url": reverse("portal:shared-console", args=[guest.share_id])})
 
 
 class SharedConsole(SignedIn):

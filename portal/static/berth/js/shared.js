@@ -11,15 +11,8 @@ if (location.hash.length > 1) {
   history.replaceState(null, "", location.pathname);
 }
 
-async function open() {
-  const secret = sessionStorage.getItem(kept);
-  if (!secret) {
-    says.textContent = data.none;
-    return;
-  }
-  if (data.door) return; // the page's own button leads to the sign-in, and that back here
-  sessionStorage.removeItem(kept);
-  const answer = await fetch(data.open, {
+async function send(to, body) {
+  const answer = await fetch(to, {
     method: "POST",
     credentials: "same-origin",
     headers: {
@@ -27,11 +20,24 @@ async function open() {
       Accept: "application/json",
       "Content-Type": "application/json",
     },
-    body: JSON.stringify({ secret }),
+    body: JSON.stringify(body),
   });
   const told = await answer.json().catch(() => ({}));
-  if (answer.ok) location.replace(told.url);
-  else says.textContent = [told.message, told.fix].filter(Boolean).join(" ");
+  if (!answer.ok) says.textContent = [told.message, told.fix].filter(Boolean).join(" ");
+  else {
+    sessionStorage.removeItem(kept);
+    location.replace(told.url);
+  }
 }
 
-open();
+const secret = sessionStorage.getItem(kept);
+if (!secret) says.textContent = data.none;
+else if (!data.door) {
+  sessionStorage.removeItem(kept);
+  send(data.open, { secret });
+} // else the page's own buttons lead on: to the sign-in, and that back here, or in as a guest
+
+document.getElementById("enter")?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  send(data.enter, { secret: secret ?? "", name: event.target.elements.name.value });
+});

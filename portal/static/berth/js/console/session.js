@@ -186,7 +186,8 @@ export function sessionStrip(data, { toldToEnd, helpAnswered }) {
   shareMenu?.querySelector("[data-share-make]").addEventListener("click", async () => {
     const level = shareMenu.querySelector("[name=share-level]:checked").value;
     const minutes = Number(shareMenu.querySelector("#share-minutes").value);
-    const made = await post(data.shareUrl, { level, minutes });
+    const everybody = Boolean(shareMenu.querySelector("#share-everybody")?.checked);
+    const made = await post(data.shareUrl, { level, minutes, everybody });
     if (!made) return;
     const field = shareMenu.querySelector("#share-link");
     shareMenu.querySelector("[data-share-made]").hidden = false;
