@@ -25,6 +25,7 @@ entry:
     call disk
     incl buffer                 # one more boot
     movl $0,buffer+4            # no tick of this boot yet
+    call fill
     mov $hello,%si
     call print
     cmpb $0,period
@@ -71,12 +72,29 @@ clock:
     je tick
     mov %al,last
     incl buffer+4
+    cmpb $0,busily
+    je write
+    call fill
+write:
     mov period,%al
     test %al,%al
     jz tick
     decb left
     jnz tick
     mov %al,left
+    incl buffer+8               # one more entry of the log: its number, and a sum over what is before it
+    mov buffer+8,%eax
+    mov %eax,%ecx
+    add buffer,%ecx
+    add buffer+4,%ecx
+    not %ecx
+    mov %ecx,buffer+12
+    and $1023,%eax              # a ring of 1024 sectors behind sector 1
+    add $2,%eax
+    mov %eax,packet+8
+    mov $0x43,%ah
+    call disk
+    movl $1,packet+8
     mov $0x43,%ah               # write sector 1
     call disk
     jmp tick
@@ -89,6 +107,31 @@ poweroff:
     mov $0x2000,%ax
     out %ax,%dx
     hlt
+fill:                           # write the tick's number into every page of `memory` MiB from 1 MiB on
+    movzbl memory,%ecx
+    shl $8,%ecx
+    jz done
+    cli
+    lgdt table                  # in protected mode a segment of 4 GiB is loaded, and kept back in real mode
+    mov %cr0,%eax
+    or $1,%al
+    mov %eax,%cr0
+    mov $8,%bx
+    mov %bx,%fs
+    and $0xfe,%al
+    mov %eax,%cr0
+    mov buffer+4,%eax
+    or $1,%al                   # never 0: a page of zeros is not moved
+    mov $0x100000,%edi
+page:
+    mov %eax,%fs:(%edi)
+    add $0x1000,%edi
+    dec %ecx
+    jnz page
+    xor %bx,%bx
+    mov %bx,%fs
+    sti
+    ret
 disk:                           # ah = 0x42 read, 0x43 write
     xor %al,%al
     mov drive,%dl
@@ -126,7 +169,13 @@ packet: .byte 16,0              # one sector, to and from 0:buffer, at LBA 1
     .word 1
     .word 0x7e00,0
     .quad 1
-.set buffer,0x7e00              # u32 boots, u32 ticks of this boot
-.org 0x1fd
+.align 4
+descriptors: .quad 0,0x008f92000000ffff
+table: .word 15
+    .long descriptors
+.set buffer,0x7e00              # u32 boots, u32 ticks of this boot, u32 entries of the log, u32 sum of the last
+.org 0x1fb
+memory: .byte 0                 # MiB filled when it starts, so that moving it takes long
+busily: .byte 0                 # 1: again at every tick, so that moving it never ends
 period: .byte 18                # ticks between two writes; 0 = no ticks, one write at power off
 .word 0xaa55

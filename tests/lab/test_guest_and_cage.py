@@ -59,10 +59,20 @@ def test_the_guest_counts_boots_and_obeys_the_power_button(connection, storage, 
         connection.start(spec.uuid)
         with connection.serial(spec.uuid) as line:
             read_until(line, b"LAB-UP")
+            while period and not any(disk.read_bytes()[520:524]):  # the log's count
+                assert not line.read(0.05)
             connection.shutdown(spec.uuid, via="acpi")
             read_until(line, b"LAB-OFF")
         wait_for_power(connection, spec.uuid, PowerState.OFF)
         assert guest.counters(disk, image_format="raw").boots == boots
+    logged = guest.entries(disk, image_format="raw")
+    assert (logged > 0) is (period > 0)
+    with disk.open("r+b") as file:
+        file.seek((2 + logged) * guest.SECTOR_SIZE)
+        file.write(b"\xff")
+    if logged:
+        with pytest.raises(AssertionError, match=f"entry {logged} is damaged"):
+            guest.entries(disk, image_format="raw")
 
 
 @pytest.mark.lab

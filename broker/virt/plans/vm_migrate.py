@@ -16,6 +16,7 @@ from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
 from broker.virt import hosts, specs, work
 from broker.virt.driver import (
+    DriverError,
     HostConnection,
     HostUnreachable,
     MigrationStats,
@@ -139,6 +140,10 @@ def begin(ctx: Context) -> None:
             # A move that another worker began may have ended just then: where it is, the next step finds out.
             if here.observe_one(move.uuid).power in UP:
                 raise
+        except HostUnreachable:
+            raise
+        except DriverError as error:
+            ctx.save(cause=str(error.params.get("reason") or error))  # where it is now, the next step finds out
 
 
 def wait(ctx: Context) -> None:

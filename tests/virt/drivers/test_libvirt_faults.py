@@ -1,5 +1,6 @@
 """The libvirt driver when things go wrong on a real host: hung and killed QEMUs, interrupted copies, lost races."""
 
+import json
 import os
 import signal
 import threading
@@ -7,6 +8,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import libvirt
+import libvirt_qemu
 import pytest
 
 from broker.virt.driver import HostConnection, HostUnreachable, Locked, Observation, PowerState, VolumeInfo
@@ -97,6 +100,25 @@ def test_a_killed_qemu_is_seen_as_crashed_and_starts_again(lab_host, connection,
     connection.start(machine.uuid)
     assert connection.observe_one(machine.uuid).power is PowerState.RUNNING
     assert connection.observe_one(machine.uuid).boot_id != first
+
+
+def test_an_image_that_qemu_writes_to_is_kept_though_libvirtd_was_killed_before_it_knew(
+    lab_host, connection, storage, make_machine
+):
+    """Fault F14: what libvirtd does not know of looks like the rest of an attempt, and holds all that came after."""
+    machine = make_machine()
+    connection.start(machine.uuid)
+    layer = f"{storage.path}/{machine.name}.1.qcow2"
+    order = {"node-name": "libvirt-1-format", "snapshot-file": layer, "snapshot-node-name": "libvirt-9-format"}
+    with closing(libvirt.open(lab_host.uri)) as behind:
+        told = libvirt_qemu.qemuMonitorCommand(
+            behind.lookupByUUIDString(machine.uuid),
+            json.dumps({"execute": "blockdev-snapshot-sync", "arguments": order}), 0,
+        )  # fmt: skip
+    assert "error" not in told, told
+    before = Path(layer).stat().st_ino
+    connection.freeze_disks(machine.uuid, {"vda": layer})
+    assert Path(layer).stat().st_ino == before
 
 
 def test_a_power_cut_of_the_host_gives_the_next_run_another_boot_id(lab_host, connection, make_machine):

@@ -36,6 +36,8 @@ _TEXTS: tuple[tuple[re.Pattern[str], type[DriverError]], ...] = (
         re.compile(
             r'Failed to get "?\w+"? lock|still being allocated|is in use by another'
             r"|cannot acquire state|has asynchronous jobs running"
+            # of an attempt in which libvirtd was killed; each new one has other names
+            r"|Duplicate nodes with node-name"
         ),
         Locked,
     ),

@@ -4,10 +4,12 @@ libvirt keeps no snapshot of ours (NO_METADATA): what belongs together is known 
 removed without libvirt remembering anything of it. Images are named with their format; nothing is guessed.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 
 import libvirt
+import libvirt_qemu
 from lxml import etree
 
 from broker.core.text import gettext_noop
@@ -110,7 +112,8 @@ class Layering(Storing):
             disks = _live_disks(domain)
             if all(target in disks and disks[target].path == path for target, path in overlays.items()):
                 return
-            self._clear(domain, (*overlays.values(), *filter(None, (memory,))), disks)
+            if not self._clear(domain, (*overlays.values(), *filter(None, (memory,))), disks):
+                return
             flags = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_NO_METADATA | libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_ATOMIC
             flags |= libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_LIVE if memory else libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_DISK_ONLY
             if quiesce:
@@ -125,8 +128,11 @@ class Layering(Storing):
             finally:
                 clipboard.plug(domain)
 
-    def _clear(self, domain: libvirt.virDomain, paths: tuple[str, ...], disks: dict[str | None, Disk]) -> None:
-        """Remove what an attempt left, unless libvirtd is still at it: then these files are being put in place."""
+    def _clear(self, domain: libvirt.virDomain, paths: tuple[str, ...], disks: dict[str | None, Disk]) -> bool:
+        """Remove what an attempt left, unless libvirtd is still at it: then these files are being put in place.
+
+        False when QEMU writes to them already: a libvirtd that was killed just then knows nothing of it.
+        """
         if domain.jobInfo()[0] != libvirt.VIR_DOMAIN_JOB_NONE:
             raise Locked(
                 gettext_noop("The host is still at an earlier job of “%(name)s”."),
@@ -134,10 +140,16 @@ class Layering(Storing):
                 name=domain.name(),
             )
         used = {path for disk in disks.values() for path in disk.layers()}
+        left = []
         for path in paths:
             folder, _, name = path.rpartition("/")
             if path not in used and (volume := look_up(self._pool_of(folder), name)) is not None:
-                volume.delete(0)
+                left.append((path, volume))
+        if left and any(path in file for path, _ in left for file in _written(domain)):
+            return False
+        for _, volume in left:
+            volume.delete(0)
+        return True
 
     def merge_layer(self, uuid: str, target: str, *, top: str, base: str) -> float:
         with self.calling():
@@ -203,6 +215,12 @@ def _require_raw_as_told(domain: libvirt.virDomain, target: str, volume: libvirt
             gettext_noop("The first bytes of “%(name)s” make it look like another kind of image."),
             fix=gettext_noop("Grow it while its machine runs."), name=volume.name(),
         )  # fmt: skip
+
+
+def _written(domain: libvirt.virDomain) -> list[str]:
+    """The files that QEMU itself says its disks are."""
+    told = json.loads(libvirt_qemu.qemuMonitorCommand(domain, '{"execute":"query-block"}', 0))
+    return [one["inserted"]["file"] for one in told["return"] if "inserted" in one]
 
 
 def _live_disks(domain: libvirt.virDomain) -> dict[str | None, Disk]:

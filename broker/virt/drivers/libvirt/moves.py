@@ -172,6 +172,8 @@ def _parameters(domain: libvirt.virDomain, order: MigrationOrder) -> dict[str, o
     parameters: dict[str, object] = {libvirt.VIR_MIGRATE_PARAM_URI: f"tcp:[{host}]" if ":" in host else f"tcp:{host}"}
     if order.bandwidth_mib:
         parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH] = order.bandwidth_mib
+        if order.post_copy:
+            parameters[libvirt.VIR_MIGRATE_PARAM_BANDWIDTH_POSTCOPY] = order.bandwidth_mib
     if order.parallel > 1:
         parameters[libvirt.VIR_MIGRATE_PARAM_PARALLEL_CONNECTIONS] = order.parallel
     if order.compressed:
