@@ -5,3 +5,8 @@ from django.apps import AppConfig
 
 class JobsConfig(AppConfig):
     name = "broker.jobs"
+
+    def ready(self) -> None:
+        from . import shared_clock
+
+        shared_clock.begin()

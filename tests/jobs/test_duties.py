@@ -6,10 +6,11 @@ import types
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 
 from broker.core import clock
 from broker.jobs import duties
-from broker.jobs.duties import LONGEST_SECONDS, Duty
+from broker.jobs.duties import HELD_SECONDS, Duty
 
 
 @pytest.fixture
@@ -100,16 +101,43 @@ def test_a_failure_is_kept_and_comes_round_again(chore, db, caplog):
 
 def test_a_dead_one_is_taken_over_when_its_time_is_up(chore, db):
     now = clock.now()
-    Duty.objects.create(name="sweep", began_at=now, busy_until=now + timedelta(seconds=LONGEST_SECONDS))
+    Duty.objects.create(name="sweep", began_at=now, busy_until=now + timedelta(seconds=HELD_SECONDS))
     assert sweep() is False
-    past = now - timedelta(seconds=LONGEST_SECONDS + 1)
-    Duty.objects.update(began_at=past, busy_until=past + timedelta(seconds=LONGEST_SECONDS))
+    past = now - timedelta(seconds=HELD_SECONDS + 1)
+    Duty.objects.update(began_at=past, busy_until=past + timedelta(seconds=HELD_SECONDS))
     assert sweep() is True
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_that_takes_long_is_not_taken_over(chore, monkeypatch):
+    monkeypatch.setattr(duties, "HELD_SECONDS", 0.6)
+    answers, began = [], clock.now()
+
+    def body():
+        while Duty.objects.get(name="sweep").busy_until < began + timedelta(seconds=1.2):
+            answers.append(_sweep_in_a_thread())
+
+    chore.body = body
+    assert sweep() is True
+    assert answers and not any(answers)
+
+
+def _sweep_in_a_thread() -> bool:
+    from concurrent.futures import ThreadPoolExecutor
+
+    def ask():
+        try:
+            return sweep()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(ask).result(10)
 
 
 def test_one_that_lost_its_turn_does_not_free_it_for_others(chore, db):
     """A frozen worker that comes back must not write over the row of the one that took over."""
-    later = clock.now() + timedelta(seconds=LONGEST_SECONDS)
+    later = clock.now() + timedelta(seconds=HELD_SECONDS)
 
     def body():
         Duty.objects.update(began_at=later, busy_until=later)

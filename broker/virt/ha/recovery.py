@@ -159,7 +159,7 @@ def _start(row: Recovery, target: UUID, now: datetime) -> bool:
             if not VirtualMachine.objects.filter(still_off).update(host_id=target):
                 raise _Taken
             vm = VirtualMachine.objects.get(pk=row.vm_id)
-            job = enqueue("vm.start", actor=HA, subject=vm)
+            job = enqueue("vm.start", actor=HA, subject=vm, args={"recovery": True})
             Recovery.objects.filter(pk=row.pk).update(job=job.pk)
             record(
                 "vm.ha-restart", actor=HA, subject=vm, name=vm.name, host=str(vm.host),

@@ -1,7 +1,7 @@
 """vm.start: on a host that may run it, with an up-to-date definition; done when it was seen running.
 
 args: `host`, where it has to run; `boot`, what this run boots from; `words`, sealed, what cloud-init is told anew, and
-`words_on`, the storage where they are to lie.
+`words_on`, the storage where they are to lie; `recovery`: its host was lost, and a disk in use means that it was not.
 """
 
 from uuid import UUID
@@ -12,7 +12,7 @@ from broker.core.text import gettext_noop as N_
 from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
 from broker.virt import cloud_init, host_devices, hosts, lost_images, pending, specs, work
-from broker.virt.driver import DriverError, NotFound, PowerState, Refused
+from broker.virt.driver import DriverError, Locked, NotFound, PowerState, Refused
 from broker.virt.ha.loss import lost_epoch
 from broker.virt.models import Host, Recovery, VirtualMachine
 from broker.virt.placement.gather import place
@@ -20,6 +20,7 @@ from broker.virt.states import HOST, RecoveryState
 from broker.virt.turns import wait_for_turn
 
 UP = (PowerState.RUNNING, PowerState.PAUSED)
+LOCK_SECONDS = 8.0  # a QEMU that is being killed has gone by then
 
 
 def choose_host(ctx: Context) -> None:
@@ -127,9 +128,15 @@ def start(ctx: Context) -> None:
     try:
         work.line(ctx, vm).start(str(vm.pk), boot=ctx.args.get("boot", ""))
     except DriverError as error:
+        if ctx.args.get("recovery") and isinstance(error, Locked) and _age(ctx) > LOCK_SECONDS:
+            error.retry = False  # it is told, and tried again as its cluster's settings say
         if not error.retry and (lost := lost_images.blame(ctx, vm)) is not None:
             raise lost from error
         raise
+
+
+def _age(ctx: Context) -> float:
+    return (clock.now() - ctx.job.created_at).total_seconds()
 
 
 def see_running(ctx: Context) -> None:

@@ -90,10 +90,10 @@ class Sampler(threading.Thread):
 
 
 class Failover:
-    """`rows`: the hosts as Berth knows them, by their names in the lab."""
+    """`rows`: the hosts as Berth knows them, by their names in the lab. `managing`: here; else others are managers."""
 
-    def __init__(self, lab: Lab, base: Path):
-        self.lab, self.base = lab, base
+    def __init__(self, lab: Lab, base: Path, *, managing: bool = True):
+        self.lab, self.base, self.managing = lab, base, managing
         self.world = World.build(driver="libvirt", uri=lab.hosts["lab-a"].tcp_uri, path=str(lab.shared))
         guest.write_image(lab.shared / self.world.version.volume, image_format="qcow2")
         type(self.world.version).objects.update(size_bytes=1 << 20, memory_mib=16)
@@ -110,7 +110,7 @@ class Failover:
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self.door.serve_forever, daemon=True),
-            threading.Thread(target=Monitor().run, args=(self._stop,), daemon=True),
+            *([threading.Thread(target=Monitor().run, args=(self._stop,), daemon=True)] if managing else []),
         ]
         for thread in self._threads:
             thread.start()
@@ -189,6 +189,9 @@ class Failover:
         return time.monotonic() - began
 
     def work(self) -> None:
+        if not self.managing:
+            time.sleep(0.1)
+            return
         duty.run()
         for pk in list(Job.objects.filter(state__in=ACTIVE, next_run_at__lte=clock.now()).values_list("pk", flat=True)):
             Runner().run(pk)
