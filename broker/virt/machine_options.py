@@ -64,6 +64,10 @@ OPTIONS = (
             ("cdrom-disk", N_("CD, then disk")),
         ),
     ),
+    Setting(
+        "private_screens", False, N_("Take its screens off the network"),
+        N_("Those of a machine made elsewhere may listen on ports of its host. Then Berth alone shows them."),
+    ),
 )  # fmt: skip
 KNOWN = {one.name: one for one in OPTIONS}
 

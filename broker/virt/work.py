@@ -60,6 +60,13 @@ def ensure_network(ctx: Context, host: Host, spec: NetworkSpec) -> None:
         _ensured[(host.pk, spec)] = clock.steady()
 
 
+def ensure_storage(ctx: Context, host: Host, storage: StorageDomain) -> None:
+    """Make the storage ready and have it answer now: where one hangs, a start of QEMU would hold up all of libvirtd."""
+    spec = specs.storage_spec(storage)
+    hosts.guarded(ctx, host).ensure_storage(spec)
+    _ensured[(host.pk, spec)] = clock.steady()
+
+
 def with_storage(
     ctx: Context, host: Host, storage: StorageDomain, work: Callable[[HostConnection, StorageSpec], T]
 ) -> T:

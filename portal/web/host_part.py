@@ -1,10 +1,14 @@
 """What a host's page says of its agent, its certificate and what was checked on it."""
 
+from datetime import timedelta
+
 from django.utils.translation import gettext as _
 
 from broker.core import clock
+from broker.virt.ha.judge import PEER
 from broker.virt.host_checks import Finding, findings
-from broker.virt.models import Host, HostAgent, HostCertificate
+from broker.virt.models import Host, HostAgent, HostCertificate, StorageAttachment
+from broker.virt.states import StorageState
 from portal.web.parts import Cell, Related, Row
 from portal.web.words import Mark
 
@@ -15,12 +19,15 @@ SOON_DAYS = 30
 def agent_part(host: Host) -> Related:
     """A table of what was looked at, what was found, and what helps."""
     agent, heads = HostAgent.objects.filter(host=host).first(), [_("What, and what helps"), _("Found")]
-    empty = _("It has no agent: its machines are restarted elsewhere only when its power is cut or you confirm that it "
-              "was rebooted. “Enrol a machine” with its name gives it one.")  # fmt: skip
+    seen = [_kvm(host), _storages(host)] if host.observed_at is not None else []
     if agent is None:
-        return Related(_("Agent and checks"), heads, [], empty)
+        none = _("Its machines are restarted elsewhere only when its power is cut or you confirm that it was rebooted. "
+                 "“Enrol anew” gives it one.")  # fmt: skip
+        return Related(_("Agent and checks"), heads, [*seen, _row(_("Agent"), Mark(_("none"), "warn"), none)])
     rows = [
+        *seen,
         _row(_("Agent"), _agent(agent), _("Look at berth-agent.service on the host.")),
+        *_neighbours(host),
         _row(_("Leases on storage"), _leases(agent), _("Look at the storage, and at the agent's log on the host.")),
     ]
     certificate = HostCertificate.objects.filter(host=host).first()
@@ -31,6 +38,40 @@ def agent_part(host: Host) -> Related:
 
 def _row(title: str, mark: Mark, fix: str) -> Row:
     return Row([Cell(title, under=fix if mark.tone in ("warn", "bad") else ""), Cell(mark=mark)])
+
+
+def _kvm(host: Host) -> Row:
+    """Tried with a guest, not believed for a device file."""
+    fix = _("Switch on virtualization in the firmware, or nested virtualization if this is a virtual machine itself.")
+    mark = Mark(_("emulated, slow"), "warn") if host.emulated else Mark(_("well"), "good")
+    return _row(_("KVM runs guests"), mark, f"{host.emulated_reason} {fix}".strip())
+
+
+def _storages(host: Host) -> Row:
+    used = StorageAttachment.objects.filter(host=host, storage__state=StorageState.ACTIVE)
+    blind = list(used.exclude(error="").select_related("storage"))
+    if not blind:
+        return _row(
+            _("Storages that several hosts share"), Mark(_("%(count)s seen") % {"count": used.count()}, "good"), ""
+        )
+    mark = Mark(_("%(seen)s of %(all)s seen") % {"seen": used.count() - len(blind), "all": used.count()}, "bad")
+    return _row(
+        _("Storages that several hosts share"), mark, "; ".join(f"{one.storage.name}: {one.error}" for one in blind)
+    )
+
+
+def _neighbours(host: Host) -> list[Row]:
+    """Whether its agent reaches those of the cluster's other hosts, over which machines move."""
+    others = Host.objects.filter(cluster=host.cluster_id, agent__isnull=False).exclude(pk=host.pk)
+    since = clock.now() - timedelta(seconds=2 * LATE_SECONDS)
+    reached = others.filter(signs__source=PEER, signs__by=host.name, signs__at__gt=since).distinct().count()
+    if not (every := others.count()):
+        return []
+    mark = Mark(
+        _("%(seen)s of %(all)s reached") % {"seen": reached, "all": every}, "good" if reached == every else "warn"
+    )
+    fix = _("Open ports 16514, 16515 and 49152 to 49215 between the hosts, and see that each knows the others' names.")
+    return [_row(_("Other hosts"), mark, fix)]
 
 
 def _check(found: Finding) -> Row:

@@ -16,6 +16,7 @@ from broker.connections.rights import SERIAL_VERB
 from broker.connections.vv import refusals
 from broker.core import clock
 from broker.jobs.models import Job
+from broker.virt import open_screens
 from broker.virt.driver import NO_SPACE
 from broker.virt.instance_types import differs
 from broker.virt.models import VirtualMachine
@@ -209,6 +210,13 @@ def _notices(vm: VirtualMachine, job: Job | None) -> list[Notice]:
         )
     if vm.power_state == "paused" and vm.power_reason in (NO_SPACE, "ioerror"):
         notices.append(_paused(vm.power_reason))
+    if open_to := open_screens.places(vm):
+        notices.append(
+            Notice(
+                _("Its screens are open to the network, past Berth: %(places)s.") % {"places": ", ".join(open_to)},
+                _("“Take its screens off the network” in its hardware moves them at its next start."),
+            )
+        )
     if vm.power_state == "missing":
         notices.append(
             Notice(

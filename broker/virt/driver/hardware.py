@@ -11,6 +11,7 @@ class Hardware:
     `cpu`: "host-model", "host-passthrough", "maximum" or a model's name. `sockets`, `cores` and `threads` multiply
     to the processors, or to `max_vcpus`: up to that, and up to `max_memory_mib`, it grows while it runs (0: it does
     not). `balloon_mib`: the memory after the start, 0 for all. `boot`: kinds of devices in their order.
+    `private_screens`: screens that listen on ports of the host are put on sockets.
     """
 
     firmware: Literal["bios", "uefi", "secure"] | None = None
@@ -28,3 +29,4 @@ class Hardware:
     rng: bool | None = None
     watchdog: Literal["none", "reset", "poweroff", "pause"] | None = None
     boot: str | None = None
+    private_screens: bool | None = None

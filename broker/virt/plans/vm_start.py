@@ -79,12 +79,12 @@ def prepare(ctx: Context) -> None:
         _leave(ctx, vm, left)
     if vm.devices.all():
         host_devices.require_startable(vm)
-    for disk in vm.disks.all():
-        work.with_storage(ctx, work.host_of(vm), disk.storage, lambda host, storage: None)
+    for storage in {disk.storage for disk in vm.disks.all()}:
+        work.ensure_storage(ctx, work.host_of(vm), storage)
     if ctx.args.get("words"):
         vm = _tell_anew(ctx, vm)
     for other in specs.other_storages(vm):
-        work.with_storage(ctx, work.host_of(vm), other, lambda host, storage: None)
+        work.ensure_storage(ctx, work.host_of(vm), other)
     _have_seed(ctx, vm)
     work.define(ctx, vm)
 

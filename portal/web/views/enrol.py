@@ -33,7 +33,8 @@ class Invite(FormPage):
     verb = "host.manage"
 
     def form(self, data: Any) -> InviteForm:
-        return InviteForm(data, actor=self.actor)
+        known = {name: self.request.GET.get(name, "")[:253] for name in ("name", "cluster", "address")}
+        return InviteForm(data, actor=self.actor, initial={name: value for name, value in known.items() if value})
 
     def post(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         form = self.form(request.POST)

@@ -1,6 +1,7 @@
 """Hosts: the list, and the page of one with what runs on it. It says when guests are emulated."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models import Count, Q
 from django.http import HttpResponse
@@ -11,10 +12,12 @@ from django.utils.translation import gettext_lazy
 from broker.access.require import find, may, visible_to
 from broker.core.errors import Missing
 from broker.core.text import gettext_noop as N_
+from broker.virt import open_screens
 from broker.virt.actions.activate_host import activate_host
 from broker.virt.actions.adopt_vm import adopt_vm
 from broker.virt.actions.maintain_host import maintain_host
 from broker.virt.host_status import line_of, status_of, with_status
+from broker.virt.migrating import reach
 from broker.virt.models import ForeignMachine, Host, VirtualMachine
 from portal.context import holds
 from portal.templatetags.berth import bytesize, share
@@ -91,6 +94,8 @@ class HostOne(Page):
         if host.emulated:
             notices.append(_emulation(host.name, host.emulated_reason))
         machines = visible_to(self.actor, VirtualMachine).filter(host=host)[:MOST_RELATED]
+        if exposed := open_screens.names(machines):
+            notices.append(_exposed(exposed))
         return {
             "title": host.name,
             "mark": host_mark(host),
@@ -148,10 +153,17 @@ def _actions(host: Host) -> list[Action]:
     seen = Action(_("Availability"), health, "activity", link=True)
     upkeep = Action(_("Maintenance"), reverse("portal:host-maintenance", args=[host.pk]), "settings", link=True)
     if host.state == "active":
-        return [seen, edit, upkeep]
+        return [seen, edit, upkeep, _anew(host)]
     if host.state == "preparing":
         return [seen, edit]
-    return [seen, edit, Action(_("Back into use"), _deed(host, "activate"), "player-play"), host_removal(host)]
+    back = Action(_("Back into use"), _deed(host, "activate"), "player-play")
+    return [seen, edit, back, _anew(host), host_removal(host)]
+
+
+def _anew(host: Host) -> Action:
+    """Reinstall it: the same command as at first, with what is known of it."""
+    known = {"name": host.name, "cluster": str(host.cluster_id), "address": host.address or reach.address(host)}
+    return Action(_("Enrol anew"), f"{reverse('portal:host-invite')}?{urlencode(known)}", "refresh", link=True)
 
 
 def _deed(host: Host, verb: str) -> str:
@@ -187,6 +199,14 @@ def _emulation(names: str, reason: str = "") -> Notice:
     }
     fix = _("Switch on virtualization in the firmware, or nested virtualization if this is a virtual machine itself.")
     return Notice(text, f"{reason} {fix}".strip())
+
+
+def _exposed(names: list[str]) -> Notice:
+    return Notice(
+        _("Screens of these machines are open to the network, past Berth: %(names)s.")
+        % {"names": ", ".join(names[:20])},
+        _("“Take its screens off the network” in a machine's hardware moves them at its next start."),
+    )
 
 
 def _foreign(host: Host, able: bool) -> Related:

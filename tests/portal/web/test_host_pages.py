@@ -6,7 +6,15 @@ from django.urls import reverse
 
 from broker.core import clock
 from broker.events.models import Event
-from broker.virt.models import HostAgent, HostCertificate, HostInvitation
+from broker.virt.ha import signs
+from broker.virt.models import (
+    Host,
+    HostAgent,
+    HostCertificate,
+    HostInvitation,
+    StorageAttachment,
+    VirtualMachine,
+)
 
 from .test_pages import assert_strict
 
@@ -61,3 +69,40 @@ def test_the_page_of_a_host_tells_of_agent_leases_and_certificate(site):
     agent.save()
     text = client.get(page).content.decode()
     assert "silent" in text and "its machines there were stopped" in text
+
+
+def test_the_page_of_a_host_tells_of_kvm_storages_neighbours_and_open_screens(site):
+    host, client = site.world.host, site.client("root")
+    page = reverse("portal:host", args=[host.pk])
+    other = Host.objects.create(cluster=host.cluster, name="other", observed_at=clock.now())
+    HostAgent.objects.bulk_create([HostAgent(host=one, secret="x") for one in (host, other)])
+    Host.objects.filter(pk=host.pk).update(observed_at=clock.now(), emulated=True, emulated_reason="No /dev/kvm.")
+    text = client.get(page).content.decode()
+    assert "0 of 1 reached" in text and "16515" in text and "No /dev/kvm." in text and "0 seen" in text
+    signs.note(other, "peer", clock.now(), by=host.name)
+    StorageAttachment.objects.create(
+        host=host, storage=site.world.storage, error="no route to nas", observed_at=clock.now()
+    )
+    VirtualMachine.objects.create(
+        cluster=host.cluster, host=host, name="legacy", state="ready", power_state="running",
+        consoles=[{"kind": "vnc", "unix": "", "host": "0.0.0.0", "port": 5907}],
+    )  # fmt: skip
+    text = client.get(page).content.decode()
+    assert_strict(text)
+    assert "1 of 1 reached" in text and "0 of 1 seen" in text and "disks: no route to nas" in text
+    assert "open to the network, past Berth: legacy" in text
+    vm = VirtualMachine.objects.get(name="legacy")
+    assert "vnc 0.0.0.0:5907" in client.get(reverse("portal:vm", args=[vm.pk])).content.decode()
+    VirtualMachine.objects.update(consoles=[{"kind": "vnc", "unix": "", "host": "127.0.0.1", "port": 5907}])
+    assert "past Berth" not in client.get(page).content.decode()
+
+
+def test_a_host_is_enrolled_anew_with_what_is_known_of_it(site):
+    host, client = site.world.host, site.client("root")
+    Host.objects.update(uri="qemu+tls://10.1.2.3/system")
+    text = client.get(reverse("portal:host", args=[host.pk])).content.decode()
+    link = next(
+        part.partition('"')[0] for part in text.split('href="') if part.startswith(reverse("portal:host-invite"))
+    )
+    form = client.get(link.replace("&amp;", "&")).content.decode()
+    assert f'value="{host.name}"' in form and 'value="10.1.2.3"' in form

@@ -120,6 +120,8 @@ APPLIED = {
     "edited-by-hand": replace(SPEC, memory_mib=4096, vcpus=4, title=""),
     # a disk and a card of ours leave, those that somebody else put in stay; VNC gives way to SPICE
     "shrunk": replace(SPEC, nics=(), graphics=("spice",), video="qxl"),
+    # screens on ports go to sockets; one on a socket stays, and so does what somebody chose beside the port
+    "secluded": replace(BOTH, hardware=Hardware(private_screens=True)),
     "without-clipboard": replace(SPEC, clipboard=False),
     "nothing-to-do": SPEC,
     # room for more of both on a definition that has some already, and none any more

@@ -31,6 +31,7 @@ from broker.virt.drivers import names
 from broker.virt.drivers.libvirt.connection import Link
 from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
 from broker.virt.drivers.libvirt.errors import family
+from broker.virt.drivers.libvirt.patience import Patience
 from broker.virt.drivers.libvirt.pool_xml import pool_xml
 
 PART = ".part"
@@ -43,9 +44,14 @@ _RACED = (libvirt.VIR_ERR_OPERATION_FAILED, libvirt.VIR_ERR_OPERATION_INVALID, l
 class Storing(Link):
     """The storage of a host."""
 
+    patience: Patience
+
     def ensure_storage(self, spec: StorageSpec) -> StorageInfo:
         names.check(spec.name)
         names.check_path(spec.path)
+        return self.patience.ask(spec.path, spec.name, lambda: self._ensure(spec))
+
+    def _ensure(self, spec: StorageSpec) -> StorageInfo:
         with self.calling():
             try:
                 return self._have_pool(spec)
@@ -61,11 +67,16 @@ class Storing(Link):
         if not pool.isActive():
             pool.build(0)  # makes the directory
             pool.create()
-        if not pool.autostart():
+        if pool.isPersistent() and not pool.autostart():  # what was made for a copy from there does for now
             pool.setAutostart(1)
+        for name in pool.listVolumes()[:1]:
+            look_up(pool, name, fresh=False)  # all that libvirt has said so far it knew by heart
         return _info(pool)
 
     def storage(self, spec: StorageSpec) -> StorageInfo:
+        return self.patience.ask(spec.path, spec.name, lambda: self._measured(spec))
+
+    def _measured(self, spec: StorageSpec) -> StorageInfo:
         with self.calling():
             pool = self._pool(spec)
             refresh(pool)  # the figures are those of the last look

@@ -16,6 +16,7 @@ from broker.virt.drivers.libvirt.moves import Moving
 from broker.virt.drivers.libvirt.networks import Networking
 from broker.virt.drivers.libvirt.notes import Noting
 from broker.virt.drivers.libvirt.observe import MOST_STUCK
+from broker.virt.drivers.libvirt.patience import Patience
 from broker.virt.drivers.libvirt.points import Remembering
 from broker.virt.drivers.libvirt.power import Powering
 from broker.virt.drivers.libvirt.trays import Changer
@@ -42,6 +43,7 @@ class LibvirtHost(
     def __init__(self, connection: object, uri: str) -> None:
         super().__init__(connection, uri)
         self._definitions, self._runs, self._moves, self._feed_lock = {}, {}, {}, threading.Lock()
+        self.patience = Patience()
         self._stuck = threading.Semaphore(MOST_STUCK)
 
     @classmethod

@@ -67,6 +67,8 @@ def apply(spec: MachineSpec, machine: Machine) -> None:
     _interfaces(spec.nics, machine, owned)
     _devices(spec.devices, machine, owned)
     _graphics(spec, machine)
+    if spec.hardware.private_screens:
+        screen.seclude(machine)
     _channels(spec, machine)
     if spec.screen is not None:
         screen.apply(spec.screen, machine)

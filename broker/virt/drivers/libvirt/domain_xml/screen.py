@@ -8,6 +8,8 @@ from broker.virt.drivers.libvirt.domain_xml.devices import Controller, Redirecti
 from broker.virt.drivers.libvirt.domain_xml.machine import Machine
 
 CLIENT = "spicevmc"
+# What goes with a port: who reaches the socket is Berth, which asks for its own tickets.
+OF_PORTS = ("port", "tlsPort", "autoport", "websocket", "listen", "socket", "passwd", "passwdValidTo", "defaultMode")
 
 
 def apply(wanted: ScreenParts, machine: Machine) -> None:
@@ -31,6 +33,18 @@ def apply(wanted: ScreenParts, machine: Machine) -> None:
     if spice is not None:
         spice.copypaste = _switch(spice.copypaste, on=wanted.clipboard)
         spice.filetransfer = _switch(spice.filetransfer, on=wanted.files)
+
+
+def seclude(machine: Machine) -> None:
+    """Have every VNC and SPICE screen that listens on a port listen on a socket that libvirt names."""
+    for one in machine.graphics:
+        if one.type not in ("vnc", "spice") or one.listen_type == "socket" or one.socket:
+            continue
+        for name in OF_PORTS:
+            one.node.attrib.pop(name, None)
+        for child in (*one.node.findall("listen"), *one.node.findall("channel")):
+            one.node.remove(child)
+        one.listen_type = "socket"
 
 
 def parts_of(machine: Machine) -> ScreenParts:
