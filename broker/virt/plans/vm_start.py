@@ -129,10 +129,16 @@ def start(ctx: Context) -> None:
         work.line(ctx, vm).start(str(vm.pk), boot=ctx.args.get("boot", ""))
     except DriverError as error:
         if ctx.args.get("recovery") and isinstance(error, Locked) and _age(ctx) > LOCK_SECONDS:
-            error.retry = False  # it is told, and tried again as its cluster's settings say
+            raise StillInUse(error.template, fix=error.fix_template, **error.params) from error
         if not error.retry and (lost := lost_images.blame(ctx, vm)) is not None:
             raise lost from error
         raise
+
+
+class StillInUse(Locked):
+    """For a recovery: it is told, and tried again as the cluster's settings say."""
+
+    retry = False
 
 
 def _age(ctx: Context) -> float:
