@@ -35,9 +35,9 @@ def plan(site):
 
 def test_the_page_shows_the_tree_in_words(site, parts):
     text = site.client("root").get(address(site, "vm-disks")).content.decode()
-    assert "before &lt;b&gt;" in text and "– after" in text
-    assert "Present state builds on it" in text and "1 disk, memory" in text
-    assert text.index("before &lt;b&gt;") < text.index("– after")
+    assert "before &lt;b&gt;" in text and "\N{BOX DRAWINGS LIGHT UP AND RIGHT} after" in text
+    assert "Current" in text and "1 disk, memory" in text
+    assert text.index("before &lt;b&gt;") < text.index("\N{BOX DRAWINGS LIGHT UP AND RIGHT} after")
     assert address(site, "snapshot-revert", parts[2]) in text
     assert address(site, "disk-delete", parts[1]) in text
     assert address(site, "disk-delete", parts[0]) not in text
