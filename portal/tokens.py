@@ -8,6 +8,7 @@ from django.dispatch import receiver
 
 from broker.access.actor import Actor
 from broker.access.require import require
+from broker.connections.models import Guest
 from broker.core.errors import Denied, OverQuota
 from broker.core.text import gettext_noop as N_
 from broker.directories.models import User
@@ -27,6 +28,10 @@ def create_token(*, actor: Actor, name: str, days: int) -> tuple[ApiToken, str]:
     """
     if actor.user is None:
         raise Denied(N_("Tokens belong to users."), rule="access.user", fix=N_("Sign in first."))
+    if Guest.objects.filter(user=actor.user).exists():
+        raise Denied(
+            N_("Tokens are for people with an account."), rule="access.user", fix=N_("Ask for an account of your own.")
+        )
     name = checked_text(name, "name", 64)
     if ApiToken.objects.filter(user=actor.user).count() >= MOST:
         raise OverQuota(

@@ -200,26 +200,30 @@ def answer_mark(answer: Answer) -> Mark:
 
 
 def sections(answers: Iterable[Answer]) -> list[dict[str, Any]]:
-    """The answers by what they are about, for the page; kinds that no group names come last."""
+    """The answers by what they are about, those that say no apart; kinds that no group names come last."""
     by_kind: dict[str, list[Answer]] = defaultdict(list)
     for answer in answers:
         by_kind[answer.verb.partition(".")[0]].append(answer)
     named = {kind for _label, kinds in GROUPS for kind in kinds}
     groups = [*GROUPS, (_("Other"), tuple(kind for kind in by_kind if kind not in named))]
-    return [
-        {
-            "label": label,
-            "rows": [
+    found = []
+    for label, kinds in groups:
+        mine = [answer for kind in kinds for answer in by_kind.get(kind, ())]
+        if mine:
+            rows = [
                 {
                     "verb": answer.verb,
                     "words": _(answer.words),
                     "mark": answer_mark(answer),
                     "ways": [sentence(way) for way in answer.ways],
                 }
-                for kind in kinds
-                for answer in by_kind.get(kind, ())
-            ],
-        }
-        for label, kinds in groups
-        if any(by_kind.get(kind) for kind in kinds)
-    ]
+                for answer in mine
+                if answer.allowed or answer.ways
+            ]
+            without = [
+                {"verb": answer.verb, "words": _(answer.words)}
+                for answer in mine
+                if not (answer.allowed or answer.ways)
+            ]
+            found.append({"label": label, "rows": rows, "without": without})
+    return found

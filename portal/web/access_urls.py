@@ -2,9 +2,13 @@
 
 from django.urls import path
 
-from .views import permissions, quotas, rights, roles
+from .views import account, permissions, quotas, rights, roles
 
 urlpatterns = [
+    path("account/", account.Account.as_view(), name="account"),
+    path("account/password", account.OwnPassword.as_view(), name="own-password"),
+    path("account/tokens", account.NewToken.as_view(), name="token-new"),
+    path("account/tokens/<uuid:pk>/revoke", account.RevokeToken.as_view(), name="token-revoke"),
     path("rights/", rights.MyRights.as_view(), name="my-rights"),
     path("manage/rights/<uuid:pk>/", rights.RightsOf.as_view(), name="rights"),
     path("manage/roles/", roles.Roles.as_view(), name="roles"),

@@ -20,7 +20,10 @@ def violations(page) -> list[str]:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_page_is_accessible(site, visit, theme):
-    addresses = [reverse(f"portal:{name}") for name in ("home", "dashboard", "vms", "pools", "hosts", "jobs", "events")]
+    addresses = [
+        reverse(f"portal:{name}")
+        for name in ("home", "account", "dashboard", "vms", "pools", "hosts", "jobs", "events")
+    ]
     addresses += [reverse("portal:pool-new"), reverse("portal:vm-new"), "/nowhere"]
     addresses += [reverse(f"portal:{name}", args=[pk]) for name, pk in pages_of(site).items()]
     page = visit("root", "/", theme=theme)
@@ -35,6 +38,7 @@ def test_pages_fit_a_phone_and_are_accessible_there(site, visit, theme):
     page = visit("root", "/", theme=theme, phone=True)
     for address in (
         "/",
+        reverse("portal:account"),
         reverse("portal:vm", args=[site.desktop.pk]),
         reverse("portal:vms"),
         reverse("portal:dashboard"),
