@@ -10,7 +10,7 @@ from broker.sql import Given, Statement
 
 from . import names
 from .disk_rules import checked_size
-from .models import Cluster, Image, Network, StorageDomain, TemplateVersion
+from .models import Cluster, Host, Image, Network, StorageDomain, TemplateVersion, VirtualMachine
 from .states import IMAGE, VERSION
 
 MACHINES = ("q35", "pc")
@@ -128,6 +128,19 @@ def require_ready(image: Image) -> None:
             N_("The image %(name)s is not ready."), rule="image.usable",
             fix=N_("Wait until it is, or choose another one."), name=image.name,
         )  # fmt: skip
+
+
+def require_fitting(vm: VirtualMachine, cd: Image, *, host: Host | None = None) -> Image:
+    """The CD, kept against a deletion; raises Invalid for one that its host (or `host`) does not see."""
+    cd = Image.objects.select_for_update(of=("self",)).select_related("storage").get(pk=cd.pk)
+    storage, there = cd.storage, host.pk if host else vm.host_id
+    if cd.kind != "iso" or storage.cluster_id != vm.cluster_id or storage.host_id not in (None, there):
+        raise Invalid(
+            N_("%(name)s does not fit into the drive of this machine."), field="cd",
+            fix=N_("Choose a CD on a storage that the machine's host sees."), name=cd.name,
+        )  # fmt: skip
+    require_ready(cd)
+    return cd
 
 
 def _from_version(actor: Actor, version: TemplateVersion, storage: StorageDomain | None, cd: Image | None) -> Origin:

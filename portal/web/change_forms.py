@@ -11,7 +11,7 @@ from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
 from broker.virt import pending
 from broker.virt.machine_options import KNOWN
-from broker.virt.models import Guard, Host, Network, Nic, StorageDomain, VirtualMachine
+from broker.virt.models import Guard, Host, Image, Network, Nic, StorageDomain, VirtualMachine
 
 from .forms import MachineForm, StyledForm, offer
 from .guest_words import WORDS, GuestWords
@@ -103,13 +103,17 @@ class OnceForm(GuestWords):
         label=_("Host"), queryset=Host.objects.none(), required=False, empty_label=_("as ever"),
         help_text=_("It stays there afterwards."),
     )  # fmt: skip
+    cd = forms.ModelChoiceField(
+        label=_("CD"), queryset=Image.objects.none(), required=False, empty_label=_("as ever"),
+        help_text=_("In its drive in this run, which boots from it."),
+    )  # fmt: skip
     cloud_init_again = forms.BooleanField(
         label=_("cloud-init again"), required=False,
         help_text=_("Its guest takes this start for its first one: users, keys and scripts are done again."),
     )  # fmt: skip
 
     GROUPS = (
-        (_("This start"), "", ("boot", "host", "cloud_init_again")),
+        (_("This start"), "", ("boot", "cd", "host", "cloud_init_again")),
         (
             _("What cloud-init tells its guest"), _("Empty: what it was told before. Else it counts from now on."),
             WORDS,
@@ -122,6 +126,8 @@ class OnceForm(GuestWords):
         assert isinstance(boot, forms.ChoiceField)
         boot.choices = [("", _("as ever")), *((value, _(label)) for value, label in KNOWN["boot"].choices)]
         offer(self, "host", visible_to(actor, Host).filter(cluster=vm.cluster_id))
+        cds = visible_to(actor, Image).filter(kind="iso", state="ready", storage__cluster=vm.cluster_id)
+        offer(self, "cd", cds)
 
 
 class CloneForm(StyledForm):

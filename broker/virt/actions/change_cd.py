@@ -4,7 +4,6 @@ from django.db import transaction
 
 from broker.access.actor import Actor
 from broker.access.require import require
-from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
@@ -13,7 +12,7 @@ from broker.jobs.models import Job
 from broker.virt.asking import require_power, require_usable
 from broker.virt.disk_rules import SETTLED
 from broker.virt.models import Image, VirtualMachine
-from broker.virt.origins import require_ready
+from broker.virt.origins import require_fitting
 
 
 @transaction.atomic
@@ -25,14 +24,7 @@ def change_cd(*, actor: Actor, vm: VirtualMachine, cd: Image | None = None) -> J
     require(actor, "vm.edit", vm)
     if cd is not None:
         require(actor, "image.view", cd)
-        cd = Image.objects.select_for_update().select_related("storage").get(pk=cd.pk)
-        storage = cd.storage
-        if cd.kind != "iso" or storage.cluster_id != vm.cluster_id or storage.host_id not in (None, vm.host_id):
-            raise Invalid(
-                N_("%(name)s does not fit into the drive of this machine."), field="cd",
-                fix=N_("Choose a CD on a storage that the machine's host sees."), name=cd.name,
-            )  # fmt: skip
-        require_ready(cd)
+        cd = require_fitting(vm, cd)
     require_usable(vm)
     require_power(vm, SETTLED)
     was = str(vm.cd_id) if vm.cd_id else ""

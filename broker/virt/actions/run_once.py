@@ -16,7 +16,8 @@ from broker.jobs.models import Job
 from broker.virt import cloud_init as words
 from broker.virt import machine_options, pending, quotas
 from broker.virt.asking import power_job, require_power, require_usable
-from broker.virt.models import Host, StorageDomain, VirtualMachine
+from broker.virt.models import Host, Image, StorageDomain, VirtualMachine
+from broker.virt.origins import require_fitting
 from broker.virt.placement.choose import no_host
 from broker.virt.placement.gather import verdicts_on
 from broker.virt.queries import whole_machines
@@ -30,13 +31,15 @@ def run_once(
     vm: VirtualMachine,
     boot: str = "",
     host: Host | None = None,
+    cd: Image | None = None,
     cloud_init: Mapping[str, Any] | None = None,
     cloud_init_again: bool = False,
 ) -> Job:
     """Ask for it; returns the job. `boot`: what this run boots from, as the option `boot`; empty: as ever.
 
     `host`: where it starts; it stays there until placement or somebody moves it. Who chooses a host may move the
-    machine. `cloud_init_again`: its guest takes this start for its first one, and does again what it is told then;
+    machine. `cd`: what lies in its drive in this run, which boots from it where `boot` says nothing else.
+    `cloud_init_again`: its guest takes this start for its first one, and does again what it is told then;
     with `cloud_init`, by its words, which are the machine's from then on. Who says so may change the machine.
     Raises Missing, Denied, Invalid, Conflict (its power state), NoCapacity (not there), OverQuota or Busy.
     """
@@ -50,6 +53,10 @@ def run_once(
         raise Invalid(
             N_("There is no such choice."), field="boot", fix=N_("Use one of: %(known)s."), known=", ".join(choices)
         )
+    if cd is not None:
+        require(actor, "image.view", cd)
+        cd = require_fitting(vm, cd, host=host)
+        boot = boot or "cdrom-disk"
     if host is not None and host.cluster_id != vm.cluster_id:
         raise Invalid(
             N_("%(host)s is in another cluster."), field="host", fix=N_("Choose a host of the cluster."), host=host.name
@@ -66,7 +73,7 @@ def run_once(
     return power_job(
         actor=actor, vm=vm, plan="vm.start", when=pending.OFF,
         message=N_("A start of %(name)s that is different for once was asked for"),
-        args={"boot": boot, "host": str(host.pk) if host else "", **seed},
+        args={"boot": boot, "host": str(host.pk) if host else "", "cd": str(cd.pk) if cd else "", **seed},
     )  # fmt: skip
 
 

@@ -113,10 +113,11 @@ class Definitions(Protocol):
 
 
 class Power(Protocol):
-    def start(self, uuid: str, *, boot: str = "") -> None:
+    def start(self, uuid: str, *, boot: str = "", cd: DiskSpec | None = None) -> None:
         """Run it, from saved memory when there is some; done when already running.
 
-        `boot`: kinds of devices in their order for this run only; the definition stays as it is.
+        `boot`: kinds of devices in their order, and `cd`: what lies in its drive, for this run only; the definition
+        stays as it is.
         """
         ...
 

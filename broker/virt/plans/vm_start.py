@@ -1,7 +1,8 @@
 """vm.start: on a host that may run it, with an up-to-date definition; done when it was seen running.
 
-args: `host`, where it has to run; `boot`, what this run boots from; `words`, sealed, what cloud-init is told anew, and
-`words_on`, the storage where they are to lie; `recovery`: its host was lost, and a disk in use means that it was not.
+args: `host`, where it has to run; `boot`, what this run boots from; `cd`, the image in the drive of this run; `words`,
+sealed, what cloud-init is told anew, and `words_on`, the storage where they are to lie; `recovery`: its host was lost,
+and a disk in use means that it was not.
 """
 
 from uuid import UUID
@@ -14,7 +15,7 @@ from broker.jobs.plans import NotYet, Plan, Step, register
 from broker.virt import cloud_init, host_devices, hosts, lost_images, pending, specs, work
 from broker.virt.driver import DriverError, Locked, NotFound, PowerState, Refused
 from broker.virt.ha.loss import lost_epoch
-from broker.virt.models import Host, Recovery, VirtualMachine
+from broker.virt.models import Host, Image, Recovery, VirtualMachine
 from broker.virt.placement.gather import place
 from broker.virt.states import HOST, RecoveryState
 from broker.virt.turns import wait_for_turn
@@ -83,10 +84,21 @@ def prepare(ctx: Context) -> None:
         work.ensure_storage(ctx, work.host_of(vm), storage)
     if ctx.args.get("words"):
         vm = _tell_anew(ctx, vm)
-    for other in specs.other_storages(vm):
+    cd = _cd(ctx)
+    for other in specs.other_storages(vm) | ({cd.storage} if cd else set()):
         work.ensure_storage(ctx, work.host_of(vm), other)
     _have_seed(ctx, vm)
     work.define(ctx, vm)
+
+
+def _cd(ctx: Context) -> Image | None:
+    """The CD of this run. One that was deleted since it was asked for is missed here and not on the host."""
+    if not ctx.args.get("cd"):
+        return None
+    cd = Image.objects.select_related("storage").filter(pk=ctx.args["cd"]).first()
+    if cd is None:
+        raise Conflict(N_("The CD is gone."), rule="image.usable", fix=N_("Choose another one."))
+    return cd
 
 
 def _tell_anew(ctx: Context, vm: VirtualMachine) -> VirtualMachine:
@@ -126,7 +138,8 @@ def start(ctx: Context) -> None:
     """When the host says no, the images are looked at: a lost one is named with what would help."""
     vm = work.machine(ctx)
     try:
-        work.line(ctx, vm).start(str(vm.pk), boot=ctx.args.get("boot", ""))
+        cd = _cd(ctx)
+        work.line(ctx, vm).start(str(vm.pk), boot=ctx.args.get("boot", ""), cd=specs.cd_spec(cd) if cd else None)
     except DriverError as error:
         if ctx.args.get("recovery") and isinstance(error, Locked) and _age(ctx) > LOCK_SECONDS:
             raise StillInUse(error.template, fix=error.fix_template, **error.params) from error

@@ -22,7 +22,7 @@ from broker.virt.actions.give_vm import give_vm
 from broker.virt.actions.run_once import run_once
 from broker.virt.actions.undo_changes import undo_changes
 from broker.virt.machine_options import KNOWN
-from broker.virt.models import Guard, Host, Network, Nic, StorageDomain, VirtualMachine
+from broker.virt.models import Guard, Host, Image, Network, Nic, StorageDomain, VirtualMachine
 from portal.api.base import Listed, Read, Resource, job_verb, verb
 from portal.api.fields import Id, Input, NameField, Switch, TextField, WholeNumber
 from portal.api.queries import LONGEST
@@ -52,6 +52,7 @@ class Once(Input):
         choices=[value for value, _ in KNOWN["boot"].choices], required=False, help_text="Left out: as ever."
     )
     host = Id(required=False, allow_null=True, help_text="Where it starts.")
+    cd = Id(required=False, allow_null=True, help_text="A CD of the library, in its drive and booted from.")
     cloud_init_again = Switch(required=False, help_text="Its guest takes this start for its first one.")
     cloud_init = CloudInit(required=False, help_text="As the last, and what it is told then in place of what it was.")
 
@@ -109,6 +110,7 @@ class Changing(Resource):
         """Start it differently for this run only: from another device, on another host, as cloud-init's first start."""
         given = self.input(Once)
         given["host"] = find(self.actor, Host, given["host"]) if given.get("host") else None
+        given["cd"] = find(self.actor, Image, given["cd"], "image.view") if given.get("cd") else None
         return self.accepted(run_once(actor=self.actor, vm=self.find(), **given))
 
     @job_verb("clone", takes=Clone)

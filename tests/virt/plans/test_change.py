@@ -21,7 +21,7 @@ from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.suspend_vm import suspend_vm
 from broker.virt.actions.undo_changes import undo_changes
 from broker.virt.driver import DriverError, Running
-from broker.virt.models import Nic, PendingChange, VirtualMachine
+from broker.virt.models import Image, Nic, PendingChange, VirtualMachine
 from tests.jobs_help import run_all
 from tests.virt.actions.stage import SYSTEM, done, ended, fresh
 
@@ -228,6 +228,25 @@ class TestOnce:
         done(start_vm(actor=SYSTEM, vm=fresh(vm)))
         with stage.sim.changing() as data:
             assert data["machines"][str(vm.pk)]["boot"] == "disk"
+
+    def test_one_start_has_another_cd_and_boots_from_it(self, stage):
+        vm, place = stage.make(), stage.world.storage
+        wish = {"kind": "iso", "storage": place, "size_bytes": 4096, "state": "ready"}
+        cd = Image.objects.create(name="rescue", volume="rescue.iso", **wish)
+        before = stage.line.definition(str(vm.pk))
+        disk = Image.objects.create(name="d", volume="d.qcow2", **wish | {"kind": "disk"})
+        with pytest.raises(Invalid) as wrong:
+            run_once(actor=SYSTEM, vm=vm, cd=disk)
+        assert wrong.value.field == "cd"
+        done(run_once(actor=SYSTEM, vm=vm, cd=cd))
+        with stage.sim.changing() as data:
+            run = data["machines"][str(vm.pk)]
+            assert (run["cd"], run["boot"]) == (specs.cd_spec(cd).path, "cdrom-disk")
+        assert stage.line.definition(str(vm.pk)) == before and fresh(vm).cd is None
+        done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
+        job = run_once(actor=SYSTEM, vm=fresh(vm), cd=cd, boot="disk-cdrom")
+        cd.delete()
+        assert ended(job).state == "failed" and "CD is gone" in job.cause
 
     def test_cloud_init_has_another_first_start(self, stage, keeps_bytes):
         vm, written = stage.make(cloud_init={"user": "alice"}), keeps_bytes

@@ -16,7 +16,7 @@ from broker.virt.actions.edit_vm import edit_vm
 from broker.virt.actions.power_off_vm import power_off_vm
 from broker.virt.actions.run_once import run_once
 from broker.virt.actions.start_vm import start_vm
-from broker.virt.models import Nic
+from broker.virt.models import Image, Nic
 from tests.jobs_help import run_all
 from tests.virt.actions.stage import SYSTEM, done, fresh
 
@@ -85,6 +85,17 @@ def test_a_machine_grows_and_changes_its_cards_while_it_runs(real, lab_host):
     assert pending.of(vm) is None and len(qmp(lab_host, vm, "query-cpus-fast")) == 3
     done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
 
+    volume = real.disks / "rescue.iso"
+    volume.write_bytes(bytes(1 << 20))
+    wish = {"kind": "iso", "storage": real.storage, "size_bytes": 1 << 20, "state": "ready", "volume": volume.name}
+    cd = Image.objects.create(name="rescue", **wish)
+    done(run_once(actor=SYSTEM, vm=fresh(vm), cd=cd))
+    drive = next(one for one in live(lab_host, vm).findall("devices/disk") if one.get("device") == "cdrom")
+    assert (drive.find("source").get("file"), drive.find("boot").get("order")) == (str(volume), "1")
+    assert "rescue.iso" not in real.line.definition(str(vm.pk))
+    done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
+    cd.delete()
+    volume.unlink()
     done(run_once(actor=SYSTEM, vm=fresh(vm), boot="network-disk"))
     assert live(lab_host, vm).find("devices/interface/boot").get("order") == "1"
     assert etree.fromstring(real.line.definition(str(vm.pk))).find("devices/interface/boot") is None

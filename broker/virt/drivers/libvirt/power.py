@@ -6,10 +6,12 @@ from typing import Literal
 import libvirt
 from lxml import etree
 
-from broker.virt.driver import not_running
+from broker.virt.driver import DiskSpec, not_running
+from broker.virt.drivers import names
 from broker.virt.drivers.libvirt import agent, clipboard, moves
 from broker.virt.drivers.libvirt.connection import Link
 from broker.virt.drivers.libvirt.domain_xml import hardware
+from broker.virt.drivers.libvirt.domain_xml.build import put_disk
 from broker.virt.drivers.libvirt.domain_xml.machine import Machine
 from broker.virt.drivers.libvirt.domain_xml.mapping import NAMESPACE, PARSER
 
@@ -21,7 +23,9 @@ _PAUSED = (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PMSUSPENDED)
 class Powering(Link):
     """The power verbs of a host."""
 
-    def start(self, uuid: str, *, boot: str = "") -> None:
+    def start(self, uuid: str, *, boot: str = "", cd: DiskSpec | None = None) -> None:
+        if cd is not None:
+            names.check_path(cd.path)
         with self.calling():
             domain = self.domain(uuid)
             active = domain.isActive()
@@ -31,8 +35,8 @@ class Powering(Link):
             if not saved and not active:
                 _stamp(domain)
             try:
-                if boot and not saved:
-                    self._start_once(domain, boot)
+                if (boot or cd) and not saved:
+                    self._start_once(domain, boot, cd)
                 else:
                     domain.create()  # waits for whoever is starting it already
             except libvirt.libvirtError as error:
@@ -43,10 +47,13 @@ class Powering(Link):
                 moves.drop_boot(domain)
                 clipboard.plug(domain)
 
-    def _start_once(self, domain: libvirt.virDomain, boot: str) -> None:
+    def _start_once(self, domain: libvirt.virDomain, boot: str, cd: DiskSpec | None) -> None:
         """A run of a definition that is kept nowhere; the persistent one stays beside it."""
         machine = Machine.parse(domain.XMLDesc(_FULL))
-        hardware.boot(boot, machine)
+        if cd is not None:
+            put_disk(cd, machine)
+        if boot:
+            hardware.boot(boot, machine)
         self.connection.createXML(machine.xml())
 
     def shutdown(self, uuid: str, *, via: Literal["acpi", "agent"]) -> None:

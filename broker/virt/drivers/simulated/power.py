@@ -4,7 +4,7 @@ from typing import Literal
 
 from broker.core import clock
 from broker.core.text import gettext_noop
-from broker.virt.driver import EventKind, Locked, Refused, not_running
+from broker.virt.driver import DiskSpec, EventKind, Locked, Refused, not_running
 from broker.virt.drivers.simulated.machines import Link, find, has_agent
 from broker.virt.drivers.simulated.world import Data
 
@@ -12,7 +12,7 @@ from broker.virt.drivers.simulated.world import Data
 class Powering(Link):
     """Start, stop and everything between."""
 
-    def start(self, uuid: str, *, boot: str = "") -> None:
+    def start(self, uuid: str, *, boot: str = "", cd: DiskSpec | None = None) -> None:
         self.meet("start")
         with self.world.changing() as data:
             machine = find(data, uuid)
@@ -31,6 +31,7 @@ class Powering(Link):
             if not saved:
                 machine["screen"] = machine["definition"].get("screen")
                 machine["boot"] = boot or machine["definition"].get("hardware", {}).get("boot") or "disk"
+                machine["cd"] = cd.path if cd else ""
                 machine["serial"] = "LAB-UP\r\n"
             self._become(data, uuid, "running", "restored" if saved else "booted", "started")
 

@@ -102,6 +102,12 @@ def _disks(wanted: tuple[DiskSpec, ...], machine: Machine, owned: set[str]) -> N
         _describe(spec, found or machine.disks.add(_new_disk(spec)))
 
 
+def put_disk(spec: DiskSpec, machine: Machine) -> None:
+    """What is at its target, or one more."""
+    found = next((disk for disk in machine.disks if disk.target == spec.target), None)
+    _describe(spec, found or machine.disks.add(_new_disk(spec)))
+
+
 def disk_element(spec: DiskSpec) -> Disk:
     """A disk on its own, to be plugged into a machine that runs."""
     disk = _new_disk(spec)
