@@ -5,7 +5,7 @@ else left it in one that exists.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from broker.core.errors import Invalid
@@ -13,6 +13,7 @@ from broker.core.tables import Setting, checked
 from broker.core.text import gettext_noop as N_
 
 _CPU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+SCREENS = ("vnc", "spice")
 SEVERAL_HEADS = ("virtio", "qxl")
 TOPOLOGY = ("sockets", "cores", "threads")
 
@@ -70,6 +71,16 @@ OPTIONS = (
     ),
 )  # fmt: skip
 KNOWN = {one.name: one for one in OPTIONS}
+
+
+def checked_graphics(given: Collection[str]) -> list[str]:
+    """The screens a machine has, in a fixed order. Raises Invalid."""
+    if isinstance(given, str) or not given or not set(given) <= set(SCREENS):
+        raise Invalid(
+            N_("These are no screens that a machine can have."), field="graphics",
+            fix=N_("Use one or both of: %(known)s."), known=", ".join(SCREENS),
+        )  # fmt: skip
+    return [kind for kind in SCREENS if kind in given]
 
 
 def changed(present: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

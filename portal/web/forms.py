@@ -15,19 +15,21 @@ from pools.models.pool import LARGEST
 from .parts import error_sentences
 
 
+def dressed(field: forms.Field) -> forms.Field:
+    """With the theme's class."""
+    kinds = ((forms.CheckboxInput, "form-check-input"), (forms.Select, "form-select"))
+    known = next((name for kind, name in kinds if isinstance(field.widget, kind)), "form-control")
+    field.widget.attrs.setdefault("class", known)
+    return field
+
+
 class StyledForm(forms.Form):
     """Fields with the theme's classes, tied to their help and errors for screen readers."""
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
-            widget = field.widget
-            if isinstance(widget, forms.CheckboxInput):
-                widget.attrs.setdefault("class", "form-check-input")
-            elif isinstance(widget, forms.Select):
-                widget.attrs.setdefault("class", "form-select")
-            else:
-                widget.attrs.setdefault("class", "form-control")
+            dressed(field)
 
     def refuse(self, error: BerthError) -> None:
         """Show an action's refusal at the field it names, or above the form."""

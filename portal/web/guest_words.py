@@ -21,9 +21,10 @@ class Group:
 
 
 class GuestWords(StyledForm):
-    """`GROUPS`: title, hint and names; the group of the words opens when something of it is filled in or wrong."""
+    """`GROUPS`: title, hint and names; the groups `CLOSED` open when something of them is filled in or wrong."""
 
     GROUPS: tuple[tuple[Any, Any, tuple[str, ...]], ...] = ()
+    CLOSED: tuple[tuple[str, ...], ...] = (WORDS,)
 
     hostname = forms.CharField(
         label=_("Host name"), max_length=253, required=False, help_text=_("Empty: the machine's name.")
@@ -58,7 +59,7 @@ class GuestWords(StyledForm):
         """The fields as the page shows them."""
         for title, hint, names in self.GROUPS:
             used = any(self.data.get(name) or name in self.errors for name in names) if self.is_bound else False
-            yield Group(title, hint, [self[name] for name in names], open=names is not WORDS or used)
+            yield Group(title, hint, [self[name] for name in names], open=names not in self.CLOSED or used)
 
     @staticmethod
     def words(values: dict[str, Any]) -> dict[str, Any] | None:

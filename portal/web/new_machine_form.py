@@ -12,7 +12,8 @@ from broker.virt.instance_types import instance_types
 from broker.virt.models import Image, InstanceType, Network, StorageDomain, TemplateVersion
 from broker.virt.origins import MACHINES
 
-from .forms import offer
+from . import option_fields
+from .forms import dressed, offer
 from .guest_words import WORDS, GuestWords
 from .image_words import proposal_of
 from .parts import error_sentences
@@ -71,6 +72,7 @@ class NewMachineForm(GuestWords):
     description = forms.CharField(
         label=_("Description"), max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 2})
     )
+    CLOSED = (option_fields.NAMES, WORDS)
     GROUPS = (
         (_("What it is"), "", ("name", "title", "description")),
         (
@@ -78,14 +80,19 @@ class NewMachineForm(GuestWords):
             ("version", "linked", "image", "disk_gib", "cd", "storage"),
         ),
         (
-            _("Hardware"), _("More of it on the machine's page."),
+            _("Hardware"), _("Empty: as the template, the image or the instance type has it."),
             ("instance_type", "vcpus", "memory_mib", "network", "machine", "start"),
+        ),
+        (
+            _("More hardware"), _("Firmware, TPM, processor, screen, boot order; all of it can be changed later."),
+            option_fields.NAMES,
         ),
         (_("First start"), _("What cloud-init tells its guest."), WORDS),
     )  # fmt: skip
 
     def __init__(self, *args: Any, actor: Actor, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        self.fields.update((name, dressed(field)) for name, field in option_fields.option_fields())
         images = visible_to(actor, Image).filter(state="ready")
         versions = visible_to(actor, TemplateVersion).filter(state="ready").select_related("template")
         offer(self, "version", versions)
@@ -103,11 +110,15 @@ class NewMachineForm(GuestWords):
         wish: dict[str, Any] = dict(self.cleaned_data)
         words = self.words(wish)
         gib = wish.pop("disk_gib")
-        return wish | {
-            "disk_bytes": gib * GIB if gib else None,
-            "machine": wish["machine"] or None,
-            "cloud_init": words,
-        }
+        return (
+            wish
+            | option_fields.chosen(wish)
+            | {
+                "disk_bytes": gib * GIB if gib else None,
+                "machine": wish["machine"] or None,
+                "cloud_init": words,
+            }
+        )
 
     def refuse(self, error: BerthError) -> None:
         """As every form; what the action calls the disk's bytes is the field of its GiB."""

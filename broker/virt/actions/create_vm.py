@@ -1,6 +1,6 @@
 """Make a machine: from a template version (an overlay on its image, or a full copy), from an image, or blank."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -43,6 +43,7 @@ def create_vm(
     vcpus: int | None = None,
     memory_mib: int | None = None,
     machine: str | None = None,
+    graphics: Collection[str] | None = None,
     linked: bool = True,
     options: Mapping[str, Any] | None = None,
     cloud_init: Mapping[str, Any] | None = None,
@@ -53,9 +54,9 @@ def create_vm(
     From a template's `version`, from a copy of an `image` of the library, made as large as `disk_bytes`, or with a
     blank disk of `disk_bytes`; `cd` lies in its drive, from which it boots while its disk holds no system.
     `storage`: where its disk goes, by default where the template or the image is; `network`: what its one card
-    plugs into, by default none. `options`: its hardware, by machine_options.py; `cloud_init`: what its guest is
-    told at its first start, by cloud_init.py. What `vcpus`, `memory_mib` and `options` leave open is as
-    `instance_type` says, and then as the version does.
+    plugs into, by default none. `graphics`: its screens, "vnc", "spice" or both. `options`: its hardware, by
+    machine_options.py; `cloud_init`: what its guest is told at its first start, by cloud_init.py.
+    What `vcpus`, `memory_mib` and `options` leave open is as `instance_type` says, and then as the version does.
     Who makes it owns it: gets the rights of an owner on it, and pays for it by their quota.
     Raises Missing, Denied, Invalid, Conflict, OverQuota.
     """
@@ -83,7 +84,7 @@ def create_vm(
             most=MOST_MEMORY_MIB,
         ),
         machine=origin.machine,
-        graphics=list(origin.graphics),
+        graphics=list(origin.graphics) if graphics is None else machine_options.checked_graphics(graphics),
         options=machine_options.changed(({"boot": "disk-cdrom"} if cd else {}) | chosen, options or {}),
         power_state=PowerState.UNKNOWN,
     )

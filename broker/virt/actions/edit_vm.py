@@ -1,6 +1,6 @@
 """Change what a machine is called, what is noted of it, and its hardware: now, while it runs, or at its next start."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -39,13 +39,15 @@ def edit_vm(
     tags: Sequence[str] | None = None,
     own_fields: Mapping[str, str] | None = None,
     options: Mapping[str, Any] | None = None,
+    graphics: Collection[str] | None = None,
     now: bool = True,
 ) -> VirtualMachine:
     """Write what is given (None: leave).
 
     Size and `options` (machine_options.py) of a machine that is off count at once. Of one that runs they are noted in
     its PendingChange, for its next start; `now`: what its run can take of them is given to it by a job. It is renamed
-    only while off. What `instance_type` says counts where nothing else is given; the machine remembers it.
+    only while off, and only then gets other screens (`graphics`: "vnc", "spice" or both).
+    What `instance_type` says counts where nothing else is given; the machine remembers it.
     `tags` and `own_fields` replace those there are.
     `available`: restart it elsewhere when its host dies, by `priority` (0 to 100), also
     when nothing but the end of its host's lease on storage proves that (`leased`). `labels` are for affinity groups.
@@ -72,6 +74,8 @@ def edit_vm(
         wanted["priority"] = names.number(priority, field="priority", least=0, most=100)
     if labels is not None:
         wanted["labels"] = names.labels(labels)
+    if graphics is not None:
+        wanted["graphics"] = machine_options.checked_graphics(graphics)
     if instance_type is not None:
         wanted["instance_type"] = instance_type
         vcpus = instance_type.vcpus if vcpus is None else vcpus
@@ -82,7 +86,7 @@ def edit_vm(
     changed = {field for field, value in wanted.items() if getattr(vm, field) != value}
     if changed:
         require_usable(vm)
-    if "name" in changed:
+    if changed & {"name", "graphics"}:
         require_power(vm, pending.OFF)
         require_idle(vm)
     rows.change(vm, wanted)

@@ -26,7 +26,7 @@ from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.suspend_vm import suspend_vm
 from broker.virt.driver import PowerState
 from broker.virt.instance_types import instance_types
-from broker.virt.machine_options import OPTIONS
+from broker.virt.machine_options import OPTIONS, SCREENS
 from broker.virt.models import Image, Network, StorageDomain, TemplateVersion, VirtualMachine
 from broker.virt.search import search
 from broker.virt.search.language import LONGEST
@@ -50,6 +50,13 @@ MOST_SAMPLES = 1000
 MachineOptions = rules_input("MachineOptions", OPTIONS)
 
 
+class Screens(serializers.ListField):
+    """VNC, SPICE or both."""
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(child=serializers.ChoiceField(choices=SCREENS), min_length=1, max_length=2, **kwargs)
+
+
 class NewVm(Input):
     name = NameField()
     version = Id(required=False, allow_null=True, help_text="A ready template version; or an image, or a blank disk.")
@@ -69,6 +76,7 @@ class NewVm(Input):
     memory_mib = WholeNumber(required=False, min_value=1, max_value=2**31 - 1)
     linked = Switch(required=False, help_text="true: an overlay on the template's image; false: a full copy.")
     start = Switch(required=False)
+    graphics = Screens(required=False, help_text="Left out: as the template has them, else VNC.")
     options = MachineOptions(required=False, help_text="Its hardware.")
     cloud_init = CloudInit(required=False, help_text="What its guest is told at its first start.")
 
@@ -88,6 +96,7 @@ class ChangedVm(Input):
     notes = LongTextField(required=False, allow_blank=True, max_length=10000)
     tags = Labels(required=False, help_text="All of them: those left out are taken off.")
     own_fields = Fields(required=False, help_text="All of them: those left out are taken off.")
+    graphics = Screens(required=False, help_text="Only while it is off.")
     options = MachineOptions(required=False, help_text="Its hardware; those left out stay.")
     now = Switch(required=False, help_text=NOW)
 

@@ -1,14 +1,16 @@
 """The hardware of a machine: what may be chosen, what goes together, and what a driver is told of it."""
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
-from broker.core.errors import Invalid
+from broker.core.errors import Conflict, Invalid
 from broker.virt import machine_options, specs
 from broker.virt.actions.create_vm import create_vm
 from broker.virt.actions.edit_vm import edit_vm
 from broker.virt.actions.start_vm import start_vm
 from broker.virt.driver import Hardware
-from broker.virt.models import VirtualMachine
+from broker.virt.models import Host, VirtualMachine
 from tests.virt.actions.stage import SYSTEM, done, fresh
 
 
@@ -74,3 +76,42 @@ def test_a_refused_machine_is_not_made(stage):
     with pytest.raises(Invalid):
         create_vm(actor=SYSTEM, name="no", version=stage.world.version, vcpus=2, options={"cores": 3})
     assert not VirtualMachine.objects.filter(name="no").exists()
+
+
+def test_screens_are_chosen_when_it_is_made_and_while_it_is_off(stage):
+    Host.objects.update(graphics=["vnc", "spice"])
+    vm = stage.make(graphics=["spice", "vnc"])
+    assert specs.machine_spec(vm).graphics == ("vnc", "spice")
+    edit_vm(actor=SYSTEM, vm=vm, graphics=["spice"])
+    done(start_vm(actor=SYSTEM, vm=fresh(vm)))
+    assert [one.kind for one in stage.line.observe_one(str(vm.pk)).consoles] == ["spice"]
+    edit_vm(actor=SYSTEM, vm=fresh(vm), graphics=["spice"])
+    with pytest.raises(Conflict):
+        edit_vm(actor=SYSTEM, vm=fresh(vm), graphics=["vnc"])
+    for wrong in ([], ["rdp"], "vnc"):
+        with pytest.raises(Invalid) as refusal:
+            edit_vm(actor=SYSTEM, vm=fresh(vm), graphics=wrong)
+        assert refusal.value.field == "graphics"
+
+
+def test_the_form_of_a_new_machine_has_all_of_its_hardware(stage):
+    """What is left empty is as usual; what is chosen goes with the machine from the first definition on."""
+    browser = Client()
+    browser.force_login(stage.world.root)
+    plain = {"name": "plain", "version": stage.world.version.pk}
+    assert browser.post(reverse("portal:vm-new"), plain).status_code == 302
+    chosen = {
+        "name": "chosen", "version": stage.world.version.pk, "vcpus": 4, "firmware": "uefi", "tpm": "yes", "rng": "no",
+        "cores": 2, "sockets": 2, "graphics": "vnc,spice", "boot": "cdrom-disk", "max_memory_mib": 4096,
+    }  # fmt: skip
+    assert browser.post(reverse("portal:vm-new"), chosen).status_code == 302
+    assert VirtualMachine.objects.get(name="plain").options == {}
+    vm = VirtualMachine.objects.get(name="chosen")
+    assert vm.graphics == ["vnc", "spice"] and vm.options == {
+        "firmware": "uefi", "tpm": True, "rng": False, "cores": 2, "sockets": 2, "threads": 1, "boot": "cdrom-disk",
+        "max_memory_mib": 4096,
+    }  # fmt: skip
+    refused = browser.post(reverse("portal:vm-new"), chosen | {"name": "third", "cores": 3})
+    assert refused.status_code == 400 and b"are not 4 processors" in refused.content
+    page = browser.get(reverse("portal:vm-hardware", args=[vm.pk])).content.decode()
+    assert '<option value="vnc,spice" selected>' in page

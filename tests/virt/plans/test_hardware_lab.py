@@ -48,6 +48,7 @@ def test_all_that_can_be_chosen_is_there_and_taken_back(real):
     edit_vm(
         actor=SYSTEM, vm=fresh(vm),
         options={"firmware": "bios", "tpm": False, "sound": False, "boot": "disk", "balloon_mib": 0},
+        graphics=["vnc", "spice"],
     )  # fmt: skip
     done(start_vm(actor=SYSTEM, vm=fresh(vm)))
     root = definition(real, vm)
@@ -55,5 +56,6 @@ def test_all_that_can_be_chosen_is_there_and_taken_back(real):
     for device in ("tpm", "sound", "interface/boot"):
         assert root.find(f"devices/{device}") is None
     assert root.findtext("currentMemory") == str(64 * 1024)
+    assert {one.get("type") for one in root.findall("devices/graphics")} == {"vnc", "spice"}
     done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
     done(delete_vm(actor=SYSTEM, vm=fresh(vm)))
