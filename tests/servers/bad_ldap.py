@@ -12,7 +12,6 @@ from tests.servers.slapd import authority, certificate
 
 # A bind response of 12 bytes (RFC 4511: message 1, success), of which only the beginning comes.
 HALF = bytes.fromhex("300c0201016107")
-REFERRAL_LOOP = bytes.fromhex("300c02010161070a010004000400")
 BABBLE = b"HTTP/1.1 400 Bad Request\r\n\r\n" * 40
 
 

@@ -30,7 +30,7 @@ NOWHERE = "ldapi://%2Fnowhere"
 # What python-ldap raises when it is the server, the network or the configuration, and not what was asked.
 SILENT = (
     ldap.SERVER_DOWN, ldap.TIMEOUT, ldap.CONNECT_ERROR, ldap.UNAVAILABLE, ldap.BUSY, ldap.DECODING_ERROR,
-    ldap.LOCAL_ERROR, ldap.PROTOCOL_ERROR, ldap.CONFIDENTIALITY_REQUIRED, ldap.STRONG_AUTH_REQUIRED,
+    ldap.LOCAL_ERROR, ldap.PROTOCOL_ERROR, ldap.CONFIDENTIALITY_REQUIRED, ldap.STRONG_AUTH_REQUIRED, ldap.REFERRAL,
 )  # fmt: skip
 
 _failed: dict[str, float] = {}
