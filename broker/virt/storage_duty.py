@@ -23,10 +23,10 @@ TAKEN = "taken"
 
 
 def keep_notes() -> None:
-    """Write the notes of each storage in use whose contents changed since."""
-    for storage in StorageDomain.objects.filter(state=StorageState.ACTIVE, error="", held_by=""):
+    """Write the notes of each storage in use whose contents changed since; look whether one is still another's."""
+    for storage in StorageDomain.objects.filter(state=StorageState.ACTIVE, error=""):
         document = storage_notes.describe(storage)
-        if storage_notes.digest(document) == storage.noted:
+        if not storage.held_by and storage_notes.digest(document) == storage.noted:
             continue
         host = seeing(storage)
         if host is None:
@@ -34,9 +34,10 @@ def keep_notes() -> None:
         try:
             line = hosts.connection(host)
             line.ensure_storage(specs.storage_spec(storage))
-            if storage.noted != TAKEN and not meet(storage, line):
-                continue
-            write(storage, line, document)
+            if storage.held_by:
+                look_again(storage, line)
+            elif meet(storage, line):
+                write(storage, line, document)
         except BerthError as error:
             log.info("Notes on %s: %s", storage.name, error)
 
@@ -58,8 +59,8 @@ def meet(storage: StorageDomain, line: HostConnection) -> bool:
     note = storage_notes.newest(line.read_notes(specs.storage_spec(storage)))
     if note is None:
         return True
-    foreign = note.document.get("installation") != storage_notes.installation()
-    if foreign and note.document.get("state") == storage_notes.ATTACHED:
+    foreign = storage_notes.foreign(note.document)
+    if storage_notes.held(note.document) and storage.noted != TAKEN:
         with transaction.atomic():
             holder = str(note.document.get("installation"))[:32]
             StorageDomain.objects.filter(pk=storage.pk).update(held_by=holder, found=note.document)
@@ -71,6 +72,19 @@ def meet(storage: StorageDomain, line: HostConnection) -> bool:
     if foreign or not storage.noted:
         StorageDomain.objects.filter(pk=storage.pk).update(found=note.document)
     return True
+
+
+def look_again(storage: StorageDomain, line: HostConnection) -> None:
+    """One that another Berth held is ours when that let it go, with what it noted down last."""
+    note = storage_notes.newest(line.read_notes(specs.storage_spec(storage)))
+    if note is not None and storage_notes.held(note.document):
+        return
+    found = note.document if note is not None and storage_notes.foreign(note.document) else {}
+    with transaction.atomic():
+        if StorageDomain.objects.filter(pk=storage.pk).exclude(held_by="").update(held_by="", noted="", found=found):
+            record("storage.let-go", actor=DUTY, subject=storage, name=storage.name,
+                   message=N_("%(name)s was let go by the other Berth and can be used"))  # fmt: skip
+            publish("storage", storage.pk, "changed")
 
 
 def write(storage: StorageDomain, line: HostConnection, document: dict[str, Any]) -> None:

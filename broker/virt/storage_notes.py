@@ -43,6 +43,16 @@ def own_name() -> str:
     return socket.gethostname() if host in _NOBODYS_NAMES else host
 
 
+def foreign(document: Mapping[str, Any]) -> bool:
+    """Whether another Berth wrote it."""
+    return document.get("installation") != installation()
+
+
+def held(document: Mapping[str, Any]) -> bool:
+    """Whether another Berth says that the storage is its own."""
+    return foreign(document) and document.get("state") == ATTACHED
+
+
 def holder(document: Mapping[str, Any]) -> str:
     """Who wrote a note, in words for people, or nothing. What others wrote is not trusted to be short or harmless."""
     name = "".join(one for one in str(document.get("berth", ""))[:64] if one.isprintable())

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from broker.core import clock
 from broker.core.errors import Conflict, Invalid
+from broker.events.models import Event
 from broker.virt import specs, storage_duty, storage_found, storage_notes
 from broker.virt.actions.create_storage import create_storage
 from broker.virt.actions.create_vm import create_vm
@@ -162,6 +163,24 @@ def test_the_storage_of_another_berth_is_left_alone_until_it_is_taken_over(seen,
     assert notes(seen, storage)["installation"] == storage_notes.installation()
     with pytest.raises(Conflict):
         take_storage(actor=SYSTEM, storage=StorageDomain.objects.get())
+
+
+def test_one_that_the_other_berth_lets_go_is_ours_with_what_it_noted_last(seen):
+    storage = seen.world.storage
+    spec = specs.storage_spec(storage)
+    machine = {"id": str(uuid4()), "row": {"name": "theirs"}}
+    words = {"installation": "f" * 32, "versions": []}
+    seen.line.write_note(spec, 0, storage_notes.seal(words | {"state": "attached", "machines": []}, 9))
+    storage_duty.keep_notes()
+    storage_duty.keep_notes()
+    assert StorageDomain.objects.get(pk=storage.pk).held_by
+    assert Event.objects.filter(kind="storage.held").count() == 1  # it is said once
+    seen.line.write_note(spec, 1, storage_notes.seal(words | {"state": "detached", "machines": [machine]}, 10))
+    storage_duty.keep_notes()
+    storage.refresh_from_db()
+    assert not storage.held_by and [one.name for one in storage_found.on(storage)] == ["theirs"]
+    storage_duty.keep_notes()
+    assert notes(seen, storage)["installation"] == storage_notes.installation()
 
 
 def test_a_storage_in_use_or_needed_elsewhere_stays(seen):

@@ -164,6 +164,12 @@ class Storage:
             if self.keeper.may_renew(self.name):
                 self.renew()
             self._stopping.wait(self.keeper.config.renew_every)
+        if self.state != "held":
+            return
+        try:
+            self.lease.give_back()  # the storage is no longer used: its place there is for another host
+        except OSError as error:
+            say(f"the lease on {self.directory} stays there: {error}")
 
     def renew(self) -> None:
         """Once; others' leases count as looked at only when our own was written to the same storage just before."""
