@@ -30,7 +30,7 @@ DUTIES: dict[str, tuple[float, str]] = {
     "directories.follow": (15.0, "broker.directories.reconcile.follow_all"),
     "api.keys": (3600.0, "portal.api.idempotency.forget_old_keys"),
     "directories.tries": (600.0, "broker.directories.throttle.tidy"),
-    "virt.full-storage": (15.0, "broker.virt.full_storage.resume_full"),
+    "virt.disk-trouble": (15.0, "broker.virt.disk_trouble.see_to_paused"),
     "virt.storage-notes": (20.0, "broker.virt.storage_duty.keep_notes"),
     "backups.reconcile": (30.0, "broker.backups.reconcile.reconcile"),
     "virt.images": (60.0, "broker.virt.image_duty.tidy"),

@@ -153,7 +153,12 @@ def disk_spec(disk: Disk) -> DiskSpec:
         readonly=disk.read_only,
         discard=disk.discard or None,
         detect_zeroes=disk.detect_zeroes or None,
+        on_error=_on_error(disk.vm),
     )
+
+
+def _on_error(vm: VirtualMachine) -> Literal["stop", "report"]:
+    return "report" if vm.on_error == VirtualMachine.OnError.REPORT else "stop"
 
 
 def image_of(disk: UUID | str, seen: VolumeInfo, size_bytes: int) -> VolumeInfo:
@@ -171,7 +176,7 @@ def share_spec(share: DiskShare) -> DiskSpec:
     disk = share.disk
     return DiskSpec(
         path=volume_path(disk.storage, disk.volume), format="raw", target=share.target, serial=disk.id.hex[:20],
-        readonly=share.read_only, shareable=True,
+        readonly=share.read_only, shareable=True, on_error=_on_error(share.vm),
     )  # fmt: skip
 
 

@@ -198,7 +198,7 @@ class MachineAdmin(Rows):
     list_select_related = ("host", "template_version__template", "desktop__pool", "desktop__holder")
     inlines = (DiskInline, ShareInline, NicInline, DeviceInline)
     fieldsets = (
-        (_("General"), {"fields": (("name", "title"), "description", "notes", ("owner", "protected"))}),
+        (_("General"), {"fields": (("name", "title"), "description", "notes", ("owner", "protected"), "on_error")}),
         (_("Hardware"), {"fields": (("vcpus", "memory_mib"), ("machine", "graphics"), "waits")}),
         (
             _("Now"),

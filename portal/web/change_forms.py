@@ -32,11 +32,18 @@ class ChangeForm(MachineForm):
         label=_("Notes"), max_length=10000, required=False, widget=forms.Textarea(attrs={"rows": 3}),
         help_text=_("For whoever looks after it."),
     )  # fmt: skip
-    field_order = ("name", "title", "vcpus", "memory_mib", "tags", "own_fields", "description", "notes", "protected")
+    on_error = forms.ChoiceField(
+        label=_("When a disk is full or fails"), required=False,
+        choices=[(value, _(label)) for value, label in VirtualMachine.OnError.choices],
+        help_text=_("That its guest is told, or no longer, counts from its next start on."),
+    )  # fmt: skip
+    field_order = (
+        "name", "title", "vcpus", "memory_mib", "on_error", "tags", "own_fields", "description", "notes", "protected",
+    )  # fmt: skip
 
     def __init__(self, *args: Any, vm: VirtualMachine, **kwargs: Any):
         after = pending.hardware(vm, pending.of(vm))
-        names = ("name", "title", "description", "notes", "protected")
+        names = ("name", "title", "description", "notes", "protected", "on_error")
         kwargs["initial"] = {
             **{name: getattr(vm, name) for name in names}, "vcpus": after["vcpus"], "memory_mib": after["memory_mib"],
             "tags": ", ".join(tag.name for tag in vm.tags.all()),
@@ -51,6 +58,8 @@ class ChangeForm(MachineForm):
         values = {name: value for name, value in self.cleaned_data.items() if name in self.data or name == "protected"}
         if not values.get("name"):
             values.pop("name", None)
+        if not values.get("on_error"):
+            values.pop("on_error", None)
         if "tags" in values:
             values["tags"] = [tag.strip() for tag in values["tags"].split(",") if tag.strip()]
         if "own_fields" in values:

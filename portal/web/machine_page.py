@@ -17,7 +17,7 @@ from broker.connections.vv import refusals
 from broker.core import clock
 from broker.jobs.models import Job
 from broker.virt import open_screens
-from broker.virt.driver import NO_SPACE
+from broker.virt.driver import IO_ERROR, NO_SPACE
 from broker.virt.instance_types import differs
 from broker.virt.models import VirtualMachine
 from broker.virt.pending import differences, is_off
@@ -208,8 +208,8 @@ def _notices(vm: VirtualMachine, job: Job | None) -> list[Notice]:
                 _("Something of this machine is missing or wrong."), _("The activity below says what happened."), "bad"
             )
         )
-    if vm.power_state == "paused" and vm.power_reason in (NO_SPACE, "ioerror"):
-        notices.append(_paused(vm.power_reason))
+    if vm.power_state == "paused" and vm.power_reason in (NO_SPACE, IO_ERROR):
+        notices.append(_paused(vm))
     if open_to := open_screens.places(vm):
         notices.append(
             Notice(
@@ -243,12 +243,15 @@ def _notices(vm: VirtualMachine, job: Job | None) -> list[Notice]:
     return notices
 
 
-def _paused(reason: str) -> Notice:
-    if reason == NO_SPACE:
+def _paused(vm: VirtualMachine) -> Notice:
+    full, alone = vm.power_reason == NO_SPACE, vm.on_error == VirtualMachine.OnError.RESUME
+    if full:
         text = _("Its host paused this machine because its storage is full; nothing it wrote is lost.")
-        return Notice(text, _("Make room on the storage: it goes on by itself within a minute."), "bad")
-    text = _("Its host paused this machine because a disk could not be read or written.")
-    return Notice(text, _("See to the storage, then resume it."), "bad")
+        fix = _("Make room on the storage: it goes on by itself within a minute.")
+    else:
+        text = _("Its host paused this machine because a disk could not be read or written.")
+        fix = _("See to the storage: it goes on by itself, and tries its disk again.")
+    return Notice(text, fix if alone else _("See to the storage, then resume it."), "bad")
 
 
 def _details(actor: Actor, vm: VirtualMachine, managing: bool) -> list[Pair]:

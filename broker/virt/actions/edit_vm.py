@@ -7,6 +7,7 @@ from django.db import transaction
 
 from broker.access.actor import Actor
 from broker.access.require import require
+from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
@@ -35,6 +36,7 @@ def edit_vm(
     available: bool | None = None,
     priority: int | None = None,
     leased: bool | None = None,
+    on_error: str | None = None,
     labels: Sequence[str] | None = None,
     tags: Sequence[str] | None = None,
     own_fields: Mapping[str, str] | None = None,
@@ -51,6 +53,8 @@ def edit_vm(
     `tags` and `own_fields` replace those there are.
     `available`: restart it elsewhere when its host dies, by `priority` (0 to 100), also
     when nothing but the end of its host's lease on storage proves that (`leased`). `labels` are for affinity groups.
+    `on_error`: what is done when a disk is full or fails, one of VirtualMachine.OnError; whether its host pauses it
+    counts from its next start.
     Raises Missing, Denied, Invalid, Conflict, Busy, or OverQuota (it could never be started); returns the machine as
     it is now.
     """
@@ -70,6 +74,8 @@ def edit_vm(
         wanted["available"] = bool(available)
     if leased is not None:
         wanted["leased"] = bool(leased)
+    if on_error is not None:
+        wanted["on_error"] = _on_error(on_error)
     if priority is not None:
         wanted["priority"] = names.number(priority, field="priority", least=0, most=100)
     if labels is not None:
@@ -101,6 +107,15 @@ def edit_vm(
     )  # fmt: skip
     publish("vm", vm.pk, "changed")
     return vm
+
+
+def _on_error(given: str) -> str:
+    if given not in VirtualMachine.OnError.values:
+        raise Invalid(
+            N_("A machine cannot do this when a disk fails."), field="on_error", fix=N_("Use one of: %(known)s."),
+            known=", ".join(VirtualMachine.OnError.values),
+        )  # fmt: skip
+    return given
 
 
 def _hardware(vcpus: int | None, memory_mib: int | None, options: Mapping[str, Any] | None) -> dict[str, Any]:

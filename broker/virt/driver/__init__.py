@@ -58,6 +58,7 @@ from .migration import SavedPoints as SavedPoints
 from .networks import Lease as Lease
 from .networks import Networks as Networks
 from .networks import NetworkSpec as NetworkSpec
+from .observation import IO_ERROR as IO_ERROR
 from .observation import NO_SPACE as NO_SPACE
 from .observation import UNTOLD as UNTOLD
 from .observation import ConsoleEndpoint as ConsoleEndpoint

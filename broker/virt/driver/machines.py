@@ -37,7 +37,8 @@ class DiskSpec:
     """A disk as attached: `path` on the host, explicit `format`, guest `target` ("vda").
 
     `lun` is the driver's to fill in, for a path that is no file but the name of a volume on a LUN.
-    `limits`: None leaves those that somebody else set; so do `discard` and `detect_zeroes`.
+    `limits`: None leaves those that somebody else set; so do `discard`, `detect_zeroes` and `on_error`, which says
+    whether a disk that is full or fails pauses the machine ("stop"), or its guest is told ("report").
     `shareable`: other machines have it, too, so it is raw and the host keeps nothing of it in a cache.
     """
 
@@ -53,6 +54,7 @@ class DiskSpec:
     shareable: bool = False
     discard: str | None = None
     detect_zeroes: str | None = None
+    on_error: Literal["stop", "report"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,8 @@ UNTOLD = Counters()
 
 NO_SPACE = "no space"
 """The reason of a machine that its host paused because a disk could not grow."""
+IO_ERROR = "ioerror"
+"""The same because a disk could not be read or written."""
 
 
 @dataclass(frozen=True, slots=True)

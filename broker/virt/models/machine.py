@@ -22,6 +22,7 @@ class VirtualMachine(models.Model):
     `owner` made it and pays for it by their quota; a pool's desktops have none.
     `available`: highly available, so restarted elsewhere when its host dies, the highest `priority` first; `leased`:
     its host's lease on storage guards it, so the lease's end alone proves that it cannot run there any more.
+    `on_error`: what is done when a disk is full or fails (disk_trouble.py).
     `instance_type`: by which it was made or resized last; its own size may differ by now.
     `options`: the hardware somebody chose, by the names in machine_options.py.
     `cd`: what lies in its CD drive, which it has with a CD only. `cloud_init`: what its guest is told at its first
@@ -36,6 +37,12 @@ class VirtualMachine(models.Model):
     """
 
     access_kind = "vm"
+
+    class OnError(models.TextChoices):
+        RESUME = "resume", "it is paused, and goes on by itself"
+        PAUSE = "pause", "it is paused until somebody resumes it"
+        KILL = "kill", "its power is cut"
+        REPORT = "report", "its guest is told"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="vms")
@@ -75,6 +82,7 @@ class VirtualMachine(models.Model):
     available = models.BooleanField(default=False, editable=False)
     priority = models.PositiveSmallIntegerField(default=50, editable=False)
     leased = models.BooleanField(default=False, editable=False)
+    on_error = models.CharField(max_length=8, default=OnError.RESUME, choices=OnError)
     labels = models.JSONField(default=list, blank=True, editable=False)
     created_at = models.DateTimeField(default=clock.now)
     shutdown_asked_at = models.DateTimeField(null=True, blank=True)

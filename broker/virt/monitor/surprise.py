@@ -3,7 +3,7 @@
 from broker.access.actor import Actor
 from broker.core.text import gettext_noop as N_
 from broker.events.record import record
-from broker.virt.driver import NO_SPACE, Observation, PowerState
+from broker.virt.driver import IO_ERROR, NO_SPACE, Observation, PowerState
 from broker.virt.models import VirtualMachine
 
 OUTSIDE = "vm.changed-outside"
@@ -77,7 +77,7 @@ def _while_up(row: VirtualMachine, one: Observation) -> Story | None:
         return None
     if one.power is PowerState.RUNNING:
         return RESUMED if row.power_reason not in _PASSING else None
-    return {"ioerror": DISK_TROUBLE, NO_SPACE: FULL}.get(one.reason, PAUSED)
+    return {IO_ERROR: DISK_TROUBLE, NO_SPACE: FULL}.get(one.reason, PAUSED)
 
 
 def _ended(one: Observation) -> Story:

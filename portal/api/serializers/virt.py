@@ -190,6 +190,7 @@ class VmSerializer(NotedSerializer):
             "protected",
             "available",
             "leased",
+            "on_error",
             "priority",
             "labels",
             "cluster",

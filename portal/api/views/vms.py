@@ -91,6 +91,10 @@ class ChangedVm(Input):
     protected = Switch(required=False, help_text="Refuse to delete it.")
     available = Switch(required=False, help_text="Restart it on another host when its own dies.")
     leased = Switch(required=False, help_text="Guarded by its host's lease on storage, whose end allows a restart.")
+    on_error = serializers.ChoiceField(
+        choices=VirtualMachine.OnError.choices, required=False,
+        help_text="What is done when a disk is full or fails. To and from report: at its next start.",
+    )  # fmt: skip
     priority = WholeNumber(required=False, min_value=0, max_value=100, help_text="The higher, the sooner restarted.")
     labels = Labels(required=False)
     notes = LongTextField(required=False, allow_blank=True, max_length=10000)

@@ -95,6 +95,16 @@ FRESH["fresh-shared-disks"] = (
     ),
     False,
 )  # fmt: skip
+FRESH["fresh-disk-errors"] = (
+    replace(
+        SPEC,
+        disks=(
+            replace(SPEC.disks[0], on_error="stop"),
+            DiskSpec(path="/srv/disks/told.qcow2", format="qcow2", target="vdb", on_error="report"),
+        ),
+    ),
+    False,
+)  # fmt: skip
 PCI, USB = DeviceSpec("pci", "0000:01:00.0", "10de", "1eb8"), DeviceSpec("usb", "", "096e", "0858")
 FRESH["fresh-devices"] = (replace(SPEC, devices=(PCI, USB)), False)
 APPLIED = {

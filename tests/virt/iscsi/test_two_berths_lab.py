@@ -1,4 +1,4 @@
-"""Two whole Berths, each with its own database, and one target: one has it, the other is told so, until it is let go."""
+"""Two whole Berths with their own databases, and one target: one has it, the other is told so, until it is let go."""
 
 from contextlib import closing
 

@@ -12,6 +12,7 @@ from lxml import etree
 
 from broker.core import clock
 from broker.virt.driver import (
+    IO_ERROR,
     NO_SPACE,
     UNTOLD,
     ConsoleEndpoint,
@@ -206,7 +207,7 @@ class Observing(Emulation, Link):
             if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
                 return _missing(uuid, at)  # undefined while we looked
             raise
-        if (power, reason) == (PowerState.PAUSED, "ioerror") and _no_space(domain):
+        if (power, reason) == (PowerState.PAUSED, IO_ERROR) and _no_space(domain):
             reason = NO_SPACE
         counters = counted.get(uuid) if run else None
         return Observation(

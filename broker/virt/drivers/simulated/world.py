@@ -179,10 +179,10 @@ class World(Cord):
             data["machines"][machine]["definition"].update(fields)
             self.note(data, EventKind.DEFINED, machine, "defined updated")
 
-    def fill(self, machine: str) -> None:
-        """Pause it as a hypervisor does when a disk cannot grow."""
+    def fill(self, machine: str, *, reason: str = NO_SPACE) -> None:
+        """Pause it as a hypervisor does when a disk cannot grow, or fails."""
         with self.changing() as data:
-            data["machines"][machine].update(power="paused", reason=NO_SPACE)
+            data["machines"][machine].update(power="paused", reason=reason)
             self.note(data, EventKind.POWER, machine, "suspended ioerror")
 
     def note(self, data: Data, kind: EventKind, machine: str, detail: str) -> None:

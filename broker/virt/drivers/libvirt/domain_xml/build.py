@@ -135,6 +135,8 @@ def _describe(spec: DiskSpec, disk: Disk) -> None:
         disk.discard = spec.discard
     if spec.detect_zeroes is not None:
         disk.detect_zeroes = spec.detect_zeroes
+    if spec.on_error is not None:
+        disk.write_error = disk.read_error = spec.on_error
     if spec.shareable:
         disk.shareable, disk.cache = True, "none"
 

@@ -54,6 +54,8 @@ class Disk(Element):
     discard = Attr("driver@discard")
     detect_zeroes = Attr("driver@detect_zeroes")
     cache = Attr("driver@cache")
+    write_error = Attr("driver@error_policy")
+    read_error = Attr("driver@rerror_policy")
     file = Attr("source@file")
     target = Attr("target@dev")
     bus = Attr("target@bus")
