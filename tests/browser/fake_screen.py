@@ -2,11 +2,13 @@
 
 import asyncio
 import struct
+import zlib
 from typing import Any
 
 WIDTH, HEIGHT = 64, 48
 VERSION = b"RFB 003.008\n"
 FORMAT = struct.pack(">BBBBHHHBBB3x", 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
+_TEXT, _CAPS, _REQUEST, _NOTIFY, _PROVIDE = 1, 1 << 24, 1 << 25, 1 << 27, 1 << 28
 
 
 class FakeGateway:
@@ -14,6 +16,9 @@ class FakeGateway:
 
     def __init__(self) -> None:
         self.keys: list[tuple[int, bool]] = []
+        self.pointers: list[tuple[int, int, int]] = []  # buttons, x, y
+        self.pasted: list[bytes] = []  # what the browser gave of its clipboard, when it was asked
+        self.shares_clipboard = False  # as QEMU does, by the extended clipboard
         self.tickets: list[str] = []
         self.refuse_with: int | None = None
         self.drop_after_first_picture = 0
@@ -89,6 +94,8 @@ class FakeGateway:
                 if not painted:
                     painted = True
                     await self._paint()
+                    if self.shares_clipboard:
+                        await self._say_of_text(_CAPS | _REQUEST | _NOTIFY | _PROVIDE, struct.pack(">I", 1 << 20))
                     if self.cut:
                         await self._say(struct.pack(">B3xI", 3, len(self.cut)) + self.cut)
                     if self.drop_after_first_picture:
@@ -99,10 +106,24 @@ class FakeGateway:
                 down, keysym = struct.unpack(">BxxI", await self._hear(7))
                 self.keys.append((keysym, bool(down)))
             elif kind == 5:
-                await self._hear(5)
+                self.pointers.append(struct.unpack(">BHH", await self._hear(5)))
             elif kind == 6:
                 (length,) = struct.unpack(">3xi", await self._hear(7))
-                await self._hear(abs(length))
+                await self._take_text(await self._hear(abs(length)))
+
+    async def _say_of_text(self, actions: int, rest: bytes = b"") -> None:
+        await self._say(struct.pack(">B3xiI", 3, -4 - len(rest), actions | _TEXT) + rest)
+
+    async def _take_text(self, message: bytes) -> None:
+        if not self.shares_clipboard:
+            return
+        (flags,) = struct.unpack_from(">I", message)
+        if flags & _NOTIFY:
+            await self._say_of_text(_REQUEST)
+        elif flags & _PROVIDE:
+            plain = zlib.decompressobj().decompress(message[4:])
+            assert len(plain) == 4 + int.from_bytes(plain[:4], "big")
+            self.pasted.append(plain[4:])
 
     async def _paint(self) -> None:
         """One raw rectangle of plain blue."""

@@ -52,21 +52,33 @@ export async function typeText(screen, text) {
   }
 }
 
-/** Turn what an on-screen keyboard writes into `field` into key strokes. */
+/** Turn what an on-screen keyboard writes into `field` into key strokes.
+ *
+ * Many of them compose words: each letter then comes as the whole word so far, and a suggestion replaces it. So what
+ * counts is how the field's text changed, not what the browser says was put in. */
 export function watchTouchKeyboard(field, screen) {
-  const filler = "_".repeat(20); // something for the backspace key to delete
+  const filler = "_".repeat(50); // something for the backspace key to delete
+  let known = filler;
+  let strokes = Promise.resolve(); // one change after the other: a pause lies between two strokes
   const reset = () => {
     field.value = filler;
+    known = filler;
     field.setSelectionRange(filler.length, filler.length);
   };
-  field.addEventListener("focus", reset);
-  field.addEventListener("input", (event) => {
+  const send = async (removed, added) => {
     const target = screen();
-    if (target) {
-      if (event.inputType.startsWith("delete")) pressTogether(target, "Backspace");
-      else if (event.inputType === "insertLineBreak") pressTogether(target, "Enter");
-      else if (event.data) typeText(target, event.data);
-    }
+    if (!target) return;
+    for (let count = 0; count < removed; count += 1) pressTogether(target, "Backspace");
+    await typeText(target, added);
+  };
+  field.addEventListener("focus", reset);
+  field.addEventListener("compositionend", reset);
+  field.addEventListener("input", (event) => {
+    const [before, now] = [[...known], [...field.value]];
+    let same = 0;
+    while (same < before.length && before[same] === now[same]) same += 1;
+    known = field.value;
+    strokes = strokes.then(() => send(before.length - same, now.slice(same).join("")));
     if (!event.isComposing) reset();
   });
 }

@@ -12,6 +12,11 @@ export class Screen extends RFB {
   byCharacter = false;
   hasClipboard = true;
 
+  constructor(...given) {
+    super(...given);
+    this._cursor._canvas.setAttribute("aria-hidden", "true"); // under fingers noVNC draws the pointer, outside the stage
+  }
+
   /** Without a key position noVNC sends the character alone, and QEMU looks for a key that makes it. */
   sendKey(keysym, code, down) {
     super.sendKey(keysym, this.byCharacter && keysym ? null : code, down);
