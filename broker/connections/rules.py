@@ -8,6 +8,8 @@ NATIVE = "native"
 out where its file came from, and goes on when that sign-in merely expires."""
 NATIVE_TICKET_LIFE = timedelta(minutes=2)
 """From the click until the program on the user's computer has read the file it was given."""
+CHANNELS_WITHIN = timedelta(seconds=15)
+"""How long a SPICE session's ticket admits further channels, from when it was redeemed."""
 TICKETS_WAITING = 20
 """Unused tickets one user may hold; a page that reconnects in a loop must not fill the table."""
 SESSIONS_PER_USER = 10

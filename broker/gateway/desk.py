@@ -110,6 +110,13 @@ class TicketDesk(Protocol):
         """Use up the ticket and open its session. Raises Refused."""
         ...
 
+    def join(self, presented: Presented) -> Admitted:
+        """What a ticket opened a moment ago, maybe by another gateway: for a further channel of SPICE.
+
+        Uses nothing up. Raises Refused.
+        """
+        ...
+
     def leg(self, presented: Presented) -> ssl.SSLContext | None:
         """How a client that speaks TLS is taken, by what its ticket is for: with this context, here; None: blind.
 

@@ -15,7 +15,8 @@ from broker.access.actor import Actor
 from broker.connections.actions import TicketRefused, close_session, redeem_ticket
 from broker.connections.blind import may_be_blind, ticket_is_blind
 from broker.connections.endpoints import SERIAL, Endpoint
-from broker.connections.models import Session
+from broker.connections.joining import session_to_join
+from broker.connections.models import ConsolePolicy, Session
 from broker.connections.policy import policy_of
 from broker.connections.queries import must_end
 from broker.connections.rules import INPUT_FRESH, NATIVE
@@ -86,12 +87,22 @@ class DjangoDesk:
                 self._tell_unknown(presented.address)
             raise Refused(why.BY_NAME[refusal.reason]) from None
         policy = policy_of(session.vm)
-        terms = Terms(
-            policy.paste, policy.copy, policy.speed * 1024, policy.usb, smartcard=policy.smartcard, files=policy.files
-        )
-        blind = _blind(session, endpoint) if presented.via == NATIVE and may_be_blind(session.vm, policy) else None
         tape = self._tape(session) if policy.record and endpoint.kind == "vnc" else None
-        return Admitted(str(session.pk), _target(session, endpoint), session.view_only, terms, tape, blind)
+        return _admitted(session, endpoint, policy, tape)
+
+    @_on_fresh_connection
+    def join(self, presented: Presented) -> Admitted:
+        found = session_to_join(
+            secret=presented.secret,
+            web_session=presented.web_session,
+            address=_address(presented.address),
+            via=presented.via,
+            machine=presented.machine,
+        )
+        if found is None:
+            raise Refused(why.TICKET)
+        session, endpoint = found
+        return _admitted(session, endpoint, policy_of(session.vm), None)
 
     @_on_fresh_connection
     def leg(self, presented: Presented) -> ssl.SSLContext | None:
@@ -164,6 +175,14 @@ class DjangoDesk:
             note_pictures({UUID(one.session): Picture(one.web_session, one.picture or 0.0) for one in fresh})
         except DatabaseError:
             log.exception("how long %d people waited could not be written down", len(fresh))
+
+
+def _admitted(session: Session, endpoint: Endpoint, policy: ConsolePolicy, tape: "Tape | None") -> Admitted:
+    terms = Terms(
+        policy.paste, policy.copy, policy.speed * 1024, policy.usb, smartcard=policy.smartcard, files=policy.files
+    )
+    blind = _blind(session, endpoint) if session.via == NATIVE and may_be_blind(session.vm, policy) else None
+    return Admitted(str(session.pk), _target(session, endpoint), session.view_only, terms, tape, blind)
 
 
 def _target(session: Session, endpoint: Endpoint) -> Target:

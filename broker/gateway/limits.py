@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from broker.connections.rules import CHANNELS_WITHIN
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -28,5 +30,4 @@ class Limits:
     """How much the kernel may hold for a slow browser beyond what is on its way; more only makes the picture late."""
     channels: int = 24
     """Connections of one SPICE session; a desktop with four screens and four USB ports has seventeen."""
-    channels_within: float = 15.0
-    """How long a SPICE session's ticket admits further channels, from when it was redeemed."""
+    channels_within: float = CHANNELS_WITHIN.total_seconds()

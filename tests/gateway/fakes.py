@@ -11,6 +11,7 @@ import ssl
 import struct
 import subprocess
 import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -41,6 +42,8 @@ class MemoryDesk:
         self.lock = threading.Lock()
         self.tickets: dict[str, Admitted] = {}
         self.bound: dict[str, tuple[str, str, str]] = {}
+        self.opened: dict[str, tuple[Admitted, float]] = {}
+        self.joined_within = 15.0
         self.ended: list[tuple[Alive, why.Closing]] = []
         self.endings: dict[str, why.Closing] = {}
         self.seen: list[Alive] = []
@@ -76,10 +79,18 @@ class MemoryDesk:
             or bound != self.bound[presented.secret]
         ):
             raise Refused(why.FOREIGN)
+        self.opened[presented.secret] = admitted, time.monotonic() + self.joined_within
+        return admitted
+
+    def join(self, presented: Presented) -> Admitted:
+        admitted, within = self.opened.get(presented.secret, (None, 0.0))
+        if admitted is None or time.monotonic() > within or presented.web_session != KEY * (presented.via == "browser"):
+            raise Refused(why.TICKET)
         return admitted
 
     def leg(self, presented: Presented) -> ssl.SSLContext | None:
-        admitted = self.tickets.get(hashlib.sha256(presented.secret.encode()).hexdigest())
+        unused = self.tickets.get(hashlib.sha256(presented.secret.encode()).hexdigest())
+        admitted = unused or self.opened.get(presented.secret, (None, 0.0))[0]
         return None if admitted is not None and admitted.blind else self.own_tls
 
     def revalidate(self, alive):
@@ -88,6 +99,7 @@ class MemoryDesk:
 
     def closed(self, console: Alive, closing: why.Closing) -> None:
         self.ended.append((console, closing))
+        self.opened = {secret: one for secret, one in self.opened.items() if one[0].session != console.session}
 
     def recorded(self, recording, why: str, size: int) -> None:
         self.recordings.append((recording, why, size))
@@ -278,8 +290,8 @@ async def read_close(reader: asyncio.StreamReader) -> tuple[int, str]:
 
 
 async def start_gateway(name: str, *, tls: ssl.SSLContext | None = None, hypervisor_tls: ssl.SSLContext | None = None,
-                        **limits) -> Gateway:  # fmt: skip
-    floor = Floor(MemoryDesk(), Policy.of([ORIGIN]), Limits(**limits), hypervisor_tls)
+                        desk: MemoryDesk | None = None, **limits) -> Gateway:  # fmt: skip
+    floor = Floor(desk or MemoryDesk(), Policy.of([ORIGIN]), Limits(**limits), hypervisor_tls)
     engine = make(name, floor)
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setblocking(False)

@@ -120,6 +120,23 @@ async def test_tls_that_ends_here_is_looked_into(way, spice):
     await until(lambda: way.desk.ended)
 
 
+async def test_what_passes_unseen_may_come_to_another_gateway(way, sealed, pki, tmp_path):
+    secret = way.issue(sealed.target, blind=True)
+    host = trusting(pki)
+    (tmp_path / "two").mkdir()
+    async with public_port("picows", tmp_path / "two", desk=way.desk) as public:
+        other = Tls(public.gateway, public.port, host)
+        async with way.open(secret, host) as main:
+            await main_channel(main)
+            async with other.open(secret) as display, other.open(secret) as inputs:
+                await display.shake(DISPLAY, 0, CONNECTION)
+                await inputs.shake(INPUTS, 0, CONNECTION)
+                assert len(other.floor.consoles) == 1
+            await until(lambda: not other.floor.consoles)
+            assert not way.desk.ended
+    await until(lambda: way.desk.ended)
+
+
 async def test_tls_that_ends_at_the_machine_passes_unseen(way, sealed, pki):
     secret = way.issue(sealed.target, blind=True)
     host = trusting(pki)

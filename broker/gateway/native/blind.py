@@ -10,6 +10,7 @@ from broker.gateway.desk import Refused
 from broker.gateway.spice import MAIN
 from broker.gateway.spice.dial import dial
 from broker.gateway.spice.leg import SpiceLeg
+from broker.gateway.spice.sessions import SpiceSession
 
 
 class BlindLeg(SpiceLeg):
@@ -22,12 +23,12 @@ class BlindLeg(SpiceLeg):
 
     async def _admit_and_dial(self) -> None:
         found = self._floor.spice.find_blind(self._floor, self._presented)
-        session = found or await self._redeem()
+        session = found or await self._join_or_redeem()
         self._session = session
         try:
             self._link = session.join_blind(self)
         except Refused as refusal:
-            if found is None:
+            if found is None and not session.guest:
                 session.end(refusal.closing)
             raise
         assert session.admitted.blind is not None
@@ -35,6 +36,13 @@ class BlindLeg(SpiceLeg):
         self._expiry.cancel()
         self._machine.relay(b"")
         self._client.resume()
+
+    async def _join_or_redeem(self) -> SpiceSession:
+        """Joining is asked first, for it uses nothing up."""
+        try:
+            return await self._join()
+        except Refused:
+            return await self._redeem()
 
     def _expire(self) -> None:
         self._end(why.SLOW)

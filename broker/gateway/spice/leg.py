@@ -75,7 +75,7 @@ class SpiceLeg:
         if link.kind == MAIN and link.connection == 0:
             session = await self._redeem()
         else:
-            session = self._floor.spice.find(self._floor, self._presented, link)
+            session = self._floor.spice.find(self._floor, self._presented, link) or await self._join()
         session.join(link, self)
         self._session, self._link = session, link
         machine = await dial(session.admitted.target, self, self._floor)
@@ -92,6 +92,12 @@ class SpiceLeg:
             redeeming.add_done_callback(self._close_late)
             raise
         return self._floor.spice.open(self._floor, admitted, self._presented)
+
+    async def _join(self) -> SpiceSession:
+        """A session whose main channel is with another gateway. Raises Refused."""
+        loop = asyncio.get_running_loop()
+        admitted = await loop.run_in_executor(self._floor.pool, self._floor.desk.join, self._presented)
+        return self._floor.spice.open(self._floor, admitted, self._presented, guest=True)
 
     def _close_late(self, redeeming: "Future[Admitted]") -> None:
         if not redeeming.cancelled() and redeeming.exception() is None:

@@ -2,6 +2,10 @@
 
 The main channel redeems the ticket. The others show the same secret and the number that the hypervisor gave the main
 one, within seconds; after that the ticket is worth nothing, and before that only for what belongs to its session.
+
+With several gateways a channel may come to one that has not the main channel: the desk knows what the ticket opened,
+and for whom. There the session is a guest: it lasts as long as its channels, which the hypervisor closes when the main
+one is gone, and its end is told by the gateway with the main channel alone.
 """
 
 import hashlib
@@ -33,10 +37,12 @@ class Leg(Protocol):
 
 
 class SpiceSession:
-    """A running session: a `Console` made of its channels."""
+    """A running session: a `Console` made of its channels. `guest`: its main channel is with another gateway."""
 
-    def __init__(self, floor: "Floor", admitted: Admitted, presented: Presented, ended: Callable[[], None]):
-        self.admitted, self.presented = admitted, presented
+    def __init__(
+        self, floor: "Floor", admitted: Admitted, presented: Presented, ended: Callable[[], None], *, guest: bool
+    ):
+        self.admitted, self.presented, self.guest = admitted, presented, guest
         self.connection: int | None = None
         self.begun = time.monotonic()
         self._floor, self._ended = floor, ended
@@ -91,7 +97,7 @@ class SpiceSession:
             if len(self._legs) >= self._floor.limits.channels:
                 raise Refused(why.TOO_MANY)
             self._blind += 1
-            link = Link(0, MAIN if self._blind == 1 else UNSEEN, self._blind, 0, b"")
+            link = Link(0, MAIN if self._blind == 1 and not self.guest else UNSEEN, self._blind, 0, b"")
             self._legs[link.kind, link.number] = leg
             return link
 
@@ -103,7 +109,8 @@ class SpiceSession:
             del self._legs[link.kind, link.number]
             self._gone_up += leg.bytes_up
             self._gone_down += leg.bytes_down
-        if link.kind == MAIN:
+            last = not self._legs
+        if link.kind == MAIN or (self.guest and last):
             self.end(closing)
 
     def typed(self, link: Link) -> None:
@@ -124,7 +131,10 @@ class SpiceSession:
         self._ended()
         for leg in legs:
             leg.end(closing)
-        self._floor.report_closed(self.alive(), closing)
+        if self.guest:
+            self._floor.consoles.remove(self.admitted.session)
+        else:
+            self._floor.report_closed(self.alive(), closing)
 
 
 class SpiceSessions:
@@ -134,27 +144,38 @@ class SpiceSessions:
         self._lock = threading.Lock()
         self._by_secret: dict[bytes, SpiceSession] = {}
 
-    def open(self, floor: "Floor", admitted: Admitted, presented: Presented) -> SpiceSession:
-        """The session of a ticket that has just been redeemed."""
+    def open(self, floor: "Floor", admitted: Admitted, presented: Presented, *, guest: bool = False) -> SpiceSession:
+        """The session of a ticket that has just been redeemed; or, of a `guest`, that was redeemed elsewhere."""
         key = _key(presented)
-        session = SpiceSession(floor, admitted, presented, lambda: self._forget(key))
+        session = SpiceSession(floor, admitted, presented, lambda: self._forget(key), guest=guest)
         with self._lock:
+            if guest and key in self._by_secret:
+                return self._by_secret[key]  # another of its channels was faster
             self._by_secret[key] = session
         floor.consoles.add(admitted.session, session)
         return session
 
-    def find(self, floor: "Floor", presented: Presented, link: Link) -> SpiceSession:
-        """The session to which a further channel belongs. Raises Refused: the ticket opens nothing more."""
+    def find(self, floor: "Floor", presented: Presented, link: Link) -> SpiceSession | None:
+        """The session to which a further channel belongs; None: if to any, then to one that the desk knows of.
+
+        Raises Refused: the ticket opens nothing more.
+        """
         session = self.of(presented)
-        if session is None or time.monotonic() - session.begun > floor.limits.channels_within:
+        if link.kind == MAIN or not link.connection:
             raise Refused(why.TICKET)
-        if link.kind == MAIN or session.connection is None or link.connection != session.connection:
+        if session is None or session.guest:
+            return None
+        if time.monotonic() - session.begun > floor.limits.channels_within:
+            raise Refused(why.TICKET)
+        if session.connection is None or link.connection != session.connection:
             raise Refused(why.TICKET)
         return session
 
     def find_blind(self, floor: "Floor", presented: Presented) -> SpiceSession | None:
-        """The session to which a further blind channel belongs; None: it is the first. Raises Refused: too late."""
+        """The session to which a further blind channel belongs; None: ask the desk. Raises Refused: too late."""
         session = self.of(presented)
+        if session is not None and session.guest:
+            return None
         if session is not None and time.monotonic() - session.begun > floor.limits.channels_within:
             raise Refused(why.TICKET)
         return session

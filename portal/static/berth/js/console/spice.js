@@ -14,6 +14,9 @@ const drawing = 1500; // ms within which a new surface is drawn on; a black scre
 const settle = 250; // ms a window keeps its size before the desktop is asked for it
 const inputKeys = { true: Constants.SPICE_MSGC_INPUTS_KEY_DOWN, false: Constants.SPICE_MSGC_INPUTS_KEY_UP };
 
+/** Channels without which there is no screen; each may end for a reason of its own. */
+const needed = new Set([Constants.SPICE_CHANNEL_MAIN, Constants.SPICE_CHANNEL_DISPLAY, Constants.SPICE_CHANNEL_INPUTS]);
+
 /** Where a character sits on a US keyboard, for text that is typed and not pasted. */
 const places = new Map([[" ", "Space"]]);
 const row = (characters, codes) => [...characters].forEach((character, at) => places.set(character, codes[at]));
@@ -52,10 +55,8 @@ export class SpiceScreen extends EventTarget {
         this.binaryType = "arraybuffer";
         // Before spice-html5 hears of it, which takes the surfaces away; the channels close one after the other.
         this.addEventListener("close", () => screen.remember());
-        if (!screen.socket) {
-          screen.socket = this;
-          this.addEventListener("close", (event) => screen.finish(event.code, event.reason));
-        }
+        screen.socket ??= this;
+        this.addEventListener("close", ({ code, reason }) => needed.has(this.parent?.type) && screen.finish(code, reason));
       }
     };
     this.resized = () => {
