@@ -1,5 +1,6 @@
 """What every engine shares: the desk, the policy, the limits, the running consoles, the way to a hypervisor."""
 
+import asyncio
 import logging
 import ssl
 import time
@@ -7,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from .admission import Policy
-from .closing import LOST, Closing
+from .closing import FINISHED, LOST, Closing
 from .consoles import LiveConsoles
 from .desk import Admitted, Alive, Presented, TicketDesk
 from .limits import Limits
@@ -40,8 +41,20 @@ class Floor:
     def __post_init__(self) -> None:
         self.scribe = Scribe(self.desk.recorded)
 
-    def redeem(self, presented: Presented) -> "Future[Admitted]":
-        return self.pool.submit(self.desk.redeem, presented)
+    async def redeem(self, presented: Presented) -> Admitted:
+        """What the ticket opens. Raises Refused."""
+        redeeming = self.pool.submit(self.desk.redeem, presented)
+
+        def close_late(done: "Future[Admitted]") -> None:
+            if not done.cancelled() and done.exception() is None:
+                self.report_closed(Alive(done.result().session, presented.web_session), FINISHED)
+
+        try:
+            return await asyncio.shield(asyncio.wrap_future(redeeming))
+        except asyncio.CancelledError:
+            # The ticket may be redeemed all the same: its session must not stay open.
+            redeeming.add_done_callback(close_late)
+            raise
 
     def leg(self, presented: Presented) -> ssl.SSLContext | None:
         """As the desk says, which is asked for a session's first channel only. Called from a thread."""

@@ -26,15 +26,15 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(60)]
 
 
 @contextlib.asynccontextmanager
-async def another_gateway(way, folder):
+async def another_gateway(one, folder):
     """Side by side with the first, over the same desk."""
     (folder / "two").mkdir()
-    if isinstance(way, Browser):
-        gateway = await start_gateway("picows", desk=way.desk)
+    if isinstance(one, Browser):
+        gateway = await start_gateway("picows", desk=one.desk)
         yield Browser(gateway)
         await stop_gateway(gateway)
     else:
-        async with public_port("picows", folder / "two", desk=way.desk) as public:
+        async with public_port("picows", folder / "two", desk=one.desk) as public:
             yield Native(public)
 
 

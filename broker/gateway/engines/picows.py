@@ -9,7 +9,6 @@ import asyncio
 import logging
 import socket
 import ssl
-from concurrent.futures import Future
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -24,6 +23,7 @@ from broker.gateway.desk import Admitted, Alive, Presented, Refused
 from broker.gateway.dial import Machine, dial
 from broker.gateway.floor import Floor
 from broker.gateway.memory import TLS_BUFFERS, give_back
+from broker.gateway.onloop import OnLoop
 from broker.gateway.recording import Recorder
 from broker.gateway.rfb import INPUT, FirstPicture, RfbError
 from broker.gateway.rfb.browser import BrowserHandshake
@@ -44,7 +44,7 @@ _BINARY, _CONTINUATION, _PING, _CLOSE, _TEXT = (
 )
 
 
-class PicowsConsole(picows.WSListener):  # type: ignore[misc]
+class PicowsConsole(OnLoop, picows.WSListener):  # type: ignore[misc]
     """One browser and one machine. Everything happens on the event loop's thread."""
 
     def __init__(self, floor: Floor, presented: Presented):
@@ -95,13 +95,7 @@ class PicowsConsole(picows.WSListener):  # type: ignore[misc]
 
     async def _admit_and_dial(self) -> None:
         assert self._ws is not None
-        redeeming = self._floor.redeem(self._presented)
-        try:
-            self._admitted = await asyncio.shield(asyncio.wrap_future(redeeming))
-        except asyncio.CancelledError:
-            # The ticket may be redeemed all the same: its session must not stay open.
-            redeeming.add_done_callback(self._close_late)
-            raise
+        self._admitted = await self._floor.redeem(self._presented)
         self._floor.consoles.add(self._admitted.session, self)
         if self._admitted.terms.speed:
             self._meter = Meter(self._admitted.terms.speed, self._loop.time())
@@ -120,11 +114,6 @@ class PicowsConsole(picows.WSListener):  # type: ignore[misc]
         self._handshake = None
         self._relaying = True
         self._machine.relay(first)
-
-    def _close_late(self, redeeming: "Future[Admitted]") -> None:
-        if not redeeming.cancelled() and redeeming.exception() is None:
-            late = Alive(redeeming.result().session, self._presented.web_session)
-            self._floor.report_closed(late, why.FINISHED)
 
     def _filtered(self, data: bytes) -> bytes:
         assert self._admitted is not None
@@ -214,17 +203,6 @@ class PicowsConsole(picows.WSListener):  # type: ignore[misc]
         self._held -= 1
         if self._machine and self._closing is None and self._held <= 0:
             self._machine.resume_reading()
-
-    def end(self, closing: Closing) -> None:
-        """Close both sides; the first reason counts. Safe from any thread."""
-        try:
-            on_loop = asyncio.get_running_loop() is self._loop
-        except RuntimeError:
-            on_loop = False
-        if on_loop:
-            self._end(closing)
-        else:
-            self._loop.call_soon_threadsafe(self._end, closing)
 
     def _end(self, closing: Closing) -> None:
         if self._closing is not None:

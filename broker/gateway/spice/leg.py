@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from concurrent.futures import Future
 from typing import Protocol
 
 from broker.gateway import closing as why
 from broker.gateway.closing import Closing
-from broker.gateway.desk import Admitted, Alive, Presented, Refused
+from broker.gateway.desk import Presented, Refused
 from broker.gateway.floor import Floor
+from broker.gateway.onloop import OnLoop
 
 from . import MAIN, SpiceError
 from .channel import Channel
@@ -33,7 +33,7 @@ class Client(Protocol):
         ...
 
 
-class SpiceLeg:
+class SpiceLeg(OnLoop):
     """Reads what the client wants, lets the desk or the session decide, dials the machine and carries the bytes."""
 
     def __init__(self, floor: Floor, presented: Presented, client: Client):
@@ -84,25 +84,13 @@ class SpiceLeg:
         machine.relay(link.raw)
 
     async def _redeem(self) -> SpiceSession:
-        redeeming = self._floor.redeem(self._presented)
-        try:
-            admitted = await asyncio.shield(asyncio.wrap_future(redeeming))
-        except asyncio.CancelledError:
-            # The ticket may be redeemed all the same: its session must not stay open.
-            redeeming.add_done_callback(self._close_late)
-            raise
-        return self._floor.spice.open(self._floor, admitted, self._presented)
+        return self._floor.spice.open(self._floor, await self._floor.redeem(self._presented), self._presented)
 
     async def _join(self) -> SpiceSession:
         """A session whose main channel is with another gateway. Raises Refused."""
         loop = asyncio.get_running_loop()
         admitted = await loop.run_in_executor(self._floor.pool, self._floor.desk.join, self._presented)
         return self._floor.spice.open(self._floor, admitted, self._presented, guest=True)
-
-    def _close_late(self, redeeming: "Future[Admitted]") -> None:
-        if not redeeming.cancelled() and redeeming.exception() is None:
-            late = Alive(redeeming.result().session, self._presented.web_session)
-            self._floor.report_closed(late, why.FINISHED)
 
     def from_client(self, data: bytes) -> None:
         if self._closing is not None:
@@ -177,17 +165,6 @@ class SpiceLeg:
 
     def client_gone(self, closing: Closing = why.FINISHED) -> None:
         self._end(closing)
-
-    def end(self, closing: Closing) -> None:
-        """Close both sides; the first reason counts. Safe from any thread."""
-        try:
-            on_loop = asyncio.get_running_loop() is self._loop
-        except RuntimeError:
-            on_loop = False
-        if on_loop:
-            self._end(closing)
-        else:
-            self._loop.call_soon_threadsafe(self._end, closing)
 
     def _end(self, closing: Closing) -> None:
         if self._closing is not None:
