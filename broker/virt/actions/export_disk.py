@@ -17,7 +17,6 @@ from broker.virt.asking import require_power, require_usable
 from broker.virt.cloning import originals
 from broker.virt.driver import PowerState
 from broker.virt.models import Disk, DiskExport, Snapshot
-from broker.virt.storage_rules import require_files
 
 OFF = (PowerState.OFF, PowerState.CRASHED)
 MOST = 8  # exports of one machine at a time
@@ -45,7 +44,6 @@ def export_disk(*, actor: Actor, disk: Disk, snapshot: Snapshot | None = None) -
             N_("There is no such disk to be downloaded."), rule="disk.present",
             fix=N_("Choose a disk that the machine or its snapshot has."), name=vm.name,
         )  # fmt: skip
-    require_files(disk.storage)
     if vm.exports.count() >= MOST:
         raise Conflict(
             N_("%(name)s has %(most)s files to be downloaded already."), rule="export.most",

@@ -4,7 +4,7 @@ from django.db import transaction
 
 from broker.access.actor import Actor
 from broker.access.require import require
-from broker.core.errors import Conflict, Invalid
+from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
@@ -13,10 +13,7 @@ from broker.jobs.models import Job
 from broker.virt import quotas
 from broker.virt.asking import require_power, require_usable
 from broker.virt.disk_rules import SETTLED, checked_size, require_kept
-from broker.virt.driver import PowerState
-from broker.virt.models import Disk, StorageDomain
-
-RUNS = (PowerState.RUNNING, PowerState.PAUSED)
+from broker.virt.models import Disk
 
 
 @transaction.atomic
@@ -32,11 +29,6 @@ def grow_disk(*, actor: Actor, disk: Disk, size_bytes: int) -> Job:
         )  # fmt: skip
     require_usable(vm)
     require_power(vm, SETTLED)
-    if disk.storage.kind == StorageDomain.Kind.ISCSI and vm.power_state not in RUNS:
-        raise Conflict(
-            N_("The disk %(target)s lies on a LUN, where it grows only while %(name)s runs."), rule="disk.lun",
-            fix=N_("Start the machine first, or move the disk to another storage."), target=disk.target, name=vm.name,
-        )  # fmt: skip
     require_kept(vm)
     quotas.claim_disks(actor, vm, more_bytes=size - disk.size_bytes)
     record(

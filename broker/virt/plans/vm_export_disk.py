@@ -1,7 +1,8 @@
 """vm.export-disk: a file of a disk, whole of itself, where the web servers can send it from.
 
 args: `export`, its row; `disk`; `snapshot` that holds it, or "". Its subject is the machine, so that nobody starts it
-or merges the snapshot meanwhile. The flat copy is made where the disk lies, and goes when it has been fetched.
+or merges the snapshot meanwhile. The flat copy is made where the disk lies, and goes when it has been fetched; what
+is on a LUN is flat as it is.
 """
 
 from broker.core import clock
@@ -35,10 +36,10 @@ def fetch(ctx: Context) -> None:
                 fix=N_("Take a snapshot and download the disk as that holds it, or shut the machine down."),
                 name=vm.name,
             )  # fmt: skip
-        copied = _copy(ctx, vm, original)
-        uploads.require_room(copied.allocation)
-        _fetch(ctx, vm, original.storage)
-    work.delete_volume(ctx, work.host_of(vm), original.storage, _copy_name(ctx))
+        flat = original.image if _on_lun(original) else _copy(ctx, vm, original)
+        uploads.require_room(min(flat.allocation, flat.capacity))
+        _fetch(ctx, vm, original.storage, flat.name)
+    _drop_copy(ctx, vm, original)
     digest = uploads.digest(target, lambda share: ctx.progress(0.9 + share * 0.1, N_("Taking the checksum")))
     with ctx.write():
         DiskExport.objects.filter(pk=ctx.args["export"]).update(
@@ -60,7 +61,16 @@ def _copy(ctx: Context, vm: VirtualMachine, original: Original) -> VolumeInfo:
     )  # fmt: skip
 
 
-def _fetch(ctx: Context, vm: VirtualMachine, place: StorageDomain) -> None:
+def _on_lun(original: Original) -> bool:
+    return original.storage.kind == StorageDomain.Kind.ISCSI
+
+
+def _drop_copy(ctx: Context, vm: VirtualMachine, original: Original) -> None:
+    if not _on_lun(original):
+        work.delete_volume(ctx, work.host_of(vm), original.storage, _copy_name(ctx))
+
+
+def _fetch(ctx: Context, vm: VirtualMachine, place: StorageDomain, name: str) -> None:
     half = exports.half_path(ctx.args["export"])
 
     def tick(share: float) -> None:
@@ -70,7 +80,7 @@ def _fetch(ctx: Context, vm: VirtualMachine, place: StorageDomain) -> None:
     try:
         work.with_storage(
             ctx, work.host_of(vm), place,
-            lambda line, storage: line.fetch_volume(storage, _copy_name(ctx), half, progress=tick),
+            lambda line, storage: line.fetch_volume(storage, name, half, progress=tick),
         )  # fmt: skip
         half.rename(exports.path_of(ctx.args["export"]))
     except OSError as error:
@@ -84,7 +94,7 @@ def drop(ctx: Context) -> None:
     vm = work.machine(ctx)
     exports.remove(ctx.args["export"])
     try:
-        work.delete_volume(ctx, work.host_of(vm), _original(ctx, vm).storage, _copy_name(ctx))
+        _drop_copy(ctx, vm, _original(ctx, vm))
     except NotFound:
         pass  # the storage was never made ready, so there is no copy on it
     with ctx.write():

@@ -12,6 +12,7 @@ from broker.virt.actions.clone_vm import clone_vm
 from broker.virt.actions.create_disk import create_disk
 from broker.virt.actions.create_storage import create_storage
 from broker.virt.actions.create_vm import create_vm
+from broker.virt.actions.export_disk import export_disk
 from broker.virt.actions.grow_disk import grow_disk
 from broker.virt.actions.make_template_version import make_template_version
 from broker.virt.actions.move_disks import move_disks
@@ -114,6 +115,22 @@ def test_copies_and_backups(stage):
     assert fresh(new).disks.get().storage == san
 
 
+def test_a_disk_is_downloaded_as_it_is(stage, monkeypatch, settings, tmp_path):
+    settings.DATA_DIR = tmp_path
+    off = done(create_vm(actor=SYSTEM, name="blank", storage=luns(stage), disk_bytes=8 << 20)).subject_id
+    asked = []
+
+    def fetch(self, storage, name, target, *, progress=lambda share: None):
+        asked.append(name)
+        target.write_bytes(b"image")
+
+    monkeypatch.setattr(type(stage.line), "fetch_volume", fetch)
+    disk = fresh(off).disks.get()
+    done(export_disk(actor=SYSTEM, disk=disk))
+    assert asked == [disk.volume] and fresh(off).exports.get().ready_at
+    assert stage.line.volume(specs.storage_spec(disk.storage), disk.volume)  # it is the disk itself, and stays
+
+
 def test_what_needs_files_is_refused(stage):
     san = luns(stage)
     vm = stage.make("web", start=True)
@@ -121,9 +138,8 @@ def test_what_needs_files_is_refused(stage):
     second = vm.disks.get(target="vdb")
     done(grow_disk(actor=SYSTEM, disk=second, size_bytes=16 << 20))
     off = done(create_vm(actor=SYSTEM, name="blank", storage=san, disk_bytes=8 << 20)).subject_id
-    with pytest.raises(Conflict) as caught:
-        grow_disk(actor=SYSTEM, disk=fresh(off).disks.get(), size_bytes=16 << 20)
-    assert caught.value.rule == "disk.lun"
+    done(grow_disk(actor=SYSTEM, disk=fresh(off).disks.get(), size_bytes=16 << 20))
+    assert fresh(off).disks.get().size_bytes == 16 << 20
     for refused in (
         lambda: create_vm(
             actor=SYSTEM, name="x", storage=san, disk_bytes=8 << 20, cloud_init={"hostname": "x", "user": "me"}

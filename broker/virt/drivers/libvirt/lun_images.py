@@ -20,6 +20,7 @@ from broker.virt.drivers.libvirt.disks import look_up, volume_xml
 from broker.virt.drivers.libvirt.luns import Lunning
 from broker.virt.drivers.libvirt.transfers import ended
 from broker.virt.iscsi import qcow2, store, transfer
+from broker.virt.iscsi.session import INITIATOR
 
 TEMPORARY = "/var/tmp"  # noqa: S108 - in a directory of its own there, which nobody else may enter
 _POLL = 0.2
@@ -106,14 +107,11 @@ class LunImages(Lunning, BackingUp, Copying):
         with self.calling():
             runs = bool(self.domain(uuid).isActive())
         with store.opened(storage) as shelf:
+            store.grow(shelf, name, size)
             if not runs:
                 if qcow2.capacity(transfer.head(shelf, name, 512)) < size:
-                    raise Unsupported(
-                        gettext_noop("A disk on a LUN grows only while its machine runs."),
-                        fix=gettext_noop("Start the machine, then grow the disk."),
-                    )
+                    _resize_on_lun(shelf, name, storage, size)
                 return
-            store.grow(shelf, name, size)
         super().grow_disk(uuid, target, storage, name, size)
 
     # -- on the way ----------------------------------------------------------------------------------------------
@@ -160,6 +158,31 @@ class LunImages(Lunning, BackingUp, Copying):
 
 def _on_lun(volume: VolumeInfo) -> bool:
     return volume.path.startswith(f"{LUN_PATHS}/")
+
+
+def _resize_on_lun(shelf: store.Shelf, name: str, storage: StorageSpec, size: int) -> None:
+    """The image of a machine that is off; QEMU's tool speaks to the target, and is given the password in a file."""
+    entry = shelf.table().find(name)
+    assert entry is not None, "it was grown in the table"
+    image = {
+        "driver": "qcow2", "file.driver": "iscsi", "file.transport": "tcp", "file.target": shelf.session.target,
+        "file.portal": shelf.session.portal, "file.lun": str(entry.lun), "file.initiator-name": INITIATOR,
+    }  # fmt: skip
+    with _folder() as folder:
+        login = []
+        if storage.user:
+            secret = folder / "secret"
+            secret.touch(mode=0o600)
+            secret.write_text(storage.password)
+            login = ["--object", f"secret,id=chap,file={_quoted(str(secret))}"]
+            image |= {"file.user": storage.user, "file.password-secret": "chap"}
+        told = ",".join(f"{key}={_quoted(value)}" for key, value in image.items())
+        _image("resize", "-q", *login, "--image-opts", told, str(size))
+
+
+def _quoted(value: str) -> str:
+    """For QEMU's options, where a comma ends a value."""
+    return value.replace(",", ",,")
 
 
 @contextmanager
