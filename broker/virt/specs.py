@@ -19,7 +19,7 @@ from broker.virt.driver import (
     VolumeInfo,
 )
 
-from . import storage_secret
+from . import nfs_options, storage_secret
 from .machine_options import KNOWN
 from .models import Disk, DiskShare, FloatingDisk, Image, Network, Nic, StorageDomain, TemplateVersion, VirtualMachine
 from .models.disk import image_format
@@ -40,6 +40,7 @@ def storage_spec(storage: StorageDomain) -> StorageSpec:
         server=storage.server,
         export=storage.export,
         version=storage.version,
+        mount=nfs_options.words(storage.mount) if storage.kind == StorageDomain.Kind.NFS else (),
         luns=tuple(storage.luns),
         user=storage.user,
         password=storage_secret.opened(storage),

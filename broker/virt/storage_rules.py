@@ -6,7 +6,7 @@ from typing import Any
 from broker.core.errors import Conflict, Invalid
 from broker.core.text import gettext_noop as N_
 
-from . import names
+from . import names, nfs_options
 from .models import StorageDomain
 from .states import STORAGE
 from .storage_notes import holder
@@ -102,7 +102,7 @@ def iscsi_target(server: str, export: str, luns: Collection[int]) -> dict[str, A
     return {"server": ",".join(portals), "export": names.iqn(export), "luns": chosen}
 
 
-def nfs_share(server: str, export: str, version: str) -> dict[str, str]:
+def nfs_share(server: str, export: str, version: str, mount: Any) -> dict[str, Any]:
     """The columns of an NFS share, checked. Raises Invalid."""
     if version not in NFS_VERSIONS:
         raise Invalid(
@@ -110,7 +110,8 @@ def nfs_share(server: str, export: str, version: str) -> dict[str, str]:
             fix=N_("Use one of: %(known)s, or none for what server and hosts agree on."),
             known=", ".join(NFS_VERSIONS[1:]),
         )  # fmt: skip
-    return {"server": names.server(server), "export": names.export(export), "version": version}
+    share = {"server": names.server(server), "export": names.export(export), "version": version}
+    return {**share, "mount": nfs_options.chosen(mount)}
 
 
 def require_chap(user: str, password: str) -> None:

@@ -15,7 +15,7 @@ from broker.virt.models import Cluster, Guard, Host, StorageDomain, VmTemplate
 from broker.virt.origins import MACHINES
 from broker.virt.storage_rules import NFS_VERSIONS
 
-from . import words
+from . import mount_fields, words
 from .forms import StyledForm, offer
 
 MOST_IMAGES = 500
@@ -135,6 +135,16 @@ class StorageForm(ClusterForm):
     def __init__(self, *args: Any, actor: Actor, **kwargs: Any):
         super().__init__(*args, actor=actor, **kwargs)
         offer(self, "host", visible_to(actor, Host))
+        mount_fields.add(self, {})
+        mount = [name for name in self.fields if name.startswith(mount_fields.PREFIX)]
+        self.order_fields(["name", "cluster", "kind", "path", "server", "export", "version", *mount])
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        chosen = mount_fields.take(values)
+        if values.get("kind") == StorageDomain.Kind.NFS:
+            values["mount"] = chosen
+        return values
 
     def clean_kind(self) -> str:
         return str(self.cleaned_data["kind"] or "dir")

@@ -1,6 +1,6 @@
 """Name a place for disks: a directory on hosts, made by the first job that needs it, an NFS share, or iSCSI LUNs."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.db import transaction
@@ -29,6 +29,7 @@ def create_storage(
     server: str = "",
     export: str = "",
     version: str = "",
+    mount: Mapping[str, Any] | None = None,
     luns: Collection[int] = (),
     user: str = "",
     password: str = "",
@@ -36,10 +37,10 @@ def create_storage(
     """`host`: the only host that has the directory; without it, all hosts of the cluster see the same files there.
 
     For kind "nfs", all hosts mount `export` of `server` at `path`, by default below MOUNTS; `version` is NFS's, empty
-    for what they agree on. For kind "iscsi", `server` are the portals of the target `export` with commas between them,
-    `luns` which of its LUNs are used (none: all), the lowest for Berth's own table; `user` and `password` are CHAP's.
-    Raises Missing, Denied, Invalid, or Conflict (name taken, or a place that overlaps another
-    storage).
+    for what they agree on, `mount` how they mount it (nfs_options.py).
+    For kind "iscsi", `server` are the portals of the target `export` with commas between them, `luns` which of
+    its LUNs are used (none: all), the lowest for Berth's own table; `user` and `password` are CHAP's.
+    Raises Missing, Denied, Invalid, or Conflict (name taken, or a place that overlaps another storage).
     """
     require(actor, "storage.manage", cluster)
     storage = StorageDomain(cluster=cluster, name=names.name(name), kind=kind, host=host)
@@ -49,7 +50,7 @@ def create_storage(
             known=", ".join(StorageDomain.Kind.values),
         )  # fmt: skip
     if kind == StorageDomain.Kind.NFS:
-        _mount(storage, path, nfs_share(server, export, version))
+        _mount(storage, path, nfs_share(server, export, version, mount or {}))
     elif kind == StorageDomain.Kind.ISCSI:
         _log_in(storage, iscsi_target(server, export, luns), user, password)
     else:
@@ -72,7 +73,7 @@ def _refuse_host(storage: StorageDomain) -> None:
         )  # fmt: skip
 
 
-def _mount(storage: StorageDomain, path: str, share: dict[str, str]) -> None:
+def _mount(storage: StorageDomain, path: str, share: dict[str, Any]) -> None:
     _refuse_host(storage)
     for column, value in share.items():
         setattr(storage, column, value)

@@ -1,17 +1,19 @@
 """Rename a storage domain, or say how full it may get. Its directory stays: disks lie there."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
 
 from broker.access.actor import Actor
 from broker.access.require import require
-from broker.core.errors import Invalid
+from broker.core.errors import Conflict, Invalid
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
-from broker.virt import names, rows
+from broker.virt import names, nfs_options, rows
 from broker.virt.models import StorageDomain
+from broker.virt.states import STORAGE
 
 
 @transaction.atomic
@@ -22,8 +24,12 @@ def edit_storage(
     name: str | None = None,
     warning_percent: int | None = None,
     critical_percent: int | None = None,
+    mount: Mapping[str, Any] | None = None,
 ) -> StorageDomain:
-    """The levels are shares of free space. Raises Missing, Denied, Invalid or Conflict (the name is taken)."""
+    """The levels are shares of free space. `mount`: how a share is mounted (nfs_options.py), in maintenance.
+
+    Raises Missing, Denied, Invalid or Conflict (the name is taken, or it is in use).
+    """
     require(actor, "storage.manage", storage)
     wanted: dict[str, Any] = {"name": None if name is None else names.name(name)}
     for field, value in (("warning_percent", warning_percent), ("critical_percent", critical_percent)):
@@ -37,8 +43,23 @@ def edit_storage(
             N_("The critical level is reached before the warning."), field="critical_percent",
             fix=N_("Warn at the same or at more free space."),
         )  # fmt: skip
+    if mount is not None and (options := _mount(storage, mount)) != storage.mount:
+        wanted["mount"] = options
     if rows.change(storage, wanted):
         record("storage.edited", actor=actor, subject=storage, message=N_("Storage %(name)s was changed"),
                name=storage.name)  # fmt: skip
         publish("storage", storage.pk, "changed")
     return storage
+
+
+def _mount(storage: StorageDomain, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those given, beside those that were chosen before."""
+    if storage.kind != StorageDomain.Kind.NFS:
+        raise Invalid(N_("Only NFS shares are mounted."), field="mount", fix=N_("Leave the options out."))
+    options = {**storage.mount, **nfs_options.chosen(given)}
+    if options != storage.mount and STORAGE.is_(storage.state, "usable"):
+        raise Conflict(
+            N_("%(name)s is in use."), rule="storage.maintenance", fix=N_("Put it into maintenance first."),
+            name=storage.name,
+        )  # fmt: skip
+    return options

@@ -29,7 +29,8 @@ class StorageInfo:
 class StorageSpec:
     """A place for volumes: `path` is a directory on the host, made if missing.
 
-    For kind "nfs" the host mounts `export` of `server` there, in the NFS `version` ("4.1"; "": what they agree on).
+    For kind "nfs" the host mounts `export` of `server` there, in the NFS `version` ("4.1"; "": what they agree on),
+    by the options `mount` ("soft", "timeo=100"; none: as the driver sees fit).
     For kind "iscsi" `server` are portals with a comma between them, `export` is the target's name, `luns` which of its
     LUNs may be used (none: all), the first of them for Berth's table. There is no directory: `path` is LUN_PATHS and
     the storage's name, and a volume's path a name that the driver understands.
@@ -41,6 +42,7 @@ class StorageSpec:
     server: str = ""
     export: str = ""
     version: str = ""
+    mount: tuple[str, ...] = ()
     luns: tuple[int, ...] = ()
     user: str = ""
     password: str = field(default="", repr=False)

@@ -2,8 +2,8 @@
 
 With a `host`, the directory is on that host alone, and so are the machines whose disks lie there; without
 one, all hosts of the cluster see the same files under `path`. For NFS, `path` is where each host mounts
-`export` of `server`. For iSCSI, `server` are portals with a comma between them, `export` is the target, `luns` those
-that are used (none: all), and `path` no directory but how drivers call it.
+`export` of `server`, by `mount` (nfs_options.py). For iSCSI, `server` are portals with a comma between them, `export`
+is the target, `luns` those that are used (none: all), and `path` no directory but how drivers call it.
 """
 
 import uuid
@@ -41,6 +41,7 @@ class StorageDomain(models.Model):
     server = models.CharField(max_length=255, blank=True)
     export = models.CharField(max_length=255, blank=True)
     version = models.CharField(max_length=4, blank=True)
+    mount = models.JSONField(default=dict, blank=True)
     luns = models.JSONField(default=list, blank=True)
     user = models.CharField(max_length=223, blank=True)
     secret = models.TextField(blank=True, editable=False)

@@ -104,11 +104,13 @@ class StorageDomainSerializer(serializers.ModelSerializer):
     host = RefSerializer(allow_null=True)
     level = serializers.ChoiceField(choices=["ok", "warning", "critical"], read_only=True)
     luns = serializers.ListField(child=serializers.IntegerField(), read_only=True)
+    mount = serializers.DictField(read_only=True, help_text="Of NFS: what was chosen of how hosts mount it.")
 
     class Meta:
         model = StorageDomain
         fields = (
-            "id", "name", "cluster", "host", "kind", "path", "server", "export", "version", "luns", "user", "state",
+            "id", "name", "cluster", "host", "kind", "path", "server", "export", "version", "mount", "luns", "user",
+            "state",
             "error", "held_by", "capacity_bytes", "available_bytes", "level", "warning_percent", "critical_percent",
             "observed_at",
         )  # fmt: skip

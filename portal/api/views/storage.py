@@ -27,11 +27,20 @@ from broker.virt.models import Cluster, Host, StorageDomain
 from broker.virt.states import StorageState
 from broker.virt.storage_rules import MOST_LUN
 from portal.api.base import Listed, Read, Resource, job_verb, verb
-from portal.api.fields import Id, Input, NameField, TextField, WholeNumber
+from portal.api.fields import Id, Input, NameField, Switch, TextField, WholeNumber
 from portal.api.queries import choices
 from portal.api.serializers.virt import StorageDomainSerializer
 
 from .virt import InCluster
+
+
+class Mount(Input):
+    """How hosts mount an NFS share; what is left out stays, or is as usual."""
+
+    hard = Switch(required=False, help_text="Wait for the server for ever; else its machines are paused.")
+    timeo = WholeNumber(required=False, min_value=10, max_value=6000, help_text="Tenths of a second; 100 as usual.")
+    retrans = WholeNumber(required=False, min_value=1, max_value=30, help_text="How often it is asked again; 3.")
+    port = WholeNumber(required=False, min_value=0, max_value=65535, help_text="0: the usual one.")
 
 
 class NewStorage(Input):
@@ -50,6 +59,7 @@ class NewStorage(Input):
         help_text="Of an NFS share: the path on its server. Of iSCSI: the target's name.",
     )  # fmt: skip
     version = TextField(max_length=4, required=False, help_text="Of NFS; left out: what server and hosts agree on.")
+    mount = Mount(required=False)
     luns = serializers.ListField(
         child=WholeNumber(min_value=0, max_value=MOST_LUN), required=False, max_length=512,
         help_text="Of iSCSI: which LUNs are used, the lowest for Berth's own table; left out: all.",
@@ -69,6 +79,7 @@ class ChangedStorage(Input):
     critical_percent = WholeNumber(
         required=False, min_value=0, max_value=95, help_text="Free space at which nothing new is put on it."
     )
+    mount = Mount(required=False, help_text="Of NFS, while the storage is in maintenance.")
 
 
 class FoundSerializer(serializers.Serializer):

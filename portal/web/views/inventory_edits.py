@@ -8,9 +8,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from broker.access.require import find
+from broker.core.tables import complete
 from broker.virt.actions.edit_host import edit_host
 from broker.virt.actions.edit_storage import edit_storage
 from broker.virt.models import Host, StorageDomain
+from broker.virt.nfs_options import OPTIONS
+from broker.virt.states import STORAGE
+from portal.web import mount_fields
 from portal.web.form_page import FormPage
 from portal.web.forms import StyledForm
 
@@ -30,6 +34,18 @@ class StorageLevelsForm(EditStorageForm):
         label=gettext_lazy("Refuse new work when less is free, in %"), min_value=0, max_value=95, required=False,
         help_text=gettext_lazy("Machines that run go on; nothing new is put on it."),
     )  # fmt: skip
+
+    def __init__(self, *args: Any, row: StorageDomain, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._mounted = row.kind == StorageDomain.Kind.NFS and not STORAGE.is_(row.state, "usable")
+        if self._mounted:  # in maintenance alone, as the action has it
+            mount_fields.add(self, row.mount)
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or self.cleaned_data
+        if self._mounted:
+            values["mount"] = complete(OPTIONS, mount_fields.take(values))
+        return values
 
 
 class EditHostForm(EditStorageForm):
@@ -55,7 +71,8 @@ class EditHost(FormPage):
 class EditStorage(FormPage):
     def form(self, data: Any, pk: Any) -> StorageLevelsForm:
         row = find(self.actor, StorageDomain, pk, "storage.manage")
-        return StorageLevelsForm(data, initial={name: getattr(row, name) for name in StorageLevelsForm.base_fields})
+        initial = {name: getattr(row, name) for name in StorageLevelsForm.base_fields}
+        return StorageLevelsForm(data, initial=initial, row=row)
 
     def make(self, values: dict[str, Any], pk: Any) -> str:
         edit_storage(actor=self.actor, storage=find(self.actor, StorageDomain, pk), **values)

@@ -18,6 +18,7 @@ from broker.virt.actions.import_found import import_found
 from broker.virt.actions.maintain_storage import maintain_storage
 from broker.virt.actions.take_storage import take_storage
 from broker.virt.models import StorageDomain, VirtualMachine
+from broker.virt.nfs_options import words as words_of
 from broker.virt.states import STORAGE
 from broker.virt.storage_notes import holder
 from portal.context import holds
@@ -154,7 +155,8 @@ def _place(row: StorageDomain) -> list[Pair]:
             Pair(_("LUNs"), ", ".join(map(str, row.luns)) or _("all")),
             Pair(_("CHAP user"), row.user or "–"),
         ]
-    share = [Pair(_("Share"), _where(row))] if row.server else []
+    mounted = Pair(_("Mounted with"), ", ".join(words_of(row.mount)))
+    share = [Pair(_("Share"), _where(row)), mounted] if row.server else []
     return [*share, Pair(_("Path on the hosts"), row.path)]
 
 

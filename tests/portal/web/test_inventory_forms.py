@@ -4,11 +4,14 @@ import json
 import struct
 
 import pytest
+from django.test import Client
 from django.urls import reverse
 
 from broker.jobs.models import Job
+from broker.virt.actions.maintain_storage import maintain_storage
 from broker.virt.images import import_directory
 from broker.virt.models import Cluster, Host, Network, StorageDomain, TemplateVersion, VmTemplate
+from tests.virt.actions.stage import SYSTEM
 
 from .test_pages import assert_strict
 
@@ -239,3 +242,22 @@ def test_a_version_of_a_running_machine_is_made_while_it_runs_or_with_it_shut_do
         Job.objects.filter(pk=job.pk).update(state="failed")
     off = root.get(reverse("portal:version-make", args=[site.granted.pk])).content.decode()
     assert "Copy it while it runs" not in off
+
+
+def test_how_a_share_is_mounted_is_chosen_in_the_form_and_changed_in_maintenance(world):
+    browser = Client()
+    browser.force_login(world.root)
+    wish = {"name": "nas", "cluster": str(world.cluster.pk), "kind": "nfs", "server": "192.0.2.10", "export": "/e"}
+    page = reverse("portal:storage-new")
+    assert browser.post(page, wish | {"mount_timeo": "1"}).status_code == 400
+    assert browser.post(page, wish | {"mount_timeo": "50", "mount_retrans": "3", "mount_port": ""}).status_code == 302
+    row = StorageDomain.objects.get(name="nas")
+    assert row.mount == {"timeo": 50}
+    edit = reverse("portal:storage-edit", args=[row.pk])
+    assert b"mount_timeo" not in browser.get(edit).content
+    maintain_storage(actor=SYSTEM, storage=row)
+    assert b'value="50"' in browser.get(edit).content
+    assert browser.post(edit, {"name": "nas", "mount_hard": "on", "mount_timeo": "50"}).status_code == 302
+    row.refresh_from_db()
+    assert row.mount == {"hard": True, "timeo": 50, "retrans": 3, "port": 0}
+    assert b"hard, timeo=50, retrans=3" in browser.get(reverse("portal:storage-one", args=[row.pk])).content

@@ -8,6 +8,7 @@ from broker.virt import specs
 from broker.virt.actions.activate_storage import activate_storage
 from broker.virt.actions.create_storage import create_storage
 from broker.virt.actions.create_vm import create_vm
+from broker.virt.actions.edit_storage import edit_storage
 from broker.virt.actions.maintain_storage import maintain_storage
 from broker.virt.models import StorageDomain, VirtualMachine
 from broker.virt.placement.gather import verdicts_on
@@ -92,3 +93,27 @@ def test_a_storage_out_of_reach_takes_nothing_new(stage):
     with pytest.raises(Conflict) as caught:
         create_vm(actor=SYSTEM, name="web", version=stage.world.version)
     assert caught.value.rule == "storage.reachable" and "does not answer" in str(caught.value)
+
+
+def test_how_a_share_is_mounted(stage):
+    wish = {"cluster": stage.world.cluster, "name": "nas", "kind": "nfs", "server": "192.0.2.10", "export": "/e"}
+    for wrong, field in (
+        ({"timeo": 1}, "timeo"), ({"timeo": "100,exec"}, "timeo"), ({"retrans": 0}, "retrans"),
+        ({"port": 65536}, "port"), ({"hard": 1}, "hard"), ({"port": True}, "port"), ({"noexec": True}, "noexec"),
+        (["soft"], "mount"),
+    ):  # fmt: skip
+        with pytest.raises(Invalid) as caught:
+            create_storage(actor=SYSTEM, **wish, mount=wrong)
+        assert caught.value.field == field
+    nas = create_storage(actor=SYSTEM, **wish, mount={"timeo": 50, "port": 2050})
+    assert specs.storage_spec(nas).mount == ("soft", "timeo=50", "retrans=3", "port=2050")
+    with pytest.raises(Conflict) as refused:
+        edit_storage(actor=SYSTEM, storage=nas, mount={"hard": True})
+    assert refused.value.rule == "storage.maintenance"
+    edit_storage(actor=SYSTEM, storage=nas, mount={"timeo": 50})  # nothing is changed by it
+    maintain_storage(actor=SYSTEM, storage=nas)
+    edit_storage(actor=SYSTEM, storage=nas, mount={"hard": True})
+    nas.refresh_from_db()
+    assert specs.storage_spec(nas).mount == ("hard", "timeo=50", "retrans=3", "port=2050")
+    with pytest.raises(Invalid):
+        edit_storage(actor=SYSTEM, storage=stage.world.storage, mount={"hard": True})

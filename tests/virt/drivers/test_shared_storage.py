@@ -1,13 +1,14 @@
 """An NFS share as storage: libvirt mounts it, disks lie on it, machines run from it; all but the client is real."""
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from broker.virt.driver import DiskSpec, MachineSpec, NotFound, PowerState, StorageSpec, VolumeInfo
 from broker.virt.drivers import load
-from broker.virt.drivers.libvirt.pool_xml import pool_xml
+from broker.virt.drivers.libvirt.pool_xml import pool_xml, told_options
 from tests.lab import guest
 from tests.lab.fixtures import wait_for_power
 from tests.lab.lab import Lab
@@ -38,6 +39,11 @@ def test_a_machine_runs_from_a_share(mounted, lab_base):
     (call,) = calls.read_text().splitlines()
     assert call.startswith(f"192.0.2.10:/export/vms {spec.path} ")
     assert {"soft", "timeo=100", "retrans=3", "nfsvers=4"} <= set(call.partition("-o ")[2].split(","))
+    spec = replace(spec, mount=("soft", "timeo=50", "retrans=2", "port=2049"))
+    connection.ensure_storage(spec)  # mounted anew, as it is wanted now
+    connection.ensure_storage(spec)
+    _, call = calls.read_text().splitlines()
+    assert {"soft", "timeo=50", "retrans=2", "port=2049"} <= set(call.partition("-o ")[2].split(","))
     image = lab_base / "images" / "share.raw"
     image.parent.mkdir(exist_ok=True)
     guest.write_image(image)
@@ -61,4 +67,7 @@ def test_what_a_share_is_told_to_libvirt():
     xml = pool_xml(StorageSpec(name="nas", kind="nfs", path="/mnt/x", server="nas", export="/e", version="4.1"))
     assert "<pool" in xml and 'type="netfs"' in xml and '<protocol ver="4.1"/>' in xml
     assert '<host name="nas"/><dir path="/e"/><format type="nfs"/>' in xml
+    assert told_options(xml) == ("soft", "timeo=100", "retrans=3", "nosharecache")
+    other = StorageSpec(name="n", kind="nfs", path="/mnt/x", server="nas", export="/e", mount=("hard", "port=2050"))
+    assert told_options(pool_xml(other)) == ("hard", "port=2050", "nosharecache")
     assert "protocol" not in pool_xml(StorageSpec(name="n", kind="nfs", path="/mnt/x", server="nas", export="/e"))

@@ -32,7 +32,7 @@ from broker.virt.drivers.libvirt.connection import Link
 from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
 from broker.virt.drivers.libvirt.errors import family
 from broker.virt.drivers.libvirt.patience import Patience
-from broker.virt.drivers.libvirt.pool_xml import pool_xml
+from broker.virt.drivers.libvirt.pool_xml import mount_options, pool_xml, told_options
 
 PART = ".part"
 _PASSING = "berth-import-"  # pools for directories outside every storage, to copy from
@@ -62,6 +62,8 @@ class Storing(Link):
 
     def _have_pool(self, spec: StorageSpec) -> StorageInfo:
         pool = self._find_pool(spec)
+        if pool is not None and spec.kind == "nfs" and told_options(pool.XMLDesc(0)) != mount_options(spec):
+            pool = _let_go(pool)
         if pool is None:
             pool = self.connection.storagePoolDefineXML(pool_xml(spec))
         if not pool.isActive():
@@ -301,6 +303,19 @@ def refresh(pool: libvirt.virStoragePool) -> None:
     except libvirt.libvirtError as error:
         if family(error) is not Locked:
             raise
+
+
+def _let_go(pool: libvirt.virStoragePool) -> libvirt.virStoragePool | None:
+    """A share that is to be mounted otherwise, wanted while nothing runs from it; one that cannot be left stays."""
+    try:
+        if pool.isActive():
+            pool.destroy()
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_POOL:
+            raise
+        return pool
+    pool.undefine()
+    return None
 
 
 def look_up(pool: libvirt.virStoragePool, name: str, *, fresh: bool = True) -> libvirt.virStorageVol | None:

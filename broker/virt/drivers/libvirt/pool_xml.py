@@ -3,11 +3,22 @@
 from lxml import etree
 
 from broker.virt.driver import StorageSpec
+from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
 
 FS = "http://libvirt.org/schemas/storagepool/fs/1.0"
 # A server that goes away must end in an error that pauses the machine, not in a process that cannot be killed.
 # Tenths of a second and tries: about a minute in all.
-NFS_OPTIONS = ("soft", "timeo=100", "retrans=3", "nosharecache")
+NFS_OPTIONS = ("soft", "timeo=100", "retrans=3")
+
+
+def mount_options(spec: StorageSpec) -> tuple[str, ...]:
+    """With a mount of its own for each share: two with one mount would have the options of the first."""
+    return (*(spec.mount or NFS_OPTIONS), "nosharecache")
+
+
+def told_options(xml: str) -> tuple[str, ...]:
+    """Of a definition, in its order."""
+    return tuple(node.get("name", "") for node in etree.fromstring(xml, PARSER).iter(f"{{{FS}}}option"))
 
 
 def pool_xml(spec: StorageSpec) -> str:
@@ -26,7 +37,7 @@ def pool_xml(spec: StorageSpec) -> str:
     etree.SubElement(target, "path").text = spec.path
     if nfs:
         options = etree.SubElement(root, f"{{{FS}}}mount_opts")
-        for option in NFS_OPTIONS:
+        for option in mount_options(spec):
             etree.SubElement(options, f"{{{FS}}}option", name=option)
     else:
         etree.SubElement(etree.SubElement(target, "permissions"), "mode").text = "0711"
