@@ -34,6 +34,7 @@ urlpatterns = [
     path("vms/<uuid:pk>/downloads/<uuid:export>/delete", exports.DeleteExport.as_view(), name="export-delete"),
     path("vms/<uuid:pk>/disks/new", disks.NewDisk.as_view(), name="disk-new"),
     path("vms/<uuid:pk>/disks/examine", disk_doctor.Examine.as_view(), name="disks-examine"),
+    path("vms/<uuid:pk>/disks/pace", disk_moves.PaceMove.as_view(), name="disks-pace"),
     path("vms/<uuid:pk>/disks/move", disk_moves.MoveDisks.as_view(), name="disks-move"),
     path("vms/<uuid:pk>/disks/<uuid:disk>/grow", disks.GrowDisk.as_view(), name="disk-grow"),
     path("vms/<uuid:pk>/disks/<uuid:disk>/delete", disks.DeleteDisk.as_view(), name="disk-delete"),

@@ -148,6 +148,13 @@ def test_disks_go_along_where_they_are_not_shared(pair):
         pair.right.delete_volume(pair.local, "copied.qcow2")
 
 
+def test_where_memory_may_not_be_locked_zero_copy_is_left_out(pair):
+    machine = pair.machine()
+    pair.left.begin_migration(machine, pair.order(encrypted=False, parallel=2, zero_copy=True), patience=60)
+    assert pair.right.observe_one(machine).power is PowerState.RUNNING
+    assert pair.left.observe_one(machine).power is PowerState.MISSING
+
+
 def test_what_is_off_does_not_move(pair):
     machine = pair.machine()
     pair.left.power_off(machine)

@@ -3,6 +3,7 @@
 import ssl
 import subprocess
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from pytest_django.live_server_helper import LiveServer
@@ -15,10 +16,15 @@ from broker.virt.actions.invite_host import invite_host
 from broker.virt.driver import HostUnreachable
 from broker.virt.drivers import load
 from broker.virt.models import Cluster, Host, HostAgent, HostCertificate
+from broker.virt.monitor.watch import connect
+from broker.virt.pki import renewal
+from broker.virt.pki.authority import issue
+from broker.virt.pki.warnings import warn
 from portal.agents import package
 from tests.lab.lab import Lab
 from tests.virt.monitor.help import eventually
 
+SHORT = timedelta(seconds=14)
 pytestmark = [pytest.mark.lab, pytest.mark.django_db(transaction=True)]
 
 
@@ -37,7 +43,9 @@ def manager(lab, transactional_db, settings, tmp_path):
     server.stop()
 
 
-def test_one_command_and_a_code_make_a_host(lab, manager, tmp_path):
+def test_one_command_and_a_code_make_a_host_whose_certificate_may_end(lab, manager, tmp_path, monkeypatch):
+    """Row F39: the first certificate is good for seconds; the agent, which needs none to report, gets the next."""
+    monkeypatch.setattr(renewal, "issue", partial(issue, days=SHORT.total_seconds() / 86400))
     name, real = "lab-a", lab.hosts["lab-a"]
     inside = ["nsenter", "-t", str(real.init_pid), "-m", "-n", "-p", "-i", "-u", f"--wd={tmp_path}", "--"]
     subprocess.run([*inside, "mount", "-t", "tmpfs", "none", "/usr/local/lib"], check=True)  # nothing of it stays here
@@ -58,9 +66,13 @@ def test_one_command_and_a_code_make_a_host(lab, manager, tmp_path):
     assert line.facts().hostname == name
     with pytest.raises(HostUnreachable):  # who is not of Berth's authority is not let in any more
         load("libvirt").connect(lab.tls_uri(name), timeout=10)
+    eventually(lambda: HostCertificate.objects.get().until < clock.now() - timedelta(seconds=2), within=60, every=0.1)
+    with pytest.raises(HostUnreachable, match="certificate"):
+        connect(host)
+    assert warn() == 1 and Event.objects.filter(kind="host.certificate-ends", severity="error").exists()
 
     # the agent reports, and renews the certificate while libvirtd and its connections go on
-    HostCertificate.objects.update(until=clock.now() + timedelta(days=5))
+    monkeypatch.undo()
     before, daemon = HostCertificate.objects.get().certificate, real.daemon_pid
     log = (tmp_path / "log").open("wb")
     words = ["python3", "/usr/local/lib/berth/agent.pyz", str(config)]
@@ -71,7 +83,7 @@ def test_one_command_and_a_code_make_a_host(lab, manager, tmp_path):
         issued = HostCertificate.objects.get().certificate
         assert issued != before
         eventually(lambda: ssl.get_server_certificate((real.address, 16514)).split() == issued.split(), within=30)
-        assert real.daemon_pid == daemon and line.alive()
+        assert real.daemon_pid == daemon and line.alive() and line.facts().hostname == name
         hosts.forget(host)
         assert hosts.connection(host).facts().hostname == name
         checks = HostAgent.objects.get().told["checks"]

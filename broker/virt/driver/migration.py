@@ -21,6 +21,7 @@ class MigrationOrder:
 
     `seen_alike`: both hosts see the same files although the driver cannot tell (a directory that is shared by means
     outside it). Zero means the driver's default. `console_host`: where SPICE clients go on, empty: the target's name.
+    `zero_copy`: where the source may lock enough memory for it; else as without.
     """
 
     uri: str
@@ -28,6 +29,7 @@ class MigrationOrder:
     seen_alike: bool = False
     bandwidth_mib: int = 0
     parallel: int = 0
+    zero_copy: bool = False
     auto_converge: bool = False
     compressed: bool = False
     post_copy: bool = False

@@ -62,14 +62,16 @@ def order_of(
     vm: VirtualMachine, target: Host, rules: Rules, policy: Policy, copies: Iterable[tuple[Disk, StorageDomain]]
 ) -> MigrationOrder:
     """What the driver is asked for."""
+    encrypted, parallel = rules.encrypted and encryptable(target), rules.parallel or policy.parallel
     return MigrationOrder(
         uri=peer_uri(target),
-        encrypted=rules.encrypted and encryptable(target),
+        encrypted=encrypted,
         # A directory is shared because an administrator says so, a share because Berth has both hosts mount the same;
         # the hypervisor has no way to tell the one, and of the other it knows only some kinds of file system.
         seen_alike=any(disk.storage.kind != StorageDomain.Kind.ISCSI for disk in vm.disks.all()),
         bandwidth_mib=rules.bandwidth_mib,
-        parallel=rules.parallel,
+        parallel=parallel,
+        zero_copy=policy.zero_copy and not encrypted and parallel > 1,
         auto_converge=policy.auto_converge,
         compressed=policy.compressed,
         post_copy=policy.post_copy,

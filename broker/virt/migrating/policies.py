@@ -12,7 +12,9 @@ from broker.core.tables import Setting, complete
 from broker.core.text import gettext_noop as N_
 from broker.virt.driver import MigrationStats
 
-LEGACY, MINIMAL, SUSPEND, POST_COPY = "legacy", "minimal-downtime", "suspend-if-needed", "post-copy"
+LEGACY, MINIMAL, SUSPEND, POST_COPY, VERY_LARGE = (
+    "legacy", "minimal-downtime", "suspend-if-needed", "post-copy", "very-large",
+)  # fmt: skip
 GIB = 1024**3
 
 
@@ -27,7 +29,11 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`at_once`: how many machines may leave one host together. `most_seconds`: in all, for each GiB; 0: no limit."""
+    """`at_once`: how many machines may leave one host together. `most_seconds`: in all, for each GiB; 0: no limit.
+
+    `parallel`: connections where the cluster does not say; `zero_copy`: memory goes to the network without being copied
+    first, which encryption does not allow.
+    """
 
     name: str
     title: str
@@ -38,6 +44,8 @@ class Policy:
     auto_converge: bool = True
     compressed: bool = False
     post_copy: bool = False
+    parallel: int = 0
+    zero_copy: bool = False
     most_stalled_seconds: int = 0
     most_seconds: int = 0
 
@@ -67,6 +75,13 @@ POLICIES = {
                "the network fails meanwhile, the machine is lost and has to be started anew."),
             at_once=2, downtime_ms=100, post_copy=True,
             measures=(*_downtimes((1, 150), (2, 200)), Measure(3, "post-copy")),
+        ),
+        Policy(
+            VERY_LARGE, N_("Very large machines"),
+            N_("For hundreds of GiB: over several connections, without copying memory on the way where it is not "
+               "encrypted, and in the end the guest may stand still for five seconds."),
+            at_once=1, downtime_ms=300, parallel=4, zero_copy=True,
+            measures=(*_downtimes((1, 400), (2, 500), (3, 700), (4, 1000), (5, 1500), (6, 5000)), Measure(8, "abort")),
         ),
         Policy(
             LEGACY, N_("Legacy"),

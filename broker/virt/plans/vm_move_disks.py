@@ -3,9 +3,9 @@
 The copy may be of the other format, and lie on the same storage then.
 
 args: `moves`, one entry a disk (`disk`, `target`, `from`, `old`, `to`, `new`, `generation`), `bandwidth` (bytes a
-second, 0: no limit), `storage` (its name), `converted` (to which format, where that is what was asked for). While the
-machine runs QEMU keeps each copy the same until all are whole; else the images are copied as files. When the machine
-starts or stops meanwhile, what is not over yet begins anew.
+second, 0: no limit), `paused` (QEMU is let copy a byte a second), `storage` (its name), `converted` (to which format,
+where that is what was asked for). While the machine runs QEMU keeps each copy the same until all are whole; else the
+images are copied as files. When the machine starts or stops meanwhile, what is not over yet begins anew.
 """
 
 from dataclasses import dataclass
@@ -101,13 +101,12 @@ def _mirror(ctx: Context, vm: VirtualMachine, todo: list[Move]) -> None:
                     spec, one.entry["new"], capacity=one.row.size_bytes, raw=one.raw
                 ),
             )  # fmt: skip
-    shares = [
-        line.mirror_disk(uuid, one.entry["target"], one.path, bandwidth=ctx.args["bandwidth"], raw=one.raw)
-        for one in todo
-    ]  # fmt: skip
-    if min(shares) < 1.0:
-        _tell(ctx, sum(shares) / len(shares))
-        raise NotYet(LOOK_AGAIN, N_("Copying"))
+    paused = bool(ctx.args.get("paused"))
+    pace = 1 if paused else ctx.args["bandwidth"]
+    shares = [line.mirror_disk(uuid, one.entry["target"], one.path, bandwidth=pace, raw=one.raw) for one in todo]
+    if min(shares) < 1.0 or paused:
+        _tell(ctx, sum(shares) / len(shares), paused=paused)
+        raise NotYet(LOOK_AGAIN, N_("Held") if paused else N_("Copying"))
     for one in todo:
         if not line.pivot_disk(uuid, one.entry["target"], one.path):
             raise NotYet(LOOK_AGAIN, N_("Copying"))
@@ -156,8 +155,11 @@ def _put_over(ctx: Context, vm: VirtualMachine, one: Move) -> None:
         publish("vm", vm.pk, "changed")
 
 
-def _tell(ctx: Context, share: float) -> None:
+def _tell(ctx: Context, share: float, *, paused: bool = False) -> None:
     """How much is copied and how long it will go on at this pace."""
+    if paused:
+        ctx.progress(share, N_("Held; %(percent)s %% copied"), percent=int(share * 100))
+        return
     taken = clock.now().timestamp() - ctx.args["since"]
     left = int(taken / share - taken) if share > 0.02 else None
     if left is None:

@@ -12,6 +12,7 @@ from broker.core.text import gettext_noop as N_
 from broker.virt.actions.commit_preview import commit_preview
 from broker.virt.actions.examine_disks import examine_disks
 from broker.virt.actions.move_disks import MOST_MIB, move_disks
+from broker.virt.actions.pace_move import pace_move
 from broker.virt.actions.undo_preview import undo_preview
 from broker.virt.models import StorageDomain
 from portal.api.base import Resource, job_verb
@@ -26,6 +27,13 @@ class DiskMove(Input):
     bandwidth_mib = WholeNumber(
         required=False, min_value=0, max_value=MOST_MIB, help_text="At most so many MiB a second; 0: no limit."
     )
+
+
+class Pace(Input):
+    bandwidth_mib = WholeNumber(
+        required=False, min_value=0, max_value=MOST_MIB, help_text="At most so many MiB a second; 0: no limit."
+    )
+    paused = Switch(required=False, help_text="Hold the copy; false: go on.")
 
 
 class Examination(Input):
@@ -46,6 +54,11 @@ class MovingDisks(Resource):
             if len(given["disks"]) != len(wanted):
                 raise Invalid(N_("There is no such disk."), field="disks", fix=N_("Choose disks of the machine."))
         return self.accepted(move_disks(actor=self.actor, vm=vm, **given))
+
+    @job_verb("pace-move", takes=Pace)
+    def pace_move(self, request: Request, pk: Any) -> Response:
+        """Slow down, hold, or go on with its disks that are being copied while it runs."""
+        return self.accepted(pace_move(actor=self.actor, vm=self.find(), **self.input(Pace)))
 
     @job_verb("examine-disks", takes=Examination)
     def examine_disks(self, request: Request, pk: Any) -> Response:

@@ -76,11 +76,11 @@ class HostAvailability(Page):
                       "rebooted, or when a lease on storage is over."), acting=True,
                 ),
                 Related(
-                    _("Verdicts"), [_("When"), _("Decision"), _("Why"), _("Evidence: seconds since the last sign")],
+                    _("Verdicts"), [_("When"), _("Decision"), _("Why, and on which evidence")],
                     [
                         Row([
                             Cell(moment=one.at), Cell(mark=DECISIONS[Decision(one.decision)]),
-                            Cell(_(one.message) % one.params), Cell(_evidence(one)),
+                            Cell(_(one.message) % one.params, under=_evidence(one)),
                         ])
                         for one in verdicts
                     ],
@@ -92,7 +92,9 @@ class HostAvailability(Page):
 
 
 def _evidence(verdict: Verdict) -> str:
-    return ", ".join(
+    if not verdict.evidence:
+        return ""
+    return _("Seconds since the last sign: ") + ", ".join(
         f"{SOURCES.get(one['source'], one['source'])}{' ' + one['by'] if one['by'] else ''} "
         f"{_('never') if one['ago'] is None else round(one['ago'])}"
         for one in verdict.evidence

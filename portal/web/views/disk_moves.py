@@ -10,8 +10,10 @@ from django.utils.translation import gettext_lazy
 from broker.access.actor import Actor
 from broker.access.require import find, may, visible_to
 from broker.jobs.models import Job
+from broker.jobs.states import ACTIVE
 from broker.virt.actions.convert_disk import convert_disk
 from broker.virt.actions.move_disks import MOST_MIB, move_disks
+from broker.virt.actions.pace_move import PLAN, pace_move
 from broker.virt.disk_rules import most_taken
 from broker.virt.models import Disk, StorageDomain, VirtualMachine
 from portal.templatetags.berth import bytesize
@@ -123,6 +125,46 @@ class MoveDisks(FormPage):
         return find(self.actor, VirtualMachine, pk, "vm.edit")
 
 
+class PaceForm(StyledForm):
+    bandwidth_mib = forms.IntegerField(
+        label=gettext_lazy("At most MiB a second"), min_value=0, max_value=MOST_MIB, required=False,
+        help_text=gettext_lazy("Empty: no limit."),
+    )  # fmt: skip
+    paused = forms.BooleanField(
+        label=gettext_lazy("Hold it"), required=False,
+        help_text=gettext_lazy("What is copied stays copied; the guest goes on, and nothing is put over meanwhile."),
+    )  # fmt: skip
+
+
+class PaceMove(FormPage):
+    """How fast the copy under way goes, or that it does not."""
+
+    def form(self, data: Any, pk: Any) -> PaceForm:
+        job = _copying(find(self.actor, VirtualMachine, pk, "vm.edit"))
+        args = job.args if job else {}
+        now = {"bandwidth_mib": args.get("bandwidth", 0) >> 20 or None, "paused": args.get("paused", False)}
+        return PaceForm(data, initial=now)
+
+    def make(self, values: dict[str, Any], pk: Any) -> str:
+        vm = find(self.actor, VirtualMachine, pk, "vm.edit")
+        pace_move(actor=self.actor, vm=vm, bandwidth_mib=values["bandwidth_mib"] or 0, paused=values["paused"])
+        return reverse("portal:vm-disks", args=[pk])
+
+    def words(self, pk: Any) -> dict[str, Any]:
+        vm = find(self.actor, VirtualMachine, pk, "vm.edit")
+        return {
+            "title": _("Pace of the disks of %(name)s") % {"name": vm.title or vm.name},
+            "under": _("They are being copied while it runs."),
+            "submit": _("Save"),
+            "back_url": reverse("portal:vm-disks", args=[vm.pk]),
+            "back_label": _("Disks and snapshots"),
+        }
+
+
+def _copying(vm: VirtualMachine) -> Job | None:
+    return Job.objects.filter(subject_kind="vm", subject_id=vm.pk, state__in=ACTIVE, plan=PLAN).first()
+
+
 def _label(disk: Any) -> str:
     return f"{disk.target} · {bytesize(disk.size_bytes)} · {disk.storage.name}"
 
@@ -132,4 +174,8 @@ def cancel_of(actor: Actor, job: Job | None) -> list[Action]:
     stoppable = ("vm.move-disks", "vm.delete-snapshot", "vm.export-disk")
     if job is None or job.plan not in stoppable or not may(actor, "job.cancel", job):
         return []
-    return [Action(_("Cancel"), reverse("portal:job-cancel", args=[job.pk]), "x")]
+    cancel = Action(_("Cancel"), reverse("portal:job-cancel", args=[job.pk]), "x")
+    if job.plan != PLAN or job.args.get("mode") != "live":
+        return [cancel]
+    pace = reverse("portal:disks-pace", args=[job.subject_id])
+    return [Action(_("Pace and pause"), pace, "adjustments", link=True), cancel]

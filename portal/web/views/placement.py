@@ -219,7 +219,7 @@ class WhatIf(Page):
             "live_kinds": f"cluster:{row.pk}",
             "details": [
                 Pair(_("Hosts"), str(len(hosts))),
-                Pair(_("Would leave machines waiting"), ", ".join(short) or _("none")),
+                Pair(_("Without room"), ", ".join(short) or _("none")),
             ],
             "relateds": [_fate(host.name, outcome) for host, outcome in outcomes],
         }

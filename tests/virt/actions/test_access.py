@@ -186,6 +186,7 @@ CASES = {
     "download_export": Case("vm", "vm.backup", lambda stage, vm: {"export": export_of(vm)}),
     "examine_disks": vm_case("vm.edit"),
     "tidy_storage": Case("storage", "storage.manage", lambda stage, vm: {"storage": stage.world.storage}),
+    "pace_move": Case("vm", "vm.edit", lambda stage, vm: {"vm": vm, "paused": True}),
     "move_disks": Case("vm", "vm.edit", lambda stage, vm: {"vm": vm, "storage": stage.world.storage}),
     "take_snapshot": Case("vm", "vm.edit", lambda stage, vm: {"vm": vm, "name": "x"}),
     "revert_snapshot": Case("vm", "vm.edit", lambda stage, vm: {"snapshot": snapshot_of(vm)}),

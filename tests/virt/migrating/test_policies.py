@@ -11,6 +11,7 @@ from broker.virt.migrating.policies import (
     POLICIES,
     POST_COPY,
     SUSPEND,
+    VERY_LARGE,
     Course,
     Measure,
     Rules,
@@ -44,6 +45,8 @@ GOLDEN = {
     SUSPEND: [(2, "downtime", 150), (3, "downtime", 200), (4, "downtime", 300), (5, "downtime", 400),
               (7, "downtime", 500), (8, "downtime", 5000), (10, "abort", 0)],
     POST_COPY: [(2, "downtime", 150), (3, "downtime", 200), (4, "post-copy", 0)],
+    VERY_LARGE: [(2, "downtime", 400), (3, "downtime", 500), (4, "downtime", 700), (5, "downtime", 1000),
+                 (6, "downtime", 1500), (7, "downtime", 5000), (9, "abort", 0)],
     LEGACY: [],
 }  # fmt: skip
 

@@ -3,11 +3,15 @@
 import pytest
 
 from broker.access.actions.cancel_job import cancel_job
+from broker.core import clock
 from broker.core.errors import Conflict, Invalid
+from broker.jobs.models import Job
+from broker.jobs.runner import Runner
 from broker.virt.actions.create_disk import create_disk
 from broker.virt.actions.create_storage import create_storage
 from broker.virt.actions.edit_storage import edit_storage
 from broker.virt.actions.move_disks import move_disks
+from broker.virt.actions.pace_move import pace_move
 from broker.virt.actions.take_snapshot import take_snapshot
 from broker.virt.driver import NoSpace, Refused, SavedPoints
 from broker.virt.models import StorageDomain
@@ -164,4 +168,24 @@ def test_snapshots_that_others_took_on_the_host_are_not_mixed_with_ours(stage, o
     ):
         assert (job.state, job.error["rule"]) == ("failed", "snapshot.foreign")
         assert "virsh" in job.fix
+    agree(stage, vm, other)
+
+
+def test_a_copy_is_slowed_down_held_and_goes_on(stage, other):
+    vm = stage.make(start=True)
+    with pytest.raises(Conflict) as refused:
+        pace_move(actor=SYSTEM, vm=vm, paused=True)
+    assert refused.value.rule == "disk.copying"
+    job = move_disks(actor=SYSTEM, vm=fresh(vm), storage=other)
+    Runner().run(job.pk)
+    assert pace_move(actor=SYSTEM, vm=vm, paused=True).args["paused"] is True
+    for _ in range(30):
+        Job.objects.filter(pk=job.pk).update(next_run_at=clock.now())
+        Runner().run(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.message, vm.disks.get().storage) == ("waiting", "Held", stage.world.storage)
+    with pytest.raises(Invalid):
+        pace_move(actor=SYSTEM, vm=vm, bandwidth_mib=-1)
+    pace_move(actor=SYSTEM, vm=vm, bandwidth_mib=7, paused=False)
+    assert done(job).args["bandwidth"] == 7 * MIB
     agree(stage, vm, other)

@@ -7,6 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import libvirt
 import pytest
 
 from broker.access.actions.cancel_job import cancel_job
@@ -18,6 +19,7 @@ from broker.virt.actions.delete_snapshot import delete_snapshot
 from broker.virt.actions.examine_disks import examine_disks
 from broker.virt.actions.grow_disk import grow_disk
 from broker.virt.actions.move_disks import move_disks
+from broker.virt.actions.pace_move import pace_move
 from broker.virt.actions.power_off_vm import power_off_vm
 from broker.virt.actions.revert_snapshot import revert_snapshot
 from broker.virt.actions.take_snapshot import take_snapshot
@@ -47,6 +49,11 @@ def test_a_writing_machine_moves_there_and_back(real):  # noqa: F811
     job = move_disks(actor=SYSTEM, vm=fresh(vm), storage=other, bandwidth_mib=1)
     Runner().run(job.pk)
     assert len(list(folder.iterdir())) == 2
+    pace_move(actor=SYSTEM, vm=fresh(vm), paused=True)
+    Runner().run(job.pk)
+    with real.line.calling():
+        told = real.line.domain(str(vm.pk)).blockJobInfo("vdb", libvirt.VIR_DOMAIN_BLOCK_JOB_INFO_BANDWIDTH_BYTES)
+    assert told["bandwidth"] == 1
     cancel_job(actor=SYSTEM, job=job)
     assert finish(job).state == "cancelled"
     assert list(folder.glob("*.qcow2")) == [] and len(real.files()) == 2

@@ -4,6 +4,7 @@ The call that begins it blocks until the end, in a thread of its own and with a 
 whoever comes later learns how it goes from the hosts.
 """
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ _FLAGS = (
     | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE
     | libvirt.VIR_MIGRATE_ABORT_ON_ERROR
 )
+_MEMORY_LOCK = re.compile(r"zero.?copy|memlock|lock(ed)? memory|memory lock", re.IGNORECASE)
 _GONE = (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_OPERATION_INVALID)
 _FULL = libvirt.VIR_DOMAIN_XML_MIGRATABLE | libvirt.VIR_DOMAIN_XML_SECURE
 _POST_COPY = [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_POSTCOPY]
@@ -140,7 +142,7 @@ def _carry(
     own: libvirt.virConnect, uuid: str, uri: str, parameters: dict[str, object], flags: int, move: _Move
 ) -> None:
     try:
-        own.lookupByUUIDString(uuid).migrateToURI3(uri, parameters, flags)
+        _move(own.lookupByUUIDString(uuid), uri, parameters, flags)
     except libvirt.libvirtError as error:
         # Broken off on request it simply stays; whose request it was is not this driver's to know.
         if error.get_error_code() != libvirt.VIR_ERR_OPERATION_ABORTED:
@@ -153,11 +155,22 @@ def _carry(
             pass  # it is gone already
 
 
+def _move(domain: libvirt.virDomain, uri: str, parameters: dict[str, object], flags: int) -> None:
+    """Without zero copy where the source may not lock so much memory: it says so before anything moves."""
+    try:
+        domain.migrateToURI3(uri, parameters, flags)
+    except libvirt.libvirtError as error:
+        if not flags & libvirt.VIR_MIGRATE_ZEROCOPY or not _MEMORY_LOCK.search(error.get_error_message() or ""):
+            raise
+        domain.migrateToURI3(uri, parameters, flags & ~libvirt.VIR_MIGRATE_ZEROCOPY)
+
+
 def _flags(order: MigrationOrder) -> int:
     wanted = {
         libvirt.VIR_MIGRATE_TLS: order.encrypted,
         libvirt.VIR_MIGRATE_UNSAFE: order.seen_alike,
         libvirt.VIR_MIGRATE_PARALLEL: order.parallel > 1,
+        libvirt.VIR_MIGRATE_ZEROCOPY: order.zero_copy,
         libvirt.VIR_MIGRATE_AUTO_CONVERGE: order.auto_converge,
         libvirt.VIR_MIGRATE_COMPRESSED: order.compressed,
         libvirt.VIR_MIGRATE_POSTCOPY: order.post_copy,
