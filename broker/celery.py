@@ -31,7 +31,7 @@ DUTIES: dict[str, tuple[float, str]] = {
     "api.keys": (3600.0, "portal.api.idempotency.forget_old_keys"),
     "directories.tries": (600.0, "broker.directories.throttle.tidy"),
     "virt.disk-trouble": (15.0, "broker.virt.disk_trouble.see_to_paused"),
-    "virt.storage-notes": (20.0, "broker.virt.storage_duty.keep_notes"),
+    "virt.storage-notes": (20.0, "broker.virt.storage_duty.watch"),
     "backups.reconcile": (30.0, "broker.backups.reconcile.reconcile"),
     "virt.images": (60.0, "broker.virt.image_duty.tidy"),
     "virt.exports": (600.0, "broker.virt.exports.tidy"),

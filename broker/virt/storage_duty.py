@@ -6,10 +6,15 @@ from typing import Any
 from django.db import transaction
 
 from broker.access.actor import Actor
+from broker.core import clock
 from broker.core.errors import BerthError
 from broker.core.text import gettext_noop as N_
+from broker.events.models import Event
 from broker.events.news import publish
 from broker.events.record import record
+from broker.jobs.models import Job
+from broker.jobs.states import ACTIVE
+from broker.sql import Statement
 
 from . import hosts, specs, storage_notes
 from .driver import HostConnection
@@ -18,16 +23,50 @@ from .states import HostState, StorageState
 
 log = logging.getLogger(__name__)
 DUTY = Actor.system("virt.storage-notes")
+COMPARE_EVERY, TRY_EVERY = 1800.0, 300.0
+"""Seconds between two comparisons where nothing happened, and where something could not be written."""
 TAKEN = "taken"
 """`noted` of a storage that was taken over: another Berth's notes on it are overwritten once."""
 
 
-def keep_notes() -> None:
-    """Write the notes of each storage in use whose contents changed since; look whether one is still another's."""
+class _Watch:
+    """When the notes were compared last, and what was there then."""
+
+    mark: Any = None
+    until = 0.0
+
+
+def watch() -> None:
+    """The duty: `keep_notes` when something has happened since, or now and then.
+
+    What changes a machine is an action, of which an event tells, or a job; only a storage that is another's changes
+    by itself. To describe thousands of machines takes a second: too long for every look.
+    """
+    restless = bool(_AT_WORK.rows() or _HELD.rows())
+    mark = restless, _LAST_EVENT.plain(), _STORAGES.plain()
+    if not restless and mark == _Watch.mark and clock.steady() < _Watch.until:
+        return
+    settled = keep_notes()
+    _Watch.mark, _Watch.until = mark, clock.steady() + (COMPARE_EVERY if settled else TRY_EVERY)
+
+
+_AT_WORK = Statement(lambda: Job.objects.filter(state__in=sorted(ACTIVE)).order_by().values_list("pk")[:1])
+_LAST_EVENT = Statement(lambda: Event.objects.order_by("-pk").values_list("pk")[:1])
+_HELD = Statement(lambda: StorageDomain.objects.exclude(held_by="").order_by().values_list("pk")[:1])
+_STORAGES = Statement(lambda: StorageDomain.objects.order_by("pk").values_list("pk", "name", "state", "error", "noted"))
+
+
+def keep_notes() -> bool:
+    """Write the notes of each storage in use whose contents changed since; look whether one is still another's.
+
+    Returns whether nothing was left to write.
+    """
+    settled = True
     for storage in StorageDomain.objects.filter(state=StorageState.ACTIVE, error=""):
         document = storage_notes.describe(storage)
         if not storage.held_by and storage_notes.digest(document) == storage.noted:
             continue
+        settled = False
         host = seeing(storage)
         if host is None:
             continue
@@ -40,6 +79,7 @@ def keep_notes() -> None:
                 write(storage, line, document)
         except BerthError as error:
             log.info("Notes on %s: %s", storage.name, error)
+    return settled
 
 
 def seeing(storage: StorageDomain) -> Host | None:

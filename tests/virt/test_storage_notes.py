@@ -18,6 +18,7 @@ from broker.virt.actions.import_found import import_found
 from broker.virt.actions.maintain_storage import maintain_storage
 from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.take_storage import take_storage
+from broker.virt.driver import Refused
 from broker.virt.models import Host, StorageDomain, TemplateVersion, VirtualMachine, VmTemplate
 from tests.jobs_help import run_all
 from tests.virt.actions.conftest import stage  # noqa: F401 - a fixture
@@ -194,3 +195,30 @@ def test_a_storage_in_use_or_needed_elsewhere_stays(seen):
     with pytest.raises(Conflict) as caught:
         detach_storage(actor=SYSTEM, storage=storage)
     assert caught.value.rule == "storage.detach" and "clone" in caught.value.message
+
+
+def test_the_duty_compares_only_when_something_happened(seen, monkeypatch):
+    compared = []
+    monkeypatch.setattr(storage_duty, "keep_notes", lambda: compared.append(1) or True)
+    monkeypatch.setattr(storage_duty._Watch, "mark", None)
+    storage_duty.watch()
+    storage_duty.watch()
+    assert len(compared) == 1
+    seen.make("web")  # events tell of it
+    storage_duty.watch()
+    storage_duty.watch()
+    assert len(compared) == 2
+    storage_duty._Watch.until = 0.0
+    storage_duty.watch()
+    assert len(compared) == 3
+
+
+def test_the_duty_tries_again_what_it_could_not_write(seen, monkeypatch):
+    monkeypatch.setattr(storage_duty._Watch, "mark", None)
+    seen.sim.fail_next("write_note", Refused("no"))
+    storage_duty.watch()
+    assert not StorageDomain.objects.get().noted
+    assert storage_duty._Watch.until < clock.steady() + storage_duty.COMPARE_EVERY / 2
+    storage_duty._Watch.until = 0.0
+    storage_duty.watch()
+    assert StorageDomain.objects.get().noted

@@ -48,20 +48,13 @@ class Look:
 
 
 def look(now: datetime) -> Look:
-    """Read everything; writes nothing but rows that are missing. Six queries, however many hosts there are."""
+    """Read everything; writes nothing but rows that are missing. Four queries, and two more when hosts are silent."""
     watch, _ = HaWatch.objects.get_or_create(pk=1, defaults={"since": now, "looked_at": now})
     before, gap = watch.looked_at, now - watch.looked_at
     blind = gap > GAP or gap < timedelta(0)
     if blind:
         watch.since = now
-    hosts: list[Host] = list(
-        Host.objects.filter(observed_at__isnull=False)
-        .select_related("cluster")
-        .annotate(
-            running=Count("vms", filter=Q(vms__power_state__in=(PowerState.RUNNING, PowerState.PAUSED)), distinct=True),
-            devices=Count("fence_devices", distinct=True),
-        )
-    )
+    hosts: list[Host] = list(Host.objects.filter(observed_at__isnull=False).select_related("cluster"))
     healths = _healths(hosts)
     signs: dict[UUID, list[HostSign]] = defaultdict(list)
     for sign in HostSign.objects.filter(host__in=hosts):
@@ -139,9 +132,10 @@ def _judged(
         latest = max((at for at in (health.off_at, health.tried_at) if at), default=None)
         if latest and (host.cluster_id not in fenced or latest > fenced[host.cluster_id]):
             fenced[host.cluster_id] = latest
+    weights = _weigh([host for host, health, _ in found if health.silent_since is not None])
     situations = []
     for host, health, changed in found:
-        case = case_of(host, health, signs[host.pk], now)
+        case = case_of(host, health, signs[host.pk], now, weights.get(host.pk, (0, 0)))
         at = fenced.get(host.cluster_id)
         around = Surroundings(
             watching_for=(now - watch.since).total_seconds(),
@@ -154,8 +148,24 @@ def _judged(
     return situations
 
 
-def case_of(host: Host, health: HostHealth, signs: list[HostSign], now: datetime) -> Case:
-    """The host as the judge sees it. What was done about it counts only until libvirt's next sign."""
+def _weigh(hosts: list[Host]) -> dict[UUID, tuple[int, int]]:
+    """How many machines run there, and how many fence devices each has: asked of hosts in doubt alone."""
+    if not hosts:
+        return {}
+    up = Q(vms__power_state__in=(PowerState.RUNNING, PowerState.PAUSED))
+    rows = Host.objects.filter(pk__in=[host.pk for host in hosts]).order_by()
+    running = dict(rows.annotate(count=Count("vms", filter=up)).values_list("pk", "count"))
+    devices = dict(rows.annotate(count=Count("fence_devices")).values_list("pk", "count"))
+    return {pk: (count, devices.get(pk, 0)) for pk, count in running.items()}
+
+
+def case_of(
+    host: Host, health: HostHealth, signs: list[HostSign], now: datetime, weight: tuple[int, int] = (0, 0)
+) -> Case:
+    """The host as the judge sees it. What was done about it counts only until libvirt's next sign.
+
+    `weight`: its running machines and fence devices, where it is in doubt.
+    """
     last = _moved(health, LIBVIRT)
 
     def since(moment: datetime | None) -> float | None:
@@ -175,11 +185,11 @@ def case_of(host: Host, health: HostHealth, signs: list[HostSign], now: datetime
         schedulable=HOST.is_(host.state, "guarded"),
         evidence=tuple(evidence),
         silent=(now - health.silent_since).total_seconds() if health.silent_since else 0.0,
-        machines=host.running,  # type: ignore[attr-defined]  # annotated by look()
+        machines=weight[0],
         lost=health.lost_at is not None and not (health.only_leased and health.silent_since is not None),
         confirmed=since(health.confirmed_at) is not None,
         off=since(health.off_at) is not None,
         asked=since(health.asked_at) is not None,
         tried_ago=since(health.tried_at),
-        devices=host.devices,  # type: ignore[attr-defined]  # annotated by look()
+        devices=weight[1],
     )

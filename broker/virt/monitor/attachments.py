@@ -7,6 +7,7 @@ from broker.core.errors import BerthError
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
+from broker.sql import Given, Statement
 from broker.virt import specs
 from broker.virt.driver import HostConnection, HostUnreachable, NotFound, StorageInfo
 from broker.virt.models import Host, StorageAttachment, StorageDomain
@@ -17,10 +18,9 @@ from .surprise import MONITOR
 
 def look(host: Host, connection: HostConnection) -> None:
     """Write down which of the cluster's shared storages `host` sees. A host alone in its cluster shares none."""
-    if not Host.objects.filter(cluster=host.cluster_id).exclude(pk=host.pk).exists():
+    if not _OTHERS.rows(cluster=host.cluster_id, host=host.pk):
         return
-    shared = StorageDomain.objects.filter(cluster=host.cluster_id, host__isnull=True, state=StorageState.ACTIVE)
-    for storage in shared:
+    for storage in _SHARED.objects(cluster=host.cluster_id):
         try:
             if look_at(storage, connection) is not None:
                 tell(host, storage, "")
@@ -28,6 +28,19 @@ def look(host: Host, connection: HostConnection) -> None:
             raise
         except BerthError as error:
             tell(host, storage, str(error))
+
+
+_OTHERS = Statement(
+    lambda: Host.objects.filter(cluster=Given("cluster")).exclude(pk=Given("host")).order_by().values_list("pk")[:1]
+)
+_SHARED = Statement(
+    lambda: StorageDomain.objects.filter(
+        cluster=Given("cluster"), host__isnull=True, state=StorageState.ACTIVE
+    ).order_by("pk")
+)
+_KNOWN = Statement(
+    lambda: StorageAttachment.objects.filter(host=Given("host"), storage=Given("storage")).order_by("pk")
+)
 
 
 def look_at(storage: StorageDomain, connection: HostConnection) -> StorageInfo | None:
@@ -48,7 +61,7 @@ def seen_elsewhere(host: Host, storage: StorageDomain) -> bool:
 
 def tell(host: Host, storage: StorageDomain, error: str) -> None:
     """Write what `host` said of the storage (`error` empty: it sees it); an event tells when it gets worse."""
-    known = StorageAttachment.objects.filter(host=host, storage=storage).first()
+    known = next(iter(_KNOWN.objects(host=host.pk, storage=storage.pk)), None)
     if known is not None and known.error == error:
         return
     with transaction.atomic():

@@ -10,7 +10,7 @@ from broker.core.errors import BerthError, Conflict
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
-from broker.sql import Given, Statement, get
+from broker.sql import Given, Statement, get, time
 from broker.virt.driver import HostConnection, HostFacts, HostUnreachable, StorageInfo
 from broker.virt.models import Host, StorageDomain
 
@@ -109,8 +109,7 @@ def measure_storage(host: Host, connection: HostConnection) -> None:
     """Write the capacity of those of the cluster's storages that no host has told of for a minute."""
     now = clock.now()
     due = Q(observed_at__isnull=True) | Q(observed_at__lt=now - CAPACITY_EVERY)
-    here = Q(host__isnull=True) | Q(host=host)
-    for storage in StorageDomain.objects.filter(due, here, cluster=host.cluster_id):
+    for storage in _STORAGE_DUE.objects(before=now - CAPACITY_EVERY, host=host.pk, cluster=host.cluster_id):
         # Claimed first, so that the hosts of a cluster share the asking and a failure is not repeated at once.
         if not StorageDomain.objects.filter(due, pk=storage.pk).update(observed_at=now):
             continue
@@ -137,6 +136,15 @@ def measure_storage(host: Host, connection: HostConnection) -> None:
                 record("storage.reachable", actor=MONITOR, subject=storage,
                        message=N_("%(name)s can be reached again"), name=storage.name)  # fmt: skip
             publish("storage", storage.pk, "changed")
+
+
+_STORAGE_DUE = Statement(
+    lambda: StorageDomain.objects.filter(
+        Q(observed_at__isnull=True) | Q(observed_at__lt=time("before")),
+        Q(host__isnull=True) | Q(host=Given("host")),
+        cluster=Given("cluster"),
+    ).order_by("pk")
+)
 
 
 def _tell_level(storage: StorageDomain, info: StorageInfo) -> None:
