@@ -12,14 +12,17 @@ definition, and whoever changes a model changes the statement with it:
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.constants import OnConflict
 from django.db.models.expressions import Expression
 from django.db.models.query import get_related_populators
 from django.db.models.sql import DeleteQuery, InsertQuery, Query, UpdateQuery
+
+from broker import prepared
 
 M = TypeVar("M", bound=models.Model)
 
@@ -123,30 +126,18 @@ class Statement:
         return self._ready
 
 
-def _cursor() -> Any:
-    """A cursor for a statement that is kept: PostgreSQL keeps it too, so that only values travel and nothing is planned
-    anew. https://www.psycopg.org/psycopg3/docs/advanced/prepare.html; settings say whether it may be kept there.
-    """
-    if connection.vendor != "postgresql":
-        return connection.cursor()
-    connection.ensure_connection()
-    made: Any = connection._prepare_cursor(_keeping()(connection.connection))  # type: ignore[attr-defined]
-    return made
+def _database() -> BaseDatabaseWrapper:
+    """The thread's connection itself: django.db's `connection` looks it up again for each of its attributes."""
+    return connections[DEFAULT_DB_ALIAS]
 
 
-@cache
-def _keeping() -> Any:
-    from django.db.backends.postgresql.base import ServerBindingCursor
-
-    class Keeping(ServerBindingCursor):
-        def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
-            return super().execute(query, params, prepare=True, **options)  # type: ignore[misc]
-
-        def _send_query_prepared(self, name: bytes, query: Any, **options: Any) -> None:
-            self._query = query  # Django logs from there what was executed
-            super()._send_query_prepared(name, query, **options)  # type: ignore[misc]
-
-    return Keeping
+def _send(database: BaseDatabaseWrapper, sql: str, values: Sequence[Any], *, back: bool) -> tuple[list[Any], int]:
+    """(the rows that come back, if any do; how many were changed) of a statement that is kept."""
+    if prepared.may_keep(database):
+        return prepared.send(database, sql, values)
+    with database.cursor() as cursor:
+        cursor.execute(sql, values)
+        return (cursor.fetchall() if back else []), int(cursor.rowcount)
 
 
 class _Ready:
@@ -161,37 +152,41 @@ class _Ready:
         self.converters = self.compiler.get_converters(selected)
 
     def plain(self, values: dict[str, Any]) -> list[Any]:
-        with _cursor() as cursor:
-            cursor.execute(self.sql, self._bound(values))
-            return cursor.fetchall()  # type: ignore[no-any-return]
+        database = _database()
+        return _send(database, self.sql, self._bound(values, database), back=True)[0]
 
     def rows(self, values: dict[str, Any]) -> list[tuple[Any, ...]]:
         found = self.plain(values)
+        if not self.converters:
+            return found
         return [tuple(row) for row in self.compiler.apply_converters(found, self.converters)]
 
     def objects(self, values: dict[str, Any]) -> Iterator[models.Model]:
         """As django.db.models.query.ModelIterable makes them."""
-        select, info = self.compiler.select, self.compiler.klass_info
-        model, first, last = info["model"], info["select_fields"][0], info["select_fields"][-1] + 1
-        columns = [column[0].target.attname for column in select[first:last]]
-        annotated = self.compiler.annotation_col_map
-        populators = get_related_populators(info, select, DEFAULT_DB_ALIAS)  # type: ignore[call-arg]  # of a later Django
+        model, columns, first, last, populators, annotated = self._made_of
         for row in self.rows(values):
             made = model.from_db(DEFAULT_DB_ALIAS, columns, row[first:last])
             for populator in populators:
                 populator.populate(row, made)
-            for name, position in annotated.items():
+            for name, position in annotated:
                 setattr(made, name, row[position])
             yield made
 
-    def run(self, values: dict[str, Any]) -> int:
-        with _cursor() as cursor:
-            cursor.execute(self.sql, self._bound(values))
-            return int(cursor.rowcount)
+    @cached_property
+    def _made_of(self) -> tuple[Any, list[str], int, int, list[Any], list[tuple[str, int]]]:
+        select, info = self.compiler.select, self.compiler.klass_info
+        model, first, last = info["model"], info["select_fields"][0], info["select_fields"][-1] + 1
+        columns = [column[0].target.attname for column in select[first:last]]
+        populators = get_related_populators(info, select, DEFAULT_DB_ALIAS)  # type: ignore[call-arg]  # of a later Django
+        return model, columns, first, last, populators, list(self.compiler.annotation_col_map.items())
 
-    def _bound(self, values: dict[str, Any]) -> list[Any]:
+    def run(self, values: dict[str, Any]) -> int:
+        database = _database()
+        return _send(database, self.sql, self._bound(values, database), back=False)[1]
+
+    def _bound(self, values: dict[str, Any], database: BaseDatabaseWrapper) -> list[Any]:
         return [
-            one.output_field.get_db_prep_save(values[one.name], connection) if isinstance(one, Given) else one
+            one.output_field.get_db_prep_save(values[one.name], database) if isinstance(one, Given) else one
             for one in self.params
         ]
 
@@ -227,11 +222,11 @@ def part_of(model: type[M], **values: Any) -> M:
 def add(row: M) -> M:
     """`row.save(force_insert=True)` of a model whose rows nobody waits for: no signals are sent."""
     fields, sql, returning = _insertion(type(row), None)
-    values = [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields]
-    with _cursor() as cursor:
-        cursor.execute(sql, values)
-        if returning is not None:
-            row.pk = cursor.fetchone()[0]
+    database = _database()
+    values = [field.get_db_prep_save(field.pre_save(row, True), database) for field in fields]
+    found, _ = _send(database, sql, values, back=returning is not None)
+    if returning is not None:
+        row.pk = found[0][0]
     row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
     return row
 
@@ -254,8 +249,12 @@ def add_all(rows: Sequence[models.Model]) -> None:
 
 def _insert(rows: Sequence[models.Model], conflict: OnConflict | None) -> None:
     fields, sql = _insertion_of_many(type(rows[0]), conflict, len(rows))
-    values = [field.get_db_prep_save(field.pre_save(row, True), connection) for row in rows for field in fields]
-    with _cursor() if len(rows) <= KEPT_ROWS else connection.cursor() as cursor:
+    database = _database()
+    values = [field.get_db_prep_save(field.pre_save(row, True), database) for row in rows for field in fields]
+    if len(rows) <= KEPT_ROWS:
+        _send(database, sql, values, back=False)
+        return
+    with database.cursor() as cursor:
         cursor.execute(sql, values)
 
 

@@ -1,4 +1,4 @@
-"""What every page's template knows: the layout to extend, the navigation, the languages, the scripts' texts."""
+"""What every page's template knows: the layout to extend, the navigation, the languages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +13,6 @@ from django.utils.translation import gettext_lazy
 
 from broker.access.actor import Actor
 from broker.access.roles import covers
-
-SIGNED_OUT = 4401
-"""Close code of /live/ when the session is over; the page then loads anew and lands on the sign-in page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +103,6 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
         "languages": settings.LANGUAGES,
         "main_nav": SimpleLazyObject(lambda: _main(request)),
         "side_nav": SimpleLazyObject(lambda: _side(request)),
-        "page_texts": _texts(),
     }
 
 
@@ -143,13 +139,3 @@ def _item(request: HttpRequest, label: Promise, name: str, icon: str) -> Item:
     url = reverse(f"portal:{name}")
     current = request.path == url or (name != "dashboard" and request.path.startswith(url))
     return Item(label, url, icon, current=current)
-
-
-def _texts() -> dict[str, Any]:
-    return {
-        "close": _("Close"),
-        "why": _("Why?"),
-        "unreachable": _("Berth did not answer."),
-        "unreachableFix": _("Check your connection and try again."),
-        "signedOutCode": SIGNED_OUT,
-    }

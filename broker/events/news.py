@@ -12,10 +12,9 @@ from typing import Any
 from channels.layers import get_channel_layer
 from django.db import transaction
 
-from .outbox import OUTBOX
+from .outbox import GROUP, OUTBOX, message_of
 
 log = logging.getLogger(__name__)
-GROUP = "news"
 _subscribers: dict[str, list[Callable[[str, str], None]]] = defaultdict(list)
 
 
@@ -41,8 +40,7 @@ def _deliver(kind: str, id: str, change: str) -> None:
         except Exception:
             log.exception("A subscriber to %s failed; its reconciler will make up for it", kind)
     layer = get_channel_layer()
-    message = {"type": "news", "kind": kind, "id": id, "change": change}
     if hasattr(layer, "send_from_anywhere"):
-        layer.send_from_anywhere(GROUP, message)
+        layer.send_from_anywhere(GROUP, message_of([(kind, id, change)]))
     elif layer is not None:
-        OUTBOX.send(GROUP, message)
+        OUTBOX.send((kind, id, change))

@@ -12,7 +12,7 @@ from django.contrib.sessions.backends.db import SessionStore
 
 from broker.access.actor import Actor
 from broker.directories.models import User
-from broker.events.news import GROUP
+from broker.events.outbox import GROUP
 
 from .sight import Sight
 
@@ -45,12 +45,16 @@ class News(AsyncWebsocketConsumer):
         """Browsers have nothing to say here; whatever comes is dropped."""
 
     async def news(self, message: dict[str, Any]) -> None:
-        """A change, from the channel layer."""
+        """Changes, from the channel layer."""
         if self.sight is None:
             return
-        kind = message["kind"].partition(".")[0]
-        if await database_sync_to_async(self.sight.sees)(kind, message["id"]):
-            await self.send(json.dumps({"kind": kind, "id": message["id"], "change": message["change"]}))
+        for change in await database_sync_to_async(self._seen)(self.sight, message["changes"]):
+            await self.send(json.dumps(change))
+
+    @staticmethod
+    def _seen(sight: Sight, changes: list[dict[str, str]]) -> list[dict[str, str]]:
+        told = [{**change, "kind": change["kind"].partition(".")[0]} for change in changes]
+        return [change for change in told if sight.sees(change["kind"], change["id"])]
 
     def _actor(self) -> Actor:
         user = User.objects.filter(pk=self.scope["user"].pk, is_active=True).first()

@@ -8,7 +8,7 @@ from django import template
 from django.http import QueryDict
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext, ngettext
 
@@ -16,6 +16,8 @@ from broker.core.errors import BerthError
 from portal.why import told
 
 register = template.Library()
+SIGNED_OUT = 4401
+"""Close code of /live/ when the session is over; the page then loads anew and lands on the sign-in page."""
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -50,6 +52,19 @@ def steady(parser: Any, token: Any) -> _Steady:
     nodes = parser.parse(("endsteady",))
     parser.delete_first_token()
     return _Steady(nodes)
+
+
+@register.simple_tag
+def page_texts() -> SafeString:
+    """What every page's scripts say, as a JSON block."""
+    texts = {
+        "close": gettext("Close"),
+        "why": gettext("Why?"),
+        "unreachable": gettext("Berth did not answer."),
+        "unreachableFix": gettext("Check your connection and try again."),
+        "signedOutCode": SIGNED_OUT,
+    }
+    return json_script(texts, "texts")
 
 
 @register.filter

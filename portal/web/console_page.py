@@ -1,15 +1,11 @@
 """What the console page shows and what its script needs."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
-from django.templatetags.static import static
 from django.urls import reverse
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from broker.access.actor import Actor
@@ -18,7 +14,6 @@ from broker.connections.endpoints import through_gateway
 from broker.connections.models import ConsolePolicy, Help, Share
 from broker.connections.policy import clipboard_told, only_by_vnc, policy_of
 from broker.connections.policy import told as policy_told
-from broker.gateway.closing import for_page
 from broker.settings import env
 from broker.virt.models import VirtualMachine
 from pools.updates import waiting
@@ -29,18 +24,6 @@ from .machines import os_name, power_actions
 from .parts import Action, Progress, jobs_of, progress_of
 from .updates import Update, update_of
 from .words import Mark
-
-COMBINATIONS = (
-    "Alt+Tab", "Alt+F4", "Ctrl+Esc", "Super", "Super+L", "Print", "Ctrl+Alt+F1", "Ctrl+Alt+F2", "Ctrl+Alt+F7",
-    "Ctrl+Shift+Esc", "Esc", "Tab",
-)  # fmt: skip
-MODIFIERS = ("Ctrl", "Alt", "Shift", "Super")
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    value: str
-    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +44,6 @@ class ConsolePage:
     start: Action | None
     back_url: str
     back_label: str
-    combinations: Sequence[Keys]
-    modifiers: Sequence[str]
     own: bool
     data: dict[str, Any]
     update: Update | None = None
@@ -98,8 +79,6 @@ def console_page(
         start=starts[0] if starts else None,
         back_url=reverse("portal:sessions" if help else "portal:home"),
         back_label=_("Sessions") if help else _("My desktops"),
-        combinations=[Keys(keys, keys.replace("+", " + ")) for keys in COMBINATIONS],
-        modifiers=MODIFIERS,
         own=help is None,
         guests=policy.guests,
         update=_update(actor, desktop) if help is None and not job else None,
@@ -113,7 +92,7 @@ def console_page(
             "viewOnly": view_only or bool(help and help.level == Help.Level.LOOK),
             "policy": _policy(policy, actor.name),
             "windows": _windows(vm),
-            **_common(csrf),
+            "csrf": csrf,
         },
     )
 
@@ -146,8 +125,6 @@ def shared_page(request: HttpRequest, share: Share) -> ConsolePage:
         start=None,
         back_url=reverse("portal:home"),
         back_label=_("My desktops"),
-        combinations=[Keys(keys, keys.replace("+", " + ")) for keys in COMBINATIONS],
-        modifiers=MODIFIERS,
         own=False,
         data={
             "ticketUrl": reverse("portal:shared-ticket", args=[share.pk]),
@@ -159,7 +136,7 @@ def shared_page(request: HttpRequest, share: Share) -> ConsolePage:
             "viewOnly": share.level == Share.Level.VIEW,
             "policy": _policy(policy_of(share.vm), str(request.user)),
             "windows": _windows(share.vm),
-            **_common(get_token(request)),
+            "csrf": get_token(request),
         },
     )
 
@@ -182,17 +159,6 @@ def _windows(vm: VirtualMachine) -> bool:
     return "windows" in os_name(vm).lower()
 
 
-def _common(csrf: str) -> dict[str, Any]:
-    return {"csrf": csrf, **_said(get_language())}
-
-
-@cache
-def _said(language: str | None) -> dict[str, Any]:
-    """What the script says, in the reader's language."""
-    closing = {str(row["code"]): {"text": _(str(row["text"])), "again": row["again"]} for row in for_page()}
-    return {"closing": closing, "texts": _texts(), "lineUrl": static("berth/img/logo.svg")}
-
-
 def _sentence(vm: VirtualMachine, working: bool, startable: bool) -> tuple[str, str]:
     if working:
         return _("The screen comes by itself when the desktop is ready."), ""
@@ -211,40 +177,3 @@ def _last_failure(actor: Actor, vm: VirtualMachine) -> tuple[str, str, Why | Non
     if job is None or job.state not in ("failed", "errored"):
         return "", "", None
     return told(actor, job.error)
-
-
-def _texts() -> dict[str, Any]:
-    return {
-        "lineWords": {"good": _("Line: good"), "slow": _("Line: slow"), "bad": _("Line: bad")},
-        "lineTold": {
-            "good": _("The line to Berth is good ({ms} ms there and back)."),
-            "slow": _("The line to Berth is slow ({ms} ms there and back): typing may lag a little."),
-            "bad": _("The line to Berth is bad ({ms} ms there and back). Choosing least data may help."),
-        },
-        "connecting": _("Opening the screen …"),
-        "reconnecting": _("Connecting again …"),
-        "unreachable": _("Berth does not answer."),
-        "refused": _("The screen could not be opened."),
-        "closed": _("You closed the connection. The desktop goes on without you."),
-        "lost": _("The connection was lost."),
-        "againIn": _("Next attempt in {seconds} s."),
-        "againNow": _("Trying again …"),
-        "elsewhere": _("This desktop is open on another device since {since}."),
-        "elsewhereFix": _("Take it over? It closes there; what runs in it goes on."),
-        "takeOver": _("Take it over"),
-        "takeBack": _("Take it back"),
-        "connectNow": _("Connect now"),
-        "allow": _("Allow"),
-        "refuse": _("Refuse"),
-        "stop": _("End it"),
-        "extend": _("Stay longer"),
-        "read": _("Got it"),
-        "from": _("{by} writes: {text}"),
-        "until": _("until {time}"),
-        "copied": _("The link was copied. Who has it, and can sign in here, {what}."),
-        "noShares": _("There is no link."),
-        "noClipboard": _(
-            "By SPICE the browser has no clipboard. Choose VNC under Picture, or open the screen with Remote Viewer. "
-            "“Type it” works here too."
-        ),
-    }

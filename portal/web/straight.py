@@ -56,23 +56,26 @@ def straight_way(request: HttpRequest, actor: Actor) -> str:
     """
     from portal.context import manages
 
-    home = reverse("portal:home")
     if manages(actor):
-        return home
+        return _home()
     machines = _machines(actor)
     if len(machines) > 1:
-        return home
+        return _home()
     pools = _pools(actor, machines)
     if len(machines) + len(pools) != 1:
-        return home
+        return _home()
     if machines:
-        return reverse("portal:console", args=[machines[0].id]) if machines[0].state == VmState.READY else home
+        return reverse("portal:console", args=[machines[0].id]) if machines[0].state == VmState.READY else _home()
     try:
         allocation = allocate(actor=actor, pool=pools[0])
     except BerthError as error:
         messages.error(request, " ".join(error_sentences(error)).strip())
-        return home
+        return _home()
     return reverse("portal:console", args=[allocation.desktop.pk])
+
+
+def _home() -> str:
+    return reverse("portal:home")
 
 
 def _machines(actor: Actor) -> list[_Machine]:

@@ -69,7 +69,7 @@ def listen_news(machine: str, marks: Marks) -> None:
     """Note news of the machine as a browser's consumer would get them, from an event loop of its own."""
     from channels.layers import get_channel_layer
 
-    from broker.events.news import GROUP
+    from broker.events.outbox import GROUP
 
     ready = threading.Event()
 
@@ -80,7 +80,7 @@ def listen_news(machine: str, marks: Marks) -> None:
         ready.set()
         while True:
             message = await layer.receive(channel)
-            if message["id"] == machine and message["change"] == "power":
+            if any((one["id"], one["change"]) == (machine, "power") for one in message["changes"]):
                 marks.note("news")
 
     threading.Thread(target=lambda: asyncio.run(receive()), daemon=True).start()

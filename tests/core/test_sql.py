@@ -1,15 +1,26 @@
 """Statements that are built once do what the querysets they come from do, each time with the values of that time."""
 
+import contextlib
 import uuid
 from datetime import timedelta
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, connection
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    DatabaseError,
+    IntegrityError,
+    InternalError,
+    OperationalError,
+    close_old_connections,
+    connection,
+    connections,
+    transaction,
+)
 from django.db.models import CharField, F
 from django.test.utils import CaptureQueriesContext
 
-from broker import sql
+from broker import prepared, sql
 from broker.core import clock
 from broker.directories.models import User
 from broker.events.models import Event
@@ -160,3 +171,76 @@ def test_what_is_yet_to_be_given_is_never_part_of_a_text():
     """SQLite's iexact makes a pattern of what it compares with, long before there is a value."""
     with pytest.raises(TypeError, match="name"):
         f"{Given('name', CharField())}%"
+
+
+@pytest.mark.postgres
+class TestKept:
+    """What PostgreSQL keeps of them, and what happens when it does not any more."""
+
+    def test_they_are_kept_under_their_own_names_and_not_too_many(self, monkeypatch):
+        monkeypatch.setattr(prepared, "MOST_KEPT", 2)
+        with connection.cursor() as cursor:
+            cursor.execute("DEALLOCATE ALL")
+        vars(connection.connection).pop("_berth_keeper", None)
+        for number in range(3):
+            statement = Statement(
+                lambda number=number: Job.objects.filter(plan=Given("plan", CharField()))[: number + 1].values_list("pk")
+            )
+            for _ in range(2):
+                assert statement.rows(plan="100%s") == []
+        assert len(_kept()) == 2
+        assert all("$1" in text and "%s" not in text for text in _kept())
+
+    def test_errors_are_those_of_django_and_the_next_one_works(self):
+        row = job()
+        with pytest.raises(IntegrityError), transaction.atomic():
+            sql.add(Job(plan="p", title="t", subject_kind="vm", subject_id=row.subject_id))
+        with pytest.raises(InternalError), transaction.atomic():
+            with contextlib.suppress(IntegrityError):
+                sql.add(Job(plan="p", title="t", subject_kind="vm", subject_id=row.subject_id))
+            NAMED.rows(plan="p", since=row.created_at)
+        assert [found[0] for found in NAMED.rows(plan="p", since=row.created_at - timedelta(1))] == [row.pk]
+
+    @pytest.mark.django_db(transaction=True)
+    def test_one_that_is_gone_is_made_anew(self):
+        """At once outside of a transaction; inside, the one after."""
+        before = clock.now()
+        for inside in (False, True):
+            assert NAMED.rows(plan="p", since=before) == []
+            with connection.cursor() as cursor:
+                cursor.execute("DEALLOCATE ALL")
+            if inside:
+                with pytest.raises(DatabaseError), transaction.atomic():
+                    NAMED.rows(plan="p", since=before)
+            assert NAMED.rows(plan="p", since=before) == []
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_lost_connection_is_told_as_such_and_replaced(self):
+        before = clock.now()
+        assert NAMED.rows(plan="p", since=before) == []
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            (victim,) = cursor.fetchone()
+        other = connections.create_connection(DEFAULT_DB_ALIAS)
+        try:
+            with other.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [victim])
+        finally:
+            other.close()
+        with pytest.raises(OperationalError):
+            NAMED.rows(plan="p", since=before)
+        close_old_connections()
+        assert NAMED.rows(plan="p", since=before) == []
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_transaction_begins_and_is_taken_back(self):
+        with contextlib.suppress(ZeroDivisionError), transaction.atomic():
+            sql.add(Event(at=clock.now(), kind="k", actor_name="n", template="t", params={}))
+            raise ZeroDivisionError
+        assert not Event.objects.exists()
+
+
+def _kept() -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements WHERE name LIKE 'berth%%'")
+        return [text for (text,) in cursor.fetchall()]

@@ -12,8 +12,8 @@ from django.db import transaction
 
 from broker.events import news
 from broker.events.layer import EmbeddedChannelLayer
-from broker.events.news import GROUP, publish, subscribe
-from broker.events.outbox import Outbox
+from broker.events.news import publish, subscribe
+from broker.events.outbox import GROUP, Outbox
 
 
 @pytest.fixture
@@ -89,7 +89,27 @@ def distant(monkeypatch):
 class TestOtherProcesses:
     def test_news_reach_them(self, distant):
         news._deliver("vm", "7", "power")
-        assert distant.taken.get(timeout=5) == (GROUP, {"type": "news", "kind": "vm", "id": "7", "change": "power"})
+        told = {"kind": "vm", "id": "7", "change": "power"}
+        assert distant.taken.get(timeout=5) == (GROUP, {"type": "news", "changes": [told]})
+
+    def test_what_comes_while_one_is_under_way_goes_together_and_once(self, distant):
+        go = threading.Event()
+
+        async def wait():
+            await asyncio.to_thread(go.wait, 5)
+
+        distant.hinders = wait
+        news._deliver("vm", "first", "power")
+        assert distant.asked.wait(5)
+        for id in ("7", "8", "7", "9"):
+            news._deliver("vm", id, "power")
+        news._deliver("vm", "7", "changed")
+        go.set()
+        first, rest = (distant.taken.get(timeout=5)[1]["changes"] for _ in range(2))
+        assert [one["id"] for one in first] == ["first"]
+        assert [(one["id"], one["change"]) for one in rest] == [
+            ("7", "power"), ("8", "power"), ("9", "power"), ("7", "changed")
+        ]  # fmt: skip
 
     def test_nobody_waits_for_a_layer_that_hangs(self, distant):
         async def hang():
@@ -114,7 +134,7 @@ class TestOtherProcesses:
             assert distant.asked.wait(5)
         distant.hinders = None
         news._deliver("vm", "7", "power")
-        assert distant.taken.get(timeout=5)[1]["id"] == "7"
+        assert {"kind": "vm", "id": "7", "change": "power"} in distant.taken.get(timeout=5)[1]["changes"]
         assert caplog.text.count("redis is away") == 1
 
 
@@ -126,11 +146,11 @@ async def _listen(layer, count: int, sender) -> list[dict]:
     await asyncio.sleep(0)  # the receiver is there before anybody sends
     thread = threading.Thread(target=sender)
     thread.start()
-    messages = [await asyncio.wait_for(waiting, 5)]
-    while len(messages) < count:
-        messages.append(await asyncio.wait_for(layer.receive(channel), 5))
+    changes = list((await asyncio.wait_for(waiting, 5))["changes"])
+    while len(changes) < count:
+        changes += (await asyncio.wait_for(layer.receive(channel), 5))["changes"]
     await asyncio.to_thread(thread.join, 5)
-    return [{**message, "arrived": time.monotonic()} for message in messages]
+    return [{**change, "arrived": time.monotonic()} for change in changes]
 
 
 async def test_from_a_thread_to_a_browser_in_less_than_50_ms(layer):

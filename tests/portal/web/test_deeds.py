@@ -242,7 +242,7 @@ def test_the_console_page_has_the_gateways_table_of_endings(site):
     from broker.gateway.closing import ALL
 
     text = site.client("alice").get(reverse("portal:console", args=[site.desktop.pk])).content.decode()
-    block = text.split('<script id="console-data" type="application/json">')[1].split("</script>")[0]
+    block = text.split('<script id="console-words" type="application/json">')[1].split("</script>")[0]
     closing = json.loads(block)["closing"]
     assert {int(code) for code in closing} == {ending.code for ending in ALL}
     assert all(closing[str(ending.code)]["again"] == ending.again for ending in ALL)

@@ -12,7 +12,7 @@ import { fill, pageData } from "./texts.js";
 import "./why.js";
 
 const data = pageData("console-data");
-const { texts, closing } = data;
+const { texts, closing, lineUrl } = pageData("console-words");
 const stage = document.getElementById("stage");
 const curtain = document.getElementById("curtain");
 const retry = { first: 400, most: 10000, patience: 15 * 60 * 1000 };
@@ -31,7 +31,7 @@ const showBar = toolbar(document.getElementById("toolbar"), shown);
 const watchClipboard = clipboardPanel(document.getElementById("clipboard"), shown, data.policy, texts);
 sendAsTheMachineHasIt(data.windows);
 const limit = applyPolicy(data.policy, shown);
-const measureLine = tellLine(texts, data.lineUrl, shown);
+const measureLine = tellLine(texts, lineUrl, shown);
 const ready = () => document.getElementById("live").dataset.ready === "yes";
 
 function setPhase(next) {
