@@ -19,19 +19,25 @@ def may_keep(database: BaseDatabaseWrapper) -> bool:
     """Whether statements may be sent this way: not through a pooler, nor while somebody listens to all of them."""
     if database.vendor != "postgresql" or database.execute_wrappers or database.queries_logged:
         return False
-    database.ensure_connection()
+    if database.connection is None:
+        database.ensure_connection()
     return database.connection.prepare_threshold is not None
 
 
 def send(database: BaseDatabaseWrapper, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
     """(the rows that came back, how many were changed or found), as a cursor of Django's would have it."""
-    database.validate_no_broken_transaction()
+    if database.needs_rollback:
+        database.validate_no_broken_transaction()
     line = database.connection
     keeper = line.__dict__.get("_berth_keeper")
     if keeper is None:
         keeper = line._berth_keeper = Keeper(line)
-    with database.wrap_database_errors, line.lock:
-        answer: tuple[list[Any], int] = keeper.send(sql, values)
+    try:
+        with line.lock:
+            answer: tuple[list[Any], int] = keeper.send(sql, values)
+    except keeper.error:
+        with database.wrap_database_errors:
+            raise
     return answer
 
 
@@ -39,20 +45,21 @@ class Keeper:
     """The statements of one connection to PostgreSQL."""
 
     def __init__(self, line: Any):
-        from psycopg import errors, pq
+        from psycopg import Error, errors, pq
         from psycopg.adapt import PyFormat, Transformer
 
-        self._line, self._transformer = line, Transformer.from_context(line)
+        self._line, self._server, self._transformer = line, line.pgconn, Transformer.from_context(line)
         self._names: dict[tuple[str, tuple[int, ...]], bytes] = {}
         self._made = 0
-        self._any, self._text, self._idle = PyFormat.AUTO, pq.Format.TEXT, pq.TransactionStatus.IDLE
+        self._any, self._text, self._idle = PyFormat.AUTO, pq.Format.TEXT, int(pq.TransactionStatus.IDLE)
+        self._good = (int(pq.ExecStatus.TUPLES_OK), int(pq.ExecStatus.COMMAND_OK))
         self._stale = (errors.FeatureNotSupported, errors.InvalidSqlStatementName)
-        self._good = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
+        self.error = Error
 
     def send(self, sql: str, values: Sequence[Any]) -> tuple[list[Any], int]:
-        server, transformer = self._line.pgconn, self._transformer
-        if not self._line.autocommit and server.transaction_status == self._idle:
-            self._checked(server.exec_(b"BEGIN"))
+        transformer = self._transformer
+        if not self._line.autocommit and self._server.transaction_status == self._idle:
+            self._checked(self._server.exec_(b"BEGIN"))
         given = transformer.dump_sequence(values, [self._any] * len(values))
         key = (sql, transformer.types or ())
         try:
@@ -60,26 +67,28 @@ class Keeper:
         except self._stale:
             # A migration has changed what it returns, or somebody let all of them go: it is made anew.
             self._names.pop(key, None)
-            if server.transaction_status != self._idle:
+            if self._server.transaction_status != self._idle:
                 raise  # with it the transaction is lost
             answer = self._executed(key, given)
+        if not answer.ntuples:
+            return [], answer.command_tuples or 0
         transformer.set_pgresult(answer)
         rows = transformer.load_rows(0, answer.ntuples, tuple)
         transformer.set_pgresult(None)
-        return rows, answer.command_tuples or 0
+        return rows, len(rows)
 
     def _executed(self, key: tuple[str, tuple[int, ...]], given: Any) -> Any:
         name = self._names.get(key) or self._prepared(key)
-        return self._checked(self._line.pgconn.exec_prepared(name, given, self._transformer.formats, self._text))
+        answer = self._server.exec_prepared(name, given, self._transformer.formats, self._text)
+        return answer if answer.status in self._good else self._checked(answer)
 
     def _prepared(self, key: tuple[str, tuple[int, ...]]) -> bytes:
-        server = self._line.pgconn
         if len(self._names) >= MOST_KEPT:
             oldest = next(iter(self._names))
-            self._checked(server.exec_(b"DEALLOCATE " + self._names.pop(oldest)))
+            self._checked(self._server.exec_(b"DEALLOCATE " + self._names.pop(oldest)))
         name = b"berth_%d" % self._made
         self._made += 1
-        self._checked(server.prepare(name, _numbered(key[0]).encode(), key[1]))
+        self._checked(self._server.prepare(name, _numbered(key[0]).encode(), key[1]))
         self._names[key] = name
         return name
 

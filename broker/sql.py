@@ -209,14 +209,21 @@ def _by_key(model: type[models.Model]) -> tuple[list[str], Statement]:
 
 def part_of(model: type[M], **values: Any) -> M:
     """A row of which these columns were read; the others are read when they are asked for."""
-    row_values = {model._meta.get_field(name).attname: value for name, value in values.items()}  # type: ignore[union-attr]
-    in_order = [field.attname for field in model._meta.concrete_fields if field.attname in row_values]
-    keys = [getattr(row_values[name], "pk", row_values[name]) for name in in_order]
-    row = model.from_db(DEFAULT_DB_ALIAS, in_order, keys)
+    names, columns = _columns(model, tuple(values))
+    keys = [getattr(values[name], "pk", values[name]) for name in names]
+    row = model.from_db(DEFAULT_DB_ALIAS, columns, keys)
     for name, value in values.items():
         if isinstance(value, models.Model):
             setattr(row, name, value)
     return row
+
+
+@cache
+def _columns(model: type[models.Model], names: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """The names in the order of the model's columns, and those columns."""
+    fields: dict[Any, str] = {model._meta.get_field(name): name for name in names}
+    in_order: list[Any] = [field for field in model._meta.concrete_fields if field in fields]
+    return [fields[field] for field in in_order], [field.attname for field in in_order]
 
 
 def add(row: M) -> M:

@@ -4,8 +4,12 @@ import re
 import secrets
 from collections.abc import Callable
 
+from django.contrib.messages import middleware as messages
+from django.contrib.messages.storage import default_storage
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.utils.functional import SimpleLazyObject, empty
 from django.utils.translation import gettext
 
 from broker.access.actor import Actor
@@ -29,6 +33,18 @@ class CorrelationMiddleware:
         response = self.get_response(request)
         response["X-Request-ID"] = request.correlation  # type: ignore[attr-defined]
         return response
+
+
+class MessageMiddleware(messages.MessageMiddleware):
+    """Django's, whose store is only made for who looks into it or puts something in: few requests do."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        request._messages = SimpleLazyObject(lambda: default_storage(request))  # type: ignore[attr-defined]
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        store = request.__dict__.get("_messages")
+        untouched = isinstance(store, SimpleLazyObject) and store.__dict__["_wrapped"] is empty
+        return response if untouched else super().process_response(request, response)
 
 
 class ActorMiddleware:

@@ -75,12 +75,14 @@ def issue_ticket(
     take_over: bool = False,
     help: Help | None = None,
     share: Share | None = None,
+    unasked: bool = False,
 ) -> IssuedTicket:
     """Make a ticket bound to the actor's sign-in (`actor.session_key`), the machine and its present run.
 
     `help` or `share` is the consent of the person whose screen it is; what they allow bounds `view_only`.
     `take_over`: when the screen opens here, it closes on the person's other devices.
     `via` "native" is for a program on the user's computer, which needs no sign-in.
+    `unasked`: it comes with a page, and may not use up what others that are asked for need.
     Raises Missing or Denied without the right "vm.use" ("vm.serial" for the serial line), or when the screen is
     another person's; Denied without a sign-in in a browser; Invalid for an unknown kind; OpenElsewhere without
     `take_over`; Conflict when the machine
@@ -109,7 +111,7 @@ def issue_ticket(
     if not consent and kind != SERIAL and not take_over:
         require_one_device(actor, vm, fingerprint(actor.session_key))
     recorded = kind != SERIAL and policy.record
-    now = _check_quota(actor)
+    now = _check_quota(actor, most_waiting=1 if unasked else TICKETS_WAITING)
     secret = new_secret()
     life = NATIVE_TICKET_LIFE if via == NATIVE else TICKET_LIFE
     ticket = sql.add(
@@ -225,7 +227,7 @@ def _check_state(vm: VirtualMachine, kind: str) -> None:
         )
 
 
-def _check_quota(actor: Actor) -> datetime:
+def _check_quota(actor: Actor, *, most_waiting: int) -> datetime:
     """Raise OverQuota with too many consoles open or tickets unused; else the time by the database's clock."""
     ((opened, unused, now),) = _PRESENT.rows(user=actor.user_id)
     if opened >= SESSIONS_PER_USER:
@@ -235,12 +237,12 @@ def _check_quota(actor: Actor) -> datetime:
             fix=N_("Close one of them."),
             limit=SESSIONS_PER_USER,
         )
-    if unused >= TICKETS_WAITING:
+    if unused >= most_waiting:
         raise OverQuota(
             N_("You asked for %(limit)s consoles without opening one."),
             rule="console.most-tickets",
             fix=N_("Wait half a minute."),
-            limit=TICKETS_WAITING,
+            limit=most_waiting,
         )
     present: datetime = now
     return present

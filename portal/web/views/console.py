@@ -46,13 +46,27 @@ class Console(SignedIn):
             if (asked := request.GET.get("help"))
             else None
         )
-        page = console_page(
-            self.actor, vm, view_only=request.GET.get("view") == "only", csrf=get_token(request), help=help
-        )
+        view_only = request.GET.get("view") == "only"
+        page = console_page(self.actor, vm, view_only=view_only, csrf=get_token(request), help=help)
+        if page.ready and page.own and not is_htmx(request):
+            page.data["ticket"] = self._brought(vm, page.data["kinds"][0], view_only=view_only)
         template = "portal/partials/console_live.html" if is_htmx(request) else "portal/console.html"
         response = render(request, template, {"page": page, "late": is_htmx(request)})
         response["Cache-Control"] = "no-store"
         return response
+
+
+    def _brought(self, vm: VirtualMachine, kind: str, *, view_only: bool) -> dict[str, Any] | None:
+        """The first ticket comes with the page, which then need not ask. None where it has to, for the cause too.
+
+        Other sites can have a browser open this page; they get no tickets made by it.
+        """
+        if self.request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+            return None
+        try:
+            return _told(issue_ticket(actor=self.actor, vm=vm, kind=kind, view_only=view_only, unasked=True))
+        except BerthError:
+            return None
 
 
 class Ticket(SignedIn):
@@ -90,16 +104,18 @@ def ticket_answer(request: HttpRequest, issue: Callable[[], IssuedTicket]) -> Ht
         issued = issue()
     except BerthError as error:
         return _refusal(request, error)
-    return JsonResponse(
-        {
-            "ticket": issued.secret,
-            "path": SOCKETS[issued.kind],
-            "kind": issued.kind,
-            "view_only": issued.view_only,
-            "recorded": issued.recorded,
-        },
-        headers={"Cache-Control": "no-store"},
-    )
+    return JsonResponse(_told(issued), headers={"Cache-Control": "no-store"})
+
+
+def _told(issued: IssuedTicket) -> dict[str, Any]:
+    """What the page's script needs of a ticket."""
+    return {
+        "ticket": issued.secret,
+        "path": SOCKETS[issued.kind],
+        "kind": issued.kind,
+        "view_only": issued.view_only,
+        "recorded": issued.recorded,
+    }
 
 
 def _refusal(request: HttpRequest, error: BerthError) -> JsonResponse:

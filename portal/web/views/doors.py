@@ -29,6 +29,10 @@ class SignIn(LoginView):
     redirect_authenticated_user = True
     next_page = "/"
 
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        # Without a form, which the page only asks for what was typed before.
+        return self.render_to_response({"next": self.get_redirect_url()})
+
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         login(self.request, form.get_user())
         response = HttpResponseRedirect(self._landing())

@@ -246,3 +246,51 @@ def test_the_console_page_has_the_gateways_table_of_endings(site):
     closing = json.loads(block)["closing"]
     assert {int(code) for code in closing} == {ending.code for ending in ALL}
     assert all(closing[str(ending.code)]["again"] == ending.again for ending in ALL)
+
+
+class TestTheTicketThatThePageBrings:
+    """One question less before the first picture."""
+
+    @pytest.fixture
+    def page(self, site, screen):
+        """What the console page's script is given, for Alice."""
+        address = reverse("portal:console", args=[site.desktop.pk])
+
+        def read(**headers):
+            text = site.client("alice").get(address, headers=headers).content.decode()
+            if "console-data" not in text:
+                return None
+            return json.loads(text.split('<script id="console-data" type="application/json">')[1].split("</script>")[0])
+
+        site.desktop.power_state = "running"
+        site.desktop.save()
+        return read
+
+    def test_is_one_as_any_other(self, site, page):
+        brought = page()["ticket"]
+        assert set(brought) == {"ticket", "path", "kind", "view_only", "recorded"} and brought["kind"] == "vnc"
+        row = ConsoleTicket.objects.get()
+        assert (row.user, row.vm, row.used_at, row.web_session != "") == (site.world.alice, site.desktop, None, True)
+        assert brought["ticket"] not in str(row.__dict__)
+
+    def test_uses_up_nothing(self, site, page, screen):
+        """However often the page is loaded, there is one unused ticket, and those that are asked for come."""
+        assert [bool(page()["ticket"]) for _ in range(3)] == [True, False, False]
+        assert ConsoleTicket.objects.count() == 1
+        assert ask(site, "alice", screen).status_code == 200
+
+    def test_is_not_made_by_other_sites_nor_for_the_live_part(self, page):
+        assert page(sec_fetch_site="cross-site")["ticket"] is None
+        assert page(sec_fetch_site="same-site")["ticket"] is None
+        assert page(hx_request="true") is None
+        assert not ConsoleTicket.objects.exists()
+        assert page(sec_fetch_site="same-origin")["ticket"]
+
+    def test_is_not_there_where_it_would_be_refused(self, site, page):
+        site.desktop.power_state = "off"
+        site.desktop.save()
+        assert "ticket" not in page()
+        site.desktop.power_state, site.desktop.consoles = "running", []
+        site.desktop.save()
+        assert page()["ticket"] is None
+        assert not ConsoleTicket.objects.exists()

@@ -25,6 +25,7 @@ let timer;
 let leaving = false;
 let takeOver = false; // the next ticket closes this screen on the person's other devices; only a press asks for it
 const replaced = 4409;
+const broughtFor = 20000;
 
 const shown = () => (phase === "open" ? screen : null);
 const showBar = toolbar(document.getElementById("toolbar"), shown);
@@ -55,7 +56,11 @@ function say(title, { text = "", why = [], busy = false, again = false, label = 
 /** What the person chose last, if the machine offers it. */
 const wantedKind = () => (data.kinds.includes(choices.kind) ? choices.kind : data.kinds[0]);
 
+/** A ticket, or why there is none. The page brings the first along: good once, and for half a minute. */
 async function askTicket() {
+  const brought = data.ticket;
+  data.ticket = null;
+  if (brought && performance.now() < broughtFor && brought.kind === wantedKind()) return { status: 200, ...brought };
   const answer = await fetch(data.ticketUrl, {
     method: "POST",
     credentials: "same-origin",
