@@ -1,4 +1,4 @@
-"""Statements that PostgreSQL keeps, sent on the shortest way: psycopg's cursor and Django's around it take thrice as long.
+"""Statements that PostgreSQL keeps, sent on the shortest way: the cursors of psycopg and Django take thrice as long.
 
 Only for broker.sql, whose statements are few and known. What differs is how they are sent, never what is sent: values
 are made ready and read by psycopg's own adapters, and errors come out as Django's.

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from django.contrib.messages import middleware as messages
 from django.contrib.messages.storage import default_storage
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.functional import SimpleLazyObject, empty
 from django.utils.translation import gettext
@@ -41,7 +40,7 @@ class MessageMiddleware(messages.MessageMiddleware):
     def process_request(self, request: HttpRequest) -> None:
         request._messages = SimpleLazyObject(lambda: default_storage(request))  # type: ignore[attr-defined]
 
-    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         store = request.__dict__.get("_messages")
         untouched = isinstance(store, SimpleLazyObject) and store.__dict__["_wrapped"] is empty
         return response if untouched else super().process_response(request, response)

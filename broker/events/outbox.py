@@ -52,6 +52,7 @@ class Outbox:
         with self._lock:
             if self._loop is None or self._pid != os.getpid():
                 self._start()
+            assert self._loop is not None
             if len(self._waiting) >= MOST_WAITING:
                 self._complain("the queue is full")
                 return

@@ -184,7 +184,9 @@ class TestKept:
         vars(connection.connection).pop("_berth_keeper", None)
         for number in range(3):
             statement = Statement(
-                lambda number=number: Job.objects.filter(plan=Given("plan", CharField()))[: number + 1].values_list("pk")
+                lambda number=number: Job.objects.filter(plan=Given("plan", CharField()))[: number + 1].values_list(
+                    "pk"
+                )
             )
             for _ in range(2):
                 assert statement.rows(plan="100%s") == []

@@ -55,7 +55,6 @@ class Console(SignedIn):
         response["Cache-Control"] = "no-store"
         return response
 
-
     def _brought(self, vm: VirtualMachine, kind: str, *, view_only: bool) -> dict[str, Any] | None:
         """The first ticket comes with the page, which then need not ask. None where it has to, for the cause too.
 
