@@ -1,11 +1,8 @@
 """Backups, their targets and schedules in the back office; made and restored on the portal's pages."""
 
-from typing import Any
-
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
-from unfold.decorators import display
 
 from broker.access.actor import Actor
 from broker.backups.actions.delete_backup import delete_backup
@@ -17,10 +14,9 @@ from broker.backups.models import Backup, BackupDisk, BackupSchedule, BackupTarg
 from broker.core.errors import Missing
 from broker.core.text import gettext_noop as N_
 from broker.jobs.models import Job
-from portal.templatetags.berth import bytesize
 
 from .deeds import Deed, with_deeds
-from .rows import AMBER, BLUE, GREEN, RED, Inline, Rows
+from .rows import AMBER, BLUE, GREEN, RED, Inline, Rows, Sized, life
 from .site import site
 
 
@@ -48,7 +44,7 @@ class DiskInline(Inline):
     ),
     Deed("delete", _("Delete"), delete_backup, "backup", _("Its files are removed for good."), "delete", destroys=True),
 )  # fmt: skip
-class BackupAdmin(Rows):
+class BackupAdmin(Sized):
     list_display = ("vm_name", "created_at", "life", "kind", "target", "size", "verified_at")
     list_filter = (("state", ChoicesDropdownFilter), ("kind", ChoicesDropdownFilter), ("target", RelatedDropdownFilter))
     search_fields = ("vm_name",)
@@ -56,16 +52,7 @@ class BackupAdmin(Rows):
     exclude = ("hardware",)
     inlines = (DiskInline,)
 
-    @display(
-        description=_("State"), ordering="state",
-        label={"ready": GREEN, "making": BLUE, "deleting": AMBER, "broken": RED},
-    )  # fmt: skip
-    def life(self, backup: Backup) -> str:
-        return backup.state
-
-    @display(description=_("Size"), ordering="size_bytes")
-    def size(self, backup: Backup) -> Any:
-        return bytesize(backup.size_bytes)
+    life = life({"ready": GREEN, "making": BLUE, "deleting": AMBER, "broken": RED})
 
 
 @admin.register(BackupTarget, site=site)

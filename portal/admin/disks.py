@@ -1,21 +1,17 @@
 """Disks that belong to no machine in the back office; attached to machines on the portal's pages."""
 
-from typing import Any
-
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RelatedDropdownFilter
-from unfold.decorators import display
 
 from broker.access.actor import Actor
 from broker.jobs.models import Job
 from broker.virt.actions.delete_floating_disk import delete_floating_disk
 from broker.virt.actions.share_disk import share_disk
 from broker.virt.models import DiskShare, FloatingDisk
-from portal.templatetags.berth import bytesize
 
 from .deeds import Deed, with_deeds
-from .rows import Inline, Rows
+from .rows import Inline, Sized
 from .site import site
 
 
@@ -44,13 +40,9 @@ class ShareInline(Inline):
         _("The disk and all that is stored on it is deleted."), "delete", destroys=True,
     ),
 )  # fmt: skip
-class FloatingDiskAdmin(Rows):
+class FloatingDiskAdmin(Sized):
     list_display = ("name", "size", "storage", "shared", "owner", "created_at")
     list_filter = ("shared", ("storage", RelatedDropdownFilter), ("owner", RelatedDropdownFilter))
     search_fields = ("name", "volume", "owner__username")
     list_select_related = ("storage", "owner")
     inlines = (ShareInline,)
-
-    @display(description=_("Size"), ordering="size_bytes")
-    def size(self, disk: FloatingDisk) -> Any:
-        return bytesize(disk.size_bytes)

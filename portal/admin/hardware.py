@@ -26,11 +26,11 @@ from broker.virt.models import Disk, DiskExport, Nic, Preview, Snapshot, Snapsho
 from portal.templatetags.berth import bytesize
 
 from .deeds import Deed, with_deeds
-from .rows import Inline, Rows, link
+from .rows import Inline, Sized, link
 from .site import site
 
 
-class OfMachine(Rows):
+class OfMachine(Sized):
     """Rows that belong to a machine, which is shown as a link."""
 
     @display(description=_("Machine"), ordering="vm__name")
@@ -81,10 +81,6 @@ class DiskAdmin(OfMachine):
 
     def change_by(self, request: HttpRequest, obj: Disk, values: dict[str, Any]) -> None:
         edit_disk(actor=self.actor(request), disk=Disk.objects.select_related("vm").get(pk=obj.pk), **values)
-
-    @display(description=_("Size"), ordering="size_bytes")
-    def size(self, disk: Disk) -> str:
-        return str(bytesize(disk.size_bytes))
 
     @display(description=_("Allocated"), ordering="allocated_bytes")
     def allocated(self, disk: Disk) -> str:
@@ -197,7 +193,3 @@ class DiskExportAdmin(OfMachine):
     list_display = ("name", "machine_link", "size", "maker", "created_at", "ready_at")
     search_fields = ("name", "vm__name")
     list_select_related = ("vm", "maker")
-
-    @display(description=_("Size"), ordering="size_bytes")
-    def size(self, export: DiskExport) -> str:
-        return str(bytesize(export.size_bytes))

@@ -6,7 +6,6 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
-from unfold.decorators import display
 
 from broker.virt.actions.create_image_source import create_image_source
 from broker.virt.actions.delete_image import delete_image
@@ -14,10 +13,9 @@ from broker.virt.actions.delete_image_source import delete_image_source
 from broker.virt.actions.edit_image import edit_image
 from broker.virt.actions.edit_image_source import edit_image_source
 from broker.virt.models import Image, ImageSource, VirtualMachine
-from portal.templatetags.berth import bytesize
 
 from .deeds import Deed, with_deeds
-from .rows import AMBER, BLUE, GREEN, Inline, Rows
+from .rows import AMBER, BLUE, GREEN, Inline, Rows, Sized, life
 from .site import site
 
 
@@ -38,7 +36,7 @@ class DriveInline(Inline):
         destroys=True,
     ),
 )  # fmt: skip
-class ImageAdmin(Rows):
+class ImageAdmin(Sized):
     editable = True
     list_display = ("name", "kind", "life", "storage", "size", "maker", "created_at")
     list_filter = (
@@ -58,16 +56,7 @@ class ImageAdmin(Rows):
     def change_by(self, request: HttpRequest, obj: Image, values: dict[str, Any]) -> None:
         edit_image(actor=self.actor(request), image=Image.objects.get(pk=obj.pk), **values)
 
-    @display(
-        description=_("State"), ordering="state",
-        label={"ready": GREEN, "uploading": BLUE, "importing": BLUE, "deleting": AMBER},
-    )  # fmt: skip
-    def life(self, image: Image) -> str:
-        return image.state
-
-    @display(description=_("Size"), ordering="size_bytes")
-    def size(self, image: Image) -> str:
-        return str(bytesize(image.size_bytes))
+    life = life({"ready": GREEN, "uploading": BLUE, "importing": BLUE, "deleting": AMBER})
 
 
 @admin.register(ImageSource, site=site)

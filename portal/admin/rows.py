@@ -1,5 +1,6 @@
 """What all lists of the admin share: looking is free, changing goes through actions, history is the events."""
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,10 +11,13 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import display
 
 from broker.access.actor import Actor
 from portal.admin.site import site
+from portal.templatetags.berth import bytesize
 
 GREEN, AMBER, RED, BLUE, GREY = "success", "warning", "danger", "info", "default"
 POWER = {
@@ -90,6 +94,24 @@ class Rows(ModelAdmin):
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:events_event_changelist") + "?" + urlencode({"q": object_id}))
+
+
+class Sized(Rows):
+    """Rows that take so many bytes."""
+
+    @display(description=gettext_lazy("Size"), ordering="size_bytes")
+    def size(self, obj: Any) -> str:
+        return str(bytesize(obj.size_bytes))
+
+
+def life(colours: dict[str, str]) -> Callable[[Any, Any], str]:
+    """The column of a state, each in its colour."""
+
+    @display(description=gettext_lazy("State"), ordering="state", label=colours)
+    def shown(self: Any, obj: Any) -> str:
+        return str(obj.state)
+
+    return shown  # type: ignore[no-any-return]
 
 
 class Inline(TabularInline):

@@ -4,6 +4,9 @@ import json
 
 import pytest
 from django.apps import apps
+from django.test import Client
+from django.urls import reverse
+from django.utils.html import escape
 from drf_spectacular.generators import SchemaGenerator
 
 from broker.core.errors import Busy, Invalid
@@ -17,6 +20,7 @@ from broker.virt.models import StorageDomain, VirtualMachine
 from broker.virt.specs import storage_spec
 from tests.virt.actions.stage import SYSTEM, Stage, fresh
 
+PAGES = ("vm", "vm-disks", "vm-changes", "vm-edit", "vm-hardware", "vm-backups")
 SECRET = "planted-4711-secret"
 ELSEWHERE = [
     "../x", "/etc/shadow", "a/b", "-oProxyCommand", "x,file.filename=/etc/passwd", 'json:{"driver":"file"}',
@@ -28,6 +32,27 @@ ELSEWHERE = [
 def stage(db, settings):
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     return Stage()
+
+
+@pytest.mark.parametrize("words", ['"><script>alert(1)</script>', "'}}{{7*7}}{% debug %}", "=cmd|'/C calc'!A0"])
+def test_what_people_write_stays_words_on_every_page(stage, words):
+    """Row S17: as a title, which is free text; a name takes none of it."""
+    with pytest.raises(Invalid):
+        create_vm(actor=SYSTEM, name=words, version=stage.world.version)
+    vm, browser = stage.make(title=words), Client()
+    browser.force_login(stage.world.root)
+    pages = [reverse("portal:vms"), *(reverse(f"portal:{name}", args=[vm.pk]) for name in PAGES)]
+    for address in (*pages, f"/admin/virt/virtualmachine/{vm.pk}/change/"):
+        text = browser.get(address, follow=True).content.decode()
+        assert escape(words) in text and "<script>alert" not in text and "}}49" not in text, address
+
+
+@pytest.mark.parametrize("words", ["a\u202eb", "a\u200bb", "a\0b", "x" * 10_000])
+def test_signs_that_hide_and_endless_words_are_refused(stage, words):
+    """Row S17: what turns the direction of writing, has no width, ends a string, or fills a page."""
+    with pytest.raises(Invalid) as refusal:
+        create_vm(actor=SYSTEM, name="plain", title=words, version=stage.world.version)
+    assert refusal.value.field == "title" and not VirtualMachine.objects.exists()
 
 
 @pytest.mark.parametrize("name", ELSEWHERE)

@@ -25,6 +25,7 @@ def body(response) -> str:
 
 @pytest.mark.django_db(transaction=True)
 def test_events_come_as_a_file_of_what_one_may_see(site):
+    """Row S17 of docs/machine-attacks.md, too: no cell is a formula."""
     root = site.world.actor("root")
     record("vm.noted", actor=root, subject=site.server, message="=1+1 %(name)s", name="ü", severity="warning")
     lines = body(site.client("root").get(reverse("portal:events-export", args=["jsonl"]))).splitlines()
