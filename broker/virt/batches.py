@@ -8,10 +8,12 @@ from django.db.models import QuerySet
 
 from broker.access.actor import Actor
 from broker.access.require import may
+from broker.core import clock
 from broker.jobs.models import Job
 from broker.jobs.states import ACTIVE, JobState
 
 from .actions.delete_vm import delete_vm
+from .actions.migrate_vm import migrate_vm
 from .actions.pause_vm import pause_vm
 from .actions.power_off_vm import power_off_vm
 from .actions.reboot_vm import reboot_vm
@@ -20,12 +22,21 @@ from .actions.resume_vm import resume_vm
 from .actions.shutdown_vm import shutdown_vm
 from .actions.start_vm import start_vm
 from .actions.suspend_vm import suspend_vm
-from .models import Batch
+from .actions.take_snapshot import take_snapshot
+from .models import Batch, VirtualMachine
+
+
+def snapshot_now(*, actor: Actor, vm: VirtualMachine) -> Job:
+    """Named after the moment, of all its disks, without its memory."""
+    return take_snapshot(actor=actor, vm=vm, name=clock.now().strftime("%Y-%m-%d-%H%M%S"))
+
 
 VERBS: dict[str, Callable[..., Job]] = {
     "start": start_vm, "resume": resume_vm, "pause": pause_vm, "suspend": suspend_vm, "reboot": reboot_vm,
-    "shutdown": shutdown_vm, "reset": reset_vm, "power-off": power_off_vm, "delete": delete_vm,
+    "shutdown": shutdown_vm, "reset": reset_vm, "power-off": power_off_vm, "migrate": migrate_vm,
+    "snapshot": snapshot_now, "delete": delete_vm,
 }  # fmt: skip
+_RIGHTS = {"delete": "vm.delete", "migrate": "vm.migrate", "snapshot": "vm.edit"}
 MOST = 500
 
 WAITING, ASKED, DONE, REFUSED, FAILED = "waiting", "asked", "done", "refused", "failed"
@@ -33,7 +44,7 @@ WAITING, ASKED, DONE, REFUSED, FAILED = "waiting", "asked", "done", "refused", "
 
 def right_of(verb: str) -> str:
     """The right that the verb takes on each machine."""
-    return "vm.delete" if verb == "delete" else "vm.power"
+    return _RIGHTS.get(verb, "vm.power")
 
 
 def visible_batches(actor: Actor) -> QuerySet[Batch]:

@@ -11,7 +11,6 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.decorators import action, display
 
 from broker.access.actor import Actor
-from broker.core import clock
 from broker.jobs.models import Job
 from broker.virt import pending
 from broker.virt.actions.adopt_vm import adopt_vm
@@ -29,8 +28,8 @@ from broker.virt.actions.run_once import run_once
 from broker.virt.actions.shutdown_vm import shutdown_vm
 from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.suspend_vm import suspend_vm
-from broker.virt.actions.take_snapshot import take_snapshot
 from broker.virt.actions.undo_changes import undo_changes
+from broker.virt.batches import snapshot_now
 from broker.virt.models import DeviceUse, Disk, DiskShare, ForeignMachine, Nic, Sample, VirtualMachine
 from portal.templatetags.berth import bytesize, mib
 from portal.web.changes import summary
@@ -40,11 +39,6 @@ from .rows import AMBER, BLUE, GREEN, POWER, RED, Inline, Rows, bar, link
 from .site import site
 
 STATE = {"ready": GREEN, "creating": BLUE, "deleting": AMBER, "broken": RED}
-
-
-def _snapshot(*, actor: Actor, vm: VirtualMachine) -> Job:
-    """Named after the moment: one that is to have another name is taken on the machine's page."""
-    return take_snapshot(actor=actor, vm=vm, name=clock.now().strftime("%Y-%m-%d-%H%M%S"))
 
 
 def _anew(*, actor: Actor, vm: VirtualMachine) -> Job:
@@ -90,7 +84,7 @@ DEEDS = (
     Deed(
         "snapshot",
         _("Take a snapshot"),
-        _snapshot,
+        snapshot_now,
         "vm",
         _("All its disks are kept as they are now, without its memory; it goes on meanwhile."),
         "photo_camera",

@@ -72,3 +72,9 @@ POWER_VERBS: tuple[PowerVerb, ...] = (
     ),
 )  # fmt: skip
 POWER = {verb.name: verb for verb in POWER_VERBS}
+MORE = {
+    "migrate": (_("Migrate"), "server", False),
+    "snapshot": (_("Take a snapshot"), "history", False),
+    "delete": (_("Delete"), "trash", True),
+}
+"""What else is done to several machines at once: label, icon, whether it is dangerous."""

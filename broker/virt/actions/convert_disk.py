@@ -44,7 +44,8 @@ def convert_disk(*, actor: Actor, disk: Disk, image_format: str, bandwidth_mib: 
     require_kept(vm)
     if disk.format == image_format:
         raise Conflict(
-            N_("The disk %(target)s is %(format)s already."), rule="disk.format", fix=N_("There is nothing to do."),
+            N_("The disk %(target)s is %(format)s already."), rule="disk.format",
+            fix=N_("To give zeroes back, move it to the storage that it is on, while its machine is off."),
             target=disk.target, format=image_format,
         )  # fmt: skip
     require_unfrozen(disk)

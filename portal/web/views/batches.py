@@ -15,7 +15,7 @@ from broker.virt.actions.act_on_machines import act_on_machines
 from broker.virt.batches import visible_batches
 from portal.web.base import Deed, Page, is_htmx
 from portal.web.machines import progress_on
-from portal.web.verbs import POWER
+from portal.web.verbs import MORE, POWER
 from portal.web.words import UNKNOWN, Mark
 from portal.why import Sight
 
@@ -50,7 +50,7 @@ class BatchOne(Page):
         job = Job.objects.filter(subject_kind="batch", subject_id=batch.pk).first()
         sight = Sight(self.actor, [one.get("error") for one in batch.results.values()])
         cancels = job is not None and (job.actor_id == self.actor.user_id or may(self.actor, "job.cancel", job))
-        word = POWER[batch.verb].label if batch.verb in POWER else _("Delete")
+        word = POWER[batch.verb].label if batch.verb in POWER else MORE[batch.verb][0]
         return {
             "batch": batch,
             "title": _("%(verb)s: %(count)d machines") % {"verb": word, "count": len(batch.results)},

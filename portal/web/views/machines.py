@@ -12,6 +12,7 @@ from broker.access.require import may, visible_to
 from broker.connections.finding import found
 from broker.virt.actions.create_saved_search import create_saved_search
 from broker.virt.actions.delete_saved_search import delete_saved_search
+from broker.virt.batches import right_of
 from broker.virt.models import Host, SavedSearch, VirtualMachine
 from broker.virt.saved import COLUMNS, USUAL_COLUMNS, saved_searches
 from broker.virt.search import complete, search
@@ -22,7 +23,7 @@ from portal.web.base import Deed, Page, SignedIn, done
 from portal.web.listing import Column, Filter, Language, Listing
 from portal.web.machines import for_the_list, machine_rows
 from portal.web.parts import Action
-from portal.web.verbs import POWER_VERBS
+from portal.web.verbs import MORE, POWER_VERBS
 
 # name → (head, what it is sorted by)
 HEADS = {
@@ -84,8 +85,9 @@ class Machines(Page):
             for verb in POWER_VERBS
             if holds(self.actor, "vm.power")
         ]
-        if holds(self.actor, "vm.delete"):
-            verbs.append({"name": "delete", "label": _("Delete"), "icon": "trash", "danger": True})
+        for name, (label, icon, danger) in MORE.items():
+            if holds(self.actor, right_of(name)):
+                verbs.append({"name": name, "label": label, "icon": icon, "danger": danger})
         return verbs
 
     def _find(self, text: str) -> Any:

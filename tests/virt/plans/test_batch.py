@@ -1,6 +1,8 @@
 """One action for several machines: one job, a result for each, and nobody's rights but one's own."""
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from broker.core.errors import Denied, Invalid, Missing
 from broker.jobs.models import Job
@@ -55,3 +57,22 @@ def test_only_what_one_may_is_done(stage, machines):
     assert results(job) == {"one": "done", "two": "refused"}
     machines["two"].refresh_from_db()
     assert machines["two"].power_state == "off"
+
+
+def test_several_get_a_snapshot_and_one_cannot_move(stage, machines):
+    everybody = [m.pk for m in machines.values()]
+    job = act_on_machines(actor=stage.world.actor("root"), verb="snapshot", machines=everybody)
+    run_all()
+    assert set(results(job).values()) == {"done"}
+    assert {vm.snapshots.count() for vm in machines.values()} == {1}
+    job = act_on_machines(actor=stage.world.actor("root"), verb="migrate", machines=[machines["three"].pk])
+    run_all()
+    assert results(job) == {"three": "refused"}, "there is one host only"
+    stage.world.grant(stage.world.alice, "vm-user", machines["one"])
+    with pytest.raises(Denied):
+        act_on_machines(actor=stage.world.actor("alice"), verb="snapshot", machines=[machines["one"].pk])
+    browser = Client()
+    browser.force_login(stage.world.root)
+    assert "Migrate: 1 machine" in browser.get(reverse("portal:batch", args=[job.subject_id])).content.decode()
+    offered = browser.get(reverse("portal:vms")).content.decode()
+    assert 'value="snapshot"' in offered and 'value="migrate"' in offered
