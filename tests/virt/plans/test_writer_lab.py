@@ -29,8 +29,8 @@ from tests.virt.plans.test_create_lab import _in_guest
 from tests.virt.plans.test_create_lab import real as real
 from tests.virt.plans.test_disks_lab import well
 from tests.virt.plans.test_make_lab import wait_for_agent
-from tests.virt.test_full_storage import inside
-from tests.virt.test_full_storage import small as small
+from tests.virt.test_disk_trouble import inside
+from tests.virt.test_disk_trouble import small as small
 
 pytestmark = pytest.mark.lab
 BLOCK, SLOTS = 64 << 10, 32
@@ -55,7 +55,8 @@ def flushed(real, vm) -> int:
 
 
 def goes_on(real, vm) -> int:
-    begun = flushed(real, vm)
+    while not (begun := flushed(real, vm)):
+        pass  # it has not begun yet
     while (now := flushed(real, vm)) < begun + SLOTS:
         pass
     return now
