@@ -4,6 +4,8 @@ The host is declared lost by the step that saw it off, before it is switched on 
 none the less a host whose machines are gone.
 """
 
+from datetime import datetime
+
 from broker.core import clock
 from broker.core.errors import BerthError, Conflict, Unavailable
 from broker.core.text import gettext_noop as N_
@@ -15,6 +17,7 @@ from broker.virt.ha import fencing, moments
 from broker.virt.ha.duty import write_verdict
 from broker.virt.ha.judge import Decision, Ruling
 from broker.virt.ha.loss import declare_lost
+from broker.virt.ha.lun_leases import Doubt, doubt
 from broker.virt.ha.rules import HaRules
 from broker.virt.models import Host, HostHealth
 
@@ -45,7 +48,7 @@ def cut(ctx: Context) -> None:
             if not fencing.is_off(device):
                 ctx.check()
                 fencing.switch(device, "off")
-            ctx.save(device=str(device.pk), cut_at=clock.now().timestamp())
+            ctx.save(device=str(device.pk), cut_at=clock.now().timestamp(), cut=moments.now().isoformat())
             return
         except Unavailable as error:
             errors.append(error)
@@ -62,6 +65,7 @@ def verify(ctx: Context) -> None:
     device = host.fence_devices.filter(pk=ctx.args["device"]).first()
     try:
         if device is not None and fencing.is_off(device):
+            _believe(ctx, host)
             return
     except Unavailable as error:
         _failed(ctx, host, error)
@@ -75,6 +79,23 @@ def verify(ctx: Context) -> None:
             host=host.name,
         ),
     )  # fmt: skip
+
+
+def _believe(ctx: Context, host: Host) -> None:
+    """Not while the host renews a lease on LUNs, where nothing else would keep two copies of a machine apart."""
+    cut = datetime.fromisoformat(ctx.args["cut"]) if "cut" in ctx.args else moments.now()
+    found = doubt(host, cut=cut, now=moments.now())
+    if found is Doubt.WAIT:
+        raise NotYet(1.0, N_("Waiting to see that it no longer renews its lease on LUNs"))
+    if found is Doubt.LIE:
+        _failed(
+            ctx, host,
+            Unavailable(
+                N_("Power management says that %(host)s is off, but its lease on LUNs is renewed."),
+                rule="fence.verified", host=host.name,
+                fix=N_("Look at the host and its power management; when it is off, confirm that it was rebooted."),
+            ),
+        )  # fmt: skip
 
 
 def settle(ctx: Context) -> None:
