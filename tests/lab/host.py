@@ -173,10 +173,11 @@ class LabHost:
     @property
     def init_pid(self) -> int:
         """The host's process 1 as seen from here."""
-        if self._boot is None:
+        boot = self._boot  # another thread may cut the power meanwhile
+        if boot is None:
             raise RuntimeError(f"{self.name} is off")
         deadline = time.monotonic() + 5
-        while not (children := _children(self._boot.pid)):
+        while not (children := _children(boot.pid)):
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{self.name} did not come up:\n{self.log()}")
             time.sleep(0.002)
@@ -188,8 +189,12 @@ class LabHost:
         return next((pid for pid in _children(self.init_pid) if _comm(pid) == "libvirtd"), 0)
 
     def qemu_pid(self, machine: str) -> int:
-        """The QEMU process of the machine with this UUID as seen from here; 0 when it does not run."""
-        for pid in _children(self.init_pid):
+        """The QEMU process of the machine with this UUID as seen from here; 0 when it does not run, or the host."""
+        try:
+            init = self.init_pid
+        except RuntimeError:
+            return 0
+        for pid in _children(init):
             try:
                 words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             except OSError:
