@@ -7,7 +7,7 @@ pool's queue, opens that page and has a ticket to the screen from it (or asks fo
 none), over one connection and with cookies, as a browser would. 800 desktops run and are free; the pool is made larger
 by 200 the moment the first comes, on the simulated driver. Two uvicorn processes serve; worker, scheduler and monitor
 are threads of a third process. Checked afterwards: no 5xx, no desktop twice, everybody has one, and who joined the
-queue first was served first.
+queue first was served first (F33).
 
 The baseline is a Django view that binds at the same slapd and writes a session, and nothing else; compared is what a
 sign-in costs of a core in the serving process. Prints a Markdown table; JSON where BENCH_JSON says.

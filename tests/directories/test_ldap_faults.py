@@ -1,4 +1,7 @@
-"""Directories that are down, slow, half there or somebody else: said as such, in time, and nobody else is held up."""
+"""Directories that are down, slow, half there or somebody else: said as such, in time, and nobody else is held up.
+
+Rows F37.
+"""
 
 import time
 

@@ -1,4 +1,7 @@
-"""Signing in through a real slapd: who gets in, who does not, and what is known of them afterwards."""
+"""Signing in through a real slapd: who gets in, who does not, and what is known of them afterwards.
+
+Rows S31, S32, S33, F38.
+"""
 
 import uuid
 

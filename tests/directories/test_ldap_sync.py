@@ -1,4 +1,4 @@
-"""Following a real slapd: who comes, changes, goes; what is refused; what is written."""
+"""Following a real slapd: who comes, changes, goes; what is refused; what is written (F37, F38)."""
 
 import ldap
 import pytest

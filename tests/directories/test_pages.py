@@ -331,7 +331,7 @@ class TestTheDoor:
         assert costs["erin"]["simple_bind"] >= 1
 
     def test_times_do_not_tell_who_is_in_the_directory(self, world, slapd, directory, settings):
-        """By the median of the clock, in turns, with room for a busy machine."""
+        """S34: By the median of the clock, in turns, with room for a busy machine."""
         settings.PASSWORD_HASHERS = ["tests.hashing.CostlyEnough"]
         took: dict[str, list[float]] = {"erin": [], "nobody": []}
         for number in range(15):

@@ -1,4 +1,4 @@
-"""Guessing is slowed down, strangers lock nobody out, and the counts are right when many come at once."""
+"""Guessing is slowed down, strangers lock nobody out, and the counts are right when many come at once (S35, S45)."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta

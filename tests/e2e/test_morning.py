@@ -1,5 +1,8 @@
 """A morning: a directory is added with its preview, people of a group work, one changes devices, a new template
-version rolls out under them, and one who is disabled in the directory is out within a minute."""
+version rolls out under them, and one who is disabled in the directory is out within a minute.
+
+The last is row F38.
+"""
 
 import subprocess
 import time

@@ -1,4 +1,4 @@
-"""The chain of events shows what was changed or removed afterwards."""
+"""The chain of events shows what was changed or removed afterwards (S45)."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Admins and users at the same instant: a pool is resized, refreshed and deleted while people sign in."""
+"""Admins and users at the same instant: a pool is resized, refreshed and deleted while people sign in (F30)."""
 
 import pytest
 

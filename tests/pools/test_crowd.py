@@ -1,4 +1,4 @@
-"""Many clients at the same instant: nobody gets somebody else's desktop, nobody more than allowed.
+"""Many clients at the same instant: nobody gets somebody else's desktop, nobody more than allowed (F33).
 
 Real threads, each with its own database connection, all let go at once.
 """

@@ -144,6 +144,7 @@ def test_a_manual_pool_keeps_its_user(world, make_pool, hypervisor):
 
 
 def test_resizing_never_touches_a_desktop_in_use(world, make_pool, hypervisor):
+    """F30."""
     pool = make_pool(size=4, prestarted=4)
     settle(pool)
     got = allocate(actor=world.actor("alice"), pool=pool).desktop

@@ -326,6 +326,7 @@ def test_a_protected_desktop_outlives_its_pool_s_shrinking(world, make_pool):
 
 
 def test_two_admins_resizing_one_pool(world, make_pool):
+    """F28."""
     pool = make_pool(size=3)
     seen = pool.revision
     edit_pool(actor=SYSTEM, pool=pool, revision=seen, size=5)
@@ -337,6 +338,7 @@ def test_two_admins_resizing_one_pool(world, make_pool):
 
 
 def test_a_template_of_thirty_clones_is_not_deleted(world, make_pool):
+    """F29."""
     from broker.virt.actions.delete_template import delete_template
 
     pool = make_pool(size=30)

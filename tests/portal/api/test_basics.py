@@ -200,6 +200,7 @@ class TestRefusals:
         assert "correct horse" not in Event.objects.get(kind="api.refused").message
 
     def test_a_missing_csrf_token_is_refused_and_recorded(self, world, make_vm):
+        """S38."""
         client = Client(enforce_csrf_checks=True)
         client.force_login(world.root)
         response = client.post(f"/api/v1/vms/{make_vm('one').pk}/start/", content_type="application/json")

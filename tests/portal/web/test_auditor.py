@@ -84,6 +84,7 @@ def test_an_auditor_sees_every_list_and_every_object(site, auditor):
 
 
 def test_an_auditor_changes_nothing_by_any_address(site, auditor, ids):
+    """S40."""
     before, jobs = snapshot(), Job.objects.count()
     swept = 0
     for name, address in addresses(ids):

@@ -249,7 +249,7 @@ def test_the_console_page_has_the_gateways_table_of_endings(site):
 
 
 class TestTheTicketThatThePageBrings:
-    """One question less before the first picture."""
+    """One question less before the first picture; S38: other sites have none made."""
 
     @pytest.fixture
     def page(self, site, screen):

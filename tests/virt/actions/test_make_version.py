@@ -183,6 +183,7 @@ def test_another_template_of_the_cluster_and_of_no_other(stage):
 
 
 def test_a_template_with_thirty_clones_is_refused_with_their_names(stage):
+    """F29."""
     clones = [stage.make(f"desk-{number}") for number in range(1, 31)]
     world = stage.world
     for action, wish in (
