@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Self
 
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -105,27 +106,23 @@ class MemoryDesk:
         self.recordings.append((recording, why, size))
 
 
-class FakeMachine:
-    """A VNC server on a unix socket (or TLS on TCP) that echoes what it gets, sends on demand, or misbehaves."""
+class FakeServer:
+    """A machine's screen on a unix socket, which speaks as `_speak` of a subclass says."""
 
     def __init__(self, path: Path, *, script: str = "echo", tls: ssl.SSLContext | None = None):
         self.path, self.script, self.tls = path, script, tls
-        self.received = bytearray()
         self.writers: list[asyncio.StreamWriter] = []
-        self.port = 0
-        self.sent = 0
 
     @property
     def target(self) -> Target:
-        return Target(host="localhost", port=self.port) if self.tls else Target(unix=str(self.path))
+        return Target(unix=str(self.path))
 
-    async def start(self) -> "FakeMachine":
-        if self.tls:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-            self.port = self._server.sockets[0].getsockname()[1]
-        else:
-            self._server = await asyncio.start_unix_server(self._serve, str(self.path))
+    async def start(self) -> Self:
+        self._server = await self._listen()
         return self
+
+    async def _listen(self) -> asyncio.Server:
+        return await asyncio.start_unix_server(self._serve, str(self.path), ssl=self.tls)
 
     async def stop(self) -> None:
         self._server.close()
@@ -137,6 +134,30 @@ class FakeMachine:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             await self._speak(reader, writer)
         writer.close()
+
+    async def _speak(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        raise NotImplementedError
+
+
+class FakeMachine(FakeServer):
+    """A VNC server on a unix socket (or TLS on TCP) that echoes what it gets, sends on demand, or misbehaves."""
+
+    def __init__(self, path: Path, *, script: str = "echo", tls: ssl.SSLContext | None = None):
+        super().__init__(path, script=script, tls=tls)
+        self.received = bytearray()
+        self.port = 0
+        self.sent = 0
+
+    @property
+    def target(self) -> Target:
+        return Target(host="localhost", port=self.port) if self.tls else super().target
+
+    async def _listen(self) -> asyncio.Server:
+        if not self.tls:
+            return await super()._listen()
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)  # it begins TLS within RFB
+        self.port = server.sockets[0].getsockname()[1]
+        return server
 
     async def _speak(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.script == "silent":

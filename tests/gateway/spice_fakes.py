@@ -1,12 +1,11 @@
 """A SPICE server that speaks the link handshake and echoes, and the client's side of a channel."""
 
 import asyncio
-import contextlib
 import ssl
 import struct
 from pathlib import Path
 
-from broker.gateway.desk import Target
+from .fakes import FakeServer
 
 MAGIC = b"REDQ"
 CAPABILITIES = 0b1001  # authentication is selected, mini headers
@@ -39,33 +38,13 @@ def channels_list(channels=CHANNELS) -> bytes:
 TICKET = struct.pack("<I", 1) + b"e" * 128
 
 
-class FakeSpice:
+class FakeSpice(FakeServer):
     """On a unix socket. `links` are the channels that were opened, `received` what came after their tickets."""
 
     def __init__(self, path: Path, *, script: str = "echo", tls: ssl.SSLContext | None = None):
-        self.path, self.script, self.tls = path, script, tls
+        super().__init__(path, script=script, tls=tls)
         self.links: list[tuple[int, int, int]] = []
         self.received: dict[int, bytearray] = {}
-        self.writers: list[asyncio.StreamWriter] = []
-
-    @property
-    def target(self) -> Target:
-        return Target(unix=str(self.path))
-
-    async def start(self) -> "FakeSpice":
-        self._server = await asyncio.start_unix_server(self._serve, str(self.path), ssl=self.tls)
-        return self
-
-    async def stop(self) -> None:
-        self._server.close()
-        for writer in self.writers:
-            writer.transport.abort()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.writers.append(writer)
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            await self._speak(reader, writer)
-        writer.close()
 
     async def _speak(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         header = await reader.readexactly(16)

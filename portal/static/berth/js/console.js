@@ -8,6 +8,7 @@ import { applyPolicy } from "./console/policy.js";
 import { savePicture, tellLine } from "./console/line.js";
 import { dropPicture, keepPicture, pictureOf } from "./console/still.js";
 import { sessionStrip } from "./console/session.js";
+import { Patience, askTicket } from "./console/ticket.js";
 import { fill, pageData } from "./texts.js";
 import "./why.js";
 
@@ -15,12 +16,10 @@ const data = pageData("console-data");
 const { texts, closing, lineUrl } = pageData("console-words");
 const stage = document.getElementById("stage");
 const curtain = document.getElementById("curtain");
-const retry = { first: 400, most: 10000, patience: 15 * 60 * 1000 };
+const patience = new Patience();
 
 let screen = null;
 let phase = "idle"; // idle, asking, opening, open, waiting (for a retry), ended
-let failures = 0;
-let lostAt = 0;
 let timer;
 let leaving = false;
 let takeOver = false; // the next ticket closes this screen on the person's other devices; only a press asks for it
@@ -57,21 +56,11 @@ function say(title, { text = "", why = [], busy = false, again = false, label = 
 const wantedKind = () => (data.kinds.includes(choices.kind) ? choices.kind : data.kinds[0]);
 
 /** A ticket, or why there is none. The page brings the first along: good once, and for half a minute. */
-async function askTicket() {
+async function nextTicket() {
   const brought = data.ticket;
   data.ticket = null;
   if (brought && performance.now() < broughtFor && brought.kind === wantedKind()) return { status: 200, ...brought };
-  const answer = await fetch(data.ticketUrl, {
-    method: "POST",
-    credentials: "same-origin",
-    redirect: "manual",
-    signal: AbortSignal.timeout(15000),
-    headers: { "X-CSRFToken": data.csrf, Accept: "application/json", "Content-Type": "application/json" },
-    body: JSON.stringify({ kind: wantedKind(), view_only: data.viewOnly, take_over: takeOver, help: data.help }),
-  });
-  if (answer.type === "opaqueredirect") return { status: 401 };
-  const isJson = (answer.headers.get("content-type") || "").includes("json");
-  return { status: answer.status, ...(isJson ? await answer.json() : {}) };
+  return askTicket(data, { kind: wantedKind(), view_only: data.viewOnly, take_over: takeOver, help: data.help });
 }
 
 async function connect() {
@@ -84,10 +73,10 @@ async function connect() {
     return;
   }
   setPhase("asking");
-  say(failures ? texts.reconnecting : texts.connecting, { busy: true });
+  say(patience.tried ? texts.reconnecting : texts.connecting, { busy: true });
   let answer;
   try {
-    answer = await askTicket();
+    answer = await nextTicket();
   } catch {
     again(texts.unreachable);
     return;
@@ -135,7 +124,7 @@ async function open(answer) {
   watchClipboard(screen);
   screen.addEventListener("connect", () => {
     setPhase("open");
-    failures = 0;
+    patience.succeeded();
     curtain.hidden = true;
     showBar();
     measureLine();
@@ -177,14 +166,12 @@ function finished({ code, reason }) {
 
 /** Try again by itself, after a growing pause; after 15 minutes only by hand. */
 function again(text, fix = "", why = []) {
-  if (!failures) lostAt = Date.now();
-  failures += 1;
-  if (Date.now() - lostAt > retry.patience) {
+  const wait = patience.next();
+  if (wait === undefined) {
     end(text, fix, texts.connectNow, why);
     return;
   }
   setPhase("waiting");
-  const wait = Math.min(retry.most, retry.first * 1.4 ** (failures - 1)) * (0.8 + Math.random() * 0.4);
   const seconds = Math.round(wait / 1000);
   say(text, {
     text: [fix, seconds >= 2 ? fill(texts.againIn, { seconds }) : texts.againNow].filter(Boolean).join(" "),
@@ -204,7 +191,7 @@ function end(text, fix = "", label = texts.connectNow, why = []) {
 }
 
 curtain.querySelector("[data-again]").addEventListener("click", () => {
-  failures = 0;
+  patience.succeeded();
   setPhase("idle");
   connect();
 });
@@ -224,7 +211,7 @@ document.addEventListener("berth:kind", () => {
   const old = screen;
   screen = null;
   clearTimeout(timer);
-  failures = 0;
+  patience.succeeded();
   setPhase("switching");
   if (old) old.disconnect();
   else {

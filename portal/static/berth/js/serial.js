@@ -2,13 +2,14 @@
 
 import { FitAddon } from "../../vendor/xterm/addon-fit.mjs";
 import { Terminal } from "../../vendor/xterm/xterm.mjs";
+import { Patience, askTicket, openSocket } from "./console/ticket.js";
 import { fill, pageData } from "./texts.js";
 
 const data = pageData("console-data");
 const { texts, closing } = data;
 const state = document.querySelector("[data-state]");
 const button = (name) => document.querySelector(`[data-${name}]`);
-const retry = { first: 400, most: 10000, patience: 15 * 60 * 1000 };
+const patience = new Patience();
 const longest = 8 * 1024; // bytes typed in one frame
 const kinds = { data: "d", status: "s", take: "t", give: "g" };
 
@@ -30,8 +31,6 @@ let socket = null;
 let buffer = new Uint8Array(0);
 let line = { writer: "", mine: false, may: false, readers: 0 };
 let stale = false; // what stands there is of the connection before
-let failures = 0;
-let lostAt = 0;
 let refused = "";
 let leaving = false;
 
@@ -92,25 +91,11 @@ function received(bytes) {
   buffer = joined.slice(at);
 }
 
-async function askTicket() {
-  const answer = await fetch(data.ticketUrl, {
-    method: "POST",
-    credentials: "same-origin",
-    redirect: "manual",
-    signal: AbortSignal.timeout(15000),
-    headers: { "X-CSRFToken": data.csrf, Accept: "application/json", "Content-Type": "application/json" },
-    body: JSON.stringify({ kind: "serial", view_only: data.viewOnly }),
-  });
-  if (answer.type === "opaqueredirect" || answer.status === 401) return { status: 401 };
-  const json = (answer.headers.get("content-type") || "").includes("json");
-  return { status: answer.status, ...(json ? await answer.json() : {}) };
-}
-
 async function connect() {
-  show("opening", failures ? texts.reconnecting : texts.connecting);
+  show("opening", patience.tried ? texts.reconnecting : texts.connecting);
   let answer;
   try {
-    answer = await askTicket();
+    answer = await askTicket(data, { kind: "serial", view_only: data.viewOnly });
   } catch {
     again(texts.unreachable);
     return;
@@ -121,16 +106,13 @@ async function connect() {
   else show("ended", [answer.message, answer.fix].filter(Boolean).join(" "));
 }
 
-function open({ path, ticket }) {
-  const address = new URL(path, location.href);
-  address.protocol = address.protocol.replace("http", "ws");
+function open(answer) {
   refused = "";
   buffer = new Uint8Array(0);
-  socket = new WebSocket(address, ["binary", `berth.ticket.${ticket}`]);
-  socket.binaryType = "arraybuffer";
+  socket = openSocket(answer);
   stale = true;
   socket.addEventListener("message", (event) => {
-    failures = 0;
+    patience.succeeded();
     received(new Uint8Array(event.data));
   });
   socket.addEventListener("close", ({ code }) => {
@@ -144,14 +126,12 @@ function open({ path, ticket }) {
 }
 
 function again(text) {
-  if (!failures) lostAt = Date.now();
-  failures += 1;
-  if (Date.now() - lostAt > retry.patience) {
+  const wait = patience.next();
+  if (wait === undefined) {
     show("ended", text);
     return;
   }
   show("waiting", text);
-  const wait = Math.min(retry.most, retry.first * 1.7 ** (failures - 1)) * (0.8 + Math.random() * 0.4);
   setTimeout(connect, wait);
 }
 
@@ -171,7 +151,7 @@ button("reader").addEventListener("click", ({ currentTarget }) => {
   terminal.focus();
 });
 button("again").addEventListener("click", () => {
-  failures = 0;
+  patience.succeeded();
   connect();
 });
 button("give").addEventListener("click", () => send(kinds.give));

@@ -1,6 +1,7 @@
 /* The remote screen: noVNC's RFB with what Berth adds around it. */
 
 import RFB from "../../../vendor/novnc/core/rfb.js";
+import { openSocket } from "./ticket.js";
 
 /** How the picture meets the window: shrink to fit, ask the guest for the window's size, or one to one. */
 export const fits = ["scale", "resize", "actual"];
@@ -53,14 +54,11 @@ export class Screen extends RFB {
   }
 }
 
-/** Open a console with a fresh ticket. The ticket travels as a websocket protocol, never in the address.
+/** Open a console with a fresh ticket.
  *
  * `onclose` gets the websocket's close code and reason, which noVNC keeps to itself. */
-export function openScreen(element, { path, ticket }, onclose) {
-  const address = new URL(path, location.href);
-  address.protocol = address.protocol.replace("http", "ws");
-  const socket = new WebSocket(address, ["binary", `berth.ticket.${ticket}`]);
-  socket.binaryType = "arraybuffer";
+export function openScreen(element, answer, onclose) {
+  const socket = openSocket(answer);
   // Nothing of the browser ends a handshake that hangs; closing it leads to the next attempt.
   const limit = setTimeout(() => socket.close(), patience);
   socket.addEventListener("close", (event) => {

@@ -8,6 +8,7 @@ import { Constants } from "../../../vendor/spice-html5/enums.js";
 import { SpiceMainConn } from "../../../vendor/spice-html5/main.js";
 import { SpiceMiniData, SpiceMsgcKeyDown } from "../../../vendor/spice-html5/spicemsg.js";
 import { pictureOf } from "./still.js";
+import { addressOf, protocolsOf } from "./ticket.js";
 
 const patience = 20000; // ms from the click to the first picture
 const drawing = 1500; // ms within which a new surface is drawn on; a black screen is one that stays black
@@ -36,7 +37,7 @@ export class SpiceScreen extends EventTarget {
   viewOnly = false;
   hasClipboard = false; // spice-html5 has none
 
-  constructor(element, address, ticket, onclose) {
+  constructor(element, address, ticketed, onclose) {
     super();
     this.element = element;
     this.onclose = onclose;
@@ -50,7 +51,7 @@ export class SpiceScreen extends EventTarget {
     globalThis.WebSocket = class extends nativeSocket {
       constructor(url, protocols) {
         const ours = String(url) === String(address);
-        super(url, ours ? ["binary", `berth.ticket.${ticket}`] : protocols);
+        super(url, ours ? ticketed : protocols);
         if (!ours) return;
         this.binaryType = "arraybuffer";
         // Before spice-html5 hears of it, which takes the surfaces away; the channels close one after the other.
@@ -222,8 +223,6 @@ function drawn(canvas) {
 }
 
 /** Open a SPICE console with a fresh ticket. */
-export function openSpice(element, { path, ticket }, onclose) {
-  const address = new URL(path, location.href);
-  address.protocol = address.protocol.replace("http", "ws");
-  return new SpiceScreen(element, address, ticket, onclose);
+export function openSpice(element, answer, onclose) {
+  return new SpiceScreen(element, addressOf(answer), protocolsOf(answer), onclose);
 }
