@@ -108,7 +108,12 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
 
 def _main(request: HttpRequest) -> list[Item]:
     managing = request.path.startswith(reverse("portal:dashboard"))
-    items = [Item(_("Desktops"), reverse("portal:home"), "device-desktop", "d", not managing)]
+    activity = reverse("portal:activity")
+    here = request.path == activity
+    items = [
+        Item(_("Desktops"), reverse("portal:home"), "device-desktop", "d", not (managing or here)),
+        Item(_("Activity"), activity, "history", "a", here),
+    ]
     actor: Actor | None = getattr(request, "actor", None)
     if actor and actor.user and manages(actor):
         items.append(Item(_("Manage"), reverse("portal:dashboard"), "settings", "m", managing))

@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from .views import account, permissions, quotas, rights, roles
+from .views import account, activity, permissions, quotas, rights, roles
 
 urlpatterns = [
+    path("activity/", activity.Activity.as_view(), name="activity"),
     path("account/", account.Account.as_view(), name="account"),
     path("account/password", account.OwnPassword.as_view(), name="own-password"),
     path("account/tokens", account.NewToken.as_view(), name="token-new"),

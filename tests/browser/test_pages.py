@@ -22,7 +22,7 @@ def violations(page) -> list[str]:
 def test_every_page_is_accessible(site, visit, theme):
     addresses = [
         reverse(f"portal:{name}")
-        for name in ("home", "account", "dashboard", "vms", "pools", "hosts", "jobs", "events")
+        for name in ("home", "activity", "account", "dashboard", "vms", "pools", "hosts", "jobs", "events")
     ]
     addresses += [reverse("portal:pool-new"), reverse("portal:vm-new"), "/nowhere"]
     addresses += [reverse(f"portal:{name}", args=[pk]) for name, pk in pages_of(site).items()]
