@@ -38,7 +38,7 @@ _SEEN = ("began_at", "left_at", "input_at", "guest_boot", "logged_off_at", "exte
 _WORDS = {
     Act.LOCK: N_("locked"),
     Act.DISCONNECT: N_("its screen closed"),
-    Act.LOG_OUT: N_("its user logged out"),
+    Act.LOG_OUT: N_("logged out"),
     Act.SUSPEND: N_("suspended"),
     Act.SHUT_DOWN: N_("shut down"),
     Act.GIVE_BACK: N_("given back"),
