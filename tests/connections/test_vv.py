@@ -208,12 +208,14 @@ def test_signing_out_ends_what_files_of_that_sign_in_opened(setting, settings):
     settings.ORIGINS = ["http://vdi.example:8000"]
     setting.vm.consoles = BOTH
     setting.vm.save()
+    second = make_vm(setting.world, "desk-2", consoles=BOTH)
+    setting.world.grant(setting.world.alice, "vm-user", second)
     there = {"kind": "spice", "via": "native", "machine": str(setting.vm.pk)}
     options = {"actor": GATEWAY, "web_session": "", "address": None, "gateway": "g1"}
     tablet = setting.actor(key=sign_in(setting.world.alice))
     mine, theirs = (
-        redeem_ticket(secret=parse_secret(viewer_file(actor, setting.vm)), **there, **options)[0]
-        for actor in (setting.actor(), tablet)
+        redeem_ticket(secret=parse_secret(viewer_file(actor, vm)), **there | {"machine": str(vm.pk)}, **options)[0]
+        for actor, vm in ((setting.actor(), setting.vm), (tablet, second))
     )
     waiting = parse_secret(viewer_file(setting.actor(), setting.vm))
     assert end_native_of(setting.world.bob, setting.key) == 0, "the sign-in alone does not make it theirs"
