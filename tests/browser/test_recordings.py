@@ -80,6 +80,27 @@ def test_the_keyboard_is_enough(visit, recording):
     page.wait_for_selector("body[data-film=still]")
 
 
+def test_a_video_tells_how_far_it_is_and_is_cancelled(visit, recording):
+    page = visit("root", reverse("portal:recording", args=[recording.pk]))
+    page.wait_for_selector(LOADED)
+    video = page.get_by_role("link", name="Download as a video")
+    page.route("**/video*", lambda route: None)
+    video.click()
+    page.get_by_text("Reading the whole recording").wait_for()
+    assert violations(page) == []
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_text("Cancelled: no video was made.").wait_for()
+    page.unroute_all()
+    with page.expect_download(timeout=60_000) as download:
+        video.click()
+    page.get_by_text("The video is made").wait_for()
+    assert download.value.suggested_filename == f"{recording.pk}.webm"
+    made = download.value.path().read_bytes()
+    told = "async bytes => (await import('/static/berth/js/recording/video.js')).timeIn(new Uint8Array(bytes))"
+    assert 0 < page.evaluate(told, list(made)) <= EVERY * len(COLOURS), "where it is, as the file itself says"
+    assert page.evaluate(told, list(made[:200])) in (-1, 0)
+
+
 def test_a_file_that_was_cut_off_plays_to_there_and_says_so(site, visit, recording):
     cut = coloured(site.desktop, site.world.alice, whole=False)
     page = visit("root", reverse("portal:recording", args=[cut.pk]))

@@ -164,4 +164,9 @@ def _texts() -> dict[str, str]:
         "place": _("{now} of {all}"),
         "clipboard": _("The clipboard of the desktop was handed out"),
         "over": _("The recording is over."),
+        "reading": _("Reading the whole recording before the video is made …"),
+        "making": _("Making the video: {share} % ({size} MiB)"),
+        "made": _("The video is made; your browser has it among its downloads."),
+        "cancelled": _("Cancelled: no video was made."),
+        "brokenOff": _("The video could not be made to its end. Try again, or download the recording itself."),
     }

@@ -2,6 +2,7 @@
 
 import { Film } from "./recording/film.js";
 import { Tape } from "./recording/tape.js";
+import { offerVideo } from "./recording/video.js";
 import { fill, icon, pageData } from "./texts.js";
 
 const data = pageData("recording-data");
@@ -159,6 +160,7 @@ async function load() {
 }
 
 for (const mark of marks.querySelectorAll("[data-time]")) mark.textContent = spoken(Number(mark.dataset.time));
+if (one("video")) offerVideo(one("video"), one("video-panel"), data.length, texts);
 document.documentElement.dataset.recordingReady = "yes";
 show();
 load();
