@@ -16,6 +16,7 @@ from broker.connections.recording.files import new_key, path_of
 from broker.connections.recording.format import Entry, Packer
 from broker.core import clock
 from broker.virt.models import VirtualMachine
+from broker.virt.serial import wire
 
 WIDTH, HEIGHT = 64, 48
 COLOURS = ((0xF0, 0x20, 0x20), (0x20, 0xF0, 0x20), (0x20, 0x80, 0xF0))
@@ -26,18 +27,28 @@ _FORMAT = struct.pack(">BBBBHHHBBB3x", 32, 24, 0, 1, 255, 255, 255, 0, 8, 16)
 
 def coloured(vm: VirtualMachine, user, *, whole: bool = True) -> Recording:
     """The first colour at once, the guest's clipboard in the middle of the second."""
-    began = clock.now() - timedelta(minutes=5)
-    length = EVERY * len(COLOURS)
-    key, sealed = new_key()
-    row = Recording.objects.create(
-        session=uuid.uuid4(), user=user, user_name=str(user), vm=vm, vm_name=vm.name, key=sealed, began_at=began,
-        ended_at=began + timedelta(milliseconds=length), why="finished",
-    )  # fmt: skip
     entries = [Entry(0, struct.pack(">HH", WIDTH, HEIGHT) + _FORMAT + struct.pack(">I", 4) + b"fake")]
     for number, colour in enumerate(COLOURS):
         entries.append(Entry(number * EVERY + 5, _painted(colour)))
         if number == 1:
             entries.append(Entry(number * EVERY + 10_000, struct.pack(">B3xI", 3, 4) + b"text"))
+    return _kept(vm, user, "vnc", entries, whole=whole)
+
+
+def typed(vm: VirtualMachine, user) -> Recording:
+    """A serial line that writes "first", "second" and "third", one after the other."""
+    words = [wire.frame(wire.DATA, word + b"\r\n") for word in (b"first", b"second <b>", b"third")]
+    return _kept(vm, user, "serial", [Entry(at * EVERY, word) for at, word in enumerate(words)], whole=True)
+
+
+def _kept(vm: VirtualMachine, user, kind: str, entries: list[Entry], *, whole: bool) -> Recording:
+    began = clock.now() - timedelta(minutes=5)
+    length = EVERY * len(COLOURS)
+    key, sealed = new_key()
+    row = Recording.objects.create(
+        session=uuid.uuid4(), user=user, user_name=str(user), vm=vm, vm_name=vm.name, key=sealed, began_at=began,
+        ended_at=began + timedelta(milliseconds=length), why="finished", kind=kind,
+    )  # fmt: skip
     packer = Packer(row.pk, key)
     data = packer.header + packer.pack(entries) + packer.finish(length)
     path = path_of(row.pk)

@@ -87,7 +87,7 @@ class DjangoDesk:
                 self._tell_unknown(presented.address)
             raise Refused(why.BY_NAME[refusal.reason]) from None
         policy = policy_of(session.vm)
-        tape = self._tape(session) if policy.record and endpoint.kind == "vnc" else None
+        tape = self._tape(session) if policy.record and endpoint.kind in ("vnc", SERIAL) else None
         return _admitted(session, endpoint, policy, tape)
 
     @_on_fresh_connection

@@ -6,7 +6,7 @@ from django.urls import reverse
 from broker.events.models import Event
 from broker.events.record import record
 from broker.settings import env
-from tests.recordings_help import COLOURS, EVERY, coloured
+from tests.recordings_help import COLOURS, EVERY, coloured, typed
 
 from .test_pages import violations
 
@@ -99,6 +99,28 @@ def test_a_video_tells_how_far_it_is_and_is_cancelled(visit, recording):
     told = "async bytes => (await import('/static/berth/js/recording/video.js')).timeIn(new Uint8Array(bytes))"
     assert 0 < page.evaluate(told, list(made)) <= EVERY * len(COLOURS), "where it is, as the file itself says"
     assert page.evaluate(told, list(made[:200])) in (-1, 0)
+
+
+def test_a_serial_line_is_played_as_text(site, visit, recording):
+    line = typed(site.desktop, site.world.alice)
+    page = visit("root", reverse("portal:recording", args=[line.pk]))
+    page.wait_for_selector(LOADED)
+    rows = page.locator("[data-stage] .xterm-rows")
+    rows.get_by_text("first").wait_for()
+    assert "second" not in rows.text_content()
+    page.locator("[data-bar]").focus()
+    for _press in range(5):
+        page.keyboard.press("ArrowRight")
+    rows.get_by_text("second <b>").wait_for()
+    assert "third" not in rows.text_content() and place(page) == 25_000
+    page.get_by_label("Speed").select_option("16")
+    page.get_by_role("button", name="Play").click()
+    page.get_by_text("The recording is over.").wait_for()
+    rows.get_by_text("third").wait_for()
+    assert place(page) == EVERY * len(COLOURS)
+    page.keyboard.press("ArrowLeft")
+    assert page.get_by_role("link", name="Download as a video").count() == 0
+    assert violations(page) == []
 
 
 def test_a_file_that_was_cut_off_plays_to_there_and_says_so(site, visit, recording):

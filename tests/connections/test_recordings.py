@@ -1,14 +1,17 @@
 """Recordings from policy to deletion: who may do what, what is written down, and that there is no way around."""
 
 import io
+import json
 import os
 from datetime import timedelta
 
 import pytest
 
+from broker.access.models import Grant, Role
 from broker.connections.actions import issue_ticket, set_console_policy
 from broker.connections.actions.begin_recording import begin_recording
 from broker.connections.actions.delete_recording import delete_recording
+from broker.connections.actions.download_video import download_video
 from broker.connections.actions.end_recording import end_recording
 from broker.connections.actions.play_recording import play_recording
 from broker.connections.models import Recording
@@ -24,6 +27,7 @@ from broker.events.models import Event
 from broker.gateway.desk import Presented, Refused
 from broker.gateway.django_desk import DjangoDesk
 from broker.settings import env
+from broker.virt.serial import wire
 from pools.models import Desktop
 from tests.connections.conftest import GATEWAY
 from tests.portal.api.conftest import make_pool  # noqa: F401 - a fixture
@@ -224,3 +228,40 @@ def test_alice_sees_that_she_was_recorded_and_strangers_see_nothing(setting, rec
     assert not visible_recordings(setting.actor("charlie")).exists()
     setting.world.grant(setting.world.bob, "recording-reader", setting.vm)
     assert list(visible_recordings(setting.world.actor("bob"))) == [recording]
+
+
+def test_a_serial_line_is_recorded_by_the_same_policy_and_given_as_text(setting, root):
+    """Never what was typed: only what the line wrote, whole characters of it, and nothing that is told of the line."""
+    set_console_policy(actor=root, obj=setting.vm, record=True)
+    role = Role.objects.create(name="console-hand", title="Console hand", verbs=["vm.view", "vm.serial"])
+    Grant.objects.create(user=setting.world.alice, role=role, object_kind="vm", object_id=setting.vm.pk)
+    issued = issue_ticket(actor=setting.actor(), vm=setting.vm, kind="serial")
+    assert issued.recorded, "the page says so"
+    redeem = DjangoDesk.redeem.__wrapped__
+    tape = redeem(DjangoDesk("g1"), Presented(issued.secret, setting.key, "192.0.2.1")).tape
+    row = Recording.objects.get()
+    assert (row.kind, tape.recording) == ("serial", row.pk)
+    text = wire.frame(wire.DATA, "login: é".encode())
+    sent = text[:-1], text[-1:] + wire.status(writer="bob") + wire.frame(wire.DATA, b"\x1b[31m\r\n\xff")
+    packer = Packer(row.pk, tape.key)
+    data = packer.header + packer.pack([Entry(100 * at, part) for at, part in enumerate(sent)]) + packer.finish(900)
+    path_of(row.pk).write_bytes(data)
+    end_recording(actor=GATEWAY, recording=row.pk, why="finished", size=len(data))
+    row.refresh_from_db()
+    head, *lines = (json.loads(line) for line in b"".join(play_recording(actor=root, recording=row)).splitlines())
+    assert (head["version"], head["width"]) == (2, 80)
+    assert lines == [[0.1, "o", "login: é\x1b[31m\r\n\ufffd"], [0.9, "o", ""]]
+    with pytest.raises(Conflict) as info:
+        download_video(actor=root, recording=row)
+    assert info.value.rule == "recording.video-serial"
+    path_of(row.pk).write_bytes(data[:-1])
+    with pytest.raises(Damaged):
+        list(play_recording(actor=root, recording=row))
+
+    # Set after the ticket was given: the page is made to ask once more, so that it can tell its reader.
+    set_console_policy(actor=root, obj=setting.vm, record=False)
+    early = issue_ticket(actor=setting.actor(), vm=setting.vm, kind="serial")
+    set_console_policy(actor=root, obj=setting.vm, record=True)
+    with pytest.raises(Refused) as refused:
+        redeem(DjangoDesk("g1"), Presented(early.secret, setting.key, "192.0.2.1"))
+    assert refused.value.closing.name == "ticket"

@@ -35,6 +35,7 @@ def begin_recording(*, actor: Actor, session: Session) -> tuple[Recording, bytes
             user_name=str(session.user)[:255],
             vm=session.vm,
             vm_name=session.vm.name,
+            kind=Recording.Kind(session.kind),
             key=sealed,
         )
         record(

@@ -47,6 +47,12 @@ def download_video(*, actor: Actor, recording: Recording) -> Video:
             rule="recording.ended",
             fix=N_("Wait until the console is closed."),
         )
+    if recording.kind == Recording.Kind.SERIAL:
+        raise Conflict(
+            N_("Of a serial line there is no picture to make a video of."),
+            rule="recording.video-serial",
+            fix=N_("Play it in the browser, or download it for a player of terminal sessions."),
+        )
     kind = ffmpeg.kind()
     if kind is None:
         raise Unavailable(

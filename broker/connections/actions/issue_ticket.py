@@ -110,7 +110,6 @@ def issue_ticket(
         _refuse_spice(vm, recorded=policy.record)
     if not consent and kind != SERIAL and not take_over:
         require_one_device(actor, vm, fingerprint(actor.session_key))
-    recorded = kind != SERIAL and policy.record
     now = _check_quota(actor, most_waiting=1 if unasked else TICKETS_WAITING)
     secret = new_secret()
     life = NATIVE_TICKET_LIFE if via == NATIVE else TICKET_LIFE
@@ -124,7 +123,7 @@ def issue_ticket(
             kind=kind,
             via=via,
             view_only=view_only,
-            recorded=recorded,
+            recorded=policy.record,
             take_over=take_over and not consent and kind != SERIAL,
             help=help,
             share=share,
@@ -134,7 +133,7 @@ def issue_ticket(
             computer=computer(),
         )
     )
-    return IssuedTicket(str(ticket.pk), secret, int(life.total_seconds()), kind, view_only, recorded)
+    return IssuedTicket(str(ticket.pk), secret, int(life.total_seconds()), kind, view_only, policy.record)
 
 
 def _check_kind(kind: str, via: str, *, other_person: bool) -> None:

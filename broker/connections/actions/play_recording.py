@@ -5,6 +5,7 @@ from collections.abc import Generator
 from broker.access.actor import Actor
 from broker.access.require import require
 from broker.connections.models import Recording
+from broker.connections.recording import cast
 from broker.connections.recording.files import key_of, path_of
 from broker.connections.recording.replay import blocks
 from broker.core.errors import Conflict
@@ -14,7 +15,9 @@ from broker.events.record import record
 
 
 def play_recording(*, actor: Actor, recording: Recording) -> Generator[bytes, None, None]:
-    """The stream of a finished recording (see recording.replay). Raises Missing, Denied without "recording.play";
+    """The stream of a finished recording (see recording.replay; of a serial line, recording.cast). Raises Missing;
+
+    Denied without "recording.play";
 
     Conflict while it goes on, or when its file or key is gone. The stream stops with Damaged at what is not genuine.
     """
@@ -43,4 +46,6 @@ def play_recording(*, actor: Actor, recording: Recording) -> Generator[bytes, No
         vm=recording.vm_name,
         recording=recording.pk,
     )
+    if recording.kind == Recording.Kind.SERIAL:
+        return cast.lines(file, recording.pk, key, whole=recording.whole, began=recording.began_at)
     return blocks(file, recording.pk, key, whole=recording.whole)

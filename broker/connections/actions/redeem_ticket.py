@@ -107,12 +107,11 @@ def _judge(ticket: ConsoleTicket, web_session: str, address: str | None) -> Endp
     live = Session.objects.live()
     if live.filter(user=user).count() >= SESSIONS_PER_USER or live.filter(vm=vm).count() >= SESSIONS_PER_VM:
         return EndReason.TOO_MANY
-    if ticket.kind != SERIAL:
-        policy = policy_of(vm)
-        if ticket.kind == "spice" and only_by_vnc(policy, vm):
-            return EndReason.UNREACHABLE
-        if policy.record and not ticket.recorded:
-            return EndReason.TICKET  # the policy came after the ticket: the page asks for another, and tells its reader
+    policy = policy_of(vm)
+    if ticket.kind == "spice" and only_by_vnc(policy, vm):
+        return EndReason.UNREACHABLE
+    if policy.record and not ticket.recorded:
+        return EndReason.TICKET  # the policy came after the ticket: the page asks for another, and tells its reader
     return through_gateway(vm, ticket.kind) or EndReason.UNREACHABLE
 
 

@@ -25,12 +25,17 @@ class Recording(models.Model):
         FAILED = "failed", _("it could not be written")
         LOST = "lost", _("the gateway stopped unexpectedly")
 
+    class Kind(models.TextChoices):
+        VNC = "vnc", _("screen")
+        SERIAL = "serial", _("serial line")
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     session = models.UUIDField(db_index=True)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
     user_name = models.CharField(max_length=255)
     vm = models.ForeignKey("virt.VirtualMachine", null=True, on_delete=models.SET_NULL, related_name="recordings")
     vm_name = models.CharField(max_length=255)
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.VNC)
     key = models.TextField(editable=False)
     began_at = models.DateTimeField(default=clock.now, db_index=True)
     ended_at = models.DateTimeField(null=True)

@@ -16,5 +16,5 @@ class RecordingSerializer(serializers.ModelSerializer):
     class Meta:
         model = Recording
         fields = (
-            "id", "user", "user_name", "vm", "vm_name", "session", "began_at", "ended_at", "size_bytes", "why",
+            "id", "user", "user_name", "vm", "vm_name", "kind", "session", "began_at", "ended_at", "size_bytes", "why",
         )  # fmt: skip

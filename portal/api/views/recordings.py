@@ -15,6 +15,7 @@ from broker.connections.actions.delete_recording import delete_recording
 from broker.connections.actions.download_video import download_video
 from broker.connections.actions.play_recording import play_recording
 from broker.connections.models import Recording
+from broker.connections.recording import cast
 from broker.connections.recording.queries import visible_recordings
 from broker.connections.recording.replay import MEDIA_TYPE
 from portal.api.base import Listed, Read, Resource
@@ -60,12 +61,17 @@ class Recordings(Listed, Read, Resource):
         delete_recording(actor=self.actor, recording=self.find())
         return Response(status=204)
 
-    @extend_schema(responses={(200, MEDIA_TYPE): OpenApiTypes.BINARY})
+    @extend_schema(responses={(200, MEDIA_TYPE): OpenApiTypes.BINARY, (200, cast.MEDIA_TYPE): OpenApiTypes.BINARY})
     @action(detail=True, methods=["get"], url_path="file", url_name="file", renderer_classes=[Session])
     def file(self, request: Request, pk: Any) -> StreamingHttpResponse:
-        """The recording, decrypted, in the format of rfbproxy (FBS 001.000). That it was opened becomes an event."""
+        """The recording, decrypted: a screen in the format of rfbproxy (FBS 001.000), a serial line as an asciicast.
+
+        That it was opened becomes an event.
+        """
         recording = self.find()
         pieces = play_recording(actor=self.actor, recording=recording)
+        if recording.kind == Recording.Kind.SERIAL:
+            return sent(request._request, pieces, media_type=cast.MEDIA_TYPE, name=f"{recording.pk}.cast")
         return sent(request._request, pieces, media_type=MEDIA_TYPE, name=f"{recording.pk}.fbs")
 
     @extend_schema(responses={(200, "video/webm"): OpenApiTypes.BINARY, (200, "video/mp4"): OpenApiTypes.BINARY})

@@ -43,7 +43,7 @@ class PolicyForm(StyledForm):
     )  # fmt: skip
     record = forms.BooleanField(
         label=gettext_lazy("Record the screen"), required=False,
-        help_text=gettext_lazy("Users are told. Only VNC in the browser is offered then; no serial line is recorded."),
+        help_text=gettext_lazy("Users are told. Of its screens only VNC in the browser is offered then."),
     )  # fmt: skip
     guests = forms.BooleanField(
         label=gettext_lazy("Links for people without an account"), required=False,

@@ -22,6 +22,7 @@ from portal.pieces import sent
 from portal.web.base import Deed, Page, SignedIn, done, refused
 from portal.web.listing import Column, Filter, Listing
 from portal.web.parts import Action, Happening, happening
+from portal.web.views.serial import TERMINAL
 from portal.web.words import UNKNOWN, Mark
 from portal.why import Sight
 
@@ -93,6 +94,7 @@ class Play(SignedIn):
     def get(self, request: HttpRequest, pk: Any) -> HttpResponse:
         recording = find(self.actor, Recording, pk, "recording.play")
         address = reverse("api-recording-file", args=[recording.pk])
+        serial = recording.kind == Recording.Kind.SERIAL
         page = {
             "title": _("%(user)s at %(vm)s") % {"user": recording.user_name, "vm": recording.vm_name},
             "back_url": reverse("portal:recordings"),
@@ -100,18 +102,22 @@ class Play(SignedIn):
             "why": recording.get_why_display() if recording.why else "",
             "began_at": recording.began_at,
             "file": address,
-            "video": reverse("portal:recording-video", args=[recording.pk]) if ffmpeg.kind() else "",
-            "video_package": ffmpeg.PACKAGE,
+            "serial": serial,
+            "video": reverse("portal:recording-video", args=[recording.pk]) if ffmpeg.kind() and not serial else "",
+            "video_package": "" if serial else ffmpeg.PACKAGE,
             "over": recording.ended_at is not None,
             "marks": self._marks(recording),
             "data": {
                 "file": address,
+                "kind": recording.kind,
                 "length": _milliseconds((recording.ended_at or clock.now()) - recording.began_at),
                 "texts": _texts(),
             },
         }
         response = render(request, "portal/recording.html", {"page": page})
         response["Cache-Control"] = "no-store"
+        if serial:
+            response._csp_update = TERMINAL  # type: ignore[attr-defined]
         return response
 
     def _marks(self, recording: Recording) -> list[dict[str, Any]]:

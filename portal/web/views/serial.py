@@ -15,7 +15,7 @@ from broker.virt.models import VirtualMachine
 from portal.web.base import SignedIn
 
 # The terminal writes the sizes and colours of its cells into style elements of its own.
-_CSP = {"style-src": "'unsafe-inline'"}
+TERMINAL = {"style-src": "'unsafe-inline'"}
 
 
 class Serial(SignedIn):
@@ -31,7 +31,7 @@ class Serial(SignedIn):
         page = {"title": vm.title or vm.name, "data": data, "back_url": reverse("portal:vm", args=[vm.pk])}
         response = render(request, "portal/serial.html", {"page": page})
         response["Cache-Control"] = "no-store"
-        response._csp_update = _CSP  # type: ignore[attr-defined]
+        response._csp_update = TERMINAL  # type: ignore[attr-defined]
         return response
 
 

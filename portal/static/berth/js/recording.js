@@ -1,7 +1,5 @@
 /* The page of a recording: plays it at any speed, jumps in it, and tells what happened when. */
 
-import { Film } from "./recording/film.js";
-import { Tape } from "./recording/tape.js";
 import { offerVideo } from "./recording/video.js";
 import { fill, icon, pageData } from "./texts.js";
 
@@ -10,6 +8,9 @@ const { texts } = data;
 const one = (name) => document.querySelector(`[data-${name}]`);
 const [stage, play, speed, bar, clock, says, marks] = ["stage", "play", "speed", "bar", "clock", "says", "marks"].map(one);
 const step = 5000; // ms that an arrow key goes
+const { Film, Tape } = data.kind === "serial"
+  ? await import("./recording/line.js")
+  : { ...(await import("./recording/film.js")), ...(await import("./recording/tape.js")) };
 const tape = new Tape();
 const film = new Film(stage, tape);
 const told = new Set(); // times of clipboard marks

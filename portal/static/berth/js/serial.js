@@ -101,7 +101,10 @@ async function connect() {
     return;
   }
   if (answer.status === 401) location.reload();
-  else if (answer.ticket) open(answer);
+  else if (answer.ticket) {
+    button("recorded").hidden = !answer.recorded;
+    open(answer);
+  }
   else if (answer.retry || answer.status === 409 || answer.status >= 500) again(answer.message || texts.unreachable);
   else show("ended", [answer.message, answer.fix].filter(Boolean).join(" "));
 }
