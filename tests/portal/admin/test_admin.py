@@ -135,7 +135,7 @@ class TestForms:
             for part in ("disks", "disk_shares", "nics", "devices")
             for form in ("TOTAL", "INITIAL")
         }
-        kept = {"description": "", "vcpus": vm.vcpus, "memory_mib": vm.memory_mib}
+        kept = {"description": "", "vcpus": vm.vcpus, "memory_mib": vm.memory_mib, "on_error": vm.on_error}
         body = {"title": "Mine", "power_state": "off", "state": "broken", "name": "other", **kept, **counts}
         answer = root.post(address(VirtualMachine, "change", vm.pk), body)
         assert answer.status_code == 302

@@ -131,6 +131,7 @@ DOORS = {
         "examine_disks": "POST vms/{id}/examine-disks/",
         "tidy_storage": "POST storage-domains/{id}/tidy/",
         "move_disks": "POST vms/{id}/move-disks/",
+        "pace_move": "POST vms/{id}/pace-move/",
         "grow_disk": "POST vms/{vm_pk}/disks/{id}/grow/",
         "take_snapshot": "POST vms/{vm_pk}/snapshots/",
         "revert_snapshot": "POST vms/{vm_pk}/snapshots/{id}/revert/",
