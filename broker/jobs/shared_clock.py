@@ -15,18 +15,18 @@ EVERY = 60.0
 _asked_at = float("-inf")
 
 
-def look() -> None:
-    """Go by the database's clock as it is now, unless that was done a moment ago."""
+def look(database: Any = connection) -> None:
+    """Go by the clock of `database` as it is now, unless that was done a moment ago."""
     global _asked_at
-    if connection.vendor == "postgresql" and clock.steady() - _asked_at > EVERY:
+    if database.vendor == "postgresql" and clock.steady() - _asked_at > EVERY:
         _asked_at = clock.steady()
-        with connection.cursor() as cursor:
+        with database.cursor() as cursor:
             cursor.execute("SELECT clock_timestamp()")
             clock.follow(cursor.fetchone()[0])
 
 
-def _connected(**_: Any) -> None:
-    look()
+def _connected(connection: Any, **_: Any) -> None:
+    look(connection)  # the very one that was made: to ask another would make another
 
 
 def begin() -> None:
