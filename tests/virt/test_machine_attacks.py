@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.html import escape
 from drf_spectacular.generators import SchemaGenerator
 
-from broker.core.errors import Busy, Invalid
+from broker.core.errors import Busy, Conflict, Invalid
 from broker.jobs.models import Job
 from broker.virt.actions.adopt_file import adopt_file
 from broker.virt.actions.create_storage import create_storage
@@ -18,6 +18,9 @@ from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.actions.start_vm import start_vm
 from broker.virt.models import StorageDomain, VirtualMachine
 from broker.virt.specs import storage_spec
+from pools.actions.delete_pool import delete_pool
+from pools.models import Pool
+from tests.pools.conftest import free_rows
 from tests.virt.actions.stage import SYSTEM, Stage, fresh
 
 PAGES = ("vm", "vm-disks", "vm-changes", "vm-edit", "vm-hardware", "vm-backups")
@@ -89,6 +92,20 @@ def test_of_two_who_start_and_delete_one_machine_one_is_let_through(stage):
             second(actor=SYSTEM, vm=fresh(vm))
         assert isinstance(refusal.value, Busy) or refusal.value.rule == "machine.usable"
         assert refusal.value.fix and list(Job.objects.filter(subject_id=vm.pk, state="queued")) == [job]
+
+
+def test_of_two_who_delete_one_pool_one_is_let_through(stage):
+    """Row F28."""
+    world = stage.world
+    pool = Pool.objects.create(
+        name="desk", title="Desks", cluster=world.cluster, template=world.template, storage=world.storage, size=1
+    )
+    free_rows(pool, world, 1)
+    seen = [Pool.objects.get(pk=pool.pk) for _ in range(2)]
+    delete_pool(actor=SYSTEM, pool=seen[0])
+    with pytest.raises(Conflict) as refusal:
+        delete_pool(actor=world.actor("root"), pool=seen[1])
+    assert refusal.value.rule and refusal.value.fix
 
 
 def test_planted_secrets_stand_nowhere_in_the_clear(stage, caplog):

@@ -6,10 +6,12 @@ import pytest
 
 from broker.access.actions.cancel_job import cancel_job
 from broker.access.actor import Actor
-from broker.core.errors import Conflict, Denied, Invalid, NoCapacity
+from broker.core.errors import Busy, Conflict, Denied, Invalid, NoCapacity
 from broker.events.models import Event
+from broker.jobs.models import Job
 from broker.jobs.runner import Runner
 from broker.virt import hosts, specs
+from broker.virt.actions.edit_vm import edit_vm
 from broker.virt.actions.migrate_vm import migrate_vm
 from broker.virt.driver import PowerState, Refused, SavedPoints
 from broker.virt.drivers import simulated
@@ -235,3 +237,19 @@ def test_of_one_host_only_some_leave_at_once(pair):
         done(job)
     for vm in machines:
         pair.is_on(pair.right, vm)
+
+
+def resize(*, actor, vm):
+    edit_vm(actor=actor, vm=vm, vcpus=vm.vcpus + 1)
+
+
+@pytest.mark.parametrize(("first", "second"), [(resize, migrate_vm), (migrate_vm, resize)])
+def test_of_two_who_resize_and_move_it_one_is_let_through(pair, first, second):
+    """Row F28 of docs/faults.md: the second is told what is under way, whichever it is."""
+    vm = pair.running(options={"max_vcpus": 4})
+    first(actor=SYSTEM, vm=fresh(vm))
+    (job,) = Job.objects.filter(subject_id=vm.pk, state="queued")
+    with pytest.raises(Busy) as refusal:
+        second(actor=SYSTEM, vm=fresh(vm))
+    assert refusal.value.fix and list(Job.objects.filter(subject_id=vm.pk, state="queued")) == [job]
+    assert fresh(vm).vcpus == vm.vcpus
