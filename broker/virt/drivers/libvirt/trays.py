@@ -22,9 +22,8 @@ class Changer(Link):
             if drive is None:
                 return not path
             if (drive.path or "") != path:
-                drive.lay(path)
-                if not path:
-                    drive.path = None
+                drive.path = path or None
+                drive.forget_below()
                 flags = libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_DEVICE_MODIFY_FORCE
                 domain.updateDeviceFlags(drive.xml(), flags)
             return True
