@@ -268,5 +268,5 @@ function helpAnswered({ state, text }) {
 }
 
 document.documentElement.dataset.consoleReady = "yes";
-sessionStrip(data, { toldToEnd, helpAnswered });
+sessionStrip({ ...data, texts }, { toldToEnd, helpAnswered });
 if (!data.help) connect();
