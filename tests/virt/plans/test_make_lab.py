@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.virt.plans.test_lab import Real
 
 pytestmark = pytest.mark.lab
 MIB = 1 << 20
+TABLE = 0x1BE  # where a boot sector has its partitions
 
 
 class Killed(BaseException):
@@ -43,15 +45,19 @@ def real(db, settings, connection, lab_host, lab_base):
 
 @pytest.fixture
 def golden(real, settings, tmp_path):
-    """A machine whose template has a file system behind the boot sector, and which wrote secrets on its own disk."""
+    """A machine whose template has a partition behind what its guest writes, and which has secrets on its own disk."""
     root = tmp_path / "root"
     for folder in ("etc/ssh", "usr", "var/log", "home/ann"):
         (root / folder).mkdir(parents=True)
     (root / "home/ann/work.txt").write_text("WORK-OF-ANN")
     raw = tmp_path / "golden.raw"
-    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-d", root, raw, "64M"], check=True, capture_output=True)
-    with raw.open("r+b") as disk:
+    make = ["mke2fs", "-q", "-F", "-t", "ext4", "-E", f"offset={MIB}", "-d", root, raw, "63M"]
+    with raw.open("wb") as disk:
         disk.write(guest.sector(period=2))
+        disk.seek(TABLE)
+        disk.write(struct.pack("<B3xB3xII", 0, 0x83, MIB // guest.SECTOR_SIZE, 63 * MIB // guest.SECTOR_SIZE))
+        disk.truncate(64 * MIB)
+    subprocess.run(make, check=True, capture_output=True)
     target = Path(settings.DATA_DIR) / "import" / "golden.qcow2"
     convert("raw", raw, "qcow2", target)
     job = import_template_version(
@@ -61,6 +67,11 @@ def golden(real, settings, tmp_path):
     vm = real.make("golden")
     write_secrets(Path(vm.disks.get().path), tmp_path)
     return vm
+
+
+def partition(raw: Path) -> str:
+    """The file system in it, as e2fsprogs call it."""
+    return f"{raw}?offset={MIB}"
 
 
 def convert(old, source, new, target, *options):
@@ -80,7 +91,9 @@ def write_secrets(overlay: Path, folder: Path) -> None:
         f"write {secret} /var/log/syslog.1", f"write {secret} /etc/machine-id",
     ]  # fmt: skip
     commands = "\n".join(line for one in wanted for line in _into(one)) + "\n"
-    subprocess.run(["debugfs", "-w", "-f", "-", raw], input=commands, text=True, check=True, capture_output=True)
+    subprocess.run(
+        ["debugfs", "-w", "-f", "-", partition(raw)], input=commands, text=True, check=True, capture_output=True
+    )
     convert("raw", raw, "qcow2", overlay, "-n")
 
 
@@ -97,7 +110,7 @@ def unpacked(path: str, folder: Path) -> Path:
 
 
 def debugfs(raw: Path, command: str) -> str:
-    return subprocess.run(["debugfs", "-R", command, raw], check=True, capture_output=True, text=True).stdout
+    return subprocess.run(["debugfs", "-R", command, partition(raw)], check=True, capture_output=True, text=True).stdout
 
 
 def test_the_secrets_of_the_machine_are_not_in_the_image_and_a_clone_boots(real, golden, tmp_path):
@@ -118,7 +131,7 @@ def test_the_secrets_of_the_machine_are_not_in_the_image_and_a_clone_boots(real,
     assert "ssh_host_rsa_key" not in debugfs(raw, "ls /etc/ssh")
     assert "Size: 0" in debugfs(raw, "stat /etc/machine-id")
     assert debugfs(raw, "cat /home/ann/work.txt") == "WORK-OF-ANN"
-    assert subprocess.run(["e2fsck", "-fn", raw], capture_output=True).returncode == 0
+    assert subprocess.run(["e2fsck", "-fn", partition(raw)], capture_output=True).returncode == 0
 
     real.version = version
     clone = real.make("clone", start=True)
