@@ -38,6 +38,8 @@ _TEXTS: tuple[tuple[re.Pattern[str], type[DriverError]], ...] = (
             r"|cannot acquire state|has asynchronous jobs running"
             # of an attempt in which libvirtd was killed; each new one has other names
             r"|Duplicate nodes with node-name"
+            # QEMU died just now: at the next try it is known that the machine is off
+            r"|Unable to (?:read from|write to) monitor"
         ),
         Locked,
     ),
