@@ -22,4 +22,5 @@ class OnLoop:
             self._loop.call_soon_threadsafe(self._end, closing)
 
     def _end(self, closing: Closing) -> None:
+        """End it, on the loop; each kind has its own way."""
         raise NotImplementedError

@@ -68,12 +68,15 @@ class Rows(ModelAdmin):
         """Nothing: what belongs to a row is written by the action too."""
 
     def change_by(self, request: HttpRequest, obj: Any, values: dict[str, Any]) -> None:
+        """Call the action that edits; of those that offer a change."""
         raise NotImplementedError
 
     def add_by(self, request: HttpRequest, values: dict[str, Any]) -> models.Model:
+        """Call the action that makes one, and return it; of those that can be added."""
         raise NotImplementedError
 
     def remove_by(self, request: HttpRequest, obj: Any) -> None:
+        """Call the action that deletes; of those that can be deleted."""
         raise NotImplementedError
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:

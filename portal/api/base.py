@@ -117,6 +117,7 @@ class Resource(Door, GenericViewSet):
         return [DjangoFilterBackend, Ordering]
 
     def rows(self) -> models.QuerySet[Any]:
+        """All rows, whoever asks; each resource has its own."""
         raise NotImplementedError
 
     def visible(self, rows: models.QuerySet[Any]) -> models.QuerySet[Any]:

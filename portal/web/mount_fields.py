@@ -9,6 +9,8 @@ from django.utils.translation import gettext as _
 from broker.core.tables import complete
 from broker.virt.nfs_options import OPTIONS
 
+from .forms import dressed
+
 PREFIX = "mount_"
 
 
@@ -20,9 +22,10 @@ def add(form: forms.Form, stored: Mapping[str, Any]) -> None:
             "initial": values[one.name],
         }  # fmt: skip
         if isinstance(one.default, bool):
-            form.fields[PREFIX + one.name] = forms.BooleanField(**words)
+            field: forms.Field = forms.BooleanField(**words)
         else:
-            form.fields[PREFIX + one.name] = forms.IntegerField(min_value=one.least, max_value=one.most, **words)
+            field = forms.IntegerField(min_value=one.least, max_value=one.most, **words)
+        form.fields[PREFIX + one.name] = dressed(field)
 
 
 def take(values: dict[str, Any]) -> dict[str, Any]:

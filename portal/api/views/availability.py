@@ -42,6 +42,7 @@ class OfHost(Resource):
     """Rows of one host."""
 
     def rows(self) -> QuerySet[Any]:
+        """All of them, of every host; each resource has its own."""
         raise NotImplementedError
 
     def visible(self, rows: QuerySet[Any]) -> QuerySet[Any]:

@@ -1,6 +1,7 @@
 """Templates, hosts, storage and networks are made and removed on pages, by those who may."""
 
 import json
+import re
 import struct
 
 import pytest
@@ -257,6 +258,9 @@ def test_how_a_share_is_mounted_is_chosen_in_the_form_and_changed_in_maintenance
     assert b"mount_timeo" not in browser.get(edit).content
     maintain_storage(actor=SYSTEM, storage=row)
     assert b'value="50"' in browser.get(edit).content
+    for address in (page, edit):
+        fields = re.findall(r'<input [^>]*name="mount_[^>]*>', browser.get(address).content.decode())
+        assert len(fields) == 4 and all('class="form-' in one for one in fields), fields
     assert browser.post(edit, {"name": "nas", "mount_hard": "on", "mount_timeo": "50"}).status_code == 302
     row.refresh_from_db()
     assert row.mount == {"hard": True, "timeo": 50, "retrans": 3, "port": 0}

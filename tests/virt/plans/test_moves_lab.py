@@ -36,14 +36,7 @@ PATTERN = bytes(range(256)) * 4096  # what lies on the second disk, 1 MiB
 def test_a_writing_machine_moves_there_and_back(real):  # noqa: F811
     folder = Path(f"{real.disks}-other")
     other = create_storage(actor=SYSTEM, cluster=real.world.cluster, name="other", path=str(folder))
-    vm = real.make("mover")
-    well(create_disk(actor=SYSTEM, vm=fresh(vm), size_bytes=64 << 20))
-    extra = vm.disks.get(target="vdb")
-    path = extra.path or f"{real.disks}/{extra.volume}"
-    subprocess.run(["qemu-io", "-f", "qcow2", "-c", "write -P 0x5a 1M 40M", path], check=True, capture_output=True)
-    before = contents(path)
-    real.line.start(str(vm.pk))
-    lab_up(real, vm)
+    vm, before = writing(real, "mover")
     counted = written(real, vm)
     # cancelled under a limit that it cannot keep: all stays, nothing is left there
     job = move_disks(actor=SYSTEM, vm=fresh(vm), storage=other, bandwidth_mib=1)
@@ -79,14 +72,7 @@ def test_a_writing_machine_moves_there_and_back(real):  # noqa: F811
 
 def test_a_writing_machine_gets_the_other_format_and_what_its_guest_says_of_it_is_bytes(real):  # noqa: F811
     """Row S27, too: the header of an image that names a file of the host, written by the guest onto its raw disk."""
-    vm = real.make("convert", linked=False)
-    well(create_disk(actor=SYSTEM, vm=fresh(vm), size_bytes=64 << 20))
-    extra = vm.disks.get(target="vdb")
-    path = extra.path or f"{real.disks}/{extra.volume}"
-    subprocess.run(["qemu-io", "-f", "qcow2", "-c", "write -P 0x5a 1M 40M", path], check=True, capture_output=True)
-    before = contents(path)
-    real.line.start(str(vm.pk))
-    lab_up(real, vm)
+    vm, before = writing(real, "convert", linked=False)
     counted = written(real, vm)
     for disk in vm.disks.all():
         well(convert_disk(actor=SYSTEM, disk=disk, image_format="raw"))
@@ -134,6 +120,19 @@ def test_a_writing_machine_gets_the_other_format_and_what_its_guest_says_of_it_i
     assert real.files() == {disk.volume for disk in vm.disks.all()}
 
 
+def writing(real, name: str, **wish):  # noqa: F811
+    """A machine whose guest writes on its disk, and the digest of what lies on its second one."""
+    vm = real.make(name, **wish)
+    well(create_disk(actor=SYSTEM, vm=fresh(vm), size_bytes=64 << 20))
+    extra = vm.disks.get(target="vdb")
+    path = extra.path or f"{real.disks}/{extra.volume}"
+    subprocess.run(["qemu-io", "-f", "qcow2", "-c", "write -P 0x5a 1M 40M", path], check=True, capture_output=True)
+    before = contents(path)
+    real.line.start(str(vm.pk))
+    lab_up(real, vm)
+    return vm, before
+
+
 def contents(path, image_format="qcow2") -> str:
     """A digest of what a guest reads there."""
     raw = Path(f"{path}.plain")
@@ -146,30 +145,26 @@ def contents(path, image_format="qcow2") -> str:
 
 
 def written(real, vm) -> int:  # noqa: F811
-    """How far the guest's count on its disk is; QEMU flushes when it is paused."""
+    """How far the guest's count on its disk is, in its first run; waits until it has begun to count."""
+    deadline = time.monotonic() + 60
+    while (counted := counters(real, vm))[0] == 0:
+        assert time.monotonic() < deadline, "the guest does not write"
+    assert counted[0] == 1
+    return counted[1]
+
+
+def counters(real, vm) -> tuple[int, int]:  # noqa: F811
+    """How often its disk was booted, and the ticks of this run; QEMU flushes when it is paused."""
     disk = vm.disks.get(target="vda")
     path = Path(disk.path or f"{real.disks}/{disk.volume}")
+    target = path.with_suffix(".look")
+    how = ["qemu-img", "dd", "-U", "-f", disk.format, "-O", "raw", "bs=512", "count=2"]
     real.line.pause(str(vm.pk))
     try:
-        target = path.with_suffix(".look")
-        asked = [
-            "qemu-img",
-            "dd",
-            "-U",
-            "-f",
-            disk.format,
-            "-O",
-            "raw",
-            "bs=512",
-            "count=2",
-            f"if={path}",
-            f"of={target}",
-        ]
-        subprocess.run(asked, check=True, capture_output=True)
+        subprocess.run([*how, f"if={path}", f"of={target}"], check=True, capture_output=True)
         data = target.read_bytes()
         target.unlink()
     finally:
         real.line.resume(str(vm.pk))
     boots, ticks = struct.unpack_from("<II", data, 512)
-    assert boots == 1
-    return ticks
+    return boots, ticks

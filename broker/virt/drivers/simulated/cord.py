@@ -17,6 +17,7 @@ class Cord:
     site: Site
 
     def changing(self) -> AbstractContextManager[dict[str, Any]]:
+        """The world's data, to be written back at the end; the World has it."""
         raise NotImplementedError
 
     def power_off(self) -> None:

@@ -90,9 +90,11 @@ class Property(Generic[T]):
             _prune(node, holder.node)
 
     def read(self, node: etree._Element) -> str | None:
+        """What stands in the element; an attribute, a text and a flag each have their own place."""
         raise NotImplementedError
 
     def write(self, node: etree._Element, value: str | None) -> None:
+        """Put it there; None takes it away."""
         raise NotImplementedError
 
 
