@@ -85,7 +85,7 @@ def test_a_video_tells_how_far_it_is_and_is_cancelled(visit, recording):
     page.wait_for_selector(LOADED)
     video = page.get_by_role("link", name="Download as a video")
     held = []
-    page.route("**/video*", held.append)
+    page.route("**/video*", lambda route: held.append(route))
     video.click()
     page.get_by_text("Reading the whole recording").wait_for()
     assert violations(page) == []

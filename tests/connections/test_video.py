@@ -1,7 +1,10 @@
 """A recording as a video: the last picture is the recording's, its length is right, and whoever may not gets none."""
 
+import os
 import random
+import signal
 import struct
+import threading
 import zlib
 
 import pytest
@@ -133,10 +136,13 @@ def test_what_makes_no_video_says_why(setting, recording, monkeypatch):
 def test_one_at_a_time_and_whoever_leaves_frees_the_place(setting, recording):
     root = setting.world.actor("root")
     video = download_video(actor=root, recording=recording)
+    os.killpg(video.pieces._process.pid, signal.SIGSTOP)
     with pytest.raises(Busy):
         download_video(actor=root, recording=recording)
-    video.pieces.close()
+    leaves = threading.Timer(0.3, video.pieces.close)
+    leaves.start()
     again = download_video(actor=root, recording=recording)
+    leaves.join()
     assert len(b"".join(again.pieces)) > 100
     again.pieces.close()
 

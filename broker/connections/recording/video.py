@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,8 @@ from .files import key_of, path_of
 
 _PIECE = 128 * 1024
 _LONGEST_LINE = 64
+_PATIENCE = 2.0
+"""Seconds that the one before has to end: who cancels a video may ask for it again at once."""
 
 
 class Taken(Exception):
@@ -72,12 +75,17 @@ def _place() -> int:
     """A descriptor that holds this computer's one place for making videos."""
     path = Path(env.data_dir) / "video.lock"
     place = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(place)
-        raise Taken from None
-    return place
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                os.close(place)
+                raise Taken from None
+            time.sleep(0.05)
+        else:
+            return place
 
 
 def _started(place: int) -> "subprocess.Popen[bytes]":
