@@ -37,7 +37,7 @@ def alice(chromium, berth):
 
 
 def call(person: Person, method: str, path: str, /, may_conflict: bool = False, **body):
-    """An API call with the person's session, as the pages' own scripts make it; with `may_conflict` it may come late."""
+    """An API call with the session and as the pages' own scripts make it; one that `may_conflict` may be refused."""
     cookies = {cookie["name"]: cookie["value"] for cookie in person.context.cookies()}
     headers = {
         "X-CSRFToken": cookies.get("csrftoken", ""),
@@ -47,7 +47,9 @@ def call(person: Person, method: str, path: str, /, may_conflict: bool = False, 
     answer = person.page.request.fetch(
         f"{person.berth.url}{path}", method=method, headers=headers, data=body if method != "GET" else None
     )
-    assert answer.ok or (may_conflict and answer.status == 409), f"{method} {path}: {answer.status} {answer.text()[:300]}"
+    assert answer.ok or (may_conflict and answer.status == 409), (
+        f"{method} {path}: {answer.status} {answer.text()[:300]}"
+    )
     return answer.json() if "json" in answer.headers.get("content-type", "") else {}
 
 
