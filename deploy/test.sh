@@ -4,10 +4,10 @@
 # usage: [TEST_LANES=2] deploy/test.sh [pytest arguments]
 # Stages are processes of their own because the browser's driver keeps an event loop in its process, and PostgreSQL is
 # chosen before Django starts. Everything after the fast lane runs as root in the cage (tests/lab/cage.py), from which
-# nothing that a test started escapes; the guest image is built before, for there is no network inside.
+# nothing that a test started escapes; the guest images are built before, for there is no network inside.
 # The fast lane waits for a third of its time, so three processes keep two processors busy, each with tests that lie
 # beside each other and share their servers. The stages after it wait for more, so two of them run at a time:
-# they share nothing but the image. What the second says is shown when the first has ended, and what failed is shown
+# they share nothing but the images. What the second says is shown when the first has ended, and what failed is shown
 # once more at the end.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
@@ -37,6 +37,7 @@ trap 'exit 130' INT TERM
 
 stage "fast lane" "${pytest[@]}" -m "not lab and not browser and not postgres and not slow" -n 3 --dist worksteal "$@"
 stage "guest image" "${root[@]}" deploy/image/ensure tiny
+stage "server image" "${root[@]}" deploy/image/ensure server
 
 second() {
     stage "pages in the browser" "${cage[@]}" "${pytest[@]}" -m "browser and not lab" "$@"

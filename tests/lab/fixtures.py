@@ -12,6 +12,7 @@ A test that uses one of these is marked `@pytest.mark.lab` and runs inside the c
 - `lab_hosts`: a Lab of three hosts between which machines move, one for the whole session. What a test cut,
   crashed or left behind on them is put right after it.
 - `tiny_image`: path of the small Linux image that deploy/image/ensure builds.
+- `server_image`: that of the Debian server with cloud-init, built likewise.
 """
 
 import shutil
@@ -148,9 +149,17 @@ def make_machine(
 @pytest.fixture(scope="session")
 def tiny_image() -> Path:
     """A small Linux that boots to a serial console; built from Debian packages on first use."""
-    done = subprocess.run(
-        [str(ROOT / "deploy" / "image" / "ensure"), "tiny"], capture_output=True, text=True, check=True
-    )
+    return built_image("tiny")
+
+
+@pytest.fixture(scope="session")
+def server_image() -> Path:
+    """Debian with cloud-init, an SSH server and the guest agent, which needs 384 MiB; built on first use."""
+    return built_image("server")
+
+
+def built_image(name: str) -> Path:
+    done = subprocess.run([str(ROOT / "deploy" / "image" / "ensure"), name], capture_output=True, text=True, check=True)
     return Path(done.stdout.strip().splitlines()[-1])
 
 
