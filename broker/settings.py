@@ -357,6 +357,7 @@ SPECTACULAR_SETTINGS = {
         "BackupState": "portal.api.enums.BACKUP",
         "BackupKind": "broker.backups.models.Backup.Kind",
         "StorageKind": "broker.virt.models.StorageDomain.Kind",
+        "CardModel": "broker.virt.models.Nic.Model",
     },
     "PREPROCESSING_HOOKS": ["portal.api.schema.only_ours"],
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "portal.api.schema.complete"],

@@ -4,6 +4,7 @@ from broker.core.errors import Conflict, Invalid
 from broker.core.text import gettext_noop as N_
 
 from . import names
+from .asking import require_power
 from .driver import PowerState
 from .models import Disk, Preview, StorageDomain, VirtualMachine
 
@@ -26,6 +27,16 @@ def require_kept(vm: VirtualMachine) -> None:
         raise Conflict(
             N_("%(name)s is a desktop that gets fresh disks when it is given back."), rule="disk.kept",
             fix=N_("Change the template of its pool instead."), name=vm.name,
+        )  # fmt: skip
+
+
+def require_pluggable(vm: VirtualMachine) -> None:
+    """Raise Conflict unless a disk can come or go as the machine is now: one on SATA does while it is off."""
+    require_power(vm, SETTLED)
+    if vm.options.get("disk_bus") == "sata" and vm.power_state in (PowerState.RUNNING, PowerState.PAUSED):
+        raise Conflict(
+            N_("The disks of %(name)s are SATA disks: none comes or goes while it runs."), rule="disk.bus",
+            fix=N_("Shut it down first, or choose virtio or SCSI for its disks."), name=vm.name,
         )  # fmt: skip
 
 

@@ -16,8 +16,14 @@ _CPU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 SCREENS = ("vnc", "spice")
 SEVERAL_HEADS = ("virtio", "qxl")
 TOPOLOGY = ("sockets", "cores", "threads")
+OF_SIZE = (*TOPOLOGY, "max_vcpus", "max_memory_mib", "balloon_mib")  # what says nothing once the size is another
 
 OPTIONS = (
+    Setting(
+        "system", "other", N_("Made for"),
+        N_("Windows: its clock in local time, Hyper-V’s help, and a pointer it knows."),
+        choices=(("other", N_("Linux and others")), ("windows", N_("Windows"))),
+    ),
     Setting(
         "firmware", "bios", N_("Firmware"), N_("Secure Boot starts signed systems only."),
         choices=(("bios", N_("BIOS")), ("uefi", N_("UEFI")), ("secure", N_("UEFI with Secure Boot"))),
@@ -47,6 +53,11 @@ OPTIONS = (
         "heads", 1, N_("Monitors"), N_("Most monitors that Remote Viewer shows. A browser shows the first."),
         least=1, most=4,
     ),
+    Setting(
+        "disk_bus", "virtio", N_("Its disks are"),
+        N_("virtio is fastest. SATA is for systems without its drivers, as Windows before they are installed."),
+        choices=(("virtio", N_("virtio")), ("scsi", N_("SCSI (virtio)")), ("sata", N_("SATA"))),
+    ),
     Setting("sound", False, N_("Sound card")),
     Setting("rng", True, N_("Source of randomness")),
     Setting(
@@ -71,6 +82,7 @@ OPTIONS = (
     ),
 )  # fmt: skip
 KNOWN = {one.name: one for one in OPTIONS}
+OF_DISKS = ("disk_bus",)  # said of each of its disks, not of the machine
 
 
 def checked_graphics(given: Collection[str]) -> list[str]:
@@ -94,6 +106,12 @@ def changed(present: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, A
             fix=N_("Use host-model, host-passthrough, maximum, or a name that `virsh cpu-models x86_64` lists."),
         )  # fmt: skip
     return {**present, **chosen}
+
+
+def inherited(options: Mapping[str, Any], *, resized: bool = False) -> dict[str, Any]:
+    """What of a machine's hardware one gets that is made from it, in another size if `resized`."""
+    dropped = {"private_screens", *(OF_SIZE if resized else ())}
+    return {name: value for name, value in options.items() if name in KNOWN and name not in dropped}
 
 
 def ensure_fits(*, options: Mapping[str, Any], vcpus: int, memory_mib: int, machine: str) -> None:

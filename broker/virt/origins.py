@@ -1,6 +1,8 @@
 """What a machine is made from: a template's version, an image of the library, or nothing but a blank disk."""
 
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from broker.access.actor import Actor
 from broker.access.require import require
@@ -17,9 +19,9 @@ MACHINES = ("q35", "pc")
 VCPUS, MEMORY_MIB = 1, 1024
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Origin:
-    """`size_bytes`: of the first disk; `machine` to `graphics`: the hardware where nobody chose it."""
+    """`size_bytes`: of the first disk; `machine` to `options`: the hardware where nobody chose it."""
 
     cluster: Cluster
     storage: StorageDomain
@@ -28,6 +30,7 @@ class Origin:
     memory_mib: int = MEMORY_MIB
     machine: str = "q35"
     graphics: tuple[str, ...] = ("vnc",)
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     version: TemplateVersion | None = None
     image: Image | None = None
     cd: Image | None = None
@@ -152,7 +155,7 @@ def _from_version(actor: Actor, version: TemplateVersion, storage: StorageDomain
     return Origin(
         cluster=version.template.cluster, storage=storage, size_bytes=version.size_bytes, vcpus=version.vcpus,
         memory_mib=version.memory_mib, machine=version.machine, graphics=tuple(version.graphics or ["vnc"]),
-        version=version, cd=cd,
+        options=version.options, version=version, cd=cd,
     )  # fmt: skip
 
 

@@ -20,11 +20,12 @@ from broker.virt.driver import (
 )
 
 from . import nfs_options, storage_secret
-from .machine_options import KNOWN
+from .machine_options import KNOWN, OF_DISKS
 from .models import Disk, DiskShare, FloatingDisk, Image, Network, Nic, StorageDomain, TemplateVersion, VirtualMachine
 from .models.disk import image_format
 
 CD_DRIVE = "sda"
+OF_MACHINES = KNOWN.keys() - set(OF_DISKS)
 
 
 def storage_name(storage: StorageDomain) -> str:
@@ -100,7 +101,7 @@ def machine_spec(vm: VirtualMachine, *, without: Disk | None = None, screen: Scr
         ),
         nics=tuple(nic_spec(nic) for nic in vm.nics.all() if nic.plugged),
         devices=tuple(use.device.spec for use in vm.devices.all() if use.plugged),
-        hardware=Hardware(**{name: value for name, value in vm.options.items() if name in KNOWN}),
+        hardware=Hardware(**{name: value for name, value in vm.options.items() if name in OF_MACHINES}),
         screen=screen,
     )
 
@@ -148,6 +149,7 @@ def disk_spec(disk: Disk) -> DiskSpec:
         path=disk.path or volume_path(disk.storage, disk.volume),
         format=disk.format,
         target=disk.target,
+        bus=disk.vm.options.get("disk_bus", "virtio"),
         # QEMU takes 20 characters of a virtio disk's serial
         serial=disk.id.hex[:20],
         limits=DiskLimits(**disk.limits) if disk.limits else None,

@@ -306,7 +306,7 @@ class VersionAdmin(Rows):
     editable = True
     list_display = ("template_link", "number", "life", "sealed", "storage", "size", "vcpus", "memory", "created_at")
     fields = (("template_link", "number"), "notes", ("life", "sealed"), "unsealed", ("made_from", "created_at"),
-              ("storage", "size"), ("vcpus", "memory"), ("machine", "volume"))  # fmt: skip
+              ("storage", "size"), ("vcpus", "memory"), ("machine", "volume"), "options")  # fmt: skip
     list_filter = (("state", ChoicesDropdownFilter), ("template", RelatedDropdownFilter))
     search_fields = ("template__name", "notes")
     list_select_related = ("template", "storage")

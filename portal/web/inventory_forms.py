@@ -11,6 +11,7 @@ from broker.access.actor import Actor
 from broker.access.require import visible_to
 from broker.virt import drivers
 from broker.virt.images import import_directory
+from broker.virt.machine_options import KNOWN
 from broker.virt.models import Cluster, Guard, Host, StorageDomain, VmTemplate
 from broker.virt.origins import MACHINES
 from broker.virt.storage_rules import NFS_VERSIONS
@@ -60,6 +61,17 @@ class VersionForm(StyledForm):
         label=_("Machine type"), choices=[(one, one) for one in MACHINES], initial="q35",
         help_text=_("q35 for all present systems, pc for those that do not know it."),
     )  # fmt: skip
+    firmware = forms.ChoiceField(
+        label=_("Firmware"), choices=[(value, _(label)) for value, label in KNOWN["firmware"].choices], initial="bios",
+        help_text=_("What the system in the image was installed under."),
+    )  # fmt: skip
+    system = forms.ChoiceField(
+        label=_("Made for"),
+        choices=[(value, _(label)) for value, label in KNOWN["system"].choices],
+        initial="other",
+        help_text=_(KNOWN["system"].help),
+    )
+    tpm = forms.BooleanField(label=_("TPM"), required=False, help_text=_(KNOWN["tpm"].help))
     notes = forms.CharField(
         label=_("Notes"), max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 2}),
         help_text=_("What is new in this version."),

@@ -42,6 +42,7 @@ from .machines import (
     release_action,
     thumbnail_of,
 )
+from .option_fields import told
 from .parts import RECENT, Action, Connect, Happening, Notice, Pair, Progress, jobs_of, recent_events
 from .updates import update_of
 from .words import Mark
@@ -265,6 +266,8 @@ def _details(actor: Actor, vm: VirtualMachine, managing: bool) -> list[Pair]:
     pairs.append(Pair(_("Processors"), _("%(count)d vCPU") % {"count": vm.vcpus}))
     if vm.instance_type:
         pairs.append(Pair(_("Instance type"), _type_of(vm)))
+    if hardware := told(vm.options):
+        pairs.append(Pair(_("Hardware"), ", ".join(hardware)))
     if vm.template_version:
         pairs.append(Pair(_("Template"), str(vm.template_version)))
     if vm.power_state == "running":

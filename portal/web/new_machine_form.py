@@ -9,7 +9,7 @@ from broker.access.actor import Actor
 from broker.access.require import visible_to
 from broker.core.errors import BerthError, Invalid
 from broker.virt.instance_types import instance_types
-from broker.virt.models import Image, InstanceType, Network, StorageDomain, TemplateVersion
+from broker.virt.models import Image, InstanceType, Network, Nic, StorageDomain, TemplateVersion
 from broker.virt.origins import MACHINES
 
 from . import option_fields
@@ -54,6 +54,10 @@ class NewMachineForm(GuestWords):
     network = forms.ModelChoiceField(
         label=_("Network"), queryset=Network.objects.none(), required=False, empty_label=_("none")
     )
+    card = forms.ChoiceField(
+        label=_("Network card"), choices=Nic.Model.choices, required=False,
+        help_text=_("virtio is fastest; e1000e is for systems without its driver."),
+    )  # fmt: skip
     instance_type = forms.ModelChoiceField(
         label=_("Instance type"), queryset=InstanceType.objects.none(), required=False, empty_label=_("none"),
         help_text=_("Its size, where nothing else is said below."),
@@ -81,7 +85,7 @@ class NewMachineForm(GuestWords):
         ),
         (
             _("Hardware"), _("Empty: as the template, the image or the instance type has it."),
-            ("instance_type", "vcpus", "memory_mib", "network", "machine", "start"),
+            ("instance_type", "vcpus", "memory_mib", "network", "card", "machine", "start"),
         ),
         (
             _("More hardware"), _("Firmware, TPM, processor, screen, boot order; all of it can be changed later."),
@@ -116,6 +120,7 @@ class NewMachineForm(GuestWords):
             | {
                 "disk_bytes": gib * GIB if gib else None,
                 "machine": wish["machine"] or None,
+                "card": wish["card"] or Nic.Model.VIRTIO,
                 "cloud_init": words,
             }
         )

@@ -15,8 +15,10 @@ from broker.jobs.states import ACTIVE
 from broker.virt.models import TemplateVersion, VmTemplate
 from pools.models import Pool
 from portal.sealing import left_unsealed
+from portal.templatetags.berth import mib
 
 from . import words
+from .option_fields import told
 from .parts import Cell, Related, Row
 from .words import Mark
 
@@ -46,6 +48,11 @@ def version_state(version: TemplateVersion, making: dict[UUID, Job]) -> Cell:
         "unsealed": Mark(_("Ready, not sealed"), "warn"),
     }
     return Cell(mark=marks.get(outcome, words.UNKNOWN), under="; ".join(left_unsealed(version)))
+
+
+def hardware_of(version: TemplateVersion) -> str:
+    """What machines made from it get."""
+    return " · ".join([f"{version.vcpus} vCPU", mib(version.memory_mib), *told(version.options)])
 
 
 def told_of(version: TemplateVersion, machines: int) -> str:

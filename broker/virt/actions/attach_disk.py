@@ -10,8 +10,8 @@ from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
 from broker.virt import quotas, specs
-from broker.virt.asking import require_idle, require_power, require_usable
-from broker.virt.disk_rules import SETTLED, free_target, require_kept, require_reachable
+from broker.virt.asking import require_idle, require_usable
+from broker.virt.disk_rules import free_target, require_kept, require_pluggable, require_reachable
 from broker.virt.models import Disk, FloatingDisk, VirtualMachine
 from broker.virt.shared_disks import require_own
 from broker.virt.storage_rules import require_usable as require_usable_storage
@@ -31,7 +31,7 @@ def attach_disk(*, actor: Actor, disk: FloatingDisk, vm: VirtualMachine) -> Job:
     require_reachable(vm, disk.storage)
     require_usable_storage(disk.storage)
     require_usable(vm)
-    require_power(vm, SETTLED)
+    require_pluggable(vm)
     require_kept(vm)
     quotas.claim_disk_of(
         actor, vm.owner_id, vm.cluster_id, size=disk.size_bytes, subject=vm, before=disk.owner_id

@@ -11,8 +11,8 @@ from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
 from broker.virt import quotas
-from broker.virt.asking import require_power, require_usable
-from broker.virt.disk_rules import SETTLED, checked_size, free_target, require_kept, require_reachable
+from broker.virt.asking import require_usable
+from broker.virt.disk_rules import checked_size, free_target, require_kept, require_pluggable, require_reachable
 from broker.virt.models import Disk, StorageDomain, VirtualMachine
 from broker.virt.storage_rules import require_usable as require_usable_storage
 
@@ -34,7 +34,7 @@ def create_disk(*, actor: Actor, vm: VirtualMachine, size_bytes: int, storage: S
     require_reachable(vm, storage)
     require_usable_storage(storage, luns=True)
     require_usable(vm)
-    require_power(vm, SETTLED)
+    require_pluggable(vm)
     require_kept(vm)
     quotas.claim_disks(actor, vm, more_bytes=size)
     disk = Disk(vm=vm, storage=storage, target=free_target(vm), size_bytes=size)

@@ -17,7 +17,7 @@ from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
 from broker.virt import cloud_init as words
-from broker.virt import machine_options, names, quotas, specs
+from broker.virt import machine_options, names, nics, quotas, specs
 from broker.virt.driver import PowerState
 from broker.virt.macs import new_mac
 from broker.virt.models import Disk, Image, InstanceType, Network, Nic, StorageDomain, TemplateVersion, VirtualMachine
@@ -37,6 +37,7 @@ def create_vm(
     cd: Image | None = None,
     storage: StorageDomain | None = None,
     network: Network | None = None,
+    card: str = Nic.Model.VIRTIO,
     title: str = "",
     description: str = "",
     instance_type: InstanceType | None = None,
@@ -54,8 +55,8 @@ def create_vm(
     From a template's `version`, from a copy of an `image` of the library, made as large as `disk_bytes`, or with a
     blank disk of `disk_bytes`; `cd` lies in its drive, from which it boots while its disk holds no system.
     `storage`: where its disk goes, by default where the template or the image is; `network`: what its one card
-    plugs into, by default none. `graphics`: its screens, "vnc", "spice" or both. `options`: its hardware, by
-    machine_options.py; `cloud_init`: what its guest is told at its first start, by cloud_init.py.
+    plugs into, by default none, and `card` its model. `graphics`: its screens, "vnc", "spice" or both. `options`: its
+    hardware, by machine_options.py; `cloud_init`: what its guest is told at its first start, by cloud_init.py.
     What `vcpus`, `memory_mib` and `options` leave open is as `instance_type` says, and then as the version does.
     Who makes it owns it: gets the rights of an owner on it, and pays for it by their quota.
     Raises Missing, Denied, Invalid, Conflict, OverQuota.
@@ -65,7 +66,10 @@ def create_vm(
     )
     if network is not None:
         require(actor, "network.view", network)
+    nics.checked({"model": card})
     size, chosen = instance_type or origin, instance_type.options if instance_type else {}
+    resized = instance_type is not None or vcpus is not None or memory_mib is not None
+    usual = machine_options.inherited(origin.options, resized=resized) | ({"boot": "disk-cdrom"} if cd else {})
     vm = VirtualMachine(
         cluster=origin.cluster,
         template_version=version,
@@ -85,7 +89,7 @@ def create_vm(
         ),
         machine=origin.machine,
         graphics=list(origin.graphics) if graphics is None else machine_options.checked_graphics(graphics),
-        options=machine_options.changed(({"boot": "disk-cdrom"} if cd else {}) | chosen, options or {}),
+        options=machine_options.changed(usual | chosen, options or {}),
         power_state=PowerState.UNKNOWN,
     )
     machine_options.ensure_fits(options=vm.options, vcpus=vm.vcpus, memory_mib=vm.memory_mib, machine=vm.machine)
@@ -95,7 +99,7 @@ def create_vm(
     origin.require_one_host(network=network)
     origin.locked()
     quotas.claim_creation(actor, vm, disk_bytes=origin.size_bytes, start=start)
-    _insert(vm, origin, network)
+    _insert(vm, origin, network, card)
     give_to_maker(actor, "vm-manager", vm)
     record("vm.create.asked", actor=actor, subject=vm, message=N_("Creation of %(name)s was asked for"), name=vm.name)
     publish("vm", vm.pk, "created")
@@ -103,7 +107,7 @@ def create_vm(
     return enqueue("vm.create", actor=actor, subject=vm, args=args)
 
 
-def _insert(vm: VirtualMachine, origin: Origin, network: Network | None) -> None:
+def _insert(vm: VirtualMachine, origin: Origin, network: Network | None, card: str) -> None:
     try:
         with transaction.atomic():
             sql.add(vm)
@@ -119,4 +123,4 @@ def _insert(vm: VirtualMachine, origin: Origin, network: Network | None) -> None
     disk.path = specs.volume_path(origin.storage, disk.volume)
     sql.add(disk)
     if network is not None:
-        sql.add(Nic(vm=vm, network=network, mac=new_mac()))
+        sql.add(Nic(vm=vm, network=network, mac=new_mac(), model=card))

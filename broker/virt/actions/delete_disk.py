@@ -9,8 +9,8 @@ from broker.events.news import publish
 from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
-from broker.virt.asking import require_power, require_unprotected, require_usable
-from broker.virt.disk_rules import SETTLED, require_detachable, require_kept
+from broker.virt.asking import require_unprotected, require_usable
+from broker.virt.disk_rules import require_detachable, require_kept, require_pluggable
 from broker.virt.models import Disk
 
 
@@ -21,7 +21,7 @@ def delete_disk(*, actor: Actor, disk: Disk) -> Job:
     require(actor, "vm.edit", vm)
     require_unprotected(vm)
     require_usable(vm)
-    require_power(vm, SETTLED)
+    require_pluggable(vm)
     require_kept(vm)
     require_detachable(vm, disk)
     record(

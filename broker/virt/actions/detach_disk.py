@@ -10,8 +10,8 @@ from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
 from broker.virt import names, quotas
-from broker.virt.asking import require_power, require_unprotected, require_usable
-from broker.virt.disk_rules import SETTLED, require_detachable, require_kept
+from broker.virt.asking import require_unprotected, require_usable
+from broker.virt.disk_rules import require_detachable, require_kept, require_pluggable
 from broker.virt.models import Disk
 from broker.virt.storage_rules import require_files
 
@@ -27,7 +27,7 @@ def detach_disk(*, actor: Actor, disk: Disk, name: str = "") -> Job:
     name = names.title(name, field="name") or f"{vm.name} {disk.target}"
     require_unprotected(vm)
     require_usable(vm)
-    require_power(vm, SETTLED)
+    require_pluggable(vm)
     require_kept(vm)
     require_detachable(vm, disk)
     require_files(disk.storage)

@@ -139,6 +139,7 @@ def _version(actor: Actor, storage: StorageDomain, thing: Found, name: str) -> m
         **_columns(TemplateVersion, entry["row"]),
     )  # fmt: skip
     version.volume = host_names.check(version.volume)
+    version.options = machine_options.changed({}, version.options)
     version.full_clean(exclude=("template", "storage"), validate_unique=False, validate_constraints=False)
     version.save(force_insert=True)
     publish("template", template.pk, "changed")

@@ -1,5 +1,8 @@
 """Make a new version of a template from an image file in the import directory."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.db import transaction
 
 from broker.access.actor import Actor
@@ -10,7 +13,7 @@ from broker.events.news import publish
 from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
-from broker.virt import images, names
+from broker.virt import images, machine_options, names
 from broker.virt.models import StorageDomain, TemplateVersion, VmTemplate
 from broker.virt.origins import MACHINES
 from broker.virt.sizes import LEAST_MEMORY_MIB, MOST_MEMORY_MIB, MOST_VCPUS
@@ -30,12 +33,14 @@ def import_template_version(
     memory_mib: int = 1024,
     machine: str = "q35",
     graphics: tuple[str, ...] | list[str] = ("vnc",),
+    options: Mapping[str, Any] | None = None,
     notes: str = "",
 ) -> Job:
     """Enqueue the import; returns the job, whose `subject_id` is the new version's id.
 
     `source`: the name of a qcow2 image in the import directory (see broker/virt/images.py); its header is looked
-    at here, all of it in the job. The hardware is what machines made from the version get.
+    at here, all of it in the job. The hardware is what machines made from the version get; `options`: more of it, by
+    machine_options.py.
     Raises Missing, Denied, Invalid or Busy.
     """
     require(actor, "template.manage", template)
@@ -44,6 +49,8 @@ def import_template_version(
     names.number(memory_mib, field="memory_mib", least=LEAST_MEMORY_MIB, most=MOST_MEMORY_MIB)
     _one_of("machine", [machine], MACHINES)
     _one_of("graphics", graphics, CONSOLES)
+    chosen = machine_options.changed({}, options or {})
+    machine_options.ensure_fits(options=chosen, vcpus=vcpus, memory_mib=memory_mib, machine=machine)
     require_usable(storage)
     if storage.cluster_id != template.cluster_id:
         raise Invalid(
@@ -65,6 +72,7 @@ def import_template_version(
         memory_mib=memory_mib,
         machine=machine,
         graphics=list(graphics),
+        options=chosen,
     )
     version.volume = f"template-{version.id}.qcow2"
     version.save(force_insert=True)

@@ -12,7 +12,7 @@ from broker.events.news import publish
 from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
-from broker.virt import names
+from broker.virt import machine_options, names
 from broker.virt.asking import require_power, require_usable
 from broker.virt.cloning import Original, originals
 from broker.virt.driver import PowerState
@@ -77,6 +77,7 @@ def make_template_version(
         memory_mib=vm.memory_mib,
         machine=vm.machine,
         graphics=list(vm.graphics),
+        options=machine_options.inherited(vm.options),
         made_from=vm.name,
     )
     require_files(version.storage)

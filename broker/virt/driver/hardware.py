@@ -11,9 +11,11 @@ class Hardware:
     `cpu`: "host-model", "host-passthrough", "maximum" or a model's name. `sockets`, `cores` and `threads` multiply
     to the processors, or to `max_vcpus`: up to that, and up to `max_memory_mib`, it grows while it runs (0: it does
     not). `balloon_mib`: the memory after the start, 0 for all. `boot`: kinds of devices in their order.
+    `system`: which kind of guest it is made for.
     `private_screens`: screens that listen on ports of the host are put on sockets.
     """
 
+    system: Literal["other", "windows"] | None = None
     firmware: Literal["bios", "uefi", "secure"] | None = None
     tpm: bool | None = None
     cpu: str | None = None

@@ -36,6 +36,7 @@ class DiskLimits:
 class DiskSpec:
     """A disk as attached: `path` on the host, explicit `format`, guest `target` ("vda").
 
+    `bus`: "virtio", "scsi" or "sata"; one on SATA neither comes nor goes while its machine runs.
     `lun` is the driver's to fill in, for a path that is no file but the name of a volume on a LUN.
     `limits`: None leaves those that somebody else set; so do `discard`, `detect_zeroes` and `on_error`, which says
     whether a disk that is full or fails pauses the machine ("stop"), or its guest is told ("report").

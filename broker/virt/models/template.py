@@ -30,6 +30,7 @@ class VmTemplate(models.Model):
 class TemplateVersion(models.Model):
     """`volume` is the image's name on `storage`; machines made as linked clones keep it as their backing file.
 
+    `options`: the hardware beyond its size that machines made from it get, by the names in machine_options.py.
     `made_from` names the machine it was made from, empty for an imported one. `sealing` says how that went, as
     sealing.seal.Report gives it: `outcome` (sealed, partly, unsealed; empty: nobody asked) and sentences in `left`.
     """
@@ -48,6 +49,7 @@ class TemplateVersion(models.Model):
     memory_mib = models.PositiveIntegerField(default=1024)
     machine = models.CharField(max_length=16, default="q35", choices=[("q35", "q35"), ("pc", "pc")])
     graphics = models.JSONField(default=list)
+    options = models.JSONField(default=dict, blank=True)
     made_from = models.CharField(max_length=64, blank=True, editable=False)
     sealing = models.JSONField(default=dict, blank=True, editable=False)
     created_at = models.DateTimeField(default=clock.now)

@@ -144,6 +144,7 @@ class TemplateVersionSerializer(serializers.ModelSerializer):
     template = RefSerializer()
     storage = RefSerializer()
     graphics = serializers.ListField(child=serializers.CharField())
+    options = serializers.DictField(help_text="The hardware beyond their size that machines made from it get.")
     sealing = serializers.SerializerMethodField()
 
     class Meta:
@@ -160,6 +161,7 @@ class TemplateVersionSerializer(serializers.ModelSerializer):
             "memory_mib",
             "machine",
             "graphics",
+            "options",
             "made_from",
             "sealing",
             "created_at",

@@ -38,6 +38,7 @@ from broker.virt.placement.policy import SETTINGS
 from broker.virt.states import HostState, VersionState
 from portal.api.base import Listed, Read, Resource, job_verb, verb
 from portal.api.fields import Id, Input, Labels, LongTextField, NameField, TextField, WholeNumber
+from portal.api.machine_fields import MachineOptions
 from portal.api.queries import Search, choices
 from portal.api.serializers.jobs import JobSerializer
 from portal.api.serializers.virt import (
@@ -256,6 +257,7 @@ class NewVersion(Input):
     graphics = serializers.ListField(
         child=serializers.ChoiceField(choices=["vnc", "spice"]), required=False, min_length=1, max_length=2
     )
+    options = MachineOptions(required=False, help_text="Hardware that machines made from it get.")
     notes = LongTextField(required=False, allow_blank=True)
 
 

@@ -26,19 +26,19 @@ from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.suspend_vm import suspend_vm
 from broker.virt.driver import PowerState
 from broker.virt.instance_types import instance_types
-from broker.virt.machine_options import OPTIONS, SCREENS
-from broker.virt.models import Image, Network, StorageDomain, TemplateVersion, VirtualMachine
+from broker.virt.machine_options import SCREENS
+from broker.virt.models import Image, Network, Nic, StorageDomain, TemplateVersion, VirtualMachine
 from broker.virt.search import search
 from broker.virt.search.language import LONGEST
 from broker.virt.states import VmState
 from portal.api.active import with_active_job
 from portal.api.base import Listed, Read, Resource, job_verb, verb
 from portal.api.fields import Id, Input, Labels, LongTextField, NameField, Switch, TextField, WholeNumber
+from portal.api.machine_fields import MachineOptions
 from portal.api.queries import choices
 from portal.api.serializers.connections import TicketSerializer
 from portal.api.serializers.jobs import JobSerializer
 from portal.api.serializers.virt import SampleSerializer, VmDetailSerializer, VmSerializer
-from portal.api.settings_fields import rules_input
 from portal.api.views.cds import ChangingCd
 from portal.api.views.changes import NOW, Changing, Fields, NotedFilter
 from portal.api.views.cloud_init import CloudInit
@@ -47,7 +47,6 @@ from portal.api.views.migrations import Moving
 from portal.api.views.versions import Copying
 
 MOST_SAMPLES = 1000
-MachineOptions = rules_input("MachineOptions", OPTIONS)
 
 
 class Screens(serializers.ListField):
@@ -69,6 +68,7 @@ class NewVm(Input):
     machine = serializers.ChoiceField(choices=["q35", "pc"], required=False, help_text="Its type, without a template.")
     storage = Id(required=False, allow_null=True)
     network = Id(required=False, allow_null=True)
+    card = serializers.ChoiceField(choices=Nic.Model.choices, required=False, help_text="The model of its card there.")
     title = TextField(required=False, allow_blank=True)
     description = LongTextField(required=False, allow_blank=True)
     instance_type = Id(required=False, allow_null=True, help_text="Its size, where nothing else is said.")

@@ -9,13 +9,13 @@ from django.utils.translation import gettext as _
 from broker.access.require import find, may, visible_to
 from broker.virt.models import Guard, Network, Nic, TemplateVersion, VirtualMachine, VmTemplate
 from portal.context import holds
-from portal.templatetags.berth import bytesize, mib
+from portal.templatetags.berth import bytesize
 from portal.web import words
 from portal.web.access_page import permission_actions
 from portal.web.base import Page
 from portal.web.listing import Column, Listing
 from portal.web.parts import Action, Cell, Pair, Related, Row, jobs_of, recent_events
-from portal.web.version_page import makings, pools_of, told_of, version_state
+from portal.web.version_page import hardware_of, makings, pools_of, told_of, version_state
 
 from .removals import network_removal, template_removal, version_removal
 
@@ -85,7 +85,7 @@ class Template(Page):
                             version_state(version, making),
                             Cell(
                                 f"{bytesize(version.size_bytes)} · {version.storage.name} · "
-                                f"{version.vcpus} vCPU · {mib(version.memory_mib)}",
+                                + hardware_of(version),
                                 under=told_of(version, version.used),
                             ),
                             Cell(moment=version.created_at),

@@ -14,6 +14,7 @@ from broker.virt.actions.import_template_version import import_template_version
 from broker.virt.models import VmTemplate
 from portal.web.form_page import FormPage
 from portal.web.inventory_forms import HostForm, NetworkForm, StorageForm, TemplateForm, VersionForm
+from portal.web.option_fields import options_of
 
 
 class NewTemplate(FormPage):
@@ -41,7 +42,8 @@ class NewVersion(FormPage):
         return VersionForm(data, actor=self.actor, template=find(self.actor, VmTemplate, pk, "template.manage"))
 
     def make(self, values: dict[str, Any], pk: Any) -> str:
-        import_template_version(actor=self.actor, template=find(self.actor, VmTemplate, pk), **values)
+        template, options = find(self.actor, VmTemplate, pk), options_of(values)
+        import_template_version(actor=self.actor, template=template, options=options, **values)
         return reverse("portal:template", args=[pk])
 
     def words(self, pk: Any) -> dict[str, Any]:

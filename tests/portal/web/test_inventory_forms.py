@@ -58,7 +58,15 @@ def image(site, settings, tmp_path) -> str:
 
 
 def version_values(site, image: str, **more):
-    hardware = {"storage": site.world.storage.pk, "vcpus": 2, "memory_mib": 2048, "machine": "q35", "notes": "First"}
+    hardware = {
+        "storage": site.world.storage.pk,
+        "vcpus": 2,
+        "memory_mib": 2048,
+        "machine": "q35",
+        "notes": "First",
+        "firmware": "bios",
+        "system": "other",
+    }
     return {"source": image, **hardware} | more
 
 
@@ -165,15 +173,20 @@ def test_importing_a_version(site, image):
     assert_strict(page)
     assert 'value="desk.qcow2"' in page and "raw.img" in page
     assert "link.qcow2" not in page and ".hidden" not in page
-    response = client.post(import_address(site), version_values(site, image))
+    response = client.post(import_address(site), version_values(site, image, firmware="uefi", tpm="on", system="other"))
     version = TemplateVersion.objects.get(template=site.world.template, number=2)
     assert response.url == reverse("portal:template", args=[site.world.template.pk])
     assert (version.vcpus, version.memory_mib, version.notes, version.size_bytes) == (2, 2048, "First", 1 << 30)
+    assert version.options == {"firmware": "uefi", "tpm": True}
     job = Job.objects.get(subject_id=version.pk)
     assert job.plan == "template.import" and job.args["source"] == image
     # While it is imported it cannot be deleted, so the button is not there.
     page = client.get(response.url).content.decode()
-    assert "First" in page and reverse("portal:version-delete", args=[version.pk]) not in page
+    assert (
+        "First" in page
+        and "Firmware: UEFI · TPM" in page
+        and reverse("portal:version-delete", args=[version.pk]) not in page
+    )
 
 
 @pytest.mark.parametrize(

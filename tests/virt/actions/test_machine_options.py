@@ -6,8 +6,11 @@ from django.urls import reverse
 
 from broker.core.errors import Conflict, Invalid
 from broker.virt import machine_options, specs
+from broker.virt.actions.create_disk import create_disk
 from broker.virt.actions.create_vm import create_vm
+from broker.virt.actions.delete_disk import delete_disk
 from broker.virt.actions.edit_vm import edit_vm
+from broker.virt.actions.power_off_vm import power_off_vm
 from broker.virt.actions.start_vm import start_vm
 from broker.virt.driver import Hardware
 from broker.virt.models import Host, VirtualMachine
@@ -54,7 +57,7 @@ def test_what_does_not_go_together_is_refused(options, field):
 
 
 def test_the_driver_knows_every_option():
-    assert set(Hardware.__dataclass_fields__) == set(machine_options.KNOWN)
+    assert set(Hardware.__dataclass_fields__) == set(machine_options.KNOWN) - set(machine_options.OF_DISKS)
 
 
 def test_what_was_chosen_stays_until_it_is_chosen_anew(stage):
@@ -115,3 +118,26 @@ def test_the_form_of_a_new_machine_has_all_of_its_hardware(stage):
     assert refused.status_code == 400 and b"are not 4 processors" in refused.content
     page = browser.get(reverse("portal:vm-hardware", args=[vm.pk])).content.decode()
     assert '<option value="vnc,spice" selected>' in page
+
+
+def test_disks_of_another_bus(stage):
+    vm = stage.make(options={"disk_bus": "sata"}, start=True)
+    assert [disk.bus for disk in specs.machine_spec(vm).disks] == ["sata"]
+    for ask in (
+        lambda: create_disk(actor=SYSTEM, vm=fresh(vm), size_bytes=1 << 20),
+        lambda: delete_disk(actor=SYSTEM, disk=fresh(vm).disks.get()),
+    ):
+        with pytest.raises(Conflict) as refusal:
+            ask()
+        assert refusal.value.rule == "disk.bus" and "Shut it down" in refusal.value.fix
+    done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
+    done(create_disk(actor=SYSTEM, vm=fresh(vm), size_bytes=1 << 20))
+    assert [disk.bus for disk in specs.machine_spec(fresh(vm)).disks] == ["sata", "sata"]
+
+
+def test_a_new_machines_card_is_of_a_known_model(stage):
+    network = stage.world.network
+    job = done(create_vm(actor=SYSTEM, name="web", version=stage.world.version, network=network, card="e1000e"))
+    assert VirtualMachine.objects.get(pk=job.subject_id).nics.get().model == "e1000e"
+    with pytest.raises(Invalid):
+        create_vm(actor=SYSTEM, name="no", version=stage.world.version, network=network, card="ne2000")

@@ -1,18 +1,22 @@
 """A template version from a machine, over the simulated driver; on real images: tests/virt/plans/test_make_lab.py."""
 
+from typing import Any
+
 import pytest
 
 from broker.core.errors import Busy, Conflict, Invalid
 from broker.events.models import Event
 from broker.jobs.models import Job
+from broker.virt.actions.create_instance_type import create_instance_type
 from broker.virt.actions.create_template import create_template
+from broker.virt.actions.create_vm import create_vm
 from broker.virt.actions.delete_template import delete_template
 from broker.virt.actions.delete_template_version import delete_template_version
 from broker.virt.actions.make_template_version import make_template_version
 from broker.virt.actions.start_vm import start_vm
 from broker.virt.driver import NoSpace, Refused
 from broker.virt.drivers.simulated import backups as simulated_backups
-from broker.virt.models import Cluster, StorageDomain, TemplateVersion
+from broker.virt.models import Cluster, StorageDomain, TemplateVersion, VirtualMachine
 from broker.virt.reconcile import reconcile
 from broker.virt.states import VersionState
 from tests.jobs_help import run_all
@@ -208,3 +212,22 @@ def test_a_refusal_names_only_what_its_reader_may_see(stage):
         delete_template_version(actor=world.actor("alice"), version=world.version)
     assert "seen" in caught.value.message and "2 " in caught.value.message
     assert hidden.name not in str(caught.value.as_dict())
+
+
+def test_machines_made_from_a_version_have_its_hardware(stage):
+    """A system installed under UEFI does not start under a BIOS."""
+    golden = stage.make(
+        "golden", vcpus=2, options={"firmware": "uefi", "tpm": True, "cores": 2, "private_screens": True}
+    )  # fmt: skip
+    version = made(done(make_template_version(actor=SYSTEM, vm=golden)))
+    assert version.options == {"firmware": "uefi", "tpm": True, "cores": 2}
+
+    def hardware(name: str, **wishes: Any) -> dict[str, Any]:
+        job = done(create_vm(actor=SYSTEM, name=name, version=version, **wishes))
+        return dict(VirtualMachine.objects.get(pk=job.subject_id).options)
+
+    assert hardware("same") == version.options
+    assert hardware("larger", vcpus=3) == {"firmware": "uefi", "tpm": True}
+    assert hardware("other", options={"tpm": False, "sound": True}) == {**version.options, "tpm": False, "sound": True}
+    kind = create_instance_type(actor=SYSTEM, name="huge", vcpus=4, memory_mib=4096, options={"max_vcpus": 8})
+    assert hardware("typed", instance_type=kind) == {"firmware": "uefi", "tpm": True, "max_vcpus": 8}

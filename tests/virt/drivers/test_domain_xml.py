@@ -53,7 +53,7 @@ CHOSEN = Hardware(
 ONE_BY_ONE: dict[str, object] = {
     "firmware": "uefi", "tpm": True, "cpu": "maximum", "cores": 2, "max_vcpus": 4, "max_memory_mib": 4096,
     "balloon_mib": 512, "video": "qxl", "heads": 3, "sound": True,
-    "rng": False, "watchdog": "pause", "boot": "disk-network",
+    "rng": False, "watchdog": "pause", "boot": "disk-network", "system": "windows",
 }  # fmt: skip
 FRESH |= {
     "fresh-chosen": (replace(SPEC, hardware=CHOSEN), False),
@@ -105,6 +105,15 @@ FRESH["fresh-disk-errors"] = (
     ),
     False,
 )  # fmt: skip
+SATA = tuple(
+    DiskSpec(path=f"/srv/disks/{letter}.qcow2", format="qcow2", target=f"vd{letter}", bus="sata") for letter in "ag"
+)  # fmt: skip
+FRESH["fresh-sata-disks"] = (replace(SPEC, disks=(*SATA, CD)), True)
+FRESH["fresh-scsi-disks"] = (
+    replace(SPEC, disks=(*(replace(disk, bus="scsi") for disk in SATA), replace(SATA[0], bus="scsi", target="vdp"))),
+    True,
+)  # fmt: skip
+FRESH["fresh-windows-emulated"] = (replace(SPEC, hardware=Hardware(system="windows")), True)
 PCI, USB = DeviceSpec("pci", "0000:01:00.0", "10de", "1eb8"), DeviceSpec("usb", "", "096e", "0858")
 FRESH["fresh-devices"] = (replace(SPEC, devices=(PCI, USB)), False)
 APPLIED = {
@@ -132,6 +141,13 @@ APPLIED = {
     "shrunk": replace(SPEC, nics=(), graphics=("spice",), video="qxl"),
     # screens on ports go to sockets; one on a socket stays, and so does what somebody chose beside the port
     "secluded": replace(BOTH, hardware=Hardware(private_screens=True)),
+    # disks of ours go from SATA to virtio or back, and lose their places; a machine is for Windows no more
+    "other-bus": replace(
+        SPEC,
+        disks=(SPEC.disks[0], replace(SPEC.disks[0], path="/srv/disks/b.qcow2", target="vdb", bus="sata", serial="b")),
+        hardware=Hardware(system="other"),
+    ),
+    "for-windows": replace(SPEC, hardware=Hardware(system="windows")),
     "without-clipboard": replace(SPEC, clipboard=False),
     "nothing-to-do": SPEC,
     # room for more of both on a definition that has some already, and none any more
@@ -211,7 +227,9 @@ def test_libvirt_accepts_it(path):
         assert domain.name() == root.findtext("name")
         again = Machine.parse(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
         assert again.mark == Machine(root).mark
-        assert [disk.path for disk in again.disks] == [disk.path for disk in Machine(root).disks]
+        # libvirt sorts those of one bus
+        assert {disk.path for disk in again.disks} == {disk.path for disk in Machine(root).disks}
+        assert len(again.disks) == len(Machine(root).disks)
         domain.undefine()
     finally:
         connection.close()

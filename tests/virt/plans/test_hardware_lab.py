@@ -3,12 +3,16 @@
 import pytest
 from lxml import etree
 
+from broker.core.errors import Conflict
+from broker.virt.actions.create_disk import create_disk
+from broker.virt.actions.delete_disk import delete_disk
 from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.actions.edit_vm import edit_vm
 from broker.virt.actions.power_off_vm import power_off_vm
 from broker.virt.actions.start_vm import start_vm
 from tests.virt.actions.stage import SYSTEM, done, fresh
 
+from .test_lab import boots, lab_up
 from .test_lab import real as real
 
 pytestmark = pytest.mark.lab
@@ -59,3 +63,32 @@ def test_all_that_can_be_chosen_is_there_and_taken_back(real):
     assert {one.get("type") for one in root.findall("devices/graphics")} == {"vnc", "spice"}
     done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
     done(delete_vm(actor=SYSTEM, vm=fresh(vm)))
+
+
+def test_disks_on_other_buses(real):
+    """The guest starts from SATA and from SCSI, and writes there; one of them takes more disks while it runs."""
+    vm = real.make(
+        "buses", memory_mib=32, card="e1000e", start=True, options={"disk_bus": "sata", "system": "windows"}
+    )  # fmt: skip
+    lab_up(real, vm)
+    root = definition(real, vm)
+    assert root.find("devices/disk/target").get("bus") == "sata" and root.find("clock").get("offset") == "localtime"
+    assert root.find("devices/interface/model").get("type") == "e1000e"
+    with pytest.raises(Conflict) as refusal:
+        create_disk(actor=SYSTEM, vm=fresh(vm), size_bytes=1 << 20)
+    assert refusal.value.rule == "disk.bus"
+    done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
+    assert boots(fresh(vm)).boots == 1
+    edit_vm(actor=SYSTEM, vm=fresh(vm), options={"disk_bus": "scsi", "system": "other"})
+    done(start_vm(actor=SYSTEM, vm=fresh(vm)))
+    lab_up(real, vm)
+    done(create_disk(actor=SYSTEM, vm=fresh(vm), size_bytes=1 << 20))
+    assert [one.get("bus") for one in definition(real, vm).findall("devices/disk/target")] == ["scsi", "scsi"]
+    done(delete_disk(actor=SYSTEM, disk=fresh(vm).disks.get(target="vdb")))
+    done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
+    assert boots(fresh(vm)).boots == 2
+    edit_vm(actor=SYSTEM, vm=fresh(vm), options={"disk_bus": "virtio"})
+    done(start_vm(actor=SYSTEM, vm=fresh(vm)))
+    lab_up(real, vm)
+    done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
+    assert boots(fresh(vm)).boots == 3

@@ -12,6 +12,7 @@ from broker.virt.drivers.libvirt.domain_xml.devices import (
     Balloon,
     Channel,
     Console,
+    Controller,
     Disk,
     Graphics,
     HostDev,
@@ -28,6 +29,7 @@ CLIPBOARD = "com.redhat.spice.0"
 TRANSLATION_CACHE_MIB = 128
 BALLOON_PERIOD = 10  # seconds
 QXL_KIB = 16384  # of one screen, which is libvirt's own number
+ON_SCSI, ON_SATA = 15, 6  # disks on one controller, as libvirt counts them
 FILTERS = {"addresses": "clean-traffic", "mac": "no-mac-spoofing"}  # libvirt's own, by what a card is held to
 
 
@@ -100,6 +102,19 @@ def _disks(wanted: tuple[DiskSpec, ...], machine: Machine, owned: set[str]) -> N
             machine.disks.remove(found)  # a shared disk was here, and what is said of it goes with it
             found = None
         _describe(spec, found or machine.disks.add(_new_disk(spec)))
+    _scsi(wanted, machine)
+
+
+def _scsi(disks: tuple[DiskSpec, ...], machine: Machine) -> None:
+    """A virtio controller for SCSI disks, before libvirt takes one that few guests know."""
+    present = {one.index for one in machine.controllers if one.type == "scsi"}
+    for index in sorted({_number(disk) // ON_SCSI for disk in disks if disk.bus == "scsi"} - present):
+        machine.controllers.add(Controller.new(type="scsi", index=index, model="virtio-scsi"))
+
+
+def _number(disk: DiskSpec) -> int:
+    """Which one of the machine's disks it is, by its last letter."""
+    return ord(disk.target[-1]) - ord("a")
 
 
 def put_disk(spec: DiskSpec, machine: Machine) -> None:
@@ -126,7 +141,12 @@ def _describe(spec: DiskSpec, disk: Disk) -> None:
     else:
         disk.path = spec.path
     disk.forget_below()
-    disk.bus, disk.readonly = spec.bus, spec.readonly
+    disk.sit(spec.bus)
+    disk.readonly = spec.readonly
+    if spec.bus == "sata" and spec.device == "disk" and disk.address is None:
+        controller, unit = divmod(_number(spec), ON_SATA)  # the first controller is the CD drive's
+        disk.address, disk.address_controller, disk.address_bus = "drive", controller + 1, 0
+        disk.address_target, disk.address_unit = 0, unit
     if not disk.serial:  # by the one it has, the guest of an adopted machine finds its disk
         disk.serial = spec.serial or None
     if spec.limits is not None:

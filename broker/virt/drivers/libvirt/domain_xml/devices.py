@@ -63,6 +63,11 @@ class Disk(Element):
     readonly = Flag("readonly")
     shareable = Flag("shareable")
     boot_order = Attr("boot@order", int)
+    address = Attr("address@type")
+    address_controller = Attr("address@controller", int)
+    address_bus = Attr("address@bus", int)
+    address_target = Attr("address@target", int)
+    address_unit = Attr("address@unit", int)
     total_bytes = Text("iotune/total_bytes_sec", int)
     read_bytes = Text("iotune/read_bytes_sec", int)
     write_bytes = Text("iotune/write_bytes_sec", int)
@@ -122,6 +127,13 @@ class Disk(Element):
             paths.append(_path_of(source) or "")
             node = node.find("backingStore")
         return tuple(path for path in paths if path)
+
+    def sit(self, bus: str) -> None:
+        """On this bus; where it was on another one is forgotten."""
+        if self.bus not in (None, bus):
+            for node in self.node.findall("address"):
+                self.node.remove(node)
+        self.bus = bus
 
     def lay(self, path: str) -> None:
         """Put another image in, which is qcow2; what is below it is for QEMU to find."""
@@ -233,6 +245,7 @@ class Controller(Element):
     TAG = "controller"
 
     type = Attr("@type")
+    index = Attr("@index", int)
     model = Attr("@model")
 
 
@@ -243,6 +256,13 @@ class Input(Element):
 
     type = Attr("@type")
     bus = Attr("@bus")
+
+    def sit(self, bus: str) -> None:
+        """On this bus; where it was on another one is forgotten."""
+        if self.bus not in (None, bus):
+            for node in self.node.findall("address"):
+                self.node.remove(node)
+        self.bus = bus
 
 
 class Channel(Element):

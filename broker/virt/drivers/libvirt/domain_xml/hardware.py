@@ -5,11 +5,12 @@ from typing import TypeVar
 
 from broker.virt.driver import Hardware
 from broker.virt.drivers.libvirt.domain_xml.devices import Disk, Interface, Rng, Sound, Tpm, Watchdog
-from broker.virt.drivers.libvirt.domain_xml.machine import Cell, Feature, Machine
+from broker.virt.drivers.libvirt.domain_xml.machine import Cell, Feature, Machine, Timer
 from broker.virt.drivers.libvirt.domain_xml.mapping import Element, Items
 
 E = TypeVar("E", bound=Element)
 SLOTS = 16  # how often memory can be plugged in
+HYPERV_CLOCK, SPINS = "hypervclock", 8191  # as Microsoft and libvirt's own tools have it
 MODES = ("host-model", "host-passthrough", "maximum")
 
 
@@ -17,6 +18,8 @@ def apply(hardware: Hardware, machine: Machine, vcpus: int) -> None:
     """Make `machine` have `hardware`. Its disks and cards are written before, for they are what it boots from, and
     its memory, which is what it has of the most."""
     _vcpus(hardware, machine, vcpus)
+    if hardware.system is not None:
+        _system(hardware.system, machine)
     if hardware.firmware is not None:
         _firmware(hardware.firmware, machine)
     if hardware.cpu is not None:
@@ -80,6 +83,31 @@ def _firmware(wanted: str, machine: Machine) -> None:
         machine.firmware_features.add(Feature.new(enabled="yes" if wanted == "secure" else "no", name=name))
     if wanted == "secure":
         machine.smm = "on"
+
+
+def _system(wanted: str, machine: Machine) -> None:
+    """Windows takes the clock for local time, asks less often where it knows of Hyper-V, and has no virtio pointer."""
+    windows = wanted == "windows"
+    for tablet in machine.inputs:
+        if tablet.type == "tablet":
+            tablet.sit("usb" if windows else "virtio")
+    clock = next((one for one in machine.timers if one.name == HYPERV_CLOCK), None)
+    if not windows:
+        if machine.clock_offset == "localtime":
+            machine.clock_offset = "utc"
+        if clock is not None:
+            machine.timers.remove(clock)
+        machine.forget_hyperv()
+        return
+    machine.clock_offset = "localtime"
+    if machine.type != "kvm":
+        return  # what is told of Hyper-V is KVM's to keep
+    if clock is None:
+        machine.timers.add(Timer.new(name=HYPERV_CLOCK, present="yes"))
+    machine.hyperv = machine.hyperv or "custom"
+    if machine.hyperv == "custom":
+        machine.hyperv_relaxed = machine.hyperv_vapic = machine.hyperv_spinlocks = "on"
+        machine.hyperv_retries = machine.hyperv_retries or SPINS
 
 
 def _cpu(wanted: str, machine: Machine) -> None:

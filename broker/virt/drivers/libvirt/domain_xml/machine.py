@@ -90,6 +90,11 @@ class Machine(Element):
     smm = Attr("features/smm@state")
     acpi = Flag("features/acpi")
     apic = Flag("features/apic")
+    hyperv = Attr("features/hyperv@mode")
+    hyperv_relaxed = Attr("features/hyperv/relaxed@state")
+    hyperv_vapic = Attr("features/hyperv/vapic@state")
+    hyperv_spinlocks = Attr("features/hyperv/spinlocks@state")
+    hyperv_retries = Attr("features/hyperv/spinlocks@retries", int)
     translation_cache = Text("features/tcg/tb-cache", int)
     translation_cache_unit = Attr("features/tcg/tb-cache@unit")
     cpu_mode = Attr("cpu@mode")
@@ -133,6 +138,10 @@ class Machine(Element):
         """Drop which firmware it has, and the files that were found for it."""
         self.firmware = self.smm = None
         self._drop("os/firmware", "os/loader", "os/nvram")
+
+    def forget_hyperv(self) -> None:
+        """Drop what the guest is told of Hyper-V."""
+        self._drop("features/hyperv")
 
     def forget_cpu(self) -> None:
         """Drop which model its processors are; how many and in what order stays."""
