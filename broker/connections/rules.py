@@ -6,6 +6,8 @@ TICKET_LIFE = timedelta(seconds=30)
 NATIVE = "native"
 """How a session is called whose client is a program: it shows no sign-in of its own. It ends when its person signs
 out where its file came from, and goes on when that sign-in merely expires."""
+ASSUMED = "viewer"
+"""How a session is called that leads past the gateway: nobody vouches for it, it is taken to be there."""
 NATIVE_TICKET_LIFE = timedelta(minutes=2)
 """From the click until the program on the user's computer has read the file it was given."""
 CHANNELS_WITHIN = timedelta(seconds=15)

@@ -18,11 +18,11 @@ from .consent import holders
 from .endpoints import Endpoint
 from .models import Session
 from .rights import entitled
-from .rules import VIEWER_ASSUMED
+from .rules import ASSUMED, VIEWER_ASSUMED
 from .secrets import fingerprint
 from .states import EndReason, SessionState
 
-VIA = "viewer"
+VIA = ASSUMED
 MESSAGES = {
     "spice": N_("%(user)s got a file to open the screen of %(vm)s with remote-viewer."),
     "rdp": N_("%(user)s got a file to open %(vm)s by RDP, straight at its address."),

@@ -12,6 +12,8 @@ import socket
 import sys
 from typing import Any
 
+from .spare import keep
+
 _NEEDED = ("django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions", "pools")
 
 
@@ -32,7 +34,10 @@ def main() -> None:
         parser.error("give --listen, --native, --handover, or several of them")
     _load_django()
     try:
-        _serve(options)
+        if options.lifeline >= 0:
+            keep(lambda lifeline: _serve(options, lifeline), options.lifeline)
+        else:
+            _serve(options)
     except (OSError, ValueError) as error:
         sys.exit(f"The console gateway cannot start: {error}")
 
@@ -57,7 +62,7 @@ def _keep_connections(database: dict[str, Any]) -> None:
         database["OPTIONS"]["init_command"] += "PRAGMA cache_size=-2000;"
 
 
-def _serve(options: argparse.Namespace) -> None:
+def _serve(options: argparse.Namespace, lifeline: int = -1) -> None:
     from django.conf import settings
 
     from broker.settings import env
@@ -86,7 +91,7 @@ def _serve(options: argparse.Namespace) -> None:
             native=_address(options.native),
             tls=tls,
             handover=options.handover,
-            lifeline=options.lifeline,
+            lifeline=lifeline,
             linger=env.console_linger,
         ),
         engine=env.console_engine,

@@ -18,6 +18,8 @@ PATHS = {PATH: "vnc", "/console/spice": "spice"}
 """What is spoken at each address."""
 TICKET_PREFIX = "berth.ticket."
 SUBPROTOCOL = "binary"
+ECHO = b"echo"
+"""The one text that a browser may send, and gets back: it tells a page with a still picture that the line lives."""
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -20,10 +20,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .admission import PATHS
 from .body import EXTENSION, Body
-from .handover import Giver
+from .handover import MAX_REQUEST, Giver
 from .native.connect import BEGINS, MOST
 
 log = logging.getLogger(__name__)
+_AGAIN = 0.05
 _GONE = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\nContent-Length: 0\r\n"
     b"Cache-Control: no-store\r\n\r\n"
@@ -40,6 +41,8 @@ class DoorProtocol(HttpToolsProtocol):
     """Whether the body of a request is read straight from the connection: by method, path and announced length."""
     first_request: float = 10.0
     """Seconds a new connection may take until its first request's headers are complete."""
+    patience: float = 3.0
+    """Seconds a console waits for a gateway: one that was killed has its successor long before."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -90,7 +93,20 @@ class DoorProtocol(HttpToolsProtocol):
         self.transport.pause_reading()
         if self.scheme == "https":
             self.transport.write(_TLS)
-        elif not self.giver.give(self.transport.get_extra_info("socket"), request):
+        elif len(request) <= MAX_REQUEST:
+            self._give(request, self.loop.time() + self.patience)
+            return
+        else:
+            self.transport.write(_GONE)
+        self.transport.close()
+
+    def _give(self, request: bytes, until: float) -> None:
+        if self.transport.is_closing():
+            return
+        if not self.giver.give(self.transport.get_extra_info("socket"), request):
+            if self.loop.time() < until:
+                self.loop.call_later(_AGAIN, self._give, request, until)
+                return
             log.warning("a console was refused: no gateway takes it")
             self.transport.write(_GONE)
         self.transport.close()
@@ -101,9 +117,11 @@ def door(
     *,
     straight: Callable[[str, str, int], bool] = lambda method, path, length: False,
     first_request: float = DoorProtocol.first_request,
+    patience: float = DoorProtocol.patience,
 ) -> type[DoorProtocol]:
     """The protocol class for uvicorn's `http` option; `path` is where the gateway takes connections."""
     members: dict[str, Any] = {
         "giver": Giver(path), "straight": staticmethod(straight), "first_request": first_request,
+        "patience": patience,
     }  # fmt: skip
     return type("Door", (DoorProtocol,), members)

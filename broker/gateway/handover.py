@@ -17,7 +17,7 @@ from .native.viewer import Viewers
 
 log = logging.getLogger(__name__)
 MAX_REQUEST = 16 * 1024
-_RETRY = 0.2
+_RETRY = 0.05
 
 
 def somebody_takes(path: str) -> bool:
@@ -84,23 +84,25 @@ class Taker:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """Listen. Replaces a socket file that nobody listens on; raises OSError when somebody does."""
-        self._remove_stale()
+        """Listen. Replaces a socket file that nobody listens on; raises OSError when somebody does.
+
+        At no time is the file away: who watches it takes that for a gateway that gives way.
+        """
+        if somebody_takes(self._path):
+            raise OSError(errno.EADDRINUSE, "another gateway listens here", self._path)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        made = Path(f"{self._path}.{os.getpid()}")
+        made.unlink(missing_ok=True)
         previous = os.umask(0o177)
         try:
-            listener.bind(self._path)
+            listener.bind(str(made))
         finally:
             os.umask(previous)
         listener.listen(16)
+        made.rename(self._path)
         listener.setblocking(False)
         self._listener = listener
         asyncio.get_running_loop().add_reader(listener, self._accept)
-
-    def _remove_stale(self) -> None:
-        if somebody_takes(self._path):
-            raise OSError(errno.EADDRINUSE, "another gateway listens here", self._path)
-        Path(self._path).unlink(missing_ok=True)
 
     def _accept(self) -> None:
         assert self._listener is not None

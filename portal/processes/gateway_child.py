@@ -17,7 +17,7 @@ from broker.core import clock
 
 log = logging.getLogger(__name__)
 STOP_SECONDS = 6.0
-_LOOK = 0.2
+_LOOK = 0.1
 
 
 class GatewayChild:

@@ -22,6 +22,8 @@ class FakeGateway:
         self.tickets: list[str] = []
         self.refuse_with: int | None = None
         self.drop_after_first_picture = 0
+        self.echoes = 0  # how often it was asked whether it is there
+        self._silent = 0  # so many connections, the first, are dead
         self._open: list[tuple[asyncio.AbstractEventLoop, Any]] = []
         self.typed: list[tuple[bytes, bytes]] = []
         self.name = b"fake"
@@ -34,6 +36,10 @@ class FakeGateway:
             asyncio.run_coroutine_threadsafe(send({"type": "websocket.close", "code": code}), loop).result(10)
         self._open.clear()
 
+    def go_silent(self) -> None:
+        """From now on nothing comes on the lines that are open, and nothing tells so: packets are lost on the way."""
+        self._silent = len(self.tickets)
+
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         assert (await receive())["type"] == "websocket.connect"
         offered = scope["subprotocols"]
@@ -44,7 +50,21 @@ class FakeGateway:
             return
         self._open.append((asyncio.get_running_loop(), send))
         self._buffer = b""
-        self._receive, self._send = receive, send
+        line = len(self.tickets)
+
+        async def heard() -> Any:
+            while True:
+                message = await receive()
+                if message["type"] == "websocket.disconnect":
+                    return message
+                if line <= self._silent:
+                    continue
+                if message.get("text") != "echo":
+                    return message
+                self.echoes += 1
+                await send({"type": "websocket.send", "text": "echo"})
+
+        self._receive, self._send = heard, send
         try:
             await (self._speak() if self.line is None else self._be_a_line())
         except ConnectionError:

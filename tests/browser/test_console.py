@@ -160,6 +160,52 @@ def test_while_the_gateway_restarts_the_picture_stands_still_and_typing_goes_on(
     assert gateway.keys == [(0x61, True), (0x61, False)]
 
 
+def test_a_line_that_died_without_a_word_is_noticed_when_somebody_types(site, visit, gateway, address):
+    """No packet comes any more and no end either: the browser itself would wait for minutes."""
+    page = visit("alice", address)
+    page.wait_for_selector(OPEN)
+    page.wait_for_timeout(400)
+    page.evaluate(WATCH)
+    gateway.go_silent()
+    page.locator("#stage canvas").click()
+    page.keyboard.press("a")
+    page.wait_for_function("() => window.stillTo > 0", timeout=60_000)
+    page.wait_for_selector(OPEN)
+    assert len(set(gateway.tickets)) == 2
+    assert page.evaluate("window.blank") == 0
+    page.locator("#stage canvas").click()
+    page.keyboard.press("b")
+    wait_for(page, lambda: (0x62, False) in gateway.keys)
+    assert (0x61, True) not in gateway.keys
+
+
+def test_a_still_picture_on_a_line_that_lives_stays(site, visit, gateway, address):
+    page = visit("alice", address)
+    page.wait_for_selector(OPEN)
+    for times in (1, 2):
+        page.locator("#stage canvas").click()
+        page.keyboard.press("a")
+        wait_for(page, lambda times=times: gateway.echoes >= times)
+    assert page.locator(OPEN).count() == 1 and len(gateway.tickets) == 1
+
+
+def test_when_the_network_comes_back_the_line_is_asked_at_once(site, visit, gateway, address):
+    page = visit("alice", address)
+    page.wait_for_selector(OPEN)
+    gateway.go_silent()
+    page.evaluate("dispatchEvent(new Event('online'))")
+    wait_for(page, lambda: len(gateway.tickets) == 2)
+    page.wait_for_selector(OPEN)
+
+
+def wait_for(page, what, seconds=60):
+    for _ in range(seconds * 10):
+        if what():
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("it did not come about")
+
+
 def test_a_picture_is_saved_and_the_line_is_told_in_words(site, visit, gateway, address):
     page = visit("alice", address)
     page.wait_for_selector(OPEN)

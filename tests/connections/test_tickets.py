@@ -16,7 +16,7 @@ from broker.access.models import Grant
 from broker.connections import secrets
 from broker.connections.actions import TicketRefused, issue_ticket, redeem_ticket
 from broker.connections.models import ConsoleTicket, Session
-from broker.connections.rules import SESSIONS_PER_USER, SESSIONS_PER_VM, TICKETS_WAITING
+from broker.connections.rules import ASSUMED, SESSIONS_PER_USER, SESSIONS_PER_VM, TICKETS_WAITING, VOUCHED
 from broker.core.errors import Conflict, Denied, Invalid, Missing, OverQuota
 from broker.events.models import Event
 from broker.gateway.admission import TICKET_PREFIX, Policy
@@ -210,13 +210,40 @@ def test_consoles_of_a_user_are_limited(setting):
 
 
 def test_the_last_place_is_given_once(setting):
-    tickets = [setting.ticket() for _ in range(3)]
+    other = make_vm(setting.world, "another")
+    setting.world.grant(setting.world.alice, "vm-user", other)
+    tickets = [setting.ticket(), issue_ticket(actor=setting.actor(), vm=other).secret]
     for number in range(SESSIONS_PER_USER - 1):
         Session.objects.create(user=setting.world.alice, vm=make_vm(setting.world, f"more-{number}"), gateway="g1")
     setting.redeem(tickets[0])
     with pytest.raises(TicketRefused) as info:
         setting.redeem(tickets[1])
     assert info.value.reason == "too-many"
+
+
+def test_who_has_all_consoles_open_that_are_allowed_comes_back_to_each_when_their_gateway_died(setting):
+    """At once, while the dead gateway's sessions still look alive."""
+    for number in range(SESSIONS_PER_USER - 1):
+        Session.objects.create(user=setting.world.alice, vm=make_vm(setting.world, f"more-{number}"), gateway="g1")
+    setting.open()
+    setting.open()
+    elsewhere = make_vm(setting.world, "another")
+    setting.world.grant(setting.world.alice, "vm-user", elsewhere)
+    with pytest.raises(OverQuota):
+        issue_ticket(actor=setting.actor(), vm=elsewhere)
+
+
+def test_sessions_that_no_gateway_vouches_for_count_towards_no_limit(setting):
+    for number in range(SESSIONS_PER_USER):
+        vm = make_vm(setting.world, f"more-{number}")
+        Session.objects.create(user=setting.world.alice, vm=vm, gateway="g1")
+    for _ in range(SESSIONS_PER_VM):
+        Session.objects.create(user=setting.world.bob, vm=setting.vm, gateway="g1", purpose="look")
+    Session.objects.update(last_seen_at=timezone.now() - VOUCHED - timedelta(seconds=1))
+    assert setting.open()
+    Session.objects.filter(gateway="g1").update(via=ASSUMED)  # nobody has to vouch for these
+    with pytest.raises(OverQuota):
+        setting.ticket()
 
 
 def test_consoles_of_a_machine_are_limited(setting):

@@ -134,13 +134,24 @@ async def test_without_a_gateway_the_answer_is_503_and_it_heals(public, machine)
     public.taker.stop()
     reader, writer = await asyncio.open_connection("127.0.0.1", public.port)
     writer.write(upgrade(public.gateway.desk.issue(machine.target)))
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
     assert head.startswith(b"HTTP/1.1 503")
     assert b"Retry-After" in head
     public.taker.start()
     await asyncio.sleep(0.3)
     async with public.through.shaken(machine.target):
         pass
+
+
+async def test_a_console_waits_for_the_gateway_that_comes_next(public, machine):
+    """One was killed, and the next is there in a moment: its pages need not ask again and again."""
+    public.taker.stop()
+    reader, writer = await asyncio.open_connection("127.0.0.1", public.port)
+    writer.write(upgrade(public.gateway.desk.issue(machine.target)))
+    await asyncio.sleep(0.3)
+    public.taker.start()
+    assert (await asyncio.wait_for(reader.readline(), 60)).startswith(b"HTTP/1.1 101")
+    writer.close()
 
 
 async def test_descriptors_do_not_pile_up_at_the_door(public, machine):

@@ -183,8 +183,9 @@ async def test_view_only_ends_at_a_message_it_does_not_know(gateway, machine):
         (frame(b"x" * 10, masked=False), 1002),
         (frame(b"hello", opcode=1), 1003),
         (frame(b"p", opcode=9) * 200, 1008),
+        (frame(b"echo", opcode=1) * 100, 1008),
     ],
-    ids=["2^63", "2^63-1", "100MB", "unmasked", "text", "ping flood"],
+    ids=["2^63", "2^63-1", "100MB", "unmasked", "text", "ping flood", "echo flood"],
 )
 async def test_bad_frames_close_with_their_code(gateway, machine, sent, code):
     """S12."""
@@ -195,6 +196,21 @@ async def test_bad_frames_close_with_their_code(gateway, machine, sent, code):
     writer.close()
     await until(lambda: gateway.desk.ended and not gateway.engine.open_connections())
     assert gateway.desk.ended[0][1].code == code
+
+
+async def test_who_asks_whether_the_line_lives_is_answered_and_nothing_of_it_reaches_the_machine(gateway, machine):
+    async with gateway.shaken(machine.target) as browser:
+        await browser.ws.send(b"before")
+        await browser.ws.send("echo")
+        await browser.ws.send(b"after")
+        heard = [await asyncio.wait_for(browser.ws.recv(), 60)]
+        while "echo" not in heard or sum(map(len, heard)) < len("beforeechoafter"):
+            heard.append(await asyncio.wait_for(browser.ws.recv(), 60))
+        assert b"".join(one for one in heard if isinstance(one, bytes)) == b"beforeafter"
+        assert heard.count("echo") == 1
+        (console,) = gateway.floor.consoles.all()
+        assert console.alive().bytes_up < 200
+    assert b"echo" not in machine.received
 
 
 async def test_a_browser_that_speaks_other_rfb_is_closed(gateway, machine):

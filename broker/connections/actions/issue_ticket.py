@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import CharField, Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now
 
 from broker import sql
@@ -40,7 +40,8 @@ _PRESENT = Statement(
         User.objects.filter(pk=Given("user"))
         .order_by()
         .values_list(
-            _count_of(Session.objects.live()),
+            # As when the ticket is redeemed: the same sign-in at the same screen counts once.
+            _count_of(Session.objects.carried().exclude(vm=Given("vm"), web_session=Given("web_session", CharField()))),
             _count_of(ConsoleTicket.objects.filter(used_at__isnull=True, expires_at__gt=Now())),
             Now(),
         )
@@ -110,14 +111,15 @@ def issue_ticket(
         _refuse_spice(vm, recorded=policy.record)
     if not consent and kind != SERIAL and not take_over:
         require_one_device(actor, vm, fingerprint(actor.session_key))
-    now = _check_quota(actor, most_waiting=1 if unasked else TICKETS_WAITING)
+    web_session = fingerprint(actor.session_key) if actor.session_key else ""
+    now = _check_quota(actor, vm, web_session, most_waiting=1 if unasked else TICKETS_WAITING)
     secret = new_secret()
     life = NATIVE_TICKET_LIFE if via == NATIVE else TICKET_LIFE
     ticket = sql.add(
         ConsoleTicket(
             secret_hash=fingerprint(secret),
             user=actor.user,
-            web_session=fingerprint(actor.session_key) if actor.session_key else "",
+            web_session=web_session,
             vm=vm,
             boot_id=vm.boot_id,
             kind=kind,
@@ -226,9 +228,9 @@ def _check_state(vm: VirtualMachine, kind: str) -> None:
         )
 
 
-def _check_quota(actor: Actor, *, most_waiting: int) -> datetime:
+def _check_quota(actor: Actor, vm: VirtualMachine, web_session: str, *, most_waiting: int) -> datetime:
     """Raise OverQuota with too many consoles open or tickets unused; else the time by the database's clock."""
-    ((opened, unused, now),) = _PRESENT.rows(user=actor.user_id)
+    ((opened, unused, now),) = _PRESENT.rows(user=actor.user_id, vm=vm.pk, web_session=web_session)
     if opened >= SESSIONS_PER_USER:
         raise OverQuota(
             N_("You have %(limit)s consoles open; more are not allowed."),

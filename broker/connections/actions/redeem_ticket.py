@@ -104,8 +104,11 @@ def _judge(ticket: ConsoleTicket, web_session: str, address: str | None) -> Endp
         return EndReason.REBOOTED
     # The user's row is the lock: two tickets at once must not both be the last one allowed.
     User.objects.select_for_update().get(pk=user.pk)
-    live = Session.objects.live()
-    if live.filter(user=user).count() >= SESSIONS_PER_USER or live.filter(vm=vm).count() >= SESSIONS_PER_VM:
+    carried = Session.objects.carried()
+    # The same sign-in at the same screen counts once: a page whose gateway or line died comes back while its session is
+    # still taken to be there.
+    others = carried.filter(user=user).exclude(vm=vm, web_session=ticket.web_session)
+    if others.count() >= SESSIONS_PER_USER or carried.filter(vm=vm).count() >= SESSIONS_PER_VM:
         return EndReason.TOO_MANY
     policy = policy_of(vm)
     if ticket.kind == "spice" and only_by_vnc(policy, vm):

@@ -4,15 +4,25 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.db.models import ExpressionWrapper, Q, Value
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from broker.connections.rules import ASSUMED, VOUCHED
 from broker.connections.states import SESSION, SessionState
 
 
 class SessionQuerySet(models.QuerySet["Session"]):
     def live(self) -> "SessionQuerySet":
         return self.filter(state__in=SESSION.sets["live"])
+
+    def carried(self) -> "SessionQuerySet":
+        """Those that count towards a limit: for which a gateway vouched lately, or that none has to vouch for.
+
+        One whose gateway died is live for a while more, and must not keep its person from coming back.
+        """
+        lately = ExpressionWrapper(Now() - Value(VOUCHED), output_field=models.DateTimeField())
+        return self.live().filter(Q(last_seen_at__gt=lately) | Q(via=ASSUMED))
 
     def own(self) -> "SessionQuerySet":
         """Of people at screens of their own, not of those who look on or help."""

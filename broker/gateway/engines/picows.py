@@ -17,7 +17,7 @@ import picows
 from picows.picows import WSProtocol  # type: ignore[attr-defined]
 
 from broker.gateway import closing as why
-from broker.gateway.admission import SUBPROTOCOL, Rejected
+from broker.gateway.admission import ECHO, SUBPROTOCOL, Rejected
 from broker.gateway.closing import Closing
 from broker.gateway.desk import Admitted, Alive, Presented, Refused
 from broker.gateway.dial import Machine, dial
@@ -129,9 +129,9 @@ class PicowsConsole(OnLoop, picows.WSListener):  # type: ignore[misc]
         elif kind == _CLOSE:
             self.end(why.FINISHED)
         elif kind == _TEXT:
-            self.end(why.UNSUPPORTED)
-        elif kind == _PING:
-            self._answer_ping(frame.get_payload_as_bytes())
+            self._echo(frame.get_payload_as_bytes() if frame.fin else b"")
+        elif kind == _PING and self._may_control():
+            self._ws.send_pong(frame.get_payload_as_bytes())  # type: ignore[union-attr]
 
     def _from_browser(self, data: bytes) -> None:
         self._up += len(data)
@@ -159,15 +159,21 @@ class PicowsConsole(OnLoop, picows.WSListener):  # type: ignore[misc]
         if self._handshake.done and self._shaken and not self._shaken.done():
             self._shaken.set_result(None)
 
-    def _answer_ping(self, payload: bytes) -> None:
+    def _echo(self, text: bytes) -> None:
+        if text != ECHO:
+            self.end(why.UNSUPPORTED)
+        elif self._may_control():
+            self._ws.send(_TEXT, text)  # type: ignore[union-attr]
+
+    def _may_control(self) -> bool:
+        """Whether a question about the line alone is answered: not in a flood of them, nor at the end."""
         now = self._loop.time()
         if now - self._control_window > 10:
             self._control_frames, self._control_window = 0, now
         self._control_frames += 1
         if self._control_frames > self._floor.limits.control_frames:
             self.end(why.FLOOD)
-        elif self._ws and self._closing is None:
-            self._ws.send_pong(payload)
+        return self._ws is not None and self._closing is None
 
     def from_machine(self, data: bytes) -> None:
         if self._closing is not None:

@@ -19,10 +19,9 @@ from typing import Any
 
 from websockify.token_plugins import BasePlugin
 from websockify.websocketproxy import ProxyRequestHandler
-from websockify.websockifyserver import CompatibleWebSocket
 
 from broker.gateway import closing as why
-from broker.gateway.admission import SUBPROTOCOL, Rejected
+from broker.gateway.admission import Rejected
 from broker.gateway.closing import Closing
 from broker.gateway.desk import Admitted, Alive, Presented, Refused
 from broker.gateway.dial_blocking import dial_blocking
@@ -34,18 +33,12 @@ from broker.gateway.rfb.browser import BrowserHandshake
 from broker.gateway.rfb.viewonly import ViewOnlyFilter
 from broker.gateway.terms import Meter, filter_of
 
+from .websockify_socket import Broken, GuardedSocket
+
 log = logging.getLogger(__name__)
 _LONGEST_HOLD = 0.25  # seconds a console's thread sleeps for its speed limit: keys wait as long
 _wire_log = logging.getLogger(f"{__name__}.wire")
 _wire_log.setLevel(logging.CRITICAL)
-
-
-class Broken(Exception):
-    """The console must end for this reason."""
-
-    def __init__(self, closing: Closing):
-        super().__init__(closing.name)
-        self.closing = closing
 
 
 class TicketTokens(BasePlugin):  # type: ignore[misc]
@@ -58,49 +51,6 @@ class TicketTokens(BasePlugin):  # type: ignore[misc]
     def lookup(self, token: Presented) -> Admitted:
         """Redeem what was presented; raises Refused. Runs on the console's own thread."""
         return self._floor.desk.redeem(token)
-
-
-class GuardedSocket(CompatibleWebSocket):  # type: ignore[misc]
-    """websockify's websocket with limits: frame size and mask are checked from the frame's first bytes."""
-
-    _control_frames, _control_window = 0, 0.0
-
-    def select_subprotocol(self, protocols: list[str]) -> str:
-        return next((offered for offered in protocols if offered.strip() == SUBPROTOCOL), "")
-
-    def _decode_hybi(self, buf: bytes) -> Any:
-        if len(buf) >= 2:
-            length = buf[1] & 0x7F
-            if not buf[1] & 0x80:
-                raise Broken(why.PROTOCOL)
-            if length >= 126:
-                length = int.from_bytes(buf[2:4] if length == 126 else buf[2:10], "big")
-            if length >> 63:
-                raise Broken(why.PROTOCOL)
-            if length > self.request_handler.floor.limits.frame:
-                raise Broken(why.TOO_BIG)
-        return super()._decode_hybi(buf)
-
-    def _recv(self) -> bool:
-        # Before the original closes the socket, over which the reason still has to go.
-        if not super()._recv():
-            raise Broken(self.request_handler.ending or why.FINISHED)
-        return True
-
-    def handle_ping(self, data: bytes) -> None:
-        now = time.monotonic()
-        if now - self._control_window > 10:
-            self._control_frames, self._control_window = 0, now
-        self._control_frames += 1
-        if self._control_frames > self.request_handler.floor.limits.control_frames:
-            raise Broken(why.FLOOD)
-        super().handle_ping(data)
-
-    def shutdown(self, how: int | None, code: int | None = 1000, reason: str | None = None) -> None:
-        # `how` is None for the answer to the browser's own close; a code of ours with it is a complaint.
-        if how is not None and code in (1002, 1003) and not self.request_handler.ending:
-            raise Broken(why.BY_CODE[code])
-        super().shutdown(how, code, reason)
 
 
 class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]

@@ -8,7 +8,7 @@ import { applyPolicy } from "./console/policy.js";
 import { savePicture, tellLine } from "./console/line.js";
 import { dropPicture, keepPicture, pictureOf } from "./console/still.js";
 import { sessionStrip } from "./console/session.js";
-import { Patience, askTicket } from "./console/ticket.js";
+import { KeptTicket, Patience, askTicket } from "./console/ticket.js";
 import { fill, pageData } from "./texts.js";
 import "./why.js";
 
@@ -17,6 +17,7 @@ const { texts, closing, lineUrl } = pageData("console-words");
 const stage = document.getElementById("stage");
 const curtain = document.getElementById("curtain");
 const patience = new Patience();
+const kept = new KeptTicket();
 
 let screen = null;
 let phase = "idle"; // idle, asking, opening, open, waiting (for a retry), ended
@@ -24,7 +25,7 @@ let timer;
 let leaving = false;
 let takeOver = false; // the next ticket closes this screen on the person's other devices; only a press asks for it
 const replaced = 4409;
-const broughtFor = 20000;
+if (data.ticket) kept.keep({ status: 200, came: 0, ...data.ticket });
 
 const shown = () => (phase === "open" ? screen : null);
 const showBar = toolbar(document.getElementById("toolbar"), shown);
@@ -57,9 +58,8 @@ const wantedKind = () => (data.kinds.includes(choices.kind) ? choices.kind : dat
 
 /** A ticket, or why there is none. The page brings the first along: good once, and for half a minute. */
 async function nextTicket() {
-  const brought = data.ticket;
-  data.ticket = null;
-  if (brought && performance.now() < broughtFor && brought.kind === wantedKind()) return { status: 200, ...brought };
+  const ticket = kept.take(wantedKind());
+  if (ticket) return ticket;
   return askTicket(data, { kind: wantedKind(), view_only: data.viewOnly, take_over: takeOver, help: data.help });
 }
 
@@ -81,6 +81,7 @@ async function connect() {
     again(texts.unreachable);
     return;
   }
+  answer.came ??= performance.now();
   if (answer.status === 401) {
     location.reload(); // the session is over: the server sends the browser to the sign-in page
   } else if (answer.ticket) {
@@ -100,7 +101,6 @@ async function connect() {
 
 async function open(answer) {
   setPhase("opening");
-  let closed = null;
   let opener = openScreen;
   if (answer.kind === "spice") {
     try {
@@ -111,9 +111,9 @@ async function open(answer) {
     }
   }
   document.body.dataset.kind = answer.kind;
-  screen = opener(stage, answer, (code, reason) => {
-    closed = { code, reason };
-    finished(closed);
+  screen = opener(stage, answer, (code, reason, unopened) => {
+    if (unopened) kept.keep(answer);
+    finished({ code, reason });
   });
   const current = screen;
   screen.viewOnly = Boolean(answer.view_only);

@@ -2,6 +2,7 @@
 
 import { FitAddon } from "../../vendor/xterm/addon-fit.mjs";
 import { Terminal } from "../../vendor/xterm/xterm.mjs";
+import { watchLine } from "./console/pulse.js";
 import { Patience, askTicket, openSocket } from "./console/ticket.js";
 import { fill, pageData } from "./texts.js";
 
@@ -114,18 +115,25 @@ function open(answer) {
   buffer = new Uint8Array(0);
   socket = openSocket(answer);
   stale = true;
-  socket.addEventListener("message", (event) => {
+  const opened = socket;
+  watchLine(opened, () => {
+    ended(1006);
+    opened.close();
+  });
+  opened.addEventListener("message", (event) => {
     patience.succeeded();
     received(new Uint8Array(event.data));
   });
-  socket.addEventListener("close", ({ code }) => {
-    socket = null;
-    if (leaving) return;
-    const known = closing[code];
-    if (refused) again(refused);
-    else if (known && !known.again) show("ended", known.text);
-    else again(known?.text || texts.lost);
-  });
+  opened.addEventListener("close", ({ code }) => socket === opened && ended(code));
+}
+
+function ended(code) {
+  socket = null;
+  if (leaving) return;
+  const known = closing[code];
+  if (refused) again(refused);
+  else if (known && !known.again) show("ended", known.text);
+  else again(known?.text || texts.lost);
 }
 
 function again(text) {

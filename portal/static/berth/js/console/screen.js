@@ -1,12 +1,14 @@
 /* The remote screen: noVNC's RFB with what Berth adds around it. */
 
 import RFB from "../../../vendor/novnc/core/rfb.js";
+import { watchLine } from "./pulse.js";
 import { openSocket } from "./ticket.js";
 
 /** How the picture meets the window: shrink to fit, ask the guest for the window's size, or one to one. */
 export const fits = ["scale", "resize", "actual"];
 
 const patience = 20000; // ms from the click to the first picture
+const lost = 1006; // what a browser says of a line that broke
 
 export class Screen extends RFB {
   /** By position (false) the guest's own layout decides; by character (true) the typed letter is sent. */
@@ -56,14 +58,24 @@ export class Screen extends RFB {
 
 /** Open a console with a fresh ticket.
  *
- * `onclose` gets the websocket's close code and reason, which noVNC keeps to itself. */
+ * `onclose` gets the websocket's close code and reason, which noVNC keeps to itself, and whether it never was open. */
 export function openScreen(element, answer, onclose) {
   const socket = openSocket(answer);
+  let opened = false;
+  let told = false;
+  const tell = (code, reason) => {
+    clearTimeout(limit);
+    if (told) return;
+    told = true;
+    onclose(code, reason, !opened);
+  };
   // Nothing of the browser ends a handshake that hangs; closing it leads to the next attempt.
   const limit = setTimeout(() => socket.close(), patience);
-  socket.addEventListener("close", (event) => {
-    clearTimeout(limit);
-    onclose(event.code, event.reason);
+  socket.addEventListener("open", () => { opened = true; });
+  socket.addEventListener("close", (event) => tell(event.code, event.reason));
+  watchLine(socket, () => {
+    tell(lost, ""); // the socket itself would wait for an answer to its closing
+    screen.disconnect();
   });
   const screen = new Screen(element, socket, { shared: true });
   screen.addEventListener("connect", () => clearTimeout(limit));

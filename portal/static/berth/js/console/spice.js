@@ -7,10 +7,12 @@ import scancodes from "../../../vendor/novnc/core/input/xtscancodes.js";
 import { Constants } from "../../../vendor/spice-html5/enums.js";
 import { SpiceMainConn } from "../../../vendor/spice-html5/main.js";
 import { SpiceMiniData, SpiceMsgcKeyDown } from "../../../vendor/spice-html5/spicemsg.js";
+import { watchLine } from "./pulse.js";
 import { pictureOf } from "./still.js";
 import { addressOf, protocolsOf } from "./ticket.js";
 
 const patience = 20000; // ms from the click to the first picture
+const lost = 1006; // what a browser says of a line that broke
 const drawing = 1500; // ms within which a new surface is drawn on; a black screen is one that stays black
 const settle = 250; // ms a window keeps its size before the desktop is asked for it
 const inputKeys = { true: Constants.SPICE_MSGC_INPUTS_KEY_DOWN, false: Constants.SPICE_MSGC_INPUTS_KEY_UP };
@@ -54,6 +56,8 @@ export class SpiceScreen extends EventTarget {
         super(url, ours ? ticketed : protocols);
         if (!ours) return;
         this.binaryType = "arraybuffer";
+        this.addEventListener("open", () => { screen.opened = true; });
+        watchLine(this, () => screen.finish(lost, ""));
         // Before spice-html5 hears of it, which takes the surfaces away; the channels close one after the other.
         this.addEventListener("close", () => screen.remember());
         screen.socket ??= this;
@@ -208,7 +212,7 @@ export class SpiceScreen extends EventTarget {
     globalThis.WebSocket = nativeSocket;
     this.disconnect();
     this.holder.remove();
-    this.onclose(code, reason);
+    this.onclose(code, reason, !this.opened);
   }
 }
 

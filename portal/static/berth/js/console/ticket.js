@@ -31,6 +31,28 @@ export function openSocket(answer) {
   return socket;
 }
 
+const good = 20000; // ms of a ticket's half minute
+const times = 4; // that it is shown; why no socket opens, only asking for another tells
+
+/** A ticket whose socket was never opened opens one still, for no gateway took it: who tries again need not ask. */
+export class KeptTicket {
+  #answer = null;
+
+  /** `answer.came` is when it came, by the page's clock. */
+  keep(answer) {
+    answer.shown = (answer.shown ?? 0) + 1;
+    this.#answer = answer;
+  }
+
+  /** The ticket for a screen of `kind`, if there is one that is good. */
+  take(kind) {
+    const answer = this.#answer;
+    this.#answer = null;
+    const fresh = answer && answer.shown <= times && performance.now() - answer.came < good;
+    return fresh && answer.kind === kind ? answer : null;
+  }
+}
+
 /** Tries that follow each other after growing pauses, for a quarter of an hour. */
 export class Patience {
   #failures = 0;
@@ -46,7 +68,7 @@ export class Patience {
     if (!this.#failures) this.#since = Date.now();
     this.#failures += 1;
     if (Date.now() - this.#since > 15 * 60 * 1000) return undefined;
-    return Math.min(10000, 400 * 1.4 ** (this.#failures - 1)) * (0.8 + Math.random() * 0.4);
+    return Math.min(10000, 200 * 1.5 ** (this.#failures - 1)) * (0.8 + Math.random() * 0.4);
   }
 
   succeeded() {
