@@ -4,7 +4,7 @@
 # Python, the hypervisor and its tools.
 RUN_PACKAGES="python3-venv python3-libvirt python3-ldap ca-certificates
     libvirt-daemon-system libvirt-clients qemu-system-x86 qemu-utils ovmf swtpm swtpm-tools e2fsprogs util-linux dnsmasq-base iproute2 iptables
-    qemu-block-extra libvirt-daemon-driver-storage-iscsi-direct nftables openssl procps tini"
+    qemu-block-extra libvirt-daemon-driver-storage-iscsi-direct nftables openssl openssh-client procps tini"
 
 # What the builders of the demo and test images use.
 IMAGE_PACKAGES="mmdebstrap mtools dosfstools syslinux syslinux-common fdisk kmod e2fsprogs cpio zstd openssl"

@@ -8,6 +8,7 @@ import atexit
 import os
 import threading
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from broker.core import clock
@@ -94,6 +95,11 @@ _guard = threading.Lock()
 def connection(host: "Host") -> HostConnection:
     """The line to `host`. Raises HostUnreachable at once while a failed host is being left alone."""
     return _link(host.pk).get(host)
+
+
+def elsewhere(host: "Host") -> bool:
+    """Whether the host is another machine than this, whose files it does not see."""
+    return host.driver == "libvirt" and bool(urlsplit(host.uri).hostname)
 
 
 def forget(host: "Host") -> None:

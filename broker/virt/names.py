@@ -5,7 +5,7 @@ import posixpath
 import re
 import unicodedata
 from collections.abc import Sequence
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
@@ -21,6 +21,7 @@ _SERVER = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?(\.[A-Za-z0-9]
 _IQN = re.compile(r"(iqn\.\d{4}-\d{2}\.[a-z0-9][a-z0-9.:_-]{0,200}|eui\.[0-9A-F]{16}|naa\.[0-9A-F]{16,32})")
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
 _SCHEME = re.compile(r"[a-z][a-z0-9]*(\+(unix|tcp|tls|ssh|libssh2))?")
+_ACCOUNT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 _URI_WORDS = frozenset({"socket", "pkipath", "keyfile", "known_hosts", "known_hosts_verify", "sshauth"})
 
 # An administrator's slip here could overwrite or fill the system itself.
@@ -176,6 +177,7 @@ def host_uri(value: str, *, field: str = "uri") -> str:
     if (
         parts is None
         or not clean
+        or not _dialable(parts)
         or not _SCHEME.fullmatch(parts.scheme)
         or "://" not in value
         or words - _URI_WORDS
@@ -184,9 +186,22 @@ def host_uri(value: str, *, field: str = "uri") -> str:
         raise Invalid(
             N_("This is not an address of a host."),
             field=field,
-            fix=N_("Write it like qemu:///system or qemu+tls://host.example.org/system."),
+            fix=N_(
+                "Write it like qemu:///system, qemu+tls://host.example.org/system or qemu+ssh://root@host.example.org/system."
+            ),
         )
     return value
+
+
+def _dialable(parts: SplitResult) -> bool:
+    """Whether nothing in the place of a server or an account could be an option of a command."""
+    if not parts.scheme.endswith("+ssh"):
+        return True
+    try:
+        server(parts.hostname or "-")
+        return _ACCOUNT.fullmatch(parts.username or "root") is not None and parts.port != 0
+    except (ValueError, Invalid):  # the one is of the port
+        return False
 
 
 def server(value: str, *, field: str = "server") -> str:

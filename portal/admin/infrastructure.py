@@ -107,7 +107,7 @@ class HostAdmin(Rows):
     search_fields = ("name", "hostname", "uri")
     list_select_related = ("cluster",)
     fieldsets = (
-        (None, {"fields": (("name", "cluster"), ("driver", "uri"), ("life", "reach"), "error")}),
+        (None, {"fields": (("name", "cluster"), ("driver", "uri"), "host_key", ("life", "reach"), "error")}),
         (
             _("Seen"),
             {
@@ -122,14 +122,14 @@ class HostAdmin(Rows):
             },
         ),
     )
-    add_fieldsets = ((None, {"fields": ("cluster", "name", "driver", "uri")}),)
+    add_fieldsets = ((None, {"fields": ("cluster", "name", "driver", "uri", "host_key")}),)
     readonly_fields = ("life", "reach", "memory")
 
     def add_by(self, request: HttpRequest, values: dict[str, Any]) -> Host:
         return create_host(actor=self.actor(request), **values)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        seen = [field.name for field in Host._meta.fields if field.name not in ("name", "uri")]
+        seen = [field.name for field in Host._meta.fields if field.name not in ("name", "uri", "host_key")]
         return (*self.readonly_fields, *seen) if obj else self.readonly_fields
 
     def change_by(self, request: HttpRequest, obj: Host, values: dict[str, Any]) -> None:

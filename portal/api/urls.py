@@ -33,6 +33,7 @@ from .views.searches import Batches, SavedSearches
 from .views.session_rules import Bulk, Rules
 from .views.sessions import Helps, Messages, Sessions, Shares
 from .views.shared_disks import SharedDisks
+from .views.ssh_key import HostSshKey
 from .views.storage import StorageDomains
 from .views.subscriptions import Subscriptions
 from .views.timing import SetGoal, TimeToDesktop
@@ -108,6 +109,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("pools/<uuid:pk>/explain/", ExplainAllocation.as_view(), name="api-pool-explain"),
     path("pools/<uuid:pk>/time-to-desktop/", TimeToDesktop.as_view(), name="api-pool-time"),
     path("pools/<uuid:pk>/set-goal/", SetGoal.as_view(), name="api-pool-goal"),
+    path("hosts/ssh-key/", HostSshKey.as_view(), name="api-host-ssh-key"),
     path("hosts/invite/", InviteHost.as_view(), name="api-host-invite"),
     path("hosts/<uuid:pk>/fence/", Fence.as_view(), name="api-host-fence"),
     path("hosts/<uuid:pk>/confirm-rebooted/", ConfirmRebooted.as_view(), name="api-host-confirm-rebooted"),

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from django import forms
+from django.utils.html import format_html
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
@@ -14,6 +15,7 @@ from broker.virt.images import import_directory
 from broker.virt.machine_options import KNOWN
 from broker.virt.models import Cluster, Guard, Host, StorageDomain, VmTemplate
 from broker.virt.origins import MACHINES
+from broker.virt.ssh.key import public_key
 from broker.virt.storage_rules import NFS_VERSIONS
 
 from . import mount_fields, words
@@ -93,7 +95,11 @@ class HostForm(ClusterForm):
     driver = forms.ChoiceField(label=_("Driver"), initial="libvirt")
     uri = forms.CharField(
         label=_("Address"), max_length=255, initial="qemu:///system",
-        help_text=_("qemu:///system is this server; another one: qemu+tls://host.example.org/system."),
+        help_text=_("qemu:///system is this server; another one: qemu+tls://host.example.org/system, or qemu+ssh://root@host.example.org/system."),
+    )  # fmt: skip
+    host_key = forms.CharField(
+        label=_("SSH key of the host"), max_length=4096, required=False,
+        help_text=_("For qemu+ssh: its public key or its fingerprint (SHA256:…). Left out, the first it shows counts."),
     )  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any):
@@ -101,6 +107,10 @@ class HostForm(ClusterForm):
         driver = self.fields["driver"]
         assert isinstance(driver, forms.ChoiceField)
         driver.choices = [(name, name) for name in drivers.known()]
+        self.fields["uri"].help_text = format_html(
+            "{}<br>{} <code class='break'>{}</code>", self.fields["uri"].help_text,
+            _now("For qemu+ssh, add this line to ~/.ssh/authorized_keys of the account there:"), public_key(),
+        )  # fmt: skip
 
 
 class StorageForm(ClusterForm):

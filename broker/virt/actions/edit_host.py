@@ -12,6 +12,7 @@ from broker.events.news import publish
 from broker.events.record import record
 from broker.virt import names, rows
 from broker.virt.models import Host
+from broker.virt.ssh.host_key import normal
 from broker.virt.states import HostState
 
 
@@ -23,16 +24,19 @@ def edit_host(
     name: str | None = None,
     uri: str | None = None,
     labels: Sequence[str] | None = None,
+    host_key: str | None = None,
 ) -> Host:
     """Write what is given (None: leave).
 
-    The address changes in maintenance only; a host that then answers with another id is refused by the monitor.
+    A `host_key` of "" has the next key that the host shows over SSH count. The address changes in
+    maintenance only; a host that then answers with another id is refused by the monitor.
     Raises Missing, Denied, Invalid, or Conflict (the name is taken, or the host is in use).
     """
     require(actor, "host.manage", host)
     wanted = {
         "name": None if name is None else names.name(name),
         "uri": None if uri is None else names.host_uri(uri),
+        "host_key": None if host_key is None else normal(host_key),
         "labels": None if labels is None else names.labels(labels),
     }
     if wanted["uri"] not in (None, host.uri) and host.state != HostState.MAINTENANCE:

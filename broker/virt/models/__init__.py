@@ -20,7 +20,7 @@ from .network import Guard, Network, Nic
 from .observed import ForeignMachine, MonitorProcess, Sample
 from .own import OwnField, Tag
 from .pending import PendingChange
-from .pki import Authority, HostCertificate, HostInvitation
+from .pki import Authority, HostCertificate, HostInvitation, SshKey
 from .saved_search import SavedSearch
 from .snapshot import Preview, SetAside, Snapshot, SnapshotDisk
 from .storage import StorageDomain
@@ -65,6 +65,7 @@ __all__ = [
     "SetAside",
     "Snapshot",
     "SnapshotDisk",
+    "SshKey",
     "StorageAttachment",
     "StorageDomain",
     "Tag",

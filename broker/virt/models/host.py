@@ -13,7 +13,8 @@ class Host(models.Model):
     """Identity is `observed_uuid`, the hypervisor's own id: a host that answers with another is refused.
 
     `address` is how the other hosts reach it, where that differs from the name in `uri`.
-    Only the monitor writes observed_*. `error` is why the host cannot be reached, empty when it can.
+    `host_key` is the SSH key it has to show, where it is reached that way (ssh/host_key.py); the first one seen, if
+    nobody gave it. Only the monitor writes observed_*. `error` is why the host cannot be reached, empty when it can.
     `monitor` and `monitor_until` say which monitor process looks after it.
     """
 
@@ -25,6 +26,7 @@ class Host(models.Model):
     driver = models.CharField(max_length=32, default="libvirt")
     uri = models.CharField(max_length=255, default="qemu:///system")
     address = models.CharField(max_length=255, blank=True)
+    host_key = models.TextField(blank=True)
     state = models.CharField(max_length=16, default=HostState.ACTIVE, choices=[(s, s) for s in HostState])
     observed_at = models.DateTimeField(null=True, editable=False)
     observed_uuid = models.CharField(max_length=36, blank=True, editable=False)

@@ -22,6 +22,19 @@ class Authority(models.Model):
         return "Berth CA"
 
 
+class SshKey(models.Model):
+    """One row: the key Berth signs in with on hosts over SSH. `secret` is its private half, sealed (ssh/key.py)."""
+
+    public = models.TextField()
+    secret = models.TextField(editable=False)
+
+    class Meta:
+        verbose_name = "SSH key"
+
+    def __str__(self) -> str:
+        return "Berth's SSH key"
+
+
 class HostCertificate(models.Model):
     """The certificate a host uses. `warned`: the fewest days before its end of which an event told."""
 

@@ -11,8 +11,8 @@ from broker.events.record import record
 from broker.jobs.context import Context
 from broker.jobs.plans import Plan, Step, register
 from broker.jobs.runner import JobActor
-from broker.virt import images, work
-from broker.virt.driver import VolumeInfo
+from broker.virt import hosts, images, work
+from broker.virt.driver import HostConnection, StorageSpec, VolumeInfo
 from broker.virt.models import Host, StorageDomain, TemplateVersion
 from broker.virt.states import HOST, VERSION, VersionState
 
@@ -50,19 +50,22 @@ def remove_row(ctx: Context) -> None:
 
 
 def copy(ctx: Context) -> None:
-    """Looked at again first: the file may have been exchanged since."""
+    """Looked at again first: the file may have been exchanged since. It lies here, and is sent to a host elsewhere."""
     version, facts = version_of(ctx), images.inspect(ctx.args["source"])
     image = VolumeInfo(
         name=facts.path.name, path=str(facts.path), format="qcow2", capacity=facts.capacity, allocation=facts.size
     )
-    work.with_storage(
-        ctx,
-        host_for(version.storage),
-        version.storage,
-        lambda host, storage: host.copy_volume(
-            storage, version.volume, source=image, progress=lambda share: ctx.progress(share, N_("Copying the image"))
-        ),
-    )
+    at = host_for(version.storage)
+
+    def told(share: float) -> None:
+        ctx.progress(share, N_("Copying the image"))
+
+    def put(host: HostConnection, storage: StorageSpec) -> VolumeInfo:
+        if hosts.elsewhere(at):
+            return host.store_volume(storage, version.volume, facts.path, progress=told)
+        return host.copy_volume(storage, version.volume, source=image, progress=told)
+
+    work.with_storage(ctx, at, version.storage, put)
 
 
 def remove_copy(ctx: Context) -> None:

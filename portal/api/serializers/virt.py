@@ -68,6 +68,7 @@ class HostSerializer(serializers.ModelSerializer):
             "cluster",
             "driver",
             "uri",
+            "host_key",
             "state",
             "status",
             "error",

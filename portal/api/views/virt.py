@@ -96,16 +96,21 @@ class Clusters(Listed, Read, Resource):
         return Response(status=204)
 
 
+HOST_KEY = "What the host has to show over SSH: its public key or SHA256 fingerprint. Empty: the first it shows counts."
+
+
 class NewHost(Input):
     cluster = Id()
     name = NameField()
     driver = serializers.SlugField(max_length=32, required=False)
     uri = TextField(max_length=255, required=False)
+    host_key = TextField(max_length=4096, required=False, help_text=HOST_KEY)
 
 
 class ChangedHost(Input):
     name = NameField(required=False)
     uri = TextField(max_length=255, required=False, help_text="Where it is reached; changed in maintenance only.")
+    host_key = TextField(max_length=4096, required=False, allow_blank=True, help_text=HOST_KEY)
     labels = Labels(required=False)
 
 

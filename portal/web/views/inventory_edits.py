@@ -53,12 +53,16 @@ class EditHostForm(EditStorageForm):
         label=gettext_lazy("Address"), max_length=255,
         help_text=gettext_lazy("It can be changed in maintenance; another host that answers there is refused."),
     )  # fmt: skip
+    host_key = forms.CharField(
+        label=gettext_lazy("SSH key of the host"), max_length=4096, required=False,
+        help_text=gettext_lazy("For qemu+ssh. Emptied, the next key that the host shows counts."),
+    )  # fmt: skip
 
 
 class EditHost(FormPage):
     def form(self, data: Any, pk: Any) -> EditHostForm:
         host = find(self.actor, Host, pk, "host.manage")
-        return EditHostForm(data, initial={"name": host.name, "uri": host.uri})
+        return EditHostForm(data, initial={"name": host.name, "uri": host.uri, "host_key": host.host_key})
 
     def make(self, values: dict[str, Any], pk: Any) -> str:
         edit_host(actor=self.actor, host=find(self.actor, Host, pk), **values)

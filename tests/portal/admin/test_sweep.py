@@ -34,6 +34,7 @@ ELSEWHERE = {
     "access.QuotaOverrun": PART,
     "directories.TryCount": INNER, "directories.KnownPlace": INNER, "virt.HostSign": INNER, "virt.HaWatch": INNER,
     "virt.LoadMark": INNER, "pools.Sitting": INNER, "connections.TimingTotal": INNER,
+    "virt.SshKey": "a private key, which is shown to nobody; the form of a new host shows the public one",
     "virt.Authority": "a private key, which is shown to nobody",
 }  # fmt: skip
 _numbers = itertools.count(1)

@@ -33,6 +33,7 @@ from broker.virt.models import (
     SavedSearch,
     Snapshot,
 )  # fmt: skip
+from broker.virt.ssh.key import public_key
 from portal.models import ApiToken
 
 pytestmark = pytest.mark.urls("tests.portal.api.urls")
@@ -65,6 +66,7 @@ def operations():
 @pytest.fixture
 def tenant(world, make_vm, make_pool, make_desktop):
     """Everything bob's company has; the others have nothing of it."""
+    public_key()  # made when it is first asked for
     world.grant(world.bob, "operator")
     pool = make_pool("theirs", size=3)
     desktop = make_desktop(pool, 1, holder=world.bob)

@@ -17,6 +17,7 @@ import libvirt
 from broker.core.errors import Invalid
 from broker.core.text import gettext_noop
 from broker.virt.driver import HostUnreachable
+from broker.virt.drivers.libvirt import ssh
 from broker.virt.drivers.libvirt.errors import translate, translating
 from broker.virt.drivers.libvirt.lines import Lines
 
@@ -57,6 +58,9 @@ def open_connection(uri: str, timeout: float) -> libvirt.virConnect:
     its port first and the thread that is left behind when it does not come back in time.
     """
     _probe(uri, timeout)
+    over_ssh = urlsplit(uri).scheme.endswith("+ssh")
+    if over_ssh:
+        timeout = max(timeout, ssh.PATIENCE)
     ensure_event_loop()
     answers: list[libvirt.virConnect | libvirt.libvirtError] = []
     late = threading.Event()
@@ -86,6 +90,8 @@ def open_connection(uri: str, timeout: float) -> libvirt.virConnect:
             reason=gettext_noop("libvirtd took too long"),
         )
     if isinstance(answers[0], libvirt.libvirtError):
+        if over_ssh and (known := ssh.unreachable(str(answers[0]))):
+            raise known from answers[0]
         raise translate(answers[0], alive=False) from answers[0]
     return answers[0]
 
