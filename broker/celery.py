@@ -12,6 +12,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "broker.settings")  # before the
 
 from django.conf import settings
 
+from broker.jobs import in_process
+
 # name → (seconds between runs, dotted path of a function without arguments)
 DUTIES: dict[str, tuple[float, str]] = {
     "access.graces": (60.0, "broker.access.reconcile.watch_graces"),
@@ -44,10 +46,10 @@ DUTIES: dict[str, tuple[float, str]] = {
 
 TASK_PACKAGES = ["broker.jobs", "pools"]
 
+in_process.begin()
 app = Celery("berth")
 app.conf.update(
     broker_url=settings.CELERY_BROKER_URL,
-    broker_transport_options={"polling_interval": 0.01} if settings.EMBEDDED else {},
     broker_connection_retry_on_startup=True,
     task_ignore_result=True,
     task_serializer="json",

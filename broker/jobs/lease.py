@@ -14,7 +14,6 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import close_old_connections
 from django.db.models import Case, F, Value, When
 from django.db.models.functions import Coalesce
 from django.db.utils import DatabaseError
@@ -23,6 +22,7 @@ from broker import sql
 from broker.core import clock
 from broker.sql import Given, Statement, given, time, written
 
+from . import idle_line
 from .models import Job
 from .states import ACTIVE, JOB, JobState
 
@@ -157,7 +157,7 @@ class Renewer:
                     lease.renew()
                 except DatabaseError as error:
                     log.warning("Lease of job %s not renewed: %s", lease.job_id, error)
-            close_old_connections()
+            idle_line.rest()
 
 
 RENEWER = Renewer()

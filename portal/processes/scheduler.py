@@ -1,10 +1,16 @@
-"""The scheduler: Celery beat in a thread. Several are harmless: each duty holds a lock of its own."""
+"""The scheduler: Celery beat in a thread, or the duties themselves where everything runs in one process.
+
+Several are harmless: each duty holds a lock of its own.
+"""
 
 import threading
 
 from celery.beat import Scheduler, Service
+from django.conf import settings
 
 from broker.celery import app
+
+from .rounds import Rounds
 
 
 class Beat:
@@ -25,3 +31,8 @@ class Beat:
     @property
     def alive(self) -> bool:
         return self.thread.is_alive()
+
+
+def scheduler() -> Beat | Rounds:
+    """What has the duties done, as the messages go."""
+    return Rounds() if settings.EMBEDDED else Beat()

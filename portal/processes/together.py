@@ -15,7 +15,7 @@ from broker.virt.serial.door import SerialDoor
 
 from .gateway_child import GatewayChild
 from .libvirtd import Libvirtd
-from .scheduler import Beat
+from .scheduler import scheduler
 from .web import Web
 from .worker import workers
 
@@ -60,7 +60,7 @@ def serve(*, libvirtd: Libvirtd | None, beside: Callable[[threading.Event], None
     try:
         wanted: tuple[Part, ...] = (
             *workers(),
-            Beat(),
+            scheduler(),
             MonitorThread(),
             SerialDoor(serial.socket_path()),
             GatewayChild(socket_path),

@@ -7,18 +7,19 @@ from typing import Any
 from celery import Celery
 from celery.worker import WorkController, state
 from django.conf import settings
+from django.db import connection
 from kombu.asynchronous import set_event_loop
 
 from broker.celery import TASK_PACKAGES, app
+from broker.jobs import idle_line
 from broker.settings import env
 
 log = logging.getLogger(__name__)
 _MAKING = threading.Lock()
 STOP_SECONDS, PAUSE_SECONDS = 5.0, 1.0
 SHARED = (
-    "broker_url", "broker_transport_options", "broker_connection_retry_on_startup", "task_ignore_result",
-    "task_serializer", "accept_content", "worker_prefetch_multiplier", "worker_hijack_root_logger",
-    "task_default_queue", "task_routes", "timezone",
+    "broker_url", "broker_connection_retry_on_startup", "task_ignore_result", "task_serializer", "accept_content",
+    "worker_prefetch_multiplier", "worker_hijack_root_logger", "task_default_queue", "task_routes", "timezone",
 )  # fmt: skip
 
 
@@ -42,6 +43,10 @@ def _app_for(queue: str) -> Celery:
     own.conf.update({name: getattr(app.conf, name) for name in SHARED})
     own.autodiscover_tasks(TASK_PACKAGES, force=True)
     own.finalize()
+    if connection.vendor == "sqlite":
+        known: Any = own
+        for fixup in known._fixups:  # it closes the thread's line before and after each task
+            fixup.worker_fixup.close_database = lambda **_: idle_line.rest()
     return own
 
 

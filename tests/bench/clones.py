@@ -135,7 +135,7 @@ def measure(*, count: int, rounds: int) -> dict[str, Any]:
             import django
 
             django.setup()
-            from portal.processes.scheduler import Beat
+            from portal.processes.scheduler import scheduler
             from portal.processes.together import MonitorThread
             from portal.processes.worker import workers
 
@@ -143,7 +143,7 @@ def measure(*, count: int, rounds: int) -> dict[str, Any]:
             folder.mkdir()
             bench = Bench(host.uri, folder)
             consumers = workers()
-            helpers = [*consumers, Beat(), MonitorThread()]
+            helpers = [*consumers, scheduler(), MonitorThread()]
             for helper in helpers:
                 helper.start()
             for worker in consumers:

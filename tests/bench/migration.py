@@ -159,13 +159,13 @@ def measure(*, rounds: int) -> dict[str, list[tuple[float, float]]]:
 
             settings.ALLOWED_HOSTS = ["*"]
             from broker.virt import hosts
-            from portal.processes.scheduler import Beat
+            from portal.processes.scheduler import scheduler
             from portal.processes.together import MonitorThread
             from portal.processes.worker import workers
 
             bench = Bench(lab, Path(said.stdout.strip().splitlines()[-1]))
             consumers = workers()
-            helpers = [*consumers, Beat(), MonitorThread()]
+            helpers = [*consumers, scheduler(), MonitorThread()]
             for helper in helpers:
                 helper.start()
             for worker in consumers:

@@ -115,7 +115,7 @@ def measure(*, rounds: int) -> list[dict[str, Any]]:
             import django
 
             django.setup()
-            from portal.processes.scheduler import Beat
+            from portal.processes.scheduler import scheduler
             from portal.processes.together import MonitorThread
             from portal.processes.worker import workers
 
@@ -123,7 +123,7 @@ def measure(*, rounds: int) -> list[dict[str, Any]]:
             folder.mkdir()
             bench = Resets(host.uri, folder)
             consumers = workers()
-            helpers = [*consumers, Beat(), MonitorThread()]
+            helpers = [*consumers, scheduler(), MonitorThread()]
             for helper in helpers:
                 helper.start()
             for worker in consumers:

@@ -231,7 +231,7 @@ def backend() -> None:
     django.setup()
     from broker.virt import hosts, specs
     from broker.virt.models import Host, TemplateVersion
-    from portal.processes.scheduler import Beat
+    from portal.processes.scheduler import scheduler
     from portal.processes.together import MonitorThread
     from portal.processes.worker import workers
 
@@ -239,7 +239,7 @@ def backend() -> None:
     host, storage = hosts.connection(Host.objects.get()), specs.storage_spec(version.storage)
     host.ensure_storage(storage)
     host.create_volume(storage, version.volume, capacity=version.size_bytes)
-    parts = [*workers(), Beat(), MonitorThread()]
+    parts = [*workers(), scheduler(), MonitorThread()]
     for part in parts:
         part.start()
     print("ready", flush=True)

@@ -8,10 +8,11 @@ import logging
 import threading
 from uuid import UUID
 
-from django.db import DatabaseError, close_old_connections, connections
+from django.db import DatabaseError, connections
 
 from broker.core import clock
 from broker.core.text import gettext_noop as N_
+from broker.jobs import idle_line
 from broker.virt import screens
 from broker.virt.driver import HostUnreachable
 from broker.virt.models import Host
@@ -44,7 +45,7 @@ class Monitor:
                 except DatabaseError as error:
                     log.warning("The monitor's leases were not renewed: %s", error)
                     self._yield_when_late()
-                close_old_connections()
+                idle_line.rest()
                 self._rest(stop, every)
         finally:
             self._end()

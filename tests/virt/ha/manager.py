@@ -20,12 +20,12 @@ def main() -> None:
     if "FAKETIME" in os.environ:
         del os.environ["LD_PRELOAD"]  # fence agents have the same trouble with it as the next line
         time.sleep = lambda seconds: threading.Event().wait(seconds)  # faketime breaks the call that Python makes
-    from portal.processes.scheduler import Beat
+    from portal.processes.scheduler import scheduler
     from portal.processes.together import MonitorThread
     from portal.processes.worker import workers
 
     mine = workers()
-    for part in (*mine, Beat(), MonitorThread()):
+    for part in (*mine, scheduler(), MonitorThread()):
         part.start()
     for worker in mine:
         worker.ready.wait()
