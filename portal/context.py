@@ -84,6 +84,8 @@ MANAGING = (
     "user.view", "group.view", "quota.view", "vm.manage", "recording.view",
 )  # fmt: skip
 
+AT_THE_SCREEN = ("console", "serial", "ways", "connect", "update", "release")
+
 
 def holds(actor: Actor, verb: str) -> bool:
     """Whether any grant, on whatever object, has the verb: worth a menu entry; the page itself filters."""
@@ -106,16 +108,23 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
     }
 
 
+def _of_machine(path: str) -> bool:
+    """Whether it is a page about managing one machine: neither its own page nor one of its screens."""
+    parts = path.strip("/").split("/")
+    return parts[0] == "vms" and len(parts) > 2 and parts[2] not in AT_THE_SCREEN
+
+
 def _main(request: HttpRequest) -> list[Item]:
-    managing = request.path.startswith(reverse("portal:dashboard"))
+    actor: Actor | None = getattr(request, "actor", None)
+    able = bool(actor and actor.user and manages(actor))
+    managing = request.path.startswith(reverse("portal:dashboard")) or (able and _of_machine(request.path))
     activity = reverse("portal:activity")
     here = request.path == activity
     items = [
         Item(_("Desktops"), reverse("portal:home"), "device-desktop", "d", not (managing or here)),
         Item(_("Activity"), activity, "history", "a", here),
     ]
-    actor: Actor | None = getattr(request, "actor", None)
-    if actor and actor.user and manages(actor):
+    if able:
         items.append(Item(_("Manage"), reverse("portal:dashboard"), "settings", "m", managing))
     return items
 
@@ -143,4 +152,4 @@ def _side(request: HttpRequest) -> list[Group]:
 def _item(request: HttpRequest, label: Promise, name: str, icon: str) -> Item:
     url = reverse(f"portal:{name}")
     current = request.path == url or (name != "dashboard" and request.path.startswith(url))
-    return Item(label, url, icon, current=current)
+    return Item(label, url, icon, current=current or (name == "vms" and _of_machine(request.path)))

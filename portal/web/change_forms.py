@@ -35,7 +35,7 @@ class ChangeForm(MachineForm):
     on_error = forms.ChoiceField(
         label=_("When a disk is full or fails"), required=False,
         choices=[(value, _(label)) for value, label in VirtualMachine.OnError.choices],
-        help_text=_("That its guest is told, or no longer, counts from its next start on."),
+        help_text=_("To tell its guest, or no longer to, counts from its next start on."),
     )  # fmt: skip
     field_order = (
         "name", "title", "vcpus", "memory_mib", "on_error", "tags", "own_fields", "description", "notes", "protected",

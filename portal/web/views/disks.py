@@ -99,10 +99,11 @@ def _new(vm: VirtualMachine) -> list[Action]:
 
 
 def _disks(vm: VirtualMachine, disks: list[Disk], able: bool) -> Related:
+    bus = {"scsi": "SCSI", "sata": "SATA"}.get(vm.options.get("disk_bus", ""), "")
     rows = [
         Row(
             [
-                Cell(disk.target, under=", ".join(filter(None, (disk.format, kept_as(disk), told(disk))))),
+                Cell(disk.target, under=", ".join(filter(None, (disk.format, bus, kept_as(disk), told(disk))))),
                 Cell(bytesize(disk.size_bytes)), Cell(bytesize(disk.allocated_bytes)),
                 Cell(disk.storage.name, under=disk.volume),
             ],

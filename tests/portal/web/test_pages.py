@@ -144,3 +144,14 @@ def test_a_host_that_emulates_says_so(site):
     client = site.client("root")
     for address in (reverse("portal:hosts"), reverse("portal:host", args=[site.world.host.pk])):
         assert "emulated in software" in client.get(address).content.decode()
+
+
+def test_what_is_managed_of_a_machine_is_marked_as_management(site):
+    def marked(who: str, name: str) -> list[str]:
+        page = site.client(who).get(reverse(f"portal:{name}", args=[site.desktop.pk])).content.decode()
+        return re.findall(r'<a href="(/[^"]*)"[^>]* aria-current="page"', page)
+
+    manage, machines, home = (reverse(f"portal:{name}") for name in ("dashboard", "vms", "home"))
+    for name in ("vm-disks", "vm-hardware", "vm-changes"):
+        assert marked("root", name) == [manage, machines]
+    assert marked("root", "vm") == [home] == marked("root", "console-ways")
