@@ -6,6 +6,7 @@ import pytest
 from django.urls import reverse
 from PIL import Image
 
+from broker.connections.models import ConsolePolicy
 from broker.events.news import publish
 from broker.gateway.closing import ALL
 from broker.virt.models import VirtualMachine
@@ -196,6 +197,27 @@ def test_when_the_network_comes_back_the_line_is_asked_at_once(site, visit, gate
     page.evaluate("dispatchEvent(new Event('online'))")
     wait_for(page, lambda: len(gateway.tickets) == 2)
     page.wait_for_selector(OPEN)
+
+
+def test_under_the_cover_no_key_reaches_the_machine_though_the_screen_comes_back(site, visit, gateway, address):
+    ConsolePolicy.objects.create(object_kind="vm", object_id=site.desktop.pk, lock_after=2, watermark=True)
+    page = visit("alice", address)
+    page.wait_for_selector(OPEN)
+    assert page.locator(".watermark span").first.inner_text() == "alice"
+    page.wait_for_selector("#cover:not([hidden])", timeout=60_000)
+    gateway.close_all(1012)
+    wait_for(page, lambda: len(gateway.tickets) == 2)
+    page.wait_for_selector(OPEN)
+    page.keyboard.press("a")
+
+    def uncovered_and_typed() -> bool:  # it is covered again in a moment
+        if page.locator("#cover").is_visible():
+            page.get_by_role("button", name="Show it").click()
+        page.keyboard.press("b")
+        return (0x62, False) in gateway.keys
+
+    wait_for(page, uncovered_and_typed)
+    assert (0x61, True) not in gateway.keys
 
 
 def wait_for(page, what, seconds=60):

@@ -40,6 +40,8 @@ function watermark(name) {
 function cover(after, screen) {
   const sheet = document.getElementById("cover");
   const uncover = sheet.querySelector("button");
+  // A screen that comes back, or changes its size, takes the keys: not while nobody sees where they go.
+  const stage = document.getElementById("stage");
   let timer;
   const again = () => {
     clearTimeout(timer);
@@ -47,11 +49,13 @@ function cover(after, screen) {
       if (!sheet.hidden) return;
       sheet.hidden = false;
       screen()?.blur();
+      stage.inert = true;
       uncover.focus();
     }, after);
   };
   uncover.addEventListener("click", () => {
     sheet.hidden = true;
+    stage.inert = false;
     screen()?.focus();
     again();
   });
