@@ -98,13 +98,17 @@ def seed(vm: VirtualMachine) -> Iterator[Path]:
 
 def files(instance: str, words: Mapping[str, Any], macs: list[str]) -> dict[str, bytes]:
     """The files of NoCloud, by their names."""
-    config: dict[str, Any] = {"hostname": words["hostname"], "preserve_hostname": False}
+    # The name goes into /etc/hosts, too: where no server knows it, sudo would wait for one at every call.
+    config: dict[str, Any] = {
+        "hostname": words["hostname"], "preserve_hostname": False, "manage_etc_hosts": "localhost"
+    }  # fmt: skip
     if words["user"]:
         user = {"name": words["user"], "shell": "/bin/bash", "sudo": "ALL=(ALL) NOPASSWD:ALL"}
         if words["ssh_keys"]:
             user["ssh_authorized_keys"] = words["ssh_keys"]
         if words.get("password_hash"):
-            user |= {"passwd": words["password_hash"], "lock_passwd": False}
+            # Not `passwd`, which a user who is there already would not get.
+            user |= {"hashed_passwd": words["password_hash"], "lock_passwd": False}
         config["users"] = ["default", user]
     if words["packages"]:
         config |= {"packages": words["packages"], "package_update": True}

@@ -31,7 +31,9 @@ def test_the_cd_says_what_was_asked_for_and_never_the_password(settings):
     assert found["user-data"].startswith(b"#cloud-config\n")
     config = json.loads(found["user-data"].split(b"\n", 1)[1])
     assert json.loads(found["meta-data"]) == {"instance-id": "one", "local-hostname": "web.example.org"}
-    assert config["users"][1]["passwd"] == words["password_hash"] and config["users"][1]["ssh_authorized_keys"] == [KEY]
+    assert config["users"][1]["hashed_passwd"] == words["password_hash"] and config["users"][1][
+        "ssh_authorized_keys"
+    ] == [KEY]
     assert config["packages"] == ["nginx", "htop"] and config["write_files"][0]["content"] == WISH["script"]
     card = json.loads(found["network-config"])["ethernets"]["berth0"]
     assert (card["match"]["macaddress"], card["addresses"]) == ("52:54:00:00:00:01", ["10.0.0.5/24"])

@@ -11,6 +11,7 @@ from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
 from broker.jobs.states import ACTIVE
+from broker.virt.image_use import refuse_if_in_a_run
 from broker.virt.models import Image
 from broker.virt.states import IMAGE
 from broker.virt.usage import refuse_if_used
@@ -22,6 +23,7 @@ def delete_image(*, actor: Actor, image: Image) -> Job:
     require(actor, "image.manage", image)
     image = Image.objects.select_for_update().get(pk=image.pk)
     refuse_if_used(image)
+    refuse_if_in_a_run(image)
     copied = Job.objects.filter(plan="vm.create", state__in=ACTIVE, args__image=str(image.pk)).first()
     if copied is not None:
         raise Busy(

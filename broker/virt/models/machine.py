@@ -25,8 +25,9 @@ class VirtualMachine(models.Model):
     `on_error`: what is done when a disk is full or fails (disk_trouble.py).
     `instance_type`: by which it was made or resized last; its own size may differ by now.
     `options`: the hardware somebody chose, by the names in machine_options.py.
-    `cd`: what lies in its CD drive, which it has with a CD only. `cloud_init`: what its guest is told at its first
-    start, sealed (cloud_init.py); a disk of its own has these words, which lies on `seed_on`.
+    `cd`: what lies in its CD drive, which it has with a CD only; `run_cd`: what was put there for its present or last
+    run only. `cloud_init`: what its guest is told at its first start, sealed (cloud_init.py); a disk of its own has
+    these words, which lies on `seed_on`.
     `outside`: the devices of an adopted machine that Berth leaves alone and that tie it to its host.
     While a job moves it, `moving_to` is where to; it is on `host` until it was seen to run there.
     A `protected` machine is not deleted, whoever asks, until somebody takes the protection away.
@@ -61,6 +62,9 @@ class VirtualMachine(models.Model):
     )
     cd = models.ForeignKey(
         Image, null=True, blank=True, editable=False, on_delete=models.PROTECT, related_name="machines"
+    )
+    run_cd = models.ForeignKey(
+        Image, null=True, blank=True, editable=False, on_delete=models.SET_NULL, related_name="runs"
     )
     cloud_init = models.TextField(blank=True, editable=False)
     seed_on = models.ForeignKey(

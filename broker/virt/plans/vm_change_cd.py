@@ -25,6 +25,9 @@ def _put(ctx: Context) -> bool:
         work.with_storage(ctx, vm.host, vm.cd.storage, lambda host, storage: None)
     path = specs.cd_spec(vm.cd).path if vm.cd else ""
     there = work.line(ctx, vm).change_cd(str(vm.pk), specs.CD_DRIVE, path)
+    if there and vm.run_cd_id is not None:
+        with ctx.write():
+            VirtualMachine.objects.filter(pk=vm.pk).update(run_cd=None)
     work.define(ctx, vm)
     return there
 

@@ -89,6 +89,9 @@ def prepare(ctx: Context) -> None:
         work.ensure_storage(ctx, work.host_of(vm), other)
     _have_seed(ctx, vm)
     work.define(ctx, vm)
+    if vm.run_cd_id != (cd.pk if cd else None):
+        with ctx.write():
+            VirtualMachine.objects.filter(pk=vm.pk).update(run_cd=cd)
 
 
 def _cd(ctx: Context) -> Image | None:

@@ -11,7 +11,8 @@ from django.utils.translation import gettext_lazy
 from broker.access.require import find, may, require, visible_to
 from broker.virt.actions.delete_image import delete_image
 from broker.virt.actions.edit_image import edit_image
-from broker.virt.models import Image, StorageDomain, VirtualMachine
+from broker.virt.image_use import machines_with
+from broker.virt.models import Image, StorageDomain
 from portal.context import holds
 from portal.templatetags.berth import bytesize
 from portal.web import words
@@ -105,7 +106,7 @@ class ImageOne(Page):
         }
 
     def _users(self, row: Image) -> Related:
-        machines = visible_to(self.actor, VirtualMachine).filter(cd=row)
+        machines = visible_to(self.actor, machines_with(row))
         rows = [Row([Cell(vm.title or vm.name, reverse("portal:vm", args=[vm.pk]))]) for vm in machines[:MOST_RELATED]]
         return Related(_("In the drives of"), [_("Machine")], rows, _("No machine: it can be deleted."))
 

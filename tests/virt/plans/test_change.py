@@ -7,9 +7,11 @@ from broker.core.errors import Busy, Conflict, Denied, Invalid, OverQuota
 from broker.events.models import Event
 from broker.virt import cloud_init, pending, specs
 from broker.virt.actions.apply_changes import apply_changes
+from broker.virt.actions.change_cd import change_cd
 from broker.virt.actions.clone_vm import clone_vm
 from broker.virt.actions.create_network import create_network
 from broker.virt.actions.create_nic import create_nic
+from broker.virt.actions.delete_image import delete_image
 from broker.virt.actions.delete_nic import delete_nic
 from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.actions.edit_nic import edit_nic
@@ -21,6 +23,7 @@ from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.suspend_vm import suspend_vm
 from broker.virt.actions.undo_changes import undo_changes
 from broker.virt.driver import DriverError, Running
+from broker.virt.image_use import machines_with
 from broker.virt.models import Image, Nic, PendingChange, VirtualMachine
 from tests.jobs_help import run_all
 from tests.virt.actions.stage import SYSTEM, done, ended, fresh
@@ -247,6 +250,38 @@ class TestOnce:
         job = run_once(actor=SYSTEM, vm=fresh(vm), cd=cd, boot="disk-cdrom")
         cd.delete()
         assert ended(job).state == "failed" and "CD is gone" in job.cause
+
+    def test_the_cd_of_one_start_is_kept_until_that_run_is_over(self, stage):
+        vm, place = stage.make(), stage.world.storage
+        stage.line.create_volume(specs.storage_spec(place), "rescue.iso", capacity=4096, raw=True)
+        wish = {"kind": "iso", "storage": place, "size_bytes": 4096, "state": "ready", "volume": "rescue.iso"}
+        cd = Image.objects.create(name="rescue", **wish)
+
+        def refused():
+            with pytest.raises(Conflict) as caught:
+                delete_image(actor=SYSTEM, image=cd)
+            assert (caught.value.rule, caught.value.reasons[0].subject) == ("image.in-drive", vm.name)
+            assert list(machines_with(cd)) == [vm]
+            return True
+
+        job = run_once(actor=SYSTEM, vm=vm, cd=cd)
+        assert refused(), "a start that waits will put it in"
+        done(job)
+        assert refused()
+        done(suspend_vm(actor=SYSTEM, vm=fresh(vm)))
+        assert refused(), "saved memory goes on with it"
+        done(start_vm(actor=SYSTEM, vm=fresh(vm)))
+        assert refused()
+        done(change_cd(actor=SYSTEM, vm=fresh(vm)))  # out of the drive, so no machine needs it any more
+        assert not machines_with(cd).exists()
+        done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
+        done(run_once(actor=SYSTEM, vm=fresh(vm), cd=cd))
+        assert refused()
+        done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
+        done(start_vm(actor=SYSTEM, vm=fresh(vm)))
+        assert fresh(vm).power_state == "running" and not machines_with(cd).exists()
+        done(delete_image(actor=SYSTEM, image=cd))
+        assert not Image.objects.exists() and fresh(vm).run_cd is None
 
     def test_cloud_init_has_another_first_start(self, stage, keeps_bytes):
         vm, written = stage.make(cloud_init={"user": "alice"}), keeps_bytes

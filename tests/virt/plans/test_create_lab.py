@@ -88,7 +88,7 @@ def test_an_uploaded_system_reads_what_it_is_told(real, tiny_image):
     assert int(size) * 512 == 256 << 20
     read = json.loads(config + "}")
     assert read["hostname"] == "web" and read["packages"] == ["htop"] and read["users"][1]["name"] == "alice"
-    assert read["users"][1]["passwd"].startswith("$6$") and "correct horse" not in told.output
+    assert read["users"][1]["hashed_passwd"].startswith("$6$") and "correct horse" not in told.output
     _told_again(real, caller, vm)
     assert caller.delete(f"images/{image['id']}/").status_code == 202  # the machine has a copy of its own
     finished(asked(caller.delete(f"vms/{vm.pk}/")))
