@@ -24,6 +24,8 @@ class Held:
     verbs: tuple[str, ...]
     object_kind: str
     object_id: UUID | None
+    second_factor: bool = False
+    """Whether the role wants its holders to sign in with a second factor."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +85,14 @@ class Actor:
 
 def _read_grants(user: "User") -> tuple[Held, ...]:
     rows = _GRANTS.rows(user=user.pk)
-    return tuple(Held(tuple(verbs), kind, object_id) for verbs, kind, object_id in rows)
+    return tuple(Held(tuple(verbs), kind, object_id, bool(second)) for verbs, kind, object_id, second in rows)
 
 
 def _grants() -> "QuerySet[Any, Any]":
     from .models import Grant
 
     held = Grant.objects.filter(Q(user=Given("user")) | Q(group__members=Given("user")))
-    return held.values_list("role__verbs", "object_kind", "object_id")
+    return held.values_list("role__verbs", "object_kind", "object_id", "role__second_factor")
 
 
 _GRANTS = Statement(_grants)

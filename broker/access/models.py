@@ -10,13 +10,17 @@ from broker.core import clock
 
 
 class Role(models.Model):
-    """`verbs` are "<kind>.<verb>"; "*" and "vm.*", "*.view" stand for many."""
+    """`verbs` are "<kind>.<verb>"; "*" and "vm.*", "*.view" stand for many.
+
+    `second_factor`: whoever holds it, on whatever object, has to sign in with one.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.SlugField(unique=True)
     title = models.CharField(max_length=128)
     builtin = models.BooleanField(default=False, editable=False)
     verbs = models.JSONField(default=list)
+    second_factor = models.BooleanField(default=False)
 
     class Meta:
         ordering = ("name",)

@@ -79,6 +79,7 @@ def _asked(name: str, password: str) -> User | None:
         share = max((ends - clock.steady()) / max(afar, 1), 0.1)
         try:
             if user := KINDS.get(directory.kind).authenticate(directory, name, password, seconds=share):
+                user.directory = directory  # it is here; who asks about it later need not read it again
                 return user
         except Unavailable as error:
             down = error

@@ -11,7 +11,7 @@ from django.core.validators import validate_email
 from broker.access.actor import Actor
 from broker.access.handing_out import ensure_over_person
 from broker.access.require import require
-from broker.core.errors import Conflict, Invalid
+from broker.core.errors import Conflict, Denied, Invalid
 from broker.core.text import gettext_noop as N_
 
 from .models import Directory, Group, User
@@ -103,3 +103,14 @@ def require_over_group(actor: Actor, group: Group) -> None:
     if group.grants.exists():
         require(actor, "system.manage")
         ensure_over_person(actor, group=group)
+
+
+def require_self(actor: Actor, user: User) -> None:
+    """Raise unless it is the actor's own account, of somebody who signs in: Missing, or Denied."""
+    require(actor, "user.view", user)
+    if actor.user_id != user.pk or user.directory.kind == "guest":
+        raise Denied(
+            N_("A second factor is set up and changed by whose it is."),
+            rule="access.user",
+            fix=N_("Who may manage the user can reset it."),
+        )

@@ -123,6 +123,8 @@ class Rule:
 
 PLACE = Rule(free=5, refill=600, first=2, longest=900)
 NAME = Rule(free=20, refill=15, first=15, longest=15)
+CODE = Rule(free=10, refill=120, first=60, longest=120)
+"""As NAME, for the code after a good password: some 700 tries a day from everywhere, of a million codes."""
 
 
 def network_rule() -> Rule:
@@ -173,13 +175,15 @@ class Try:
             _GIVE_BACK.run(key=key, part=part)
 
 
-def begin(name: str, address: str | None, device: str = "") -> Try:
+def begin(name: str, address: str | None, device: str = "", *, code: bool = False) -> Try:
     """Count a try before the password is looked at.
 
-    `name` as typed; `device` is the id of a known browser, "" without one. Raises TooManyTries, of which an event
-    tells once in ten minutes for each bucket.
+    `name` as typed; `device` is the id of a known browser, "" without one. `code`: it is a code that was typed
+    after the password: counts and places of its own, for who knows a password has six digits left to guess. Raises
+    TooManyTries, of which an event tells once in ten minutes for each bucket.
     """
-    folded, network = _folded(name), network_of(address)
+    # No name that is typed has a NUL once it is folded.
+    folded, network = _folded(name) + ("\0code" if code else ""), network_of(address)
     device_key, network_place = _key("place", folded, f"device {device}"), _key("place", folded, f"network {network}")
     known = dict(_KNOWN.rows(device=device_key if device else network_place, network=network_place))
     by_device = device_key in known
@@ -193,7 +197,9 @@ def begin(name: str, address: str | None, device: str = "") -> Try:
         network_key=_key("tries", "", f"network {network}"),
         seen=known,
     )
-    charged = {attempt.place_key: PLACE} if known else {attempt.place_key: PLACE, attempt.name_key: NAME}
+    charged = (
+        {attempt.place_key: PLACE} if known else {attempt.place_key: PLACE, attempt.name_key: CODE if code else NAME}
+    )
     looked_at = {} if by_device else {attempt.network_key: network_rule()}
     if refusal := _count(looked_at, charged):
         key, wait = refusal

@@ -35,6 +35,7 @@ from broker.directories.actions.disable_user import disable_user
 from broker.directories.actions.edit_directory import edit_directory
 from broker.directories.actions.edit_user import edit_user
 from broker.directories.actions.enable_user import enable_user
+from broker.directories.actions.reset_second_factor import reset_second_factor
 from broker.directories.actions.set_members import set_members
 from broker.directories.actions.set_password import set_password
 from broker.directories.actions.sync_directory import sync_directory
@@ -59,7 +60,7 @@ class DirectoryAdmin(Rows):
     list_display = ("name", "kind", "status", "order", "synced_at")
     list_filter = ("kind", "enabled")
     search_fields = ("name",)
-    fields = ("name", "order", "enabled", "kind", "synced_at", "trouble", "settings_page")
+    fields = ("name", "order", "enabled", "second_factor", "kind", "synced_at", "trouble", "settings_page")
     readonly_fields = ("kind", "synced_at", "trouble", "settings_page")
 
     def change_by(self, request: HttpRequest, obj: Directory, values: dict[str, Any]) -> None:
@@ -111,6 +112,15 @@ class UserForm(forms.ModelForm):
         destroys=True,
     ),
     Deed("enable", _("Enable"), enable_user, "user", _("The user may sign in again."), "check"),
+    Deed(
+        "reset_second_factor",
+        _("Reset the second factor"),
+        reset_second_factor,
+        "user",
+        _("Sign-ins end; where one is demanded, the next sets it up anew."),
+        "phonelink_erase",
+        destroys=True,
+    ),
 )
 class UserAdmin(Rows):
     addable = editable = True

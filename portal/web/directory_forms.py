@@ -17,7 +17,7 @@ from .parts import error_sentences
 from .people_forms import password_field
 
 FLAVOUR_NAMES = {"openldap": "OpenLDAP", "ad": "Active Directory", "freeipa": "FreeIPA"}
-ABOUT_THE_ROW = ("name", "order", "enabled")
+ABOUT_THE_ROW = ("name", "order", "enabled", "second_factor")
 NOT_CONFIG = (*ABOUT_THE_ROW, "password", "forget_password", "try_user")
 
 
@@ -42,6 +42,11 @@ class DirectoryForm(StyledForm):
         required=False,
         initial=True,
         help_text=_("Without it nobody of this directory can sign in."),
+    )
+    second_factor = forms.BooleanField(
+        label=_("Demand a second factor"),
+        required=False,
+        help_text=_("After the password a code of an app is asked. Who has none sets it up at the next sign-in."),
     )
     sections: tuple[Section, ...] = (Section(_("Directory"), ABOUT_THE_ROW),)
     previews = False

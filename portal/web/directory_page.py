@@ -59,6 +59,7 @@ def details_of(row: Any) -> list[Pair]:
             Pair(_("Groups in groups"), _("count") if config.get("nested") else _("do not count")),
             Pair(_("Last read"), moment=row.synced_at) if row.synced_at else Pair(_("Last read"), _("never")),
         ]
+    pairs.append(Pair(_("Second factor"), _("demanded") if row.second_factor else _("as everybody likes")))
     users = f"{reverse('portal:users')}?directory={row.pk}"
     groups = f"{reverse('portal:groups')}?directory={row.pk}"
     return [

@@ -46,6 +46,9 @@ def user_details(user: User) -> list[Pair]:
         directory,
         since,
         Pair(_("Known since"), moment=user.created_at),
+        Pair(_("Second factor"), moment=user.second_factor_at)
+        if user.second_factor_at
+        else Pair(_("Second factor"), _("none")),
     ]
     return [*pairs, Pair(_("Id in the directory"), user.external_id)] if user.external_id else pairs
 
@@ -59,6 +62,10 @@ def user_actions(actor: Actor, user: User) -> list[Action]:
     if local:
         actions.append(Action(_("Edit"), reverse("portal:user-edit", args=[user.pk]), "edit", link=True))
         actions.append(Action(_("New password"), reverse("portal:user-password", args=[user.pk]), "key", link=True))
+    if user.second_factor_at and user.pk != actor.user_id:
+        text = _("The password alone signs %(name)s in, or a new one is set up where it is demanded.") % {"name": user}
+        address = reverse("portal:user-deed", args=[user.pk, "reset-second-factor"])
+        actions.append(Action(_("Reset the second factor"), address, "refresh", danger=True, confirm=text))
     if user.is_active:
         text = _("%(name)s cannot sign in any more; sessions and consoles end.") % {"name": user}
         address = reverse("portal:user-deed", args=[user.pk, "disable"])

@@ -24,7 +24,7 @@ def test_every_page_is_accessible(site, visit, theme):
         reverse(f"portal:{name}")
         for name in ("home", "activity", "account", "dashboard", "vms", "pools", "hosts", "jobs", "events")
     ]
-    addresses += [reverse("portal:pool-new"), reverse("portal:vm-new"), "/nowhere"]
+    addresses += [reverse(f"portal:{name}") for name in ("pool-new", "vm-new", "second-factor")] + ["/nowhere"]
     addresses += [reverse(f"portal:{name}", args=[pk]) for name, pk in pages_of(site).items()]
     page = visit("root", "/", theme=theme)
     for address in addresses:
@@ -39,6 +39,7 @@ def test_pages_fit_a_phone_and_are_accessible_there(site, visit, theme):
     for address in (
         "/",
         reverse("portal:account"),
+        reverse("portal:second-factor"),
         reverse("portal:vm", args=[site.desktop.pk]),
         reverse("portal:vms"),
         reverse("portal:dashboard"),

@@ -24,8 +24,10 @@ def create_directory(
     password: str = "",
     order: int = 100,
     enabled: bool = True,
+    second_factor: bool = False,
 ) -> Directory:
     """Returns the row; its users and groups follow within seconds. `password` is the one Berth reads it with.
+    `second_factor`: its people have to have one.
 
     Raises Denied, Invalid with the field, or Conflict when the name is taken. The directory is not asked: that is what
     the preview is for.
@@ -39,6 +41,7 @@ def create_directory(
         secret=offered.sealed(password),
         order=checked_order(order),
         enabled=enabled,
+        second_factor=second_factor,
         sync_asked=SyncAsked.FULL,
     )
     directory.save(force_insert=True)

@@ -25,10 +25,12 @@ def edit_directory(
     password: str | None = None,
     order: int | None = None,
     enabled: bool | None = None,
+    second_factor: bool | None = None,
 ) -> Directory:
     """Returns the row. `config` replaces the old one; without `password` the present one stays.
 
-    One that is not enabled signs nobody in and is not followed; who is signed in stays so. Raises Denied, Invalid with
+    One that is not enabled signs nobody in and is not followed; who is signed in stays so, also
+    when a `second_factor` is demanded, which is asked for at the next sign-in. Raises Denied, Invalid with
     the field (`password` when it has to be typed again, because servers changed), or Conflict for a name that is taken.
     """
     require(actor, "system.manage")
@@ -44,6 +46,9 @@ def edit_directory(
     if enabled is not None and enabled != directory.enabled:
         directory.enabled = enabled
         changed.append("enabled")
+    if second_factor is not None and second_factor != directory.second_factor:
+        directory.second_factor = second_factor
+        changed.append("second_factor")
     if config is not None or password is not None:
         wanted = KINDS.get(directory.kind).cleaned(directory.config if config is None else config)
         directory.secret = kept_secret(directory, wanted, password)
@@ -55,7 +60,7 @@ def edit_directory(
     if not changed:
         return directory
     directory.sync_asked = directory.sync_asked or SyncAsked.FULL
-    directory.save(update_fields=["name", "order", "enabled", "config", "secret", "sync_asked"])
+    directory.save(update_fields=["name", "order", "enabled", "second_factor", "config", "secret", "sync_asked"])
     record(
         "directory.changed",
         actor=actor,

@@ -18,7 +18,7 @@ class Directory(models.Model):
 
     `sync_state` is what the kind remembers between looks (where it got to); `sync_error` why the last look failed, or
     what it refused to take over (a BerthError as data); `sync_held` how many users or memberships wait for an
-    administrator's word.
+    administrator's word. `second_factor`: its people have to have one; who has none sets it up at the next sign-in.
     """
 
     access_kind = "directory"
@@ -28,6 +28,7 @@ class Directory(models.Model):
     kind = models.CharField(max_length=32)
     enabled = models.BooleanField(default=True)
     order = models.PositiveSmallIntegerField(default=100)
+    second_factor = models.BooleanField(default=False)
     config = models.JSONField(default=dict, blank=True)
     secret = models.TextField(blank=True, editable=False)
     looked_at = models.DateTimeField(null=True, editable=False)

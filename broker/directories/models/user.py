@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models import Q
+from django.utils.crypto import salted_hmac
 
 from broker.core import clock
 
@@ -21,7 +22,8 @@ class User(AbstractBaseUser):  # type: ignore[django-manager-missing]  # of the 
     """`external_id` is entryUUID or objectGUID for LDAP; a local user's is empty.
 
     `disabled_in_directory` says that it was the directory which took `is_active` away, and may give it back; what an
-    administrator disabled here stays disabled whatever the directory says.
+    administrator disabled here stays disabled whatever the directory says. `second_factor_at` says since when a code
+    is asked after the password, so that nobody's sign-in has to look for one; the secret is in SecondFactor.
     """
 
     access_kind = "user"
@@ -36,6 +38,7 @@ class User(AbstractBaseUser):  # type: ignore[django-manager-missing]  # of the 
     email = models.EmailField(blank=True)
     is_active = models.BooleanField(default=True)
     disabled_in_directory = models.BooleanField(default=False, editable=False)
+    second_factor_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=clock.now)
     preferences = models.JSONField(default=dict, blank=True)
 
@@ -57,6 +60,15 @@ class User(AbstractBaseUser):  # type: ignore[django-manager-missing]  # of the 
 
     def get_short_name(self) -> str:
         return self.username
+
+    def get_session_auth_hash(self) -> str:
+        """Sign-ins end with a new password, and with a second factor that was set up or taken away since."""
+        digest = super().get_session_auth_hash()
+        if self.second_factor_at is None:
+            return digest
+        return salted_hmac(
+            "berth.second-factor", f"{digest} {self.second_factor_at.timestamp()}", algorithm="sha256"
+        ).hexdigest()
 
     @property
     def initials(self) -> str:

@@ -10,11 +10,16 @@ from .common import RefSerializer
 
 
 class UserSerializer(serializers.ModelSerializer):
+    """`second_factor_at`: since when a code is asked after the password; null when there is none."""
+
     directory = RefSerializer()
 
     class Meta:
         model = User
-        fields = ("id", "username", "display_name", "email", "directory", "is_active", "created_at", "last_login")
+        fields = (
+            "id", "username", "display_name", "email", "directory", "is_active", "second_factor_at", "created_at",
+            "last_login",
+        )  # fmt: skip
 
 
 class UserDetailSerializer(UserSerializer):
@@ -50,11 +55,13 @@ class GroupDetailSerializer(GroupSerializer):
 
 
 class RoleSerializer(serializers.ModelSerializer):
+    """`second_factor`: whoever holds it has to sign in with one."""
+
     verbs = serializers.ListField(child=serializers.CharField())
 
     class Meta:
         model = Role
-        fields = ("id", "name", "title", "builtin", "verbs")
+        fields = ("id", "name", "title", "builtin", "verbs", "second_factor")
 
 
 class GrantSerializer(serializers.ModelSerializer):

@@ -43,6 +43,7 @@ class NewDirectory(Input):
     password = Password(required=False)
     order = WholeNumber(required=False, min_value=0, max_value=32767)
     enabled = Switch(required=False)
+    second_factor = Switch(required=False, help_text="Its people have to sign in with a second factor.")
 
 
 class ChangedDirectory(Input):
@@ -53,6 +54,7 @@ class ChangedDirectory(Input):
     password = Password(required=False)
     order = WholeNumber(required=False, min_value=0, max_value=32767)
     enabled = Switch(required=False)
+    second_factor = Switch(required=False, help_text="Its people have to sign in with a second factor.")
 
 
 class AskedPreview(Input):

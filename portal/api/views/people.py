@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from broker.access.actions.create_role import create_role
 from broker.access.actions.delete_role import delete_role
+from broker.access.actions.demand_second_factor import demand_second_factor
 from broker.access.actions.edit_role import edit_role
 from broker.access.actions.grant import grant
 from broker.access.actions.revoke import revoke
@@ -27,11 +28,12 @@ from broker.directories.actions.delete_group import delete_group
 from broker.directories.actions.disable_user import disable_user
 from broker.directories.actions.edit_user import edit_user
 from broker.directories.actions.enable_user import enable_user
+from broker.directories.actions.reset_second_factor import reset_second_factor
 from broker.directories.actions.set_members import set_members
 from broker.directories.actions.set_password import set_password
 from broker.directories.models import Group, User
 from portal.api.base import Door, Listed, Read, Resource, verb
-from portal.api.fields import Id, Input, TextField, WholeNumber
+from portal.api.fields import Id, Input, Switch, TextField, WholeNumber
 from portal.api.problems import ProblemSerializer
 from portal.api.queries import Search
 from portal.api.serializers.people import (
@@ -136,6 +138,12 @@ class Users(Listed, Read, Resource):
         self.nothing()
         return self.shown(enable_user(actor=self.actor, user=self.find()))
 
+    @verb("reset-second-factor", gives=UserDetailSerializer)
+    def reset_second_factor(self, request: Request, pk: Any) -> Response:
+        """Take the second factor from a user who lost it; sign-ins end."""
+        self.nothing()
+        return self.shown(reset_second_factor(actor=self.actor, user=self.find()))
+
 
 class NewGroup(Input):
     name = TextField(max_length=255)
@@ -201,6 +209,10 @@ class ChangedRole(Input):
     verbs = serializers.ListField(child=serializers.CharField(max_length=64), max_length=100, required=False)
 
 
+class DemandedSecondFactor(Input):
+    demanded = Switch()
+
+
 class Roles(Listed, Read, Resource):
     """Sets of rights. Who may look at the system, or give rights on anything, sees them."""
 
@@ -232,6 +244,11 @@ class Roles(Listed, Read, Resource):
         self.nothing()
         delete_role(actor=self.actor, role=self.find())
         return Response(status=204)
+
+    @verb("demand-second-factor", takes=DemandedSecondFactor, gives=RoleSerializer)
+    def demand_second_factor(self, request: Request, pk: Any) -> Response:
+        """Have whoever holds the role sign in with a second factor, or no longer; builtin roles too."""
+        return self.shown(demand_second_factor(actor=self.actor, role=self.find(), **self.input(DemandedSecondFactor)))
 
 
 class NewGrant(Input):

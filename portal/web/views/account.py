@@ -15,6 +15,8 @@ from broker.core.errors import BerthError, Invalid
 from broker.core.text import gettext_noop as N_
 from broker.directories.actions.set_password import set_password
 from broker.directories.devices import device_of
+from broker.directories.models import RecoveryCode
+from broker.directories.second_factor import demanded
 from portal.models import ApiToken
 from portal.tokens import create_token, revoke_token
 from portal.web.base import Deed, Page, SignedIn, done, refuse
@@ -79,6 +81,9 @@ def _content(request: HttpRequest, **more: Any) -> dict[str, Any]:
         "password_form": OwnPasswordForm(auto_id="password_%s") if local else None,
         "token_form": TokenForm(auto_id="token_%s"),
         "tokens": tokens,
+        "second_factor_at": user.second_factor_at,
+        "second_factor_demanded": demanded(user, request.actor),  # type: ignore[attr-defined]
+        "recovery_codes": RecoveryCode.objects.filter(factor=user.pk).count() if user.second_factor_at else 0,
         "guest": Guest.objects.filter(user=user).exists(),
     }
     return shown | more

@@ -1,6 +1,7 @@
 """In and out: the sign-in page, signing out, and what is shown when the server itself fails."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -9,6 +10,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView, LogoutView
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template import loader
+from django.urls import reverse
 from django.utils.translation import gettext
 
 from broker.access.actor import Actor
@@ -17,6 +19,7 @@ from broker.directories.devices import device_of, keep_device
 from portal.middleware import retry_after
 from portal.web import sign_ins  # noqa: F401 - its receivers write down who came and went
 from portal.web.parts import error_sentences
+from portal.web.pending import needs_second_factor, wait
 from portal.web.straight import straight_way
 
 log = logging.getLogger(__name__)
@@ -34,17 +37,20 @@ class SignIn(LoginView):
         return self.render_to_response({"next": self.get_redirect_url()})
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
-        login(self.request, form.get_user())
-        response = HttpResponseRedirect(self._landing())
-        keep_device(response, self.request.device)  # type: ignore[attr-defined]
+        user: Any = form.get_user()
+        wanted, device = self.get_redirect_url(), self.request.device  # type: ignore[attr-defined]
+        person = Actor.for_user(user)
+        if needs_second_factor(user, person):
+            wait(self.request, user, device=device, wanted=wanted)
+            return HttpResponseRedirect(
+                reverse("portal:sign-in-code" if user.second_factor_at else "portal:sign-in-set-up")
+            )
+        login(self.request, user)
+        # With the grants that were read a moment ago.
+        self.request.actor = replace(Actor.of(self.request), _cache=person._cache)  # type: ignore[attr-defined]
+        response = HttpResponseRedirect(landing(self.request, wanted))
+        keep_device(response, device)
         return response
-
-    def _landing(self) -> str:
-        wanted = self.get_redirect_url()
-        if wanted and wanted != settings.LOGIN_REDIRECT_URL:
-            return wanted
-        self.request.actor = Actor.of(self.request)  # type: ignore[attr-defined]
-        return straight_way(self.request, self.request.actor)  # type: ignore[attr-defined]
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         return self.render_to_response(self.get_context_data(form=form), status=400)
@@ -58,6 +64,13 @@ class SignIn(LoginView):
             fresh = self.get_form_class()(request, initial={"username": request.POST.get("username", "")})
             context = self.get_context_data(form=fresh, down=_told(error))
             return self.render_to_response(context, status=error.status, headers=retry_after(error))
+
+
+def landing(request: HttpRequest, wanted: str) -> str:
+    """Where somebody goes who has just signed in; `wanted` is an address of ours, or ""."""
+    if wanted and wanted != settings.LOGIN_REDIRECT_URL:
+        return wanted
+    return straight_way(request, request.actor)  # type: ignore[attr-defined]
 
 
 def _told(error: BerthError) -> tuple[str, str]:

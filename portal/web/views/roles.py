@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from broker.access.actions.create_role import create_role
 from broker.access.actions.delete_role import delete_role
+from broker.access.actions.demand_second_factor import demand_second_factor
 from broker.access.actions.edit_role import edit_role
 from broker.access.models import Role
 from broker.access.queries import grants, roles
@@ -97,6 +98,7 @@ class RoleOne(Page):
                 Pair(_("Name"), role.name),
                 Pair(_("Written as"), ", ".join(role.verbs) or "–"),
                 Pair(_("Given"), str(role.grants.count())),
+                Pair(_("Second factor"), _("demanded") if role.second_factor else _("not demanded")),
             ],
             "relateds": [
                 Related(
@@ -124,11 +126,19 @@ class RoleOne(Page):
 
     def _actions(self, role: Role) -> list[Action]:
         copy = Action(_("Copy"), reverse("portal:role-copy", args=[role.pk]), "copy", link=True)
+        if role.second_factor:
+            address = reverse("portal:role-second-factor", args=[role.pk, "no"])
+            demand = Action(_("Demand no second factor"), address, "shield")
+        else:
+            address = reverse("portal:role-second-factor", args=[role.pk, "yes"])
+            text = _("Whoever holds the role signs in with a code beside the password; who has none sets it up then.")
+            demand = Action(_("Demand a second factor"), address, "shield", confirm=text)
         if role.builtin:
-            return [copy]
+            return [copy, demand]
         text = _("The role %(name)s is removed; this cannot be undone.") % {"name": role}
         return [
             copy,
+            demand,
             Action(_("Edit"), reverse("portal:role-edit", args=[role.pk]), "edit", link=True),
             Action(_("Delete"), reverse("portal:role-delete", args=[role.pk]), "trash", danger=True, confirm=text),
         ]
@@ -196,6 +206,12 @@ class EditRole(RoleFormPage):
             "back_url": reverse("portal:role", args=[pk]),
             "back_label": _(role.title),
         }
+
+
+class SecondFactorOfRole(Deed):
+    def do(self, pk: Any, wanted: str) -> HttpResponse:
+        role = demand_second_factor(actor=self.actor, role=seen_role(self, pk), demanded=wanted == "yes")
+        return done(self.request, _("It is demanded now.") if role.second_factor else _("It is not demanded any more."))
 
 
 class DeleteRole(Deed):

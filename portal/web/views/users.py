@@ -15,6 +15,7 @@ from broker.directories.actions.create_user import create_user
 from broker.directories.actions.disable_user import disable_user
 from broker.directories.actions.edit_user import edit_user
 from broker.directories.actions.enable_user import enable_user
+from broker.directories.actions.reset_second_factor import reset_second_factor
 from broker.directories.actions.set_password import set_password
 from broker.directories.models import Directory, User
 from portal.context import holds
@@ -154,11 +155,12 @@ class NewPassword(FormPage):
 
 
 class UserDeed(Deed):
-    """Keep somebody out, or let them in again."""
+    """Keep somebody out, let them in again, or take a lost second factor away."""
 
     VERBS = {
         "disable": (disable_user, gettext_lazy("The user is kept out; sessions and consoles end.")),
         "enable": (enable_user, gettext_lazy("The user may sign in again.")),
+        "reset-second-factor": (reset_second_factor, gettext_lazy("The second factor is reset; sign-ins end.")),
     }
 
     def do(self, pk: Any, verb: str) -> HttpResponse:

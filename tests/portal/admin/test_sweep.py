@@ -35,6 +35,7 @@ ELSEWHERE = {
     "directories.TryCount": INNER, "directories.KnownPlace": INNER, "virt.HostSign": INNER, "virt.HaWatch": INNER,
     "virt.LoadMark": INNER, "pools.Sitting": INNER, "connections.TimingTotal": INNER,
     "virt.SshKey": "a private key, which is shown to nobody; the form of a new host shows the public one",
+    "directories.SecondFactor": "a secret, which is shown to nobody", "directories.RecoveryCode": "digests of secrets",
     "virt.Authority": "a private key, which is shown to nobody",
 }  # fmt: skip
 _numbers = itertools.count(1)

@@ -21,7 +21,13 @@ INTERNAL = {
     "broker.connections.actions.redeem_ticket": "a gateway asks for the ticket a browser shows it",
 }
 # Ends in the browser's session, as signing in does; a program has a token of somebody's.
-OF_BROWSERS = {"broker.connections.actions.enter_as_guest"}
+# A second factor proves that somebody sits there: no program sets one up, for it would keep its owner out.
+OF_BROWSERS = {
+    "broker.connections.actions.enter_as_guest",
+    "broker.directories.actions.set_up_second_factor",
+    "broker.directories.actions.drop_second_factor",
+    "broker.directories.actions.renew_recovery_codes",
+}
 DOORS = {
     "broker.access.actions": {
         "verify_events": "POST events/verify/",
@@ -29,6 +35,7 @@ DOORS = {
         "create_quota": "POST quotas/",
         "create_role": "POST roles/",
         "delete_quota": "DELETE quotas/{id}/",
+        "demand_second_factor": "POST roles/{id}/demand-second-factor/",
         "delete_role": "DELETE roles/{id}/",
         "edit_quota": "PATCH quotas/{id}/",
         "edit_role": "PATCH roles/{id}/",
@@ -74,6 +81,7 @@ DOORS = {
         "edit_user": "PATCH users/{id}/",
         "enable_user": "POST users/{id}/enable/",
         "preview_directory": "POST directories/preview/",
+        "reset_second_factor": "POST users/{id}/reset-second-factor/",
         "set_members": "POST groups/{id}/members/",
         "set_password": "POST users/{id}/set-password/",
         "sync_directory": "POST directories/{id}/sync/",

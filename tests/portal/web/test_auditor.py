@@ -14,7 +14,7 @@ from tests.portal.api.test_sweep import snapshot
 from tests.portal.web.test_access import pages_of
 
 # What belongs to everybody who is signed in: their session, their own rights, tokens, searches and subscriptions.
-OWN = {"sign-in", "sign-out", "search-save", "subscription-new", "token-revoke"}
+OWN = {"sign-in", "sign-in-code", "sign-in-set-up", "sign-out", "search-save", "subscription-new", "token-revoke"}
 # Of a machine that runs it leads on to the console, which is refused.
 LEADING_ON = {"vm-connect"}
 
