@@ -12,6 +12,7 @@ from uuid import UUID
 from django.db.models import Count, Q
 
 from broker.settings import env
+from broker.sql import Statement
 from broker.virt.driver import PowerState
 from broker.virt.models import HaWatch, Host, HostHealth, HostSign
 from broker.virt.states import HOST
@@ -54,10 +55,10 @@ def look(now: datetime) -> Look:
     blind = gap > GAP or gap < timedelta(0)
     if blind:
         watch.since = now
-    hosts: list[Host] = list(Host.objects.filter(observed_at__isnull=False).select_related("cluster"))
+    hosts: list[Host] = _HOSTS.objects()
     healths = _healths(hosts)
     signs: dict[UUID, list[HostSign]] = defaultdict(list)
-    for sign in HostSign.objects.filter(host__in=hosts):
+    for sign in _SIGNS.objects():
         signs[sign.host_id].append(sign)
     found: list[tuple[Host, HostHealth, bool]] = []
     for host in hosts:
@@ -69,8 +70,13 @@ def look(now: datetime) -> Look:
     return Look(now, before, watch, _judged(found, signs, watch, now))
 
 
+_HOSTS = Statement(lambda: Host.objects.filter(observed_at__isnull=False).select_related("cluster"))
+_SIGNS = Statement(lambda: HostSign.objects.filter(host__observed_at__isnull=False))
+_HEALTHS = Statement(lambda: HostHealth.objects.filter(host__observed_at__isnull=False))
+
+
 def _healths(hosts: list[Host]) -> dict[UUID, HostHealth]:
-    known = {row.host_id: row for row in HostHealth.objects.filter(host__in=hosts)}
+    known: dict[UUID, HostHealth] = {row.host_id: row for row in _HEALTHS.objects()}
     missing = [HostHealth(host=host) for host in hosts if host.pk not in known]
     if missing:
         HostHealth.objects.bulk_create(missing, ignore_conflicts=True)
@@ -134,6 +140,9 @@ def _judged(
             fenced[host.cluster_id] = latest
     weights = _weigh([host for host, health, _ in found if health.silent_since is not None])
     situations = []
+    rules_of = {
+        host.cluster_id: HaRules.of(host.cluster.ha) for host in {h.cluster_id: h for h, _, _ in found}.values()
+    }
     for host, health, changed in found:
         case = case_of(host, health, signs[host.pk], now, weights.get(host.pk, (0, 0)))
         at = fenced.get(host.cluster_id)
@@ -143,7 +152,7 @@ def _judged(
             silent_hosts=silent[host.cluster_id],
             fenced_ago=(now - at).total_seconds() if at else None,
         )
-        rules = HaRules.of(host.cluster.ha)
+        rules = rules_of[host.cluster_id]
         situations.append(Situation(host, health, case, around, rules, judge(case, around, rules), changed))
     return situations
 

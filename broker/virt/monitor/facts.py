@@ -1,6 +1,8 @@
 """What a host is, written to its row: identity, hardware, and whether it can be reached."""
 
+import threading
 from datetime import timedelta
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import CharField, Q
@@ -138,6 +140,31 @@ def measure_storage(host: Host, connection: HostConnection) -> None:
             publish("storage", storage.pk, "changed")
 
 
+class StorageDue:
+    """For which hosts some storage is due, read once a second for all hosts of a monitor."""
+
+    FRESH = 1.0
+
+    def __init__(self) -> None:
+        self._lock, self._read_at = threading.Lock(), float("-inf")
+        self._due: set[tuple[UUID, UUID | None]] = set()
+
+    def of(self, host: Host) -> bool:
+        with self._lock:
+            if clock.steady() - self._read_at >= self.FRESH:
+                self._due = set(_STORAGE_DUE_FOR.rows(before=clock.now() - CAPACITY_EVERY))
+                self._read_at = clock.steady()
+            return (host.cluster_id, None) in self._due or (host.cluster_id, host.pk) in self._due
+
+
+_STORAGE_DUE_FOR = Statement(
+    lambda: (
+        StorageDomain.objects.filter(Q(observed_at__isnull=True) | Q(observed_at__lt=time("before")))
+        .order_by()
+        .values_list("cluster", "host")
+        .distinct()
+    )
+)
 _STORAGE_DUE = Statement(
     lambda: StorageDomain.objects.filter(
         Q(observed_at__isnull=True) | Q(observed_at__lt=time("before")),

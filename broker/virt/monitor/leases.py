@@ -6,9 +6,10 @@ import uuid
 from datetime import timedelta
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import CharField, Q
 
 from broker.core import clock
+from broker.sql import Given, Statement, given, time, written
 from broker.virt.models import Host, MonitorProcess
 
 LEASE_SECONDS = 15.0
@@ -28,18 +29,30 @@ def share(name: str) -> dict[UUID, Host]:
     """
     now = clock.now()
     until = now + timedelta(seconds=LEASE_SECONDS)
-    MonitorProcess.objects.update_or_create(name=name, defaults={"seen_at": now})
-    monitors = MonitorProcess.objects.filter(seen_at__gt=now - timedelta(seconds=LEASE_SECONDS)).count()
-    fair = -(-Host.objects.count() // max(monitors, 1))
-    held = list(Host.objects.filter(monitor=name, monitor_until__gt=now).order_by("pk").values_list("pk", flat=True))
+    if not _SEEN.run(name=name, seen_at=now):
+        MonitorProcess.objects.update_or_create(name=name, defaults={"seen_at": now})
+    monitors = len(_OTHERS.rows(since=now - timedelta(seconds=LEASE_SECONDS)))
+    rows = _ALL.rows()
+    fair = -(-len(rows) // max(monitors, 1))
+    held = [pk for pk, monitor, end in rows if monitor == name and end is not None and end > now]
     for pk in held[fair:]:
         _release(name, pk)
-    Host.objects.filter(pk__in=held[:fair], monitor=name).update(monitor_until=until)
+    _RENEW.run(name=name, now=now, monitor_until=until)
     free = Q(monitor_until__isnull=True) | Q(monitor_until__lte=now)
-    for pk in Host.objects.filter(free).values_list("pk", flat=True)[: max(fair - len(held), 0)]:
+    for pk in [pk for pk, _, end in rows if end is None or end <= now][: max(fair - len(held), 0)]:
         # Compare-and-swap: of two monitors that saw it free, one gets it.
         Host.objects.filter(free, pk=pk).update(monitor=name, monitor_until=until)
-    return {host.pk: host for host in Host.objects.filter(monitor=name, monitor_until__gt=now)}
+    return {host.pk: host for host in _OURS.objects(name=name, now=now)}
+
+
+_NAME = Given("name", CharField())
+_SEEN = Statement(lambda: written(MonitorProcess).filter(name=_NAME).update(**given(MonitorProcess, "seen_at")))
+_OTHERS = Statement(lambda: MonitorProcess.objects.filter(seen_at__gt=time("since")).order_by().values_list("name"))
+_ALL = Statement(lambda: Host.objects.order_by("pk").values_list("pk", "monitor", "monitor_until"))
+_RENEW = Statement(
+    lambda: written(Host).filter(monitor=_NAME, monitor_until__gt=time("now")).update(**given(Host, "monitor_until"))
+)
+_OURS = Statement(lambda: Host.objects.filter(monitor=_NAME, monitor_until__gt=time("now")))
 
 
 def leave(name: str) -> None:

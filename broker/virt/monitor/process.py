@@ -33,6 +33,7 @@ class Monitor:
         self.name = name or leases.monitor_name()
         self._connect, self._events = connect, events
         self._watches: dict[UUID, Watch] = {}
+        self._due = facts.StorageDue()
         self._renewed_at = clock.steady()
 
     def run(self, stop: threading.Event, *, every: float = leases.RENEW_SECONDS) -> None:
@@ -72,7 +73,7 @@ class Monitor:
                 facts.unreachable(host, _hangs(host))
         for pk, host in hosts.items():
             if pk not in self._watches:
-                self._watches[pk] = Watch(host, connect=self._connect, events=self._events)
+                self._watches[pk] = Watch(host, connect=self._connect, events=self._events, due=self._due)
                 self._watches[pk].start()
 
     def _yield_when_late(self) -> None:

@@ -49,8 +49,12 @@ def connect(host: Host) -> HostConnection:
 class Watch:
     """The watcher of one host. `stop` returns at once; the thread ends when the host lets it."""
 
-    def __init__(self, host: Host, *, connect: Connect = connect, events: bool = True):
+    def __init__(
+        self, host: Host, *, connect: Connect = connect, events: bool = True, due: facts.StorageDue | None = None
+    ):
+        """`due` is shared by the watchers of a monitor."""
         self.host, self._connect, self._events = host, connect, events
+        self._storage_due = due or facts.StorageDue()
         self.silent_since = clock.steady()
         self._stopping = threading.Event()
         self._news: queue.SimpleQueue[HostEvent | None] = queue.SimpleQueue()
@@ -243,7 +247,8 @@ class Watch:
             facts.write(self.host, self._book.learn(connection.facts()))
         if now - self._storage_at >= STORAGE_EVERY:
             self._storage_at = now
-            self._chores.add("storage", partial(facts.measure_storage, self.host, connection))
+            if self._storage_due.of(self.host):
+                self._chores.add("storage", partial(facts.measure_storage, self.host, connection))
         if now - self._attached_at >= ATTACHED_EVERY:
             self._attached_at = now
             self._chores.add("attachments", partial(attachments.look, self.host, connection))
