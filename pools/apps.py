@@ -12,3 +12,4 @@ class PoolsConfig(AppConfig):
         from . import news, search, time_to_desktop  # noqa: F401 - importing them subscribes or registers
 
         register("pool", "pools.Pool", {"cluster": "cluster_id"})
+        register("meta-pool", "pools.MetaPool")

@@ -49,12 +49,19 @@ def explain_allocation(*, actor: Actor, pool: Pool, user: User) -> Answer:
     return Answer(N_("%(user)s would get %(name)s, which would have to be started."), params, tables=tables)
 
 
+def disabled(user: User) -> BerthError | None:
+    """The refusal of somebody who cannot even sign in."""
+    if user.is_active:
+        return None
+    return Conflict(
+        N_("%(user)s is disabled."), rule="user.active", fix=N_("Enable the user first."), user=user.username
+    )
+
+
 def _not_entitled(as_user: Actor, user: User, pool: Pool) -> BerthError | None:
     """What a stranger is not told, but who manages the pool is."""
-    if not user.is_active:
-        return Conflict(
-            N_("%(user)s is disabled."), rule="user.active", fix=N_("Enable the user first."), user=user.username
-        )
+    if refusal := disabled(user):
+        return refusal
     if not may(as_user, "pool.use", pool):
         return Denied(
             N_("%(user)s has no right to take a desktop of %(pool)s."),

@@ -25,6 +25,7 @@ from broker.virt.states import VmState
 from .bringing_up import bring_up
 from .holding import hand_over, jobs_on_desktops, take_back
 from .hours import opening_of
+from .meta import held_of
 from .models import Desktop, Pool, PoolWaiter
 from .queue import PATIENCE, UNCLAIMED, waiting
 from .silence import on_silent_host
@@ -120,10 +121,17 @@ def _free(pool: Pool) -> Iterator[Desktop]:
 
 def _entitled(pool: Pool, waiter: PoolWaiter) -> bool:
     """Whether the waiter may still have one; who may not waits no longer."""
+    via, actor = waiter.via, Actor.for_user(waiter.user)
     try:
-        require(Actor.for_user(waiter.user), "pool.use", pool)
+        if via is None:
+            require(actor, "pool.use", pool)
+        else:
+            require(actor, "meta-pool.use", via)
     except BerthError as error:
         _send_away(pool, waiter, error)
+        return False
+    if via is not None and len(held_of(waiter.user, via)) >= via.max_per_user:
+        waiter.delete()
         return False
     if Desktop.objects.filter(pool=pool, holder=waiter.user).count() >= pool.max_per_user:
         waiter.delete()

@@ -38,6 +38,7 @@ _SECTIONS = (
             (gettext_lazy("Overview"), "dashboard", "layout-dashboard", ""),
             (gettext_lazy("Machines"), "vms", "server-2", "vm.view"),
             (gettext_lazy("Pools"), "pools", "stack-2", "pool.view"),
+            (gettext_lazy("Meta-pools"), "meta-pools", "stack-2", "meta-pool.view"),
             (gettext_lazy("Sessions"), "sessions", "plug-connected", "vm.edit"),
             (gettext_lazy("Templates"), "templates", "template", "template.view"),
             (gettext_lazy("Instance types"), "instance-types", "adjustments", "vm.create"),
@@ -79,7 +80,7 @@ _SECTIONS = (
 )
 MANAGING = (
     "vm.edit", "vm.create", "pool.manage", "cluster.view", "host.view", "template.view", "storage.view", "network.view",
-    "job.view",
+    "job.view", "meta-pool.manage",
     "event.view", "system.view",
     "user.view", "group.view", "quota.view", "vm.manage", "recording.view",
 )  # fmt: skip

@@ -14,7 +14,7 @@ from django.db.models.signals import post_delete
 
 from broker.core.registry import Registry
 
-GRANTABLE = ("cluster", "host", "storage", "network", "template", "pool", "vm")
+GRANTABLE = ("cluster", "host", "storage", "network", "template", "pool", "meta-pool", "vm")
 """The kinds that roles are given on, beside the system as a whole."""
 
 

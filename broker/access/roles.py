@@ -21,9 +21,9 @@ BUILTIN: dict[str, tuple[str, list[str]]] = {
     ),
     "operator": (
         N_("Operator (machines and pools)"),
-        ["vm.*", "disk.*", "pool.view", "pool.use", "pool.manage", "host.view", "template.view", "template.use",
-         "cluster.view", "storage.view", "network.view", "image.view", "image.manage", "backup.view", "backup.restore",
-         "job.view", "job.cancel", "event.view"],
+        ["vm.*", "disk.*", "pool.view", "pool.use", "pool.manage", "meta-pool.*", "host.view", "template.view",
+         "template.use", "cluster.view", "storage.view", "network.view", "image.view", "image.manage", "backup.view",
+         "backup.restore", "job.view", "job.cancel", "event.view"],
     ),
     "host-admin": (N_("Host administrator"), ["cluster.view", "device.*", "host.*"]),
     "storage-admin": (N_("Storage administrator"), ["cluster.view", "disk.*", "image.*", "storage.*"]),
@@ -38,9 +38,12 @@ BUILTIN: dict[str, tuple[str, list[str]]] = {
     "template-user": (N_("Template user (makes machines from it)"), ["template.view", "template.use"]),
     "pool-admin": (
         N_("Pool administrator"),
-        ["pool.view", "pool.use", "pool.manage", "vm.view", "vm.use", "vm.power", "vm.edit", "vm.delete"],
+        ["meta-pool.manage", "meta-pool.use", "meta-pool.view", "pool.view", "pool.use", "pool.manage", "vm.view",
+         "vm.use", "vm.power", "vm.edit", "vm.delete"],
     ),
-    "pool-user": (N_("Pool user (takes desktops)"), ["pool.view", "pool.use"]),
+    "pool-user": (
+        N_("Pool user (takes desktops)"), ["meta-pool.use", "meta-pool.view", "pool.view", "pool.use"]
+    ),
     "power-user": (
         N_("Power user (makes machines and owns them)"),
         ["cluster.view", "image.view", "network.view", "storage.view", "template.create", "template.use",
@@ -57,7 +60,8 @@ BUILTIN: dict[str, tuple[str, list[str]]] = {
     ),
     "vm-user": (N_("Machine user (console and power)"), ["vm.view", "vm.use", "vm.power"]),
     "user": (
-        N_("User (takes desktops and uses machines)"), ["pool.view", "pool.use", "vm.view", "vm.use", "vm.power"]
+        N_("User (takes desktops and uses machines)"),
+        ["meta-pool.use", "meta-pool.view", "pool.view", "pool.use", "vm.view", "vm.use", "vm.power"],
     ),
     "viewer": (N_("Viewer (looks on)"), ["vm.view"]),
     "user-admin": (N_("User administrator"), ["group.view", "user.view", "user.manage"]),

@@ -1,4 +1,4 @@
-"""No longer let a user or a group take desktops of a pool."""
+"""No longer let a user or a group take desktops of a pool, or of a meta-pool."""
 
 from django.db import transaction
 
@@ -9,20 +9,20 @@ from broker.access.require import require
 from broker.core.errors import Missing
 from broker.core.text import gettext_noop as N_
 from broker.directories.models import Group, User
-from pools.models import Pool
+from pools.models import MetaPool, Pool
 
 from .entitle import ROLE
 
 
 @transaction.atomic
-def disentitle(*, actor: Actor, pool: Pool, user: User | None = None, group: Group | None = None) -> None:
+def disentitle(*, actor: Actor, pool: Pool | MetaPool, user: User | None = None, group: Group | None = None) -> None:
     """Take the role of pool user from `user` or `group`. A desktop somebody has already stays theirs.
 
     Raises Missing (also when there is no such entitlement) or Denied.
     """
-    require(actor, "pool.manage", pool)
+    require(actor, f"{pool.access_kind}.manage", pool)
     row = Grant.objects.filter(
-        role__name=ROLE, object_kind="pool", object_id=pool.pk, user=user, group=group
+        role__name=ROLE, object_kind=pool.access_kind, object_id=pool.pk, user=user, group=group
     ).first()  # fmt: skip
     if row is None:
         raise Missing(

@@ -10,7 +10,7 @@ from broker.core.text import gettext_noop as N_
 from broker.events.record import record
 from pools.bringing_up import Allocation, bring_up
 from pools.hours import require_open
-from pools.models import Pool, PoolWaiter
+from pools.models import MetaMember, MetaPool, Pool, PoolWaiter
 from pools.queue import Place, place_of, worth_waiting
 from pools.refusals import none_free
 from pools.states import POOL
@@ -18,13 +18,18 @@ from pools.wake import wake
 
 
 @transaction.atomic
-def join_queue(*, actor: Actor, pool: Pool) -> Place | Allocation:
+def join_queue(*, actor: Actor, pool: Pool, via: MetaPool | None = None) -> Place | Allocation:
     """The actor's place in the queue, at its end at first; calling again keeps it. A desktop that came is returned.
 
-    Who does not call again within `queue.PATIENCE` has gone away. Raises Missing or Denied, Conflict (closed, or
+    Who does not call again within `queue.PATIENCE` has gone away. `via`: the meta-pool of this pool whose right it
+    is; without it, that on the pool itself. Raises Missing or Denied, Conflict (closed, or
     being deleted), and NoCapacity when no desktop can come.
     """
-    require(actor, "pool.use", pool)
+    if via is None:
+        require(actor, "pool.use", pool)
+    else:
+        require(actor, "meta-pool.use", via)
+        _check_member(pool, via)
     user = actor.user
     if user is None:
         raise Denied(N_("Only a user can have a desktop."), rule="access.user", fix=N_("Sign in as a user."))
@@ -38,7 +43,7 @@ def join_queue(*, actor: Actor, pool: Pool) -> Place | Allocation:
         waiter = None  # it was taken away meanwhile
     _check(pool)
     if waiter is None:
-        waiter, new = PoolWaiter.objects.get_or_create(pool=pool, user=user, defaults={"seen_at": now})
+        waiter, new = PoolWaiter.objects.get_or_create(pool=pool, user=user, defaults={"seen_at": now, "via": via})
         if new:
             _tell(actor, pool)
             wake(pool.pk)
@@ -59,6 +64,17 @@ def _check(pool: Pool) -> None:
     require_open(pool)
     if not worth_waiting(pool):
         raise none_free(pool)
+
+
+def _check_member(pool: Pool, via: MetaPool) -> None:
+    if not MetaMember.objects.filter(meta=via, pool=pool).exists():
+        raise Conflict(
+            N_("%(pool)s is no longer one of the pools of %(meta)s."),
+            rule="meta-pool.members",
+            fix=N_("Connect again."),
+            pool=str(pool),
+            meta=str(via),
+        )
 
 
 def _tell(actor: Actor, pool: Pool) -> None:

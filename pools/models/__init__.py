@@ -1,9 +1,10 @@
-"""Pool, Desktop, Assignment, PoolWaiter, PoolForecast, SessionRules, Sitting."""
+"""Pool, MetaPool, Desktop, Assignment, PoolWaiter, PoolForecast, SessionRules, Sitting."""
 
 from .assignment import Assignment
 from .desktop import Desktop
 from .forecast import PoolForecast
 from .goal import PoolGoal
+from .meta_pool import MetaMember, MetaPool
 from .pool import Pool
 from .rollout import Rollout
 from .session_rules import SessionRules
@@ -13,6 +14,8 @@ from .waiter import PoolWaiter
 __all__ = [
     "Assignment",
     "Desktop",
+    "MetaMember",
+    "MetaPool",
     "Pool",
     "PoolForecast",
     "PoolGoal",

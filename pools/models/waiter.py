@@ -6,18 +6,20 @@ from django.db import models
 from broker.core import clock
 
 from .desktop import Desktop
+from .meta_pool import MetaPool
 from .pool import Pool
 
 
 class PoolWaiter(models.Model):
     """`seen_at` is when the waiting page or program last asked; who stays silent for long is passed over.
 
-    `desktop` is the one that came, from then until its user has fetched it.
+    `desktop` is the one that came, from then until its user has fetched it. `via`: the meta-pool whose rights count.
     """
 
     pool = models.ForeignKey(Pool, on_delete=models.CASCADE, related_name="waiters")
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="waiting")
     desktop = models.ForeignKey(Desktop, null=True, on_delete=models.CASCADE, related_name="+")
+    via = models.ForeignKey(MetaPool, null=True, on_delete=models.CASCADE, related_name="waiters")
     joined_at = models.DateTimeField(default=clock.now)
     seen_at = models.DateTimeField(default=clock.now)
 

@@ -13,6 +13,7 @@ from . import (
     infrastructure,
     instance_types,
     machines,
+    meta_pools,
     people,
     pools,
     quotas,
@@ -25,5 +26,6 @@ from .site import site
 
 __all__ = [
     "availability", "backups", "devices", "disks", "hardware", "images", "infrastructure", "instance_types", "machines",
+    "meta_pools",
     "people", "pools", "quotas", "records", "rollouts", "screens", "site", "watching",
 ]  # fmt: skip

@@ -192,7 +192,7 @@ class AssignmentAdmin(Rows):
 class PoolWaiterAdmin(Rows):
     """Who waits for a desktop, in the order of the queue."""
 
-    list_display = ("user", "pool", "joined_at", "seen_at", "desktop")
+    list_display = ("user", "pool", "via", "joined_at", "seen_at", "desktop")
     list_filter = (("pool", RelatedDropdownFilter),)
     search_fields = ("user__username", "pool__name")
-    list_select_related = ("user", "pool", "desktop__vm")
+    list_select_related = ("user", "pool", "via", "desktop__vm")

@@ -24,6 +24,7 @@ from .views.instance_types import InstanceTypes
 from .views.jobs import Events, Jobs
 from .views.loads import HostLoads, MachineLoads
 from .views.luns import IscsiLuns
+from .views.meta_pools import ExplainMetaAllocation, MetaEntitlements, MetaPools
 from .views.people import Grants, Groups, Me, Roles, Tokens, Users
 from .views.placement import AffinityGroups, Balance, WhatIf
 from .views.pools import Desktops, Entitlements, Pools
@@ -44,6 +45,7 @@ router = SimpleRouter(use_regex_path=False)
 for prefix, viewset in {
     "pools": Pools,
     "pools/<uuid:pool_pk>/entitlements": Entitlements,
+    "meta-pools": MetaPools,
     "desktops": Desktops,
     "vms": Vms,
     "vms/<uuid:vm_pk>/samples": Samples,
@@ -90,6 +92,7 @@ for prefix, viewset in {
     "tokens": Tokens,
 }.items():
     router.register(prefix, viewset, basename=f"api-{prefix.rpartition('/')[2].removesuffix('s')}")
+router.register("meta-pools/<uuid:pool_pk>/entitlements", MetaEntitlements, basename="api-meta-entitlement")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("schema/", Schema.as_view(), name="api-schema"),
@@ -107,6 +110,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("vms/<uuid:pk>/rdp-file/", RdpFile.as_view(), name="api-rdp-file"),
     path("vms/<uuid:pk>/viewer-file/", ViewerFile.as_view(), name="api-viewer-file"),
     path("pools/<uuid:pk>/explain/", ExplainAllocation.as_view(), name="api-pool-explain"),
+    path("meta-pools/<uuid:pk>/explain/", ExplainMetaAllocation.as_view(), name="api-meta-pool-explain"),
     path("pools/<uuid:pk>/time-to-desktop/", TimeToDesktop.as_view(), name="api-pool-time"),
     path("pools/<uuid:pk>/set-goal/", SetGoal.as_view(), name="api-pool-goal"),
     path("hosts/ssh-key/", HostSshKey.as_view(), name="api-host-ssh-key"),

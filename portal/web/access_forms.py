@@ -101,6 +101,7 @@ _PATTERNS = {
     "*.view": _("see everything"),
     "vm.*": _("all about machines"),
     "pool.*": _("all about pools"),
+    "meta-pool.*": _("all about meta-pools"),
     "template.*": _("all about templates"),
     "host.*": _("all about hosts"),
     "storage.*": _("all about storage"),

@@ -34,6 +34,7 @@ KIND_WORDS: dict[str, Text] = {
     "network": gettext_lazy("network"),
     "template": gettext_lazy("template"),
     "pool": gettext_lazy("pool"),
+    "meta-pool": gettext_lazy("meta-pool"),
     "vm": gettext_lazy("machine"),
 }
 RESOURCE_WORDS: dict[str, Text] = {
@@ -184,7 +185,7 @@ def sentence(way: Way) -> str:
 
 GROUPS: Sequence[tuple[Text, Sequence[str]]] = (
     (gettext_lazy("Machines"), ("vm",)),
-    (gettext_lazy("Pools"), ("pool",)),
+    (gettext_lazy("Pools"), ("pool", "meta-pool")),
     (gettext_lazy("Templates"), ("template",)),
     (gettext_lazy("Infrastructure"), ("cluster", "host", "storage", "network")),
     (gettext_lazy("People and quotas"), ("user", "group", "directory", "quota")),

@@ -20,12 +20,12 @@ from broker.connections.vv import refusals
 from broker.core import clock
 from broker.jobs.models import Job
 from broker.virt.models import Sample, TemplateVersion, VirtualMachine
-from pools.models import Desktop, Pool
+from pools.models import Desktop, MetaPool, Pool
 from pools.queue import places_of
 from pools.session_sentence import rules_of, sentence
 from pools.updates import waiting as updates_waiting
 
-from . import words
+from . import meta_cards, words
 from .machines import (
     connect_to,
     for_lists,
@@ -76,7 +76,7 @@ def cards_for(actor: Actor) -> list[Card]:
     """All cards of a user, desktops first: the same number of queries, however many there are."""
     machines = my_machines(actor)
     cards = sorted(_machine_cards(actor, machines), key=lambda card: (not card.running, card.title.lower()))
-    return [*cards, *_pool_cards(actor, machines)]
+    return [*cards, *_meta_cards(actor, machines), *_pool_cards(actor, machines)]
 
 
 def my_machines(actor: Actor) -> list[VirtualMachine]:
@@ -205,6 +205,44 @@ def _pool_cards(actor: Actor, machines: list[VirtualMachine]) -> list[Card]:
     ]
 
 
+def _meta_cards(actor: Actor, machines: list[VirtualMachine]) -> list[Card]:
+    metas = meta_cards.meta_pools_of(actor, machines)
+    waits = meta_cards.places(actor, metas)
+    return [_meta_card(meta, waits.get(meta.pk)) for meta in metas]
+
+
+def _meta_card(meta: MetaPool, waiting: Waiting | None) -> Card:
+    mark, sentence, ready = meta_cards.state_of(meta)
+    card = Card(
+        id=f"meta-pool-{meta.pk}",
+        kind="pool",
+        key=meta.pk,
+        title=str(meta),
+        subtitle=meta.description.strip().partition("\n")[0] or _("A desktop of your own, while you need it"),
+        mark=mark,
+        running=ready,
+        icon="stack-2",
+        sentence=sentence,
+        connect=meta_cards.connect_to(meta, primary=ready),
+    )
+    if waiting is None:
+        return card
+    return replace(
+        card,
+        mark=Mark(_("You wait"), "warn"),
+        running=False,
+        icon="clock",
+        sentence=f"{waiting.sentence}. {waiting.estimate}",
+        connect=_place_of(reverse("portal:meta-pool-wait", args=[meta.pk])),
+        beat=waiting.beat_url,
+        actions=(waiting.leave,),
+    )
+
+
+def _place_of(address: str) -> Connect:
+    return Connect(_("Show my place"), address, icon="clock", primary=False)
+
+
 def _versions(pools: Sequence[Pool]) -> dict[UUID, TemplateVersion]:
     """The newest ready version of each pool's template."""
     rows = TemplateVersion.objects.filter(template__in={pool.template_id for pool in pools}, state="ready")
@@ -228,7 +266,7 @@ def _waiting_card(waiting: Waiting, version: TemplateVersion | None) -> Card:
         icon="clock",
         facts=_facts(pool.template.os_name, version.vcpus, version.memory_mib) if version else (),
         sentence=f"{waiting.sentence}. {waiting.estimate}",
-        connect=Connect(_("Show my place"), reverse("portal:pool-wait", args=[pool.pk]), icon="clock", primary=False),
+        connect=_place_of(reverse("portal:pool-wait", args=[pool.pk])),
         beat=waiting.beat_url,
         actions=(waiting.leave,),
     )

@@ -18,7 +18,8 @@ from broker.sql import Given, Statement, each, several
 from broker.virt.models import VirtualMachine
 from broker.virt.states import VmState
 from pools.actions.allocate import allocate
-from pools.models import Desktop, Pool
+from pools.actions.allocate_meta import allocate_meta
+from pools.models import Desktop, MetaPool, Pool
 from pools.states import PoolState
 
 from .parts import error_sentences
@@ -51,8 +52,8 @@ class _Machine:
 def straight_way(request: HttpRequest, actor: Actor) -> str:
     """The screen of the one desktop of somebody who has exactly one and manages nothing; else the list.
 
-    What counts is what the list would show. The one may be a pool: then a desktop is taken. When that fails, the
-    list says why.
+    What counts is what the list would show. The one may be a pool or a meta-pool: then a desktop is taken.
+    When that fails, the list says why.
     """
     from portal.context import manages
 
@@ -62,12 +63,18 @@ def straight_way(request: HttpRequest, actor: Actor) -> str:
     if len(machines) > 1:
         return _home()
     pools = _pools(actor, machines)
-    if len(machines) + len(pools) != 1:
+    if len(machines) + len(pools) > 1:
+        return _home()
+    metas = _metas(actor, machines)
+    if len(machines) + len(pools) + len(metas) != 1:
         return _home()
     if machines:
         return reverse("portal:console", args=[machines[0].id]) if machines[0].state == VmState.READY else _home()
     try:
-        allocation = allocate(actor=actor, pool=pools[0])
+        if pools:
+            allocation = allocate(actor=actor, pool=pools[0])
+        else:
+            allocation = allocate_meta(actor=actor, meta=metas[0]).allocation
     except BerthError as error:
         messages.error(request, " ".join(error_sentences(error)).strip())
         return _home()
@@ -101,3 +108,15 @@ def _pools(actor: Actor, machines: list[_Machine]) -> list[Pool]:
     else:
         rows = _granted(len(granted)).objects(**each("pool", granted)) if granted else ()
     return [pool for pool in rows if sum(one.pool == pool.pk for one in machines) < pool.max_per_user]
+
+
+def _metas(actor: Actor, machines: list[_Machine]) -> list[MetaPool]:
+    """The meta-pools of which the user may take one more; without a right on any, nothing is asked."""
+    if directly_on(actor, "meta-pool", "meta-pool.use") == []:
+        return []
+    rows = visible_to(actor, MetaPool, "meta-pool.use").prefetch_related("members")
+    return [
+        meta
+        for meta in rows
+        if sum(one.pool in {member.pool_id for member in meta.members.all()} for one in machines) < meta.max_per_user
+    ]

@@ -1,7 +1,6 @@
 """Waiting for a desktop in words: the place in the queue, an honest estimate, and when a pool opens."""
 
 from dataclasses import dataclass
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.contrib.humanize.templatetags.humanize import ordinal
@@ -12,7 +11,7 @@ from django.utils.translation import ngettext
 
 from broker.core import clock
 from pools.hours import closing, moment, opening_of, zone_of
-from pools.models import Pool
+from pools.models import MetaPool, Pool
 from pools.queue import BEAT, Place
 
 from .parts import Action
@@ -35,7 +34,9 @@ class Waiting:
     came: bool
 
 
-def waiting_of(place: Place) -> Waiting:
+def waiting_of(place: Place, meta: MetaPool | None = None) -> Waiting:
+    """`meta`: the meta-pool through which the user waits."""
+    address, key = ("portal:meta-pool-{}", meta.pk) if meta else ("portal:pool-{}", place.pool.pk)
     return Waiting(
         pool=place.pool,
         position=place.position,
@@ -43,14 +44,14 @@ def waiting_of(place: Place) -> Waiting:
         estimate=estimate(place.seconds),
         others=ngettext("%(count)d person waits.", "%(count)d people wait.", place.waiting) % {"count": place.waiting},
         beat=BEAT,
-        beat_url=reverse("portal:pool-beat", args=[place.pool.pk]),
-        leave=leave_action(place.pool.pk),
+        beat_url=reverse(address.format("beat"), args=[key]),
+        leave=leave_action(reverse(address.format("leave"), args=[key])),
         came=place.came,
     )
 
 
-def leave_action(pool_id: UUID) -> Action:
-    return Action(_("Wait no longer"), reverse("portal:pool-leave", args=[pool_id]), "x")
+def leave_action(address: str) -> Action:
+    return Action(_("Wait no longer"), address, "x")
 
 
 def estimate(seconds: int | None) -> str:

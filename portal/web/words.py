@@ -117,6 +117,7 @@ EVENT_ICONS = {
     "vm": "server-2",
     "power": "power",
     "pool": "stack-2",
+    "meta-pool": "stack-2",
     "desktop": "device-desktop",
     "job": "list-check",
     "host": "server",

@@ -27,12 +27,12 @@ from broker.directories.models import User
 from broker.virt.actions.create_template import create_template
 from broker.virt.actions.create_vm import create_vm
 from broker.virt.models import Cluster, Host, Network, StorageDomain, VirtualMachine, VmTemplate
-from pools.models import Desktop, Pool
+from pools.models import Desktop, MetaPool, Pool
 
 # What inherits from what, written down here a second time: kind → the kinds of the objects above it.
 ABOVE = {
     "cluster": (), "host": ("cluster",), "storage": ("cluster",), "network": ("cluster",), "template": ("cluster",),
-    "pool": ("cluster",), "vm": ("cluster", "pool"),
+    "pool": ("cluster",), "meta-pool": (), "vm": ("cluster", "pool"),
 }  # fmt: skip
 PATTERNS = [*VERBS, "*", "*.view", *(f"{kind}.*" for kind in GRANTABLE)]
 
@@ -52,7 +52,7 @@ def estate(world):
         Desktop.objects.create(vm=vm, pool=pool, number=1, state="free")
         found[side] = {
             "cluster": cluster, "host": host, "storage": storage, "network": network, "template": template,
-            "pool": pool, "vm": vm,
+            "pool": pool, "meta-pool": MetaPool.objects.create(name=f"meta-{side}"), "vm": vm,
         }  # fmt: skip
     return SimpleNamespace(world=world, sides=found)
 

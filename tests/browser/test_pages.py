@@ -24,7 +24,8 @@ def test_every_page_is_accessible(site, visit, theme):
         reverse(f"portal:{name}")
         for name in ("home", "activity", "account", "dashboard", "vms", "pools", "hosts", "jobs", "events")
     ]
-    addresses += [reverse(f"portal:{name}") for name in ("pool-new", "vm-new", "second-factor")] + ["/nowhere"]
+    more = ("pool-new", "meta-pools", "meta-pool-new", "vm-new", "second-factor")
+    addresses += [reverse(f"portal:{name}") for name in more] + ["/nowhere"]
     addresses += [reverse(f"portal:{name}", args=[pk]) for name, pk in pages_of(site).items()]
     page = visit("root", "/", theme=theme)
     for address in addresses:

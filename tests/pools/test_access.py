@@ -9,9 +9,11 @@ from broker.core.errors import Denied, Missing
 from broker.events.models import Event
 from broker.jobs.models import Job
 from pools import actions
-from pools.models import Desktop, Pool
+from pools.actions.create_meta_pool import create_meta_pool
+from pools.actions.entitle import entitle
+from pools.models import Desktop, MetaPool, Pool
 
-from .conftest import free_rows
+from .conftest import SYSTEM, free_rows
 
 ACTIONS = {
     module.name: getattr(importlib.import_module(f"{actions.__name__}.{module.name}"), module.name)
@@ -20,14 +22,19 @@ ACTIONS = {
 # The arguments beside the actor, given the world, a pool and a free desktop of it.
 CASES = {
     "allocate": lambda world, pool, desktop: {"pool": pool},
+    "allocate_meta": lambda world, pool, desktop: {"meta": MetaPool.objects.get()},
     "assign": lambda world, pool, desktop: {"desktop": desktop, "user": world.charlie},
+    "create_meta_pool": lambda world, pool, desktop: {"name": "x", "pools": [pool]},
     "create_pool": lambda world, pool, desktop: {"name": "x", "template": world.template, "storage": world.storage},
+    "delete_meta_pool": lambda world, pool, desktop: {"meta": MetaPool.objects.get()},
     "delete_pool": lambda world, pool, desktop: {"pool": pool},
     "disentitle": lambda world, pool, desktop: {"pool": pool, "user": world.alice},
+    "edit_meta_pool": lambda world, pool, desktop: {"meta": MetaPool.objects.get(), "title": "x"},
     "edit_pool": lambda world, pool, desktop: {"pool": pool, "title": "x"},
     "entitle": lambda world, pool, desktop: {"pool": pool, "user": world.charlie},
     "extend_session": lambda world, pool, desktop: {"desktop": desktop},
     "join_queue": lambda world, pool, desktop: {"pool": pool},
+    "leave_meta_queue": lambda world, pool, desktop: {"meta": MetaPool.objects.get()},
     "leave_queue": lambda world, pool, desktop: {"pool": pool},
     "mend_desktop": lambda world, pool, desktop: {"desktop": desktop},
     "pace_rollout": lambda world, pool, desktop: {"pool": pool, "at_once": 3},
@@ -41,7 +48,7 @@ CASES = {
     "stop_rollout": lambda world, pool, desktop: {"pool": pool},
     "update_desktop": lambda world, pool, desktop: {"desktop": desktop},
 }
-USING = {"allocate", "join_queue", "leave_queue"}
+USING = {"allocate", "allocate_meta", "join_queue", "leave_meta_queue", "leave_queue"}
 
 
 def test_every_action_has_a_case():
@@ -52,11 +59,19 @@ def test_every_action_has_a_case():
 def scene(world, make_pool):
     pool = make_pool(size=1)
     free_rows(pool, world, 1)
+    meta = create_meta_pool(actor=SYSTEM, name="office", pools=[pool])
+    entitle(actor=SYSTEM, pool=meta, user=world.alice)
     return world, pool, Desktop.objects.get(pool=pool)
 
 
 def everything():
-    return Job.objects.count(), Event.objects.count(), list(Pool.objects.values()), list(Desktop.objects.values())
+    return (
+        Job.objects.count(),
+        Event.objects.count(),
+        list(Pool.objects.values()),
+        list(Desktop.objects.values()),
+        list(MetaPool.objects.values()),
+    )
 
 
 def ask(scene, name: str, who: str):

@@ -4,11 +4,14 @@ import pytest
 
 from broker.access.actor import Actor
 from broker.core.errors import BerthError, Conflict, NoCapacity
+from pools.actions.allocate_meta import allocate_meta
+from pools.actions.create_meta_pool import create_meta_pool
 from pools.actions.delete_pool import delete_pool
 from pools.actions.edit_pool import edit_pool
+from pools.actions.entitle import entitle
 from pools.actions.reset_desktop import reset_desktop
 from pools.actions.retire_desktop import retire_desktop
-from pools.models import Assignment, Desktop, Pool, PoolWaiter
+from pools.models import Assignment, Desktop, MetaPool, Pool, PoolWaiter
 from pools.reconcile import reconcile_pool
 from pools.taking import take_or_wait
 from tests.pools.test_crowd import all_at_once, check_consistent, crowd, parallel, people, pool_of, take  # noqa: F401
@@ -112,3 +115,24 @@ def test_a_crowd_queues_up_and_each_gets_one_when_it_comes(people, parallel):  #
     served = set(PoolWaiter.objects.filter(desktop__isnull=False).values_list("user", flat=True))
     assert served == set(order[:size])
     assert Desktop.objects.filter(pool=pool, holder__in=order).count() == len(served)
+
+
+def test_a_crowd_at_a_meta_pool_gets_one_each_of_all_its_pools(people, parallel):  # noqa: F811
+    half = parallel // 2
+    pools = [pool_of(people, half, name=name) for name in ("north", "south")]
+    meta = create_meta_pool(actor=ROOT, name="office", pools=pools)
+    users = crowd(people, half)
+    for user in users:
+        entitle(actor=ROOT, pool=meta, user=user)
+
+    def connect(user):
+        return lambda: allocate_meta(actor=Actor.for_user(user), meta=MetaPool.objects.get(pk=meta.pk))
+
+    # Each from two tabs at once: both show the same desktop.
+    results = all_at_once([connect(user) for user in users for _tab in range(2)])
+    assert [result for result in results if isinstance(result, Exception)] == []
+    for first, second in zip(results[::2], results[1::2], strict=True):
+        assert first.allocation.desktop.pk == second.allocation.desktop.pk
+    held = dict(Desktop.objects.filter(holder__isnull=False).values_list("pk", "holder"))
+    assert sorted(held.values()) == sorted(user.pk for user in users)
+    assert dict(Assignment.objects.filter(until=None).values_list("desktop", "user")) == held

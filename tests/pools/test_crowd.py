@@ -49,14 +49,9 @@ def all_at_once(jobs):
 
 
 def pool_of(world: World, size: int, **values) -> Pool:
+    values = {"name": "desk", "title": "Desks", **values}
     pool = Pool.objects.create(
-        name="desk",
-        title="Desks",
-        cluster=world.cluster,
-        template=world.template,
-        storage=world.storage,
-        size=size,
-        **values,
+        cluster=world.cluster, template=world.template, storage=world.storage, size=size, **values
     )
     world.grant(world.staff, "pool-user", pool)
     free_rows(pool, world, size)

@@ -27,7 +27,7 @@ from pools.actions.mend_desktop import mend_desktop
 from pools.actions.release import release
 from pools.actions.reset_desktop import reset_desktop
 from pools.actions.retire_desktop import retire_desktop
-from pools.models import Desktop, Pool
+from pools.models import Desktop, MetaPool, Pool
 from pools.states import DESKTOP, DesktopState, PoolState
 from pools.updates import waiting_number
 from portal.api.active import with_active_job
@@ -221,18 +221,19 @@ class Entitlements(Listed, Resource):
     serializer_class = EntitlementSerializer
     ordering = ("created_at",)
     ordering_fields = ("created_at",)
+    model: type[Pool] | type[MetaPool] = Pool
 
     def rows(self) -> QuerySet[Grant]:
-        return Grant.objects.filter(object_kind="pool").select_related("user", "group", "role")
+        return Grant.objects.filter(object_kind=self.model.access_kind).select_related("user", "group", "role")
 
     def visible(self, rows: QuerySet[Grant]) -> QuerySet[Grant]:
         pool = self._pool()
         if not may(self.actor, "system.view"):
-            require(self.actor, "pool.manage", pool)
+            require(self.actor, f"{pool.access_kind}.manage", pool)
         return rows.filter(object_id=pool.pk)
 
-    def _pool(self) -> Pool:
-        return find(self.actor, Pool, self.kwargs["pool_pk"])
+    def _pool(self) -> Pool | MetaPool:
+        return find(self.actor, self.model, self.kwargs["pool_pk"])
 
     def list(self, request: Request, pool_pk: Any) -> Response:  # type: ignore[override]
         """The roles given on this pool; those of the whole system are not among them."""

@@ -23,6 +23,7 @@ from portal.why import Sight, told
 PAGES = {
     "vm": "vm",
     "pool": "pool",
+    "meta-pool": "meta-pool",
     "host": "host",
     "storage": "storage-one",
     "network": "network",
@@ -151,7 +152,8 @@ class Events(Page):
         )  # fmt: skip
         given = asked(self.request)
         kinds = [
-            (key, _(key)) for key in ("vm", "pool", "host", "user", "template", "storage", "network", "session", "job")
+            (key, _(key))
+            for key in ("vm", "pool", "meta-pool", "host", "user", "template", "storage", "network", "session", "job")
         ]
         listing = Listing(
             self.request,

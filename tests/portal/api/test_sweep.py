@@ -34,6 +34,7 @@ from broker.virt.models import (
     Snapshot,
 )  # fmt: skip
 from broker.virt.ssh.key import public_key
+from pools.models import MetaMember, MetaPool
 from portal.models import ApiToken
 
 pytestmark = pytest.mark.urls("tests.portal.api.urls")
@@ -71,6 +72,8 @@ def tenant(world, make_vm, make_pool, make_desktop):
     pool = make_pool("theirs", size=3)
     desktop = make_desktop(pool, 1, holder=world.bob)
     vm = desktop.vm
+    meta = MetaPool.objects.create(name="theirs")
+    MetaMember.objects.create(meta=meta, pool=pool, position=1)
     entitlement = Grant.objects.create(
         user=world.bob, role=Grant.objects.first().role, object_kind="pool", object_id=pool.pk
     )
@@ -111,6 +114,7 @@ def tenant(world, make_vm, make_pool, make_desktop):
         "/api/v1/saved-searches/{id}/": SavedSearch.objects.create(owner=world.bob, name="theirs").pk,
         "/api/v1/subscriptions/{id}/": Subscription.objects.create(owner=world.bob, name="theirs", way="mail").pk,
         "/api/v1/batches/{id}/": Batch.objects.create(owner=world.bob, verb="start").pk,
+        "/api/v1/meta-pools/{id}/": meta.pk, "/api/v1/meta-pools/{pool_pk}/": meta.pk,
         "/api/v1/pools/{id}/": pool.pk, "/api/v1/pools/{pool_pk}/": pool.pk, "/api/v1/desktops/{id}/": desktop.pk,
         "/api/v1/vms/{id}/": vm.pk, "/api/v1/vms/{vm_pk}/": vm.pk, "/api/v1/templates/{id}/": world.template.pk,
         "/api/v1/template-versions/{id}/": world.version.pk, "/api/v1/hosts/{id}/": world.host.pk,

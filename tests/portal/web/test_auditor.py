@@ -9,6 +9,7 @@ from django.urls.converters import IntConverter, UUIDConverter
 
 from broker.access.models import Grant, Quota, Role
 from broker.jobs.models import Job
+from pools.models import MetaMember, MetaPool
 from portal.web.urls import urlpatterns
 from tests.portal.api.test_sweep import snapshot
 from tests.portal.web.test_access import pages_of
@@ -25,6 +26,8 @@ def ids(site):
     world = site.world
     quota = Quota.objects.create(user=world.bob, running=1)
     role = Role.objects.create(name="desk", title="Desk", verbs=["vm.view"])
+    meta = MetaPool.objects.create(name="office")
+    MetaMember.objects.create(meta=meta, pool=site.pool, position=1)
     row = Grant.objects.filter(user=world.alice).get()
     by_prefix = {
         "vm": site.server.pk, "screen": site.server.pk, "console": site.server.pk, "pool": site.pool.pk,
@@ -32,7 +35,7 @@ def ids(site):
         "version-delete": world.version.pk, "host": world.host.pk, "storage": world.storage.pk,
         "network": world.network.pk, "job": site.job.pk, "user": world.bob.pk, "rights": world.bob.pk,
         "group": world.staff.pk, "role": role.pk, "quota": quota.pk, "permission-take": row.pk,
-        "directory": world.directory.pk,
+        "directory": world.directory.pk, "meta-pool": meta.pk,
     }  # fmt: skip
 
     def of(name: str):
@@ -69,8 +72,8 @@ def auditor(site):
 
 def test_an_auditor_sees_every_list_and_every_object(site, auditor):
     for name in (
-        "dashboard", "vms", "pools", "templates", "hosts", "storage", "networks", "jobs", "events", "roles", "quotas",
-        "permissions-system", "users", "groups",
+        "dashboard", "vms", "pools", "meta-pools", "templates", "hosts", "storage", "networks", "jobs", "events",
+        "roles", "quotas", "permissions-system", "users", "groups",
     ):  # fmt: skip
         assert auditor.get(reverse(f"portal:{name}")).status_code == 200, name
     text = auditor.get(reverse("portal:events")).content.decode()
