@@ -27,9 +27,9 @@ from broker.virt.driver import (
 )
 from broker.virt.drivers import names
 from broker.virt.drivers.libvirt import agent
-from broker.virt.drivers.libvirt.disks import look_up
 from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
 from broker.virt.drivers.libvirt.errors import family
+from broker.virt.drivers.libvirt.looking import look_up
 from broker.virt.drivers.libvirt.transfers import Transferring, ended
 
 _PIECE = 1 << 20

@@ -20,7 +20,6 @@ from broker.virt.driver import (
     NOTES,
     DiskSpec,
     HostUnreachable,
-    Locked,
     NotFound,
     Refused,
     StorageInfo,
@@ -30,7 +29,7 @@ from broker.virt.driver import (
 from broker.virt.drivers import names
 from broker.virt.drivers.libvirt.connection import Link
 from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
-from broker.virt.drivers.libvirt.errors import family
+from broker.virt.drivers.libvirt.looking import look_up, refresh, see
 from broker.virt.drivers.libvirt.patience import Patience
 from broker.virt.drivers.libvirt.pool_xml import mount_options, pool_xml, told_options
 
@@ -162,8 +161,12 @@ class Storing(Link):
         names.check(name)
         with self.calling():
             pool = self._pool(storage)
-            for each in (name, name + PART):
-                if (volume := look_up(pool, each)) is not None:
+            found = [look_up(pool, each) for each in (name, name + PART)]
+            if found[0] is None and found[1] is not None:
+                see(pool)  # what lies under a mark may be there unseen
+                found[0] = look_up(pool, name)
+            for volume in found:
+                if volume is not None:
                     volume.delete(0)
 
     def located(self, disk: DiskSpec) -> DiskSpec:
@@ -296,15 +299,6 @@ def volume_xml(name: str, *, capacity: int, backing: VolumeInfo | None = None, i
     return str(etree.tostring(root, encoding="unicode"))
 
 
-def refresh(pool: libvirt.virStoragePool) -> None:
-    """Read the pool's directory anew. While a volume is being copied libvirt does not, and what it knows counts."""
-    try:
-        pool.refresh(0)
-    except libvirt.libvirtError as error:
-        if family(error) is not Locked:
-            raise
-
-
 def _let_go(pool: libvirt.virStoragePool) -> libvirt.virStoragePool | None:
     """A share that is to be mounted otherwise, wanted while nothing runs from it; one that cannot be left stays."""
     try:
@@ -316,24 +310,6 @@ def _let_go(pool: libvirt.virStoragePool) -> libvirt.virStoragePool | None:
         return pool
     pool.undefine()
     return None
-
-
-def look_up(pool: libvirt.virStoragePool, name: str, *, fresh: bool = True) -> libvirt.virStorageVol | None:
-    """The volume, or None; with `fresh`, files that came or went behind libvirt's back count too."""
-    try:
-        volume = pool.storageVolLookupByName(name)
-        volume.info()  # fails when the file is gone
-        return volume
-    except libvirt.libvirtError:
-        if not fresh:
-            return None
-    refresh(pool)
-    try:
-        return pool.storageVolLookupByName(name)
-    except libvirt.libvirtError as error:
-        if error.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_VOL:
-            return None
-        raise
 
 
 def _alike(origin: libvirt.virStorageVol, source: VolumeInfo) -> libvirt.virStorageVol:

@@ -26,10 +26,11 @@ from broker.virt.driver import (
 )
 from broker.virt.drivers import names
 from broker.virt.drivers.libvirt import agent, clipboard
-from broker.virt.drivers.libvirt.disks import Storing, look_up, refresh, volume_info
+from broker.virt.drivers.libvirt.disks import Storing, volume_info
 from broker.virt.drivers.libvirt.domain_xml.build import disk_element
 from broker.virt.drivers.libvirt.domain_xml.devices import Disk
 from broker.virt.drivers.libvirt.domain_xml.machine import Machine
+from broker.virt.drivers.libvirt.looking import look_up, refresh
 
 _ALMOST = 0.99
 _DEEPEST = 64  # images below each other, before we take it for a ring

@@ -16,7 +16,8 @@ from broker.virt.driver import LUN_PATHS, DriverError, StorageSpec, Unsupported,
 from broker.virt.drivers import names
 from broker.virt.drivers.libvirt.backups import BackingUp
 from broker.virt.drivers.libvirt.copies import Copying
-from broker.virt.drivers.libvirt.disks import look_up, volume_xml
+from broker.virt.drivers.libvirt.disks import volume_xml
+from broker.virt.drivers.libvirt.looking import look_up
 from broker.virt.drivers.libvirt.luns import Lunning
 from broker.virt.drivers.libvirt.transfers import ended
 from broker.virt.iscsi import qcow2, store, transfer

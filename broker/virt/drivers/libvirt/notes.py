@@ -4,7 +4,8 @@ import libvirt
 
 from broker.core.text import gettext_noop
 from broker.virt.driver import NOTES, Refused, StorageSpec
-from broker.virt.drivers.libvirt.disks import Storing, look_up, volume_xml
+from broker.virt.drivers.libvirt.disks import Storing, volume_xml
+from broker.virt.drivers.libvirt.looking import look_up
 
 _PIECE = 1 << 20
 _MOST = 64 << 20

@@ -12,7 +12,8 @@ import libvirt
 from broker.virt.driver import StorageSpec, VolumeInfo, no_volume
 from broker.virt.drivers import names
 from broker.virt.drivers.libvirt import beside
-from broker.virt.drivers.libvirt.disks import PART, Storing, look_up, refresh, volume_info, volume_xml
+from broker.virt.drivers.libvirt.disks import PART, Storing, volume_info, volume_xml
+from broker.virt.drivers.libvirt.looking import look_up, see
 
 _PIECE = 1 << 20
 
@@ -63,17 +64,20 @@ class Transferring(Storing):
             pool = self._pool(storage)
             if (there := self.volume(storage, name)) is not None:
                 return there
+            mark = look_up(pool, name + PART)
+            if mark is not None:
+                see(pool)  # an earlier try may have left a half
             if (half := look_up(pool, name)) is not None:
                 half.delete(0)
-            mark = look_up(pool, name + PART) or pool.createXML(volume_xml(name + PART, capacity=0, image_format="raw"))
+            mark = mark or pool.createXML(volume_xml(name + PART, capacity=0, image_format="raw"))
             here = beside.is_local(self.connection.getURI())
             if not here or not beside.put(source, Path(mark.path()), progress):
                 # made as an empty file, so that it ends up with these bytes and no others
                 volume = pool.createXML(volume_xml(name, capacity=0, image_format="raw"))
                 self._send(volume, source, progress)
+            see(pool)  # what the file is now, libvirt sees only when it looks again; until then it does not count
             if (mark := look_up(pool, name + PART)) is not None:
                 mark.delete(0)
-            refresh(pool)  # what the file is now, libvirt sees only when it looks again
             progress(1.0)
             return volume_info(pool.storageVolLookupByName(name))
 

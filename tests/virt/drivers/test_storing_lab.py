@@ -1,0 +1,40 @@
+"""Files of this machine become volumes of a real storage while libvirt is busy in it."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+MIB = 1 << 20
+
+
+@pytest.mark.lab
+def test_files_that_come_while_another_is_copied_are_seen(connection, storage, tmp_path):
+    """libvirt does not look into a directory while it copies something there."""
+    big = tmp_path / "big"
+    with big.open("wb") as file:
+        for _piece in range(384):
+            file.write(b"\x55" * MIB)
+    source = connection.store_volume(storage, "big.raw", big)
+    with ThreadPoolExecutor(1) as aside:
+        copy = aside.submit(connection.copy_volume, storage, "copy.qcow2", source=source)
+        names: list[str] = []
+        while not names or (not copy.done() and len(names) < 50):
+            names.append(f"small-{len(names)}.raw")
+            (tmp_path / names[-1]).write_bytes(b"\x33" * 4096)
+            stored = connection.store_volume(storage, names[-1], tmp_path / names[-1])
+            assert (stored.name, stored.format, stored.capacity) == (names[-1], "raw", 4096)
+        assert copy.result().capacity == 384 * MIB
+    assert {volume.name for volume in connection.volumes(storage)} == {"big.raw", "copy.qcow2", *names}
+
+
+@pytest.mark.lab
+def test_what_an_earlier_try_left_unseen_is_made_anew_or_removed(connection, storage, tmp_path):
+    file = tmp_path / "image"
+    file.write_bytes(b"\x33" * 4096)
+    for name in ("again.raw", "gone.raw"):
+        mark = connection.create_volume(storage, f"{name}.part", capacity=4096, raw=True)
+        with open(mark.path.removesuffix(".part"), "wb") as half:
+            half.write(b"\x11" * 512)
+    assert connection.store_volume(storage, "again.raw", file).capacity == 4096
+    connection.delete_volume(storage, "gone.raw")
+    assert [volume.name for volume in connection.volumes(storage)] == ["again.raw"]
