@@ -57,7 +57,8 @@ def told(options: Mapping[str, Any]) -> list[str]:
         if isinstance(value, bool):
             found.append(_(one.title) if value else _("%(title)s: no") % {"title": _(one.title)})
         else:
-            found.append(f"{_(one.title)}: {_(dict(one.choices)[value]) if one.choices else value}")
+            # An adopted machine may have what Berth offers nobody.
+            found.append(f"{_(one.title)}: {_(dict(one.choices).get(value, value)) if one.choices else value}")
     return found
 
 

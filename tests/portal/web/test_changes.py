@@ -30,6 +30,12 @@ def waits(site):
     return row.values if row else {}
 
 
+def test_a_machine_that_was_adopted_shows_hardware_that_berth_offers_nobody(site):
+    type(site.server).objects.filter(pk=site.server.pk).update(options={"video": "cirrus", "tpm": True})
+    text = site.client("root").get(address(site, "vm")).content.decode()
+    assert ": cirrus" in text
+
+
 def test_the_diff_is_shown_with_its_reason_and_undone(site, card):
     root = site.client("root")
     text = root.get(address(site, "vm-changes")).content.decode()
