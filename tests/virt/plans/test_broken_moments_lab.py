@@ -21,7 +21,7 @@ from broker.virt.actions.migrate_vm import migrate_vm
 from broker.virt.actions.power_off_vm import power_off_vm
 from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.take_snapshot import take_snapshot
-from broker.virt.driver import DriverError
+from broker.virt.driver import DriverError, PowerState
 from broker.virt.migrating import policies
 from broker.virt.models import Host, VirtualMachine
 from tests.jobs_help import finish
@@ -125,9 +125,11 @@ def moves(vm: VirtualMachine, place: Place, *, post_copy: bool = False) -> Calla
             return False
         try:
             stats = hosts.connection(place.world.host).migration(str(vm.pk))
+            if stats is None or stats.total <= 0 or stats.post_copy is not post_copy:
+                return False
+            return not post_copy or hosts.connection(place.target).observe_one(str(vm.pk)).power is PowerState.RUNNING
         except DriverError:
             return False
-        return stats is not None and stats.total > 0 and stats.post_copy is post_copy
 
     return look
 

@@ -7,6 +7,7 @@ can be written from the volume's name alone.
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import libvirt
@@ -58,7 +59,7 @@ class Lunning(Defining, Noting, Transferring):
             pool = self._find_pool(spec)
             if pool is None or not pool.isActive():
                 raise _not_here(spec.name)
-            pool.refresh(0)  # the host's own word with the target
+            _past_reservations(pool.refresh)  # the host's own word with the target
         with store.opened(spec) as shelf:
             return store.info(shelf)
 
@@ -192,14 +193,14 @@ class Lunning(Defining, Noting, Transferring):
         pool = self._find_pool(spec)
         if pool is not None:
             if pool.isActive():
-                pool.refresh(0)
+                _past_reservations(pool.refresh)
                 return
             pool.undefine()  # left by an attempt that was cut short: its name would stand in the way of this one
         failure: libvirt.libvirtError | None = None
         for portal in sorted(spec.server.split(","), key=lambda one: one != answers):
             try:
                 pool = self.connection.storagePoolDefineXML(target_xml(spec, portal))
-                _begin(pool)
+                _past_reservations(pool.create)
                 pool.setAutostart(1)
                 return
             except libvirt.libvirtError as error:
@@ -211,17 +212,17 @@ class Lunning(Defining, Noting, Transferring):
         raise failure
 
 
-def _begin(pool: libvirt.virStoragePool) -> None:
-    """Start it. Another host of ours reserves a LUN while it writes the table there, never for long."""
+def _past_reservations(look: Callable[[], object]) -> None:
+    """Start a pool or read it anew. Another host of ours reserves a LUN while it writes its table, never for long."""
     for pause in _PAUSES:
         try:
-            pool.create()
+            look()
             return
         except libvirt.libvirtError as error:
             if "RESERVATION" not in str(error).upper():
                 raise
         time.sleep(pause)
-    pool.create()
+    look()
 
 
 def target_xml(spec: StorageSpec, portal: str) -> str:
