@@ -6,13 +6,15 @@ a client needs (`tls_uri`).
 """
 
 import itertools
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
 from tests.lab.host import LabHost
 
-_numbers = itertools.count(77)  # several labs stand side by side, each with a bridge and a subnet of its own
+# Several labs stand side by side, each with a bridge and a subnet of its own, those of another process too.
+_numbers = itertools.count(int(os.environ.get("LAB_NUMBER", "77")))
 
 _KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "3650"]
 _EXTENSIONS = """\

@@ -21,7 +21,7 @@ def test_one_dies_while_it_fences(lab_base, tmp_path):
         environment = {
             **kept, "BERTH_DATA_DIR": str(tmp_path), "BERTH_DATABASE_URL": database, "BERTH_JOB_LEASE": "6",
             "BERTH_BROKER_URL": f"redis://{address}/0", "BERTH_REDIS_URL": f"redis://{address}/1",
-            "BERTH_OBSERVE_EVERY": "2",
+            "BERTH_OBSERVE_EVERY": "2", "LAB_NUMBER": "177",
         }  # fmt: skip
         done = subprocess.run(
             [sys.executable, "-m", "tests.virt.ha.two_managers", str(base)],
