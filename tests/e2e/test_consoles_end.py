@@ -3,12 +3,14 @@
 import base64
 import io
 import os
+import re
 import signal
 import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from tests.e2e.people import Person, difference
 from tests.e2e.stillness import MOST, Watching, watched
@@ -78,7 +80,7 @@ def test_signing_out_elsewhere_in_the_browser_ends_the_console(alice):
     other = alice.context.new_page()
     other.goto(alice.berth.url + "/")
     other.locator("form[action$='sign-out']").first.evaluate("form => form.requestSubmit()")
-    other.wait_for_url("**/sign-in*", wait_until="commit")
+    expect(other).to_have_url(re.compile("/sign-in"), timeout=60_000)
     assert "signed out" in wait_for_end(alice)
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from tests.e2e import viewer
 from tests.e2e.people import Person, difference
@@ -145,7 +146,7 @@ def test_the_screen_in_remote_viewer(admin, machine, berth, outside, tmp_path):
 
         # Who signs out leaves nothing behind.
         admin.page.locator("form[action$='sign-out']").first.evaluate("form => form.requestSubmit()")
-        admin.page.wait_for_url("**/sign-in*", wait_until="commit")
+        expect(admin.page).to_have_url(re.compile("/sign-in"), timeout=60_000)
         until(lambda: not remote.peers(), lambda: "the program is still connected", MOST_SECONDS)
     spoilt = {
         "another name": re.sub("host-subject=.*", "host-subject=O=Berth,CN=elsewhere.invalid", text),
