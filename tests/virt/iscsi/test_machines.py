@@ -1,16 +1,42 @@
 """Machines on LUNs: libvirt and QEMU with a real target."""
 
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 
 import pytest
 
-from broker.virt.driver import DiskSpec, MachineSpec, MigrationOrder, NoSpace, PowerState, VolumeInfo
+from broker.virt.driver import DiskSpec, Locked, MachineSpec, MigrationOrder, NoSpace, PowerState, VolumeInfo
+from broker.virt.drivers import load
 from tests.lab import guest
 from tests.lab.fixtures import wait_for_power
 from tests.virt.iscsi.wait import until
 
 pytestmark = pytest.mark.lab
 MIB = 1 << 20
+
+
+def test_several_workers_have_the_host_see_a_target_at_once(site, lab_hosts):
+    """Each might take what another has just made for what an attempt left that was cut short."""
+    here, _, _, luns, _, _ = site
+    first = next(iter(lab_hosts.hosts.values()))
+    with ExitStack() as stack, ThreadPoolExecutor(6) as workers:
+        lines = [stack.enter_context(closing(load("libvirt").connect(first.uri, timeout=20))) for _ in range(6)]
+        for _ in range(3):
+            assert set(workers.map(lambda line: _seen(line, luns).capacity, lines)) == {84 * MIB}
+            here.release_storage(luns)
+
+
+def _seen(line, luns):
+    """As a job does it: whoever finds the table reserved by another comes again."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return line.ensure_storage(luns)
+        except Locked:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
 
 
 def test_a_machine_moves_its_disk_onto_a_lun_and_runs_on_to_another_host(site, tmp_path):

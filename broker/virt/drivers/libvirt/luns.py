@@ -7,6 +7,7 @@ can be written from the volume's name alone.
 
 import json
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -36,6 +37,12 @@ from broker.virt.iscsi.session import INITIATOR, address
 
 _PAUSES = (0.3, 0.6, 1.2, 2.4)  # seconds between attempts
 _KIND = libvirt.VIR_SECRET_USAGE_TYPE_ISCSI
+_CROSSED = (
+    libvirt.VIR_ERR_NO_STORAGE_POOL,  # it was undefined
+    libvirt.VIR_ERR_OPERATION_FAILED,  # one of that name is there
+    libvirt.VIR_ERR_OPERATION_INVALID,  # it runs, or is being started
+)
+"""What libvirt says of a pool that two make at once."""
 
 
 class Lunning(Defining, Noting, Transferring):
@@ -179,8 +186,7 @@ class Lunning(Defining, Noting, Transferring):
     def _have_secret(self, spec: StorageSpec) -> None:
         secret = self._secret(spec.name)
         root = etree.Element("secret", ephemeral="no", private="no")
-        if secret is not None:
-            etree.SubElement(root, "uuid").text = secret.UUIDString()
+        etree.SubElement(root, "uuid").text = secret.UUIDString() if secret is not None else _own_uuid(spec)
         told = {"server": spec.server, "export": spec.export, "luns": spec.luns, "user": spec.user}
         etree.SubElement(root, "description").text = json.dumps(told)
         etree.SubElement(etree.SubElement(root, "usage", type="iscsi"), "target").text = spec.name
@@ -189,27 +195,56 @@ class Lunning(Defining, Noting, Transferring):
             secret.setValue(spec.password.encode(), 0)
 
     def _have_target(self, spec: StorageSpec, answers: str) -> None:
-        """A running pool over the first portal that this host reaches; `answers` answers us, and libvirt waits long."""
-        pool = self._find_pool(spec)
-        if pool is not None:
-            if pool.isActive():
-                _past_reservations(pool.refresh)
+        """A running pool over the first portal that this host reaches; `answers` answers us, and libvirt waits long.
+
+        Another worker may be about the same, and forget what it could not start under our hands.
+        """
+        for pause in _PAUSES:
+            try:
+                self._make_target(spec, answers)
                 return
-            pool.undefine()  # left by an attempt that was cut short: its name would stand in the way of this one
+            except libvirt.libvirtError as error:
+                if error.get_error_code() not in _CROSSED:
+                    raise
+            time.sleep(pause)
+        self._make_target(spec, answers)
+
+    def _make_target(self, spec: StorageSpec, answers: str) -> None:
+        pool = self._find_pool(spec)
+        if pool is not None and pool.isActive():
+            _past_reservations(pool.refresh)
+            return
+        own = _own_uuid(spec) if pool is None else pool.UUIDString()  # left by an attempt that was cut short
         failure: libvirt.libvirtError | None = None
         for portal in sorted(spec.server.split(","), key=lambda one: one != answers):
+            pool = None
             try:
-                pool = self.connection.storagePoolDefineXML(target_xml(spec, portal))
+                pool = self.connection.storagePoolDefineXML(target_xml(spec, portal, own))
                 _past_reservations(pool.create)
                 pool.setAutostart(1)
                 return
             except libvirt.libvirtError as error:
+                if error.get_error_code() in _CROSSED:
+                    raise
                 failure = failure or error
-                if pool is not None and pool.isPersistent():
-                    pool.undefine()
-                pool = None
+                if pool is not None:
+                    _forget(pool)
         assert failure is not None, "a target has a portal"
         raise failure
+
+
+def _own_uuid(spec: StorageSpec) -> str:
+    """The same for everybody who asks, so that two who define it at once define the same."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"berth-iscsi/{spec.name}"))
+
+
+def _forget(pool: libvirt.virStoragePool) -> None:
+    """Undefine what could not be started, unless somebody was quicker."""
+    try:
+        pool.undefine()
+    except libvirt.libvirtError as error:
+        if error.get_error_code() not in _CROSSED:
+            raise
 
 
 def _past_reservations(look: Callable[[], object]) -> None:
@@ -225,10 +260,12 @@ def _past_reservations(look: Callable[[], object]) -> None:
     look()
 
 
-def target_xml(spec: StorageSpec, portal: str) -> str:
-    """The definition of a pool of LUNs that libvirt speaks to without the kernel."""
+def target_xml(spec: StorageSpec, portal: str, own: str = "") -> str:
+    """The definition of a pool of LUNs that libvirt speaks to without the kernel; `own`: its UUID."""
     root = etree.Element("pool", type="iscsi-direct")
     etree.SubElement(root, "name").text = spec.name
+    if own:
+        etree.SubElement(root, "uuid").text = own
     source = etree.SubElement(root, "source")
     host, port = address(portal)
     etree.SubElement(source, "host", name=host, port=str(port))
