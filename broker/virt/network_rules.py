@@ -9,6 +9,7 @@ from . import names
 from .models import Cluster, Guard, Network
 
 BRIDGED = (Network.Kind.BRIDGE, Network.Kind.OVS)
+LEAST_MTU, MOST_MTU = 68, 65520
 USUAL: dict[str, Guard] = {
     Network.Kind.NAT: Guard.ADDRESSES, Network.Kind.ISOLATED: Guard.ADDRESSES, Network.Kind.BRIDGE: Guard.MAC,
     Network.Kind.OVS: Guard.MAC,
@@ -24,6 +25,18 @@ def checked_vlan(kind: str, vlan: int) -> int:
             fix=N_("On a bridge of Linux, have the hosts bridge the VLAN's interface (br0.42), and name that bridge."),
         )  # fmt: skip
     return vlan
+
+
+def checked_mtu(kind: str, mtu: int) -> int:
+    """Raise Invalid for what no packet of IPv4 or no card can be, and on a bridge, which has its own."""
+    if mtu:
+        names.number(mtu, field="mtu", least=LEAST_MTU, most=MOST_MTU)
+    if mtu and kind in BRIDGED:
+        raise Invalid(
+            N_("The MTU of a bridge that the hosts have is not set here."), field="mtu", rule="network.mtu",
+            fix=N_("Leave it out, and set it on the hosts' bridge: each card takes it from there when plugged in."),
+        )  # fmt: skip
+    return mtu
 
 
 def checked_guard(guard: str) -> str:

@@ -55,6 +55,7 @@ def network_spec(network: Network) -> NetworkSpec:
         kind=cast(Literal["nat", "isolated", "bridge", "ovs"], network.kind),
         bridge=network.bridge,
         vlan=network.vlan,
+        mtu=network.mtu,
         subnet=network.subnet,
     )
 

@@ -223,13 +223,14 @@ class StorageAdmin(Rows):
 @with_deeds(Deed("delete", _("Delete"), delete_network, "network", GONE, "delete", destroys=True))
 class NetworkAdmin(Rows):
     addable = editable = True
-    list_display = ("name", "cluster", "kind", "subnet", "bridge", "vlan", "guard")
+    list_display = ("name", "cluster", "kind", "subnet", "bridge", "vlan", "mtu", "guard")
     list_filter = (("kind", ChoicesDropdownFilter), ("cluster", RelatedDropdownFilter))
     search_fields = ("name", "bridge", "subnet")
     list_select_related = ("cluster",)
 
     def add_by(self, request: HttpRequest, values: dict[str, Any]) -> Network:
-        return create_network(actor=self.actor(request), **{**values, "vlan": values.get("vlan") or 0})
+        numbers = {name: values.get(name) or 0 for name in ("vlan", "mtu")}
+        return create_network(actor=self.actor(request), **{**values, **numbers})
 
     def change_by(self, request: HttpRequest, obj: Network, values: dict[str, Any]) -> None:
         edit_network(actor=self.actor(request), network=obj, **values)

@@ -12,6 +12,7 @@ from broker.core.text import gettext_noop as N_
 from broker.virt import pending
 from broker.virt.machine_options import KNOWN
 from broker.virt.models import Guard, Host, Image, Network, Nic, StorageDomain, VirtualMachine
+from broker.virt.network_rules import MOST_MTU
 
 from .forms import MachineForm, StyledForm, offer
 from .guest_words import WORDS, GuestWords
@@ -162,6 +163,9 @@ class ChangeNetworkForm(StyledForm):
     subnet = forms.CharField(label=_("Subnet"), max_length=43, required=False)
     bridge = forms.CharField(label=_("Bridge"), max_length=15, required=False)
     vlan = forms.IntegerField(label=_("VLAN"), min_value=0, max_value=4094, required=False)
+    mtu = forms.IntegerField(
+        label=_("MTU"), min_value=0, max_value=MOST_MTU, required=False, help_text=_("Empty: the usual, 1500.")
+    )
     guard = forms.ChoiceField(
         label=_("Its cards may send as"), choices=[(value, _(label)) for value, label in Guard.choices],
         help_text=_("Counts for each card from its machine's next start on."),
@@ -169,9 +173,13 @@ class ChangeNetworkForm(StyledForm):
 
     def __init__(self, *args: Any, network: Network, **kwargs: Any):
         kwargs["initial"] = {name: getattr(network, name) for name in self.base_fields}
+        kwargs["initial"]["mtu"] = network.mtu or None
         super().__init__(*args, **kwargs)
         joined = network.kind in (Network.Kind.BRIDGE, Network.Kind.OVS)
-        for name in ("subnet",) if joined else ("bridge", "vlan"):
+        for name in ("subnet", "mtu") if joined else ("bridge", "vlan"):
             del self.fields[name]
         if network.kind == Network.Kind.BRIDGE:
             del self.fields["vlan"]
+
+    def clean_mtu(self) -> int:
+        return self.cleaned_data["mtu"] or 0

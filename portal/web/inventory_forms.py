@@ -14,6 +14,7 @@ from broker.virt import drivers
 from broker.virt.images import import_directory
 from broker.virt.machine_options import KNOWN
 from broker.virt.models import Cluster, Guard, Host, StorageDomain, VmTemplate
+from broker.virt.network_rules import MOST_MTU
 from broker.virt.origins import MACHINES
 from broker.virt.ssh.key import public_key
 from broker.virt.storage_rules import NFS_VERSIONS
@@ -193,6 +194,10 @@ class NetworkForm(ClusterForm):
     vlan = forms.IntegerField(
         label=_("VLAN"), min_value=0, max_value=4094, required=False, help_text=_("The tag, for Open vSwitch.")
     )
+    mtu = forms.IntegerField(
+        label=_("MTU"), min_value=0, max_value=MOST_MTU, required=False,
+        help_text=_("For NAT and isolated networks; empty: the usual, 1500. A bridge has its own."),
+    )  # fmt: skip
     guard = forms.ChoiceField(
         label=_("Its cards may send as"), required=False,
         choices=[
@@ -202,6 +207,9 @@ class NetworkForm(ClusterForm):
 
     def clean_vlan(self) -> int:
         return self.cleaned_data["vlan"] or 0
+
+    def clean_mtu(self) -> int:
+        return self.cleaned_data["mtu"] or 0
 
 
 def offered_images() -> dict[str, str]:

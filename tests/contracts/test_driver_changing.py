@@ -81,8 +81,8 @@ def test_one_run_boots_from_elsewhere_and_the_definition_stays(host, roomy):
 
 def test_a_network_is_changed_and_tells_no_lease_where_nobody_asked(host, roomy, lan):
     assert host.leases("lan") == host.leases("none") == ()
-    moved = replace(lan, subnet="192.168.92.0/24")
-    for _ in range(2):
-        host.ensure_network(moved)
+    for changed in (replace(lan, subnet="192.168.92.0/24"), replace(lan, mtu=9000), replace(lan, mtu=1400), lan):
+        for _ in range(2):
+            host.ensure_network(changed)
     with pytest.raises(Refused):
         host.ensure_network(replace(lan, kind="ovs", bridge="br0", subnet="", vlan=42))

@@ -10,7 +10,7 @@ from broker.events.news import publish
 from broker.events.record import record
 from broker.virt import names, rows
 from broker.virt.models import Cluster, Network
-from broker.virt.network_rules import BRIDGED, USUAL, checked_guard, checked_vlan, free_subnet
+from broker.virt.network_rules import BRIDGED, USUAL, checked_guard, checked_mtu, checked_vlan, free_subnet
 
 
 @transaction.atomic
@@ -23,11 +23,12 @@ def create_network(
     subnet: str = "",
     bridge: str = "",
     vlan: int = 0,
+    mtu: int = 0,
     guard: str = "",
 ) -> Network:
     """`subnet` (CIDR) for "nat" and "isolated"; `bridge`, an interface that the hosts have, for "bridge" and "ovs";
-    `vlan`: the tag, for "ovs". `guard`: what its cards may send as; by default their own addresses only, and on
-    bridges, where there may be more than IPv4, their own MAC only.
+    `vlan`: the tag, for "ovs"; `mtu`, for "nat" and "isolated", 0 for the usual. `guard`: what its cards may send as;
+    by default their own addresses only, and on bridges, where there may be more than IPv4, their own MAC only.
 
     Raises Missing, Denied, Invalid, or Conflict (name taken, or a subnet that overlaps another of the cluster).
     """
@@ -39,6 +40,7 @@ def create_network(
             known=", ".join(Network.Kind.values),
         )  # fmt: skip
     network.vlan, network.guard = checked_vlan(kind, vlan), checked_guard(guard) or USUAL[kind]
+    network.mtu = checked_mtu(kind, mtu)
     if kind in BRIDGED:
         network.bridge = names.bridge(bridge)
     else:

@@ -1,4 +1,4 @@
-"""Change a network: its name, what its cards may send as, and where it leads."""
+"""Change a network: its name, what its cards may send as, where it leads, and its MTU."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ from broker.events.news import publish
 from broker.events.record import record
 from broker.virt import names, pending, rows
 from broker.virt.models import Network, VirtualMachine
-from broker.virt.network_rules import BRIDGED, checked_guard, checked_vlan, free_subnet
+from broker.virt.network_rules import BRIDGED, checked_guard, checked_mtu, checked_vlan, free_subnet
 
-PLACE = ("subnet", "bridge", "vlan")
+PLACE = ("subnet", "bridge", "vlan", "mtu")
 
 
 @transaction.atomic
@@ -27,10 +27,11 @@ def edit_network(
     subnet: str | None = None,
     bridge: str | None = None,
     vlan: int | None = None,
+    mtu: int | None = None,
     guard: str | None = None,
 ) -> Network:
-    """Write what is given (None: leave). Where it leads changes only while no machine runs on it: hosts are told when
-    the next one starts. `guard` counts for each card from its machine's next start on.
+    """Write what is given (None: leave). Where it leads and its MTU change only while no machine runs on it:
+    hosts are told when the next one starts. `guard` counts for each card from its machine's next start on.
 
     Raises Missing, Denied, Invalid, or Conflict (name taken, a subnet in use, machines that run on it).
     """
@@ -49,6 +50,7 @@ def edit_network(
         "subnet": free_subnet(network.cluster, subnet, besides=network) if subnet else None,
         "bridge": names.bridge(bridge) if bridge else None,
         "vlan": None if vlan is None else checked_vlan(network.kind, vlan),
+        "mtu": None if mtu is None else checked_mtu(network.kind, mtu),
         "guard": checked_guard(guard) if guard else None,
     }
     changed = {field for field, value in wanted.items() if value is not None and getattr(network, field) != value}

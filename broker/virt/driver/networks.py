@@ -7,7 +7,8 @@ from typing import Literal, Protocol
 @dataclass(frozen=True, slots=True)
 class NetworkSpec:
     """kind "nat": a private subnet behind the host; "isolated": without a way out; "bridge": joins `bridge`; "ovs":
-    joins `bridge` of Open vSwitch, whose frames carry the tag `vlan` (0: none)."""
+    joins `bridge` of Open vSwitch, whose frames carry the tag `vlan` (0: none).
+    `mtu`, of the first two: 0 for the hypervisor's usual. Cards have that of their bridge when they are plugged in."""
 
     name: str
     uuid: str
@@ -15,6 +16,7 @@ class NetworkSpec:
     bridge: str = ""
     subnet: str = ""  # CIDR for nat and isolated, e.g. "192.0.2.0/24"
     vlan: int = 0
+    mtu: int = 0
 
 
 @dataclass(frozen=True, slots=True)

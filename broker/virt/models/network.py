@@ -18,7 +18,9 @@ class Guard(models.TextChoices):
 
 
 class Network(models.Model):
-    """`vlan`: the tag its frames carry, 0 for none; only Open vSwitch can. `guard`: what its cards may send as."""
+    """`vlan`: the tag its frames carry, 0 for none; only Open vSwitch can. `guard`: what its cards may send as.
+    `mtu`: the most octets of a packet, 0 for the usual; only of bridges that the hosts get with the network.
+    """
 
     access_kind = "network"
 
@@ -35,6 +37,7 @@ class Network(models.Model):
     bridge = models.CharField(max_length=15, blank=True)
     subnet = models.CharField(max_length=43, blank=True)
     vlan = models.PositiveSmallIntegerField(default=0, blank=True)
+    mtu = models.PositiveIntegerField("MTU", default=0, blank=True)
     guard = models.CharField(max_length=12, choices=Guard, default=Guard.OFF, blank=True)
 
     class Meta:

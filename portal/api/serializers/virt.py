@@ -122,7 +122,7 @@ class NetworkSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Network
-        fields = ("id", "name", "cluster", "kind", "bridge", "subnet", "vlan", "guard")
+        fields = ("id", "name", "cluster", "kind", "bridge", "subnet", "vlan", "mtu", "guard")
 
 
 class TemplateSerializer(serializers.ModelSerializer):

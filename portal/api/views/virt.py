@@ -34,6 +34,7 @@ from broker.virt.ha.rules import SETTINGS as HA_SETTINGS
 from broker.virt.host_status import with_status
 from broker.virt.migrating import policies
 from broker.virt.models import Cluster, ForeignMachine, Guard, Host, Network, StorageDomain, TemplateVersion, VmTemplate
+from broker.virt.network_rules import MOST_MTU
 from broker.virt.placement.policy import SETTINGS
 from broker.virt.states import HostState, VersionState
 from portal.api.base import Listed, Read, Resource, job_verb, verb
@@ -202,6 +203,12 @@ class NewNetwork(Input):
     subnet = TextField(max_length=43, required=False, allow_blank=True)
     bridge = TextField(max_length=15, required=False, allow_blank=True)
     vlan = WholeNumber(required=False, min_value=0, max_value=4094, help_text="The tag, of Open vSwitch; 0: none.")
+    mtu = WholeNumber(
+        required=False,
+        min_value=0,
+        max_value=MOST_MTU,
+        help_text="Of NAT and isolated networks, from 68; 0: the usual.",
+    )
     guard = serializers.ChoiceField(choices=Guard.choices, required=False, help_text="What its cards may send as.")
 
 
@@ -228,7 +235,7 @@ class Networks(Listed, Read, Resource):
 
     @extend_schema(request=ChangedNetwork, responses=NetworkSerializer)
     def partial_update(self, request: Request, pk: Any) -> Response:
-        """Change its name or what its cards may send as; where it leads only while no machine runs on it."""
+        """Change its name or what its cards may send as; where it leads, and its MTU, while no machine runs on it."""
         return self.shown(edit_network(actor=self.actor, network=self.find(), **self.input(ChangedNetwork)))
 
     @extend_schema(responses={204: None})

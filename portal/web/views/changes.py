@@ -281,7 +281,7 @@ class EditNetwork(FormPage):
         row = find(self.actor, Network, pk)
         return {
             "title": _("Edit %(name)s") % {"name": row.name},
-            "under": _("Where it leads changes only while no machine runs on it."),
+            "under": _("Where it leads and its MTU change only while no machine runs on it."),
             "submit": _("Save"),
             "back_url": reverse("portal:network", args=[pk]),
             "back_label": row.name,

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from broker.access.require import find, may, visible_to
 from broker.virt.models import Guard, Network, Nic, TemplateVersion, VirtualMachine, VmTemplate
+from broker.virt.network_rules import BRIDGED
 from portal.context import holds
 from portal.templatetags.berth import bytesize
 from portal.web import words
@@ -165,6 +166,7 @@ class NetworkOne(Page):
                 Pair(_("Subnet"), row.subnet or "–"),
                 Pair(_("Bridge"), row.bridge or "–"),
                 Pair(_("VLAN"), str(row.vlan or "–")),
+                *([] if row.kind in BRIDGED else [Pair(_("MTU"), str(row.mtu or _("usual")))]),
                 Pair(_("Its cards may send as"), _(dict(Guard.choices)[row.guard])),
                 Pair(_("Name on the hosts"), row.host_name),
             ],

@@ -54,6 +54,8 @@ def test_a_network_is_edited_and_a_tag_needs_open_vswitch(world, caller):
     there = f"networks/{world.network.pk}/"
     assert root.patch(there, {"guard": "addresses"}).json()["guard"] == "addresses"
     assert root.patch(there, {"vlan": 42}).status_code == 400
+    assert root.patch(there, {"mtu": 9000}).json()["mtu"] == 9000
+    assert root.patch(there, {"mtu": 67}).status_code == 400
     wish = {"cluster": str(world.cluster.pk), "name": "tagged", "kind": "ovs", "bridge": "ovs0", "vlan": 42}
     assert root.post("networks/", wish).json()["vlan"] == 42
     VirtualMachine.objects.all().update(power_state="running")

@@ -7,6 +7,7 @@ import pytest
 from broker.core.errors import Conflict, Invalid
 from broker.events.models import Event
 from broker.jobs.models import Job
+from broker.virt import specs
 from broker.virt.actions.activate_host import activate_host
 from broker.virt.actions.create_cluster import create_cluster
 from broker.virt.actions.create_host import create_host
@@ -21,12 +22,13 @@ from broker.virt.actions.delete_storage import delete_storage
 from broker.virt.actions.delete_template import delete_template
 from broker.virt.actions.delete_template_version import delete_template_version
 from broker.virt.actions.delete_vm import delete_vm
+from broker.virt.actions.edit_network import edit_network
 from broker.virt.actions.edit_template import edit_template
 from broker.virt.actions.edit_vm import edit_vm
 from broker.virt.actions.import_template_version import import_template_version
 from broker.virt.actions.maintain_host import maintain_host
 from broker.virt.driver import NoSpace
-from broker.virt.models import Cluster, Host, Network, StorageDomain, TemplateVersion, VirtualMachine, VmTemplate
+from broker.virt.models import Cluster, Host, Network, Nic, StorageDomain, TemplateVersion, VirtualMachine, VmTemplate
 from tests.virt.actions.stage import SYSTEM, done, ended, fresh
 
 
@@ -103,6 +105,28 @@ def test_networks(stage):
         create_network(actor=SYSTEM, cluster=cluster, name="x", subnet="192.168.0.0/16")
     create_network(actor=SYSTEM, cluster=cluster, name="x", kind="bridge", bridge="br0")
     assert Network.objects.get(name="x").subnet == ""
+
+
+def test_the_mtu_of_a_network(stage):
+    network, cluster = stage.world.network, stage.world.cluster
+    for kind, place in (("bridge", {"bridge": "br0"}), ("ovs", {"bridge": "ovs0"})):
+        with pytest.raises(Invalid) as refused:
+            create_network(actor=SYSTEM, cluster=cluster, name=kind, kind=kind, mtu=9000, **place)
+        assert (refused.value.rule, refused.value.field) == ("network.mtu", "mtu") and refused.value.fix
+        assert create_network(actor=SYSTEM, cluster=cluster, name=kind, kind=kind, mtu=0, **place).mtu == 0
+    for wrong in (67, 65521, -1, True):
+        with pytest.raises(Invalid):
+            edit_network(actor=SYSTEM, network=network, mtu=wrong)
+    for right in (68, 65520, 0):
+        assert edit_network(actor=SYSTEM, network=network, mtu=right).mtu == right
+    assert specs.network_spec(edit_network(actor=SYSTEM, network=network, mtu=9000)).mtu == 9000
+    vm = stage.make()
+    VirtualMachine.objects.filter(pk=vm.pk).update(power_state="running")
+    Nic.objects.get_or_create(vm=vm, network=network, defaults={"mac": "52:54:00:00:00:99"})
+    with pytest.raises(Conflict) as held:
+        edit_network(actor=SYSTEM, network=network, mtu=1400)
+    assert held.value.rule == "network.quiet"
+    assert edit_network(actor=SYSTEM, network=network, mtu=9000, guard="mac").guard == "mac", "nothing of its place"
 
 
 @pytest.mark.parametrize(

@@ -176,8 +176,9 @@ LAN = NetworkSpec(name="lan", uuid="6f1e2a0c-0b5e-4d3f-9a58-6a3c2f1d0e02", kind=
 @pytest.mark.parametrize("kind", ["nat", "isolated", "bridge"])
 def test_networks_are_defined_on_the_test_driver(kind):
     spec = NetworkSpec(
-        name="lan", uuid=LAN.uuid, kind=kind, bridge="br0" if kind == "bridge" else "", subnet=LAN.subnet
-    )
+        name="lan", uuid=LAN.uuid, kind=kind, bridge="br0" if kind == "bridge" else "", subnet=LAN.subnet,
+        mtu=0 if kind == "bridge" else 9000,
+    )  # fmt: skip
     text = networks.network_xml(spec)
     host = libvirt.open("test:///default")
     try:
@@ -188,6 +189,7 @@ def test_networks_are_defined_on_the_test_driver(kind):
         assert ("no-ping" in text) is (kind != "bridge")
         if kind != "bridge":
             assert tree.find("ip").get("address") == "192.0.2.1"
+            assert tree.find("mtu").get("size") == "9000"
             assert dict(tree.find("ip/dhcp/range").attrib) == {"start": "192.0.2.2", "end": "192.0.2.254"}
         network.undefine()
     finally:

@@ -1,5 +1,7 @@
 """A machine's life on a real libvirt host, from an imported image to the last file gone."""
 
+import json
+import subprocess
 import time
 from pathlib import Path
 
@@ -45,7 +47,7 @@ class Real:
         cluster = self.world.cluster
         self.storage = create_storage(actor=SYSTEM, cluster=cluster, name="real", path=str(self.disks))
         self.network = create_network(
-            actor=SYSTEM, cluster=cluster, name="real", kind="isolated", subnet="192.168.77.0/24"
+            actor=SYSTEM, cluster=cluster, name="real", kind="isolated", subnet="192.168.77.0/24", mtu=9000
         )
         self.template = create_template(actor=SYSTEM, cluster=cluster, name="tiny")
         job = import_template_version(
@@ -88,6 +90,18 @@ def lab_up(real, vm, timeout=30.0):
             said += serial.read(0.2)
 
 
+def lengths(uri, network) -> tuple[int, set[int]]:
+    """The MTU of the network's bridge, and those of the cards on it."""
+    host = libvirt.open(uri)
+    try:
+        bridge = host.networkLookupByName(network.host_name).bridgeName()
+    finally:
+        host.close()
+    links = json.loads(subprocess.check_output(["ip", "-json", "link", "show"]))
+    (own,) = (link["mtu"] for link in links if link["ifname"] == bridge)
+    return own, {link["mtu"] for link in links if link.get("master") == bridge}
+
+
 def shut_down(vm):
     job = finish(shutdown_vm(actor=SYSTEM, vm=fresh(vm)))
     assert job.state == "succeeded", f"{job.cause} {job.fix}"
@@ -96,6 +110,7 @@ def shut_down(vm):
 def test_a_whole_life(real):
     vm = real.make("life", start=True)
     assert (vm.state, vm.power_state) == ("ready", "running")
+    assert lengths(real.world.host.uri, real.network) == (9000, {9000}), "a card has the MTU of its network's bridge"
     first = vm.boot_id
     lab_up(real, vm)  # the boot sector counts this boot before anything is done to the machine
     for action, power in (

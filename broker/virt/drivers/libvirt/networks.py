@@ -85,6 +85,8 @@ def network_xml(spec: NetworkSpec) -> str:
         if spec.kind == "nat":
             etree.SubElement(root, "forward", mode="nat")
         etree.SubElement(root, "bridge", stp="on", delay="0")
+        if spec.mtu:
+            etree.SubElement(root, "mtu", size=str(spec.mtu))
         _addresses(root, spec.subnet)
         options = etree.SubElement(root, f"{{{_DNSMASQ}}}options")
         # dnsmasq pings an address for three seconds before it gives it away; leases are enough for us
@@ -126,7 +128,7 @@ def _check_kind(spec: NetworkSpec, present: etree._Element) -> None:
 
 
 def _place(root: etree._Element) -> tuple[str, ...]:
-    """What of a network can be edited: the bridge and tag of a joined one, the addresses of one of ours."""
+    """What of a network can be edited: the bridge and tag of a joined one, the addresses and MTU of one of ours."""
     if root.find("forward[@mode='bridge']") is not None:
         return tuple(str(root.xpath(path)) for path in ("string(bridge/@name)", "string(vlan/tag/@id)"))
-    return tuple(str(root.xpath(path)) for path in ("string(ip/@address)", "string(ip/@netmask)"))
+    return tuple(str(root.xpath(path)) for path in ("string(ip/@address)", "string(ip/@netmask)", "string(mtu/@size)"))

@@ -189,7 +189,7 @@ class Networking(Link):
                     name=spec.name,
                     kind=present["kind"],
                 )
-            present.update(bridge=spec.bridge, subnet=spec.subnet, vlan=spec.vlan)
+            present.update(bridge=spec.bridge, subnet=spec.subnet, vlan=spec.vlan, mtu=spec.mtu)
 
     def leases(self, name: str) -> tuple[Lease, ...]:
         """Each card of a machine that runs has one, by its MAC's last octets."""
