@@ -1,8 +1,12 @@
 """Files of this machine become volumes of a real storage while libvirt is busy in it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 
 import pytest
+
+from broker.virt.driver import StorageSpec
+from broker.virt.drivers import load
 
 MIB = 1 << 20
 
@@ -38,3 +42,13 @@ def test_what_an_earlier_try_left_unseen_is_made_anew_or_removed(connection, sto
     assert connection.store_volume(storage, "again.raw", file).capacity == 4096
     connection.delete_volume(storage, "gone.raw")
     assert [volume.name for volume in connection.volumes(storage)] == ["again.raw"]
+
+
+@pytest.mark.lab
+def test_several_workers_have_the_host_see_a_directory_at_once(lab_host, lab_base):
+    files = StorageSpec(name="at-once", kind="dir", path=str(lab_base / "at-once"))
+    with ExitStack() as stack, ThreadPoolExecutor(6) as workers:
+        lines = [stack.enter_context(closing(load("libvirt").connect(lab_host.uri, timeout=20))) for _ in range(6)]
+        for _ in range(10):
+            assert len({info.capacity for info in workers.map(lambda line: line.ensure_storage(files), lines)}) == 1
+            lines[0].release_storage(files)

@@ -32,12 +32,11 @@ from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
 from broker.virt.drivers.libvirt.looking import look_up, refresh, see
 from broker.virt.drivers.libvirt.patience import Patience
 from broker.virt.drivers.libvirt.pool_xml import mount_options, pool_xml, told_options
+from broker.virt.drivers.libvirt.racing import despite_others
 
 PART = ".part"
 _PASSING = "berth-import-"  # pools for directories outside every storage, to copy from
 _POLL = 0.2  # seconds between two looks at a copy
-# What libvirt says of a pool that somebody else defines, starts or lets go meanwhile.
-_RACED = (libvirt.VIR_ERR_OPERATION_FAILED, libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_STORAGE_POOL)
 
 
 class Storing(Link):
@@ -52,12 +51,7 @@ class Storing(Link):
 
     def _ensure(self, spec: StorageSpec) -> StorageInfo:
         with self.calling():
-            try:
-                return self._have_pool(spec)
-            except libvirt.libvirtError as error:
-                if error.get_error_code() not in _RACED:
-                    raise
-            return self._have_pool(spec)  # another job was at it at the same moment, and has it now
+            return despite_others(lambda: self._have_pool(spec))
 
     def _have_pool(self, spec: StorageSpec) -> StorageInfo:
         pool = self._find_pool(spec)

@@ -31,18 +31,13 @@ from broker.virt.drivers import names
 from broker.virt.drivers.libvirt.definitions import Defining
 from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
 from broker.virt.drivers.libvirt.notes import Noting
+from broker.virt.drivers.libvirt.racing import RACED, despite_others
 from broker.virt.drivers.libvirt.transfers import Transferring
 from broker.virt.iscsi import store
 from broker.virt.iscsi.session import INITIATOR, address
 
 _PAUSES = (0.3, 0.6, 1.2, 2.4)  # seconds between attempts
 _KIND = libvirt.VIR_SECRET_USAGE_TYPE_ISCSI
-_CROSSED = (
-    libvirt.VIR_ERR_NO_STORAGE_POOL,  # it was undefined
-    libvirt.VIR_ERR_OPERATION_FAILED,  # one of that name is there
-    libvirt.VIR_ERR_OPERATION_INVALID,  # it runs, or is being started
-)
-"""What libvirt says of a pool that two make at once."""
 
 
 class Lunning(Defining, Noting, Transferring):
@@ -55,7 +50,7 @@ class Lunning(Defining, Noting, Transferring):
         with store.opened(spec) as shelf:
             with self.calling():
                 self._have_secret(spec)
-                self._have_target(spec, shelf.session.portal)
+                despite_others(lambda: self._have_target(spec, shelf.session.portal))
             store.claim(shelf)
             return store.info(shelf)
 
@@ -195,21 +190,7 @@ class Lunning(Defining, Noting, Transferring):
             secret.setValue(spec.password.encode(), 0)
 
     def _have_target(self, spec: StorageSpec, answers: str) -> None:
-        """A running pool over the first portal that this host reaches; `answers` answers us, and libvirt waits long.
-
-        Another worker may be about the same, and forget what it could not start under our hands.
-        """
-        for pause in _PAUSES:
-            try:
-                self._make_target(spec, answers)
-                return
-            except libvirt.libvirtError as error:
-                if error.get_error_code() not in _CROSSED:
-                    raise
-            time.sleep(pause)
-        self._make_target(spec, answers)
-
-    def _make_target(self, spec: StorageSpec, answers: str) -> None:
+        """A running pool over the first portal that this host reaches; `answers` answers us, and libvirt waits long."""
         pool = self._find_pool(spec)
         if pool is not None and pool.isActive():
             _past_reservations(pool.refresh)
@@ -224,7 +205,7 @@ class Lunning(Defining, Noting, Transferring):
                 pool.setAutostart(1)
                 return
             except libvirt.libvirtError as error:
-                if error.get_error_code() in _CROSSED:
+                if error.get_error_code() in RACED:
                     raise
                 failure = failure or error
                 if pool is not None:
@@ -243,7 +224,7 @@ def _forget(pool: libvirt.virStoragePool) -> None:
     try:
         pool.undefine()
     except libvirt.libvirtError as error:
-        if error.get_error_code() not in _CROSSED:
+        if error.get_error_code() not in RACED:
             raise
 
 
