@@ -104,6 +104,7 @@ def scenes(cluster: Any, strip: Any, managers: list[Manager], stack: ExitStack) 
     # a host loses power; the manager that cuts it off dies in the middle of that, and the other goes on, once
     first = cluster.where(vm)
     strip.ways[first] = "stuck"
+    strip.slow.add(first)
     began = time.monotonic()
     cluster.lab.hosts[first].crash()
     strip.pretend_on.add(first)
@@ -120,8 +121,9 @@ def scenes(cluster: Any, strip: Any, managers: list[Manager], stack: ExitStack) 
     assert Job.objects.filter(plan="host.fence").count() == 1
     assert HostHealth.objects.get(host=cluster.rows[first]).epoch == 1
 
-    # it is given power again and comes back with its old copy, which goes: nothing starts there by itself. A host that
-    # is back before the machine is started elsewhere is welcome first, and the copy goes when the machine runs.
+    # it is given power again and comes back with its old copy, which goes: nothing starts there by itself
+    cluster.until(lambda: (first, "On") in strip.orders, 30)
+    strip.boot(first)
     cluster.until(lambda: cluster.lab.hosts[first].on and not Host.objects.get(pk=cluster.rows[first].pk).error, 60)
     cluster.until(lambda: HostHealth.objects.get(host=cluster.rows[first]).lost_at is None, 60)
     cluster.until(lambda: not cluster.open_recoveries(), 60)
