@@ -1,5 +1,6 @@
 """Reading pools: with counts for lists, with desktops for a page, and what one user has and may take."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from broker.virt.driver import PowerState
 from broker.virt.queries import active_jobs
 from broker.virt.states import VmState
 
-from .models import Assignment, Desktop, Pool
+from .models import Assignment, Desktop, MetaPool, Pool
 from .states import DesktopState, PoolState
 
 _FREE = Q(desktops__state=DesktopState.FREE, desktops__vm__state=VmState.READY)
@@ -105,6 +106,13 @@ def mine(actor: Actor) -> Mine:
     offered = [pool for pool in with_counts(usable) if held_of.get(pool.pk, 0) < pool.max_per_user]
     held = [Held(row, jobs.get(row.pk), row.pool.kind == Pool.Kind.AUTOMATIC) for row in rows]
     return Mine(held, offered)
+
+
+def offered_meta_pools(actor: Actor, theirs: Mine) -> list[MetaPool]:
+    """The meta-pools of which the user behind `actor`, who has `theirs`, may take one more: two queries at most."""
+    held = Counter(one.desktop.pool_id for one in theirs.held)
+    rows = visible_to(actor, MetaPool, "meta-pool.use").prefetch_related("members")
+    return [meta for meta in rows if sum(held[one.pool_id] for one in meta.members.all()) < meta.max_per_user]
 
 
 def history(actor: Actor, pool: Pool) -> QuerySet[Assignment]:

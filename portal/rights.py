@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import models
 
@@ -14,13 +14,15 @@ from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
 from broker.directories.models import User
 from broker.virt.models import VirtualMachine
-from pools.models import Pool
-from pools.queries import mine
+from pools.models import MetaPool, Pool
+from pools.queries import mine, offered_meta_pools
+
+Row = TypeVar("Row", bound=models.Model)
 
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """`pools`: of which the user may take a desktop now; `desktops`: the machines of those they have."""
+    """`pools`, `meta_pools`: of which the user may take a desktop now; `desktops`: the machines of those they have."""
 
     user: User
     active: bool
@@ -28,6 +30,7 @@ class Rights:
     answers: Sequence[Answer]
     quotas: Sequence[Limit]
     pools: Sequence[Pool]
+    meta_pools: Sequence[MetaPool]
     desktops: Sequence[VirtualMachine]
 
 
@@ -47,13 +50,20 @@ def asked_object(asker: Actor, kind: str | None, pk: Any) -> models.Model | None
 
 def rights_of(asker: Actor, user: User, obj: models.Model | None = None) -> Rights:
     """What `user` (whom `asker` may see) may do to `obj`, or anywhere; told as far as `asker` may know it."""
-    theirs = mine(Actor.for_user(user)) if user.is_active else None
-    held = [held.desktop.vm for held in theirs.held] if theirs else []
-    offered = list(theirs.offered) if theirs else []
+    held, offered, metas = list[VirtualMachine](), list[Pool](), list[MetaPool]()
+    if user.is_active:
+        theirs = mine(Actor.for_user(user))
+        held, offered = [one.desktop.vm for one in theirs.held], list(theirs.offered)
+        metas = offered_meta_pools(Actor.for_user(user), theirs)
     if asker.user_id != user.pk:
-        seen = set(visible_to(asker, Pool.objects.filter(pk__in=[one.pk for one in offered])).values_list("pk"))
-        offered = [pool for pool in offered if (pool.pk,) in seen]
-        known = VirtualMachine.objects.filter(pk__in=[one.pk for one in held])
-        seen = set(visible_to(asker, known).values_list("pk"))
-        held = [vm for vm in held if (vm.pk,) in seen]
-    return Rights(user, user.is_active, obj, rights(asker, user, obj), limits(asker, user), offered, held)
+        held, offered, metas = _seen(asker, held), _seen(asker, offered), _seen(asker, metas)
+    return Rights(user, user.is_active, obj, rights(asker, user, obj), limits(asker, user), offered, metas, held)
+
+
+def _seen(asker: Actor, rows: list[Row]) -> list[Row]:
+    """Those that `asker` may see: one query, none for nothing."""
+    if not rows:
+        return rows
+    known = visible_to(asker, type(rows[0])._default_manager.filter(pk__in=[row.pk for row in rows]))
+    seen = set(known.values_list("pk", flat=True))
+    return [row for row in rows if row.pk in seen]

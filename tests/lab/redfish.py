@@ -2,8 +2,8 @@
 
 `ways` says how it behaves for a host: "ok"; "lies" (says that it is off, and it runs on); "stuck" (an order to cut the
 power is kept until `ways` says something else, and then comes to nothing). `orders`: what was obeyed. A host in
-`pretend_on` crashed, and its power supply has power. One in `slow` has power when it is given, and is there after `boot`:
-a real server tests its memory for minutes, the laboratory's is back before anybody decides anything.
+`pretend_on` crashed, and its power supply has power. One in `slow` that is given power is there after `boot` only: a
+real server tests its memory for minutes, the laboratory's is back before anybody decides anything.
 """
 
 import base64

@@ -86,4 +86,5 @@ class RightsSerializer(serializers.Serializer):
     answers = AnswerSerializer(many=True)
     quotas = LimitSerializer(many=True)
     pools = RefSerializer(many=True, help_text="Of which the user may take a desktop now.")
+    meta_pools = RefSerializer(many=True, help_text="The same of cards over several pools.")
     desktops = RefSerializer(many=True, help_text="Those the user has.")

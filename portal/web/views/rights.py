@@ -39,7 +39,7 @@ class RightsOf(Page):
             "choices": self._choices(),
             "sections": sections(found.answers),
             "quotas": _quotas(found),
-            "pools": [str(pool) for pool in found.pools],
+            "pools": [str(pool) for pool in (*found.pools, *found.meta_pools)],
             "desktops": [
                 {"name": vm.title or vm.name, "url": reverse("portal:vm", args=[vm.pk])} for vm in found.desktops
             ],

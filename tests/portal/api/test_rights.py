@@ -13,6 +13,8 @@ from broker.directories.models import Group
 from broker.events.models import Event
 from broker.jobs.models import Job
 from broker.virt.models import Cluster, VirtualMachine
+from pools.actions.create_meta_pool import create_meta_pool
+from tests.virt.actions.stage import SYSTEM
 
 pytestmark = pytest.mark.urls("tests.portal.api.urls")
 
@@ -116,6 +118,20 @@ class TestRights:
         assert [one["name"] for one in answer["pools"]] == ["Seats"]
         assert [one["id"] for one in answer["desktops"]] == [str(desktop.pk)]
         assert answer["quotas"][0]["use"][0]["limit"] == 3
+
+    def test_a_meta_pool_counts_until_one_has_as_many_as_it_gives(self, caller, world, make_pool, make_desktop):
+        pool = make_pool("seats", size=2, max_per_user=2)
+        meta = create_meta_pool(actor=SYSTEM, name="office", title="Office", pools=[pool])
+        world.grant(world.bob, "pool-user", meta)
+        path = f"users/{world.bob.pk}/rights/"
+        answer = caller("bob").get(path).json()
+        assert (answer["pools"], [one["name"] for one in answer["meta_pools"]]) == ([], ["Office"])
+        world.grant(world.charlie, "user-admin")
+        assert caller("charlie").get(path).json()["meta_pools"] == [], (
+            "whom the meta-pool is hidden from learns nothing"
+        )
+        make_desktop(pool, 1, holder=world.bob)
+        assert caller("bob").get(path).json()["meta_pools"] == []
 
     def test_of_others_for_who_may_see_people_and_of_objects_one_sees(self, caller, world, make_pool):
         pool = make_pool("theirs")
