@@ -10,7 +10,7 @@ at again under the lock, and written in one transaction. While nothing changed n
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -25,12 +25,13 @@ from broker.jobs.models import Job
 from broker.jobs.states import ACTIVE
 from broker.sql import Given, Statement, each, given, several, time, write_rows, written
 
-from .driver import GuestInfo, Observation, PowerState
+from .driver import UNEXPLAINED, GuestInfo, Observation, PowerState
 from .last_pass import CONDITION, FOREIGN, LastPass
 from .models import ForeignMachine, Host, VirtualMachine
 from .monitor import surprise
 from .states import VM, VmState
 
+HOST_REBOOTED = "host rebooted"
 OURS_FOR_SECONDS = 3.0  # a change this soon after a job on the machine is the job's
 BATCH = 500
 _UP = (PowerState.RUNNING, PowerState.PAUSED)
@@ -205,7 +206,7 @@ def _is_late(row: VirtualMachine | ForeignMachine, one: Observation) -> bool:
 
 def _differs(row: VirtualMachine, one: Observation) -> bool:
     """Whether `one` says anything the row does not."""
-    wanted = _columns(row, one)
+    wanted = _columns(row, _explained(row, one))
     return any(getattr(row, name) != wanted[name] for name in CONDITION)
 
 
@@ -225,7 +226,7 @@ def _columns(row: VirtualMachine, one: Observation) -> dict[str, Any]:
 @transaction.atomic
 def _write(host: Host, seen: dict[UUID, Observation]) -> tuple[set[UUID], set[UUID]]:
     """Lock, look again, write; returns what changed, and what is there."""
-    ((floor,),) = _FLOOR.rows(host=host.pk)
+    ((floor, rebooted_at),) = _FLOOR.rows(host=host.pk)
     busy = _busy(seen)
     rows, changed, there = [], set(), set()
     for row in _locked(host, sorted(seen)):
@@ -237,7 +238,8 @@ def _write(host: Host, seen: dict[UUID, Observation]) -> tuple[set[UUID], set[UU
             continue  # whoever works on it knows better; the next pass looks again
         if row.created_at > one.at:
             continue
-        if _take(row, one, ours=row.pk in busy):
+        ours = row.pk in busy or row.state in VM.unstable
+        if _take(row, _explained(row, one, None if ours else rebooted_at), ours=ours):
             changed.add(row.pk)
         rows.append(row)
     write_rows([row for row in rows if row.pk in changed], _WRITTEN)
@@ -258,7 +260,20 @@ def _locked(host: Host, keys: list[UUID]) -> Iterable[VirtualMachine]:
 _LOCKED = Statement(
     lambda: VirtualMachine.objects.select_for_update().filter(pk=Given("pk"), host=Given("host")).order_by()
 )
-_FLOOR = Statement(lambda: Host.objects.filter(pk=Given("host")).order_by().values_list("observed_at"))
+_FLOOR = Statement(lambda: Host.objects.filter(pk=Given("host")).order_by().values_list("observed_at", "rebooted_at"))
+
+
+def _explained(row: VirtualMachine, one: Observation, rebooted_at: datetime | None = None) -> Observation:
+    """`one`, with the reason that its host forgot when it was rebooted under the machine: that is a crash.
+
+    A machine that shut down before has said so: its end was observed, or its host remembers it.
+    """
+    if one.power is not PowerState.OFF or one.reason != UNEXPLAINED:
+        return one
+    fell = row.power_state in _UP and rebooted_at and row.observed_at and row.observed_at < rebooted_at
+    if fell or (row.power_state, row.power_reason) == (PowerState.CRASHED, HOST_REBOOTED):
+        return replace(one, power=PowerState.CRASHED, reason=HOST_REBOOTED)
+    return one
 
 
 def _take(row: VirtualMachine, one: Observation, *, ours: bool) -> bool:
@@ -268,7 +283,6 @@ def _take(row: VirtualMachine, one: Observation, *, ours: bool) -> bool:
     row.observed_at = one.at
     if before == wanted:
         return False
-    ours = ours or row.state in VM.unstable
     surprise.tell(row, one, ours=ours)
     for name, value in wanted.items():
         setattr(row, name, value)

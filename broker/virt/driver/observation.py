@@ -22,7 +22,11 @@ class PowerState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """What a host is. `emulated`: KVM does not work there, guests run in software."""
+    """What a host is. `emulated`: KVM does not work there, guests run in software.
+
+    `ticked_seconds`: what its processors have spent since its kernel started, at work or idle, all together; falls only
+    when the host is rebooted. None where it does not say.
+    """
 
     uuid: str
     hostname: str
@@ -36,6 +40,7 @@ class HostFacts:
     emulated_reason: str = ""
     graphics: frozenset[str] = frozenset({"vnc"})  # "vnc", "spice"
     cpu_models: frozenset[str] = frozenset()  # what its guests' processors can be
+    ticked_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,8 @@ class Counters:
 UNTOLD = Counters()
 """Of a machine that does not run, or whose host tells no counters now."""
 
+UNEXPLAINED = "unknown"
+"""The reason of a machine that is off and of whose end its host kept nothing, as after a reboot."""
 NO_SPACE = "no space"
 """The reason of a machine that its host paused because a disk could not grow."""
 IO_ERROR = "ioerror"

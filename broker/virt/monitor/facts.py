@@ -71,8 +71,12 @@ def write(host: Host, facts: HostFacts) -> None:
         "emulated_reason": facts.emulated_reason[:255],
         "graphics": sorted(facts.graphics),
         "cpu_models": sorted(facts.cpu_models),
+        "ticked_seconds": facts.ticked_seconds,
         "error": "",
     }
+    before, now = row.ticked_seconds, facts.ticked_seconds
+    if before is not None and now is not None and now < before:
+        wanted["rebooted_at"] = clock.now()
     changed = {name: value for name, value in wanted.items() if getattr(row, name) != value}
     if not changed:
         return
@@ -82,6 +86,11 @@ def write(host: Host, facts: HostFacts) -> None:
             record(
                 "host.reachable", actor=MONITOR, subject=row, message=N_("%(name)s can be reached again"), name=row.name
             )
+        if "rebooted_at" in changed:
+            record(
+                "host.rebooted", actor=MONITOR, subject=row, severity="warning", name=row.name,
+                message=N_("%(name)s was rebooted"),
+            )  # fmt: skip
         publish("host", host.pk, "changed")
 
 

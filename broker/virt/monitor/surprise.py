@@ -23,7 +23,7 @@ RESUMED: Story = (f"{OUTSIDE}.resumed", "warning", N_("%(name)s was resumed on %
 RESTARTED: Story = (f"{OUTSIDE}.restarted", "warning", N_("%(name)s was stopped and started on %(host)s, not by Berth"))
 EDITED: Story = (f"{OUTSIDE}.edited", "warning", N_("The definition of %(name)s on %(host)s was edited, not by Berth"))
 SHUT_DOWN: Story = ("vm.shut-down", "info", N_("%(name)s shut down"))
-CRASHED: Story = ("vm.crashed", "error", N_("%(name)s crashed on %(host)s"))
+CRASHED: Story = ("vm.crashed", "error", N_("%(name)s crashed on %(host)s (%(reason)s)"))
 DISK_TROUBLE: Story = (
     "vm.disk-trouble", "error", N_("%(host)s paused %(name)s because a disk failed; is the storage full?"),
 )  # fmt: skip

@@ -127,7 +127,18 @@ class Observing(Emulation, Link):
                 emulated_reason=reason,
                 graphics=self._graphics(emulated),
                 cpu_models=self._cpu_models(emulated),
+                ticked_seconds=self._ticked(),
             )
+
+    def _ticked(self) -> int | None:
+        """https://libvirt.org/html/libvirt-libvirt-host.html#virNodeGetCPUStats: nanoseconds since the host booted."""
+        try:
+            spent = self.connection.getCPUStats(libvirt.VIR_NODE_CPU_STATS_ALL_CPUS, 0)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_SUPPORT:
+                return None
+            raise
+        return sum(int(spent.get(what, 0)) for what in ("kernel", "user", "idle", "iowait")) // 1_000_000_000
 
     def _cpu_models(self, emulated: bool) -> frozenset[str]:
         kind = "qemu" if emulated else "kvm"
