@@ -1,4 +1,4 @@
-"""Disks on their way out: one file an export in a directory of ours, until it is a day old.
+"""Disks and machines on their way out: one file an export in a directory of ours, until it is a day old.
 
 The directory lies where uploads arrive, so where web and workers are several machines, they share both.
 """
@@ -17,7 +17,7 @@ from broker.jobs.states import ACTIVE
 from .models import DiskExport
 
 KEPT_FOR = timedelta(days=1)
-PLAN = "vm.export-disk"
+PLAN, OVA_PLAN = "vm.export-disk", "vm.export"
 
 
 def folder() -> Path:
@@ -44,7 +44,9 @@ def remove(pk: UUID | str) -> None:
 def tidy() -> None:
     """The duty: what is a day old goes, and so do files that no row speaks of."""
     files = list(folder().iterdir())  # before the rows: a file never comes before its row
-    busy = Job.objects.filter(state__in=sorted(ACTIVE), plan=PLAN).values_list("args__export", flat=True)
+    busy = Job.objects.filter(state__in=sorted(ACTIVE), plan__in=(PLAN, OVA_PLAN)).values_list(
+        "args__export", flat=True
+    )
     old = Q(ready_at__lt=clock.now() - KEPT_FOR) | Q(ready_at=None, created_at__lt=clock.now() - KEPT_FOR)
     for export in DiskExport.objects.filter(old).exclude(pk__in=list(busy)):
         export.delete()

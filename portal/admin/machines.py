@@ -18,6 +18,7 @@ from broker.virt.actions.apply_changes import apply_changes
 from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.actions.edit_vm import edit_vm
 from broker.virt.actions.examine_disks import examine_disks
+from broker.virt.actions.export_vm import export_vm
 from broker.virt.actions.migrate_vm import migrate_vm
 from broker.virt.actions.pause_vm import pause_vm
 from broker.virt.actions.power_off_vm import power_off_vm
@@ -66,6 +67,14 @@ DEEDS = (
         "vm",
         _("Database, files and hypervisor are compared; nothing is changed."),
         "troubleshoot",
+    ),
+    Deed(
+        "ova",
+        _("Export as OVA"),
+        export_vm,
+        "vm",
+        _("A file of the machine, which has to be off, is made to be downloaded from its page of disks."),
+        "file_save",
     ),
     Deed("apply", _("Try changes now"), apply_changes, "vm", _("What waits for its next start is tried now."), "bolt"),
     Deed(

@@ -30,6 +30,7 @@ urlpatterns = [
     path("vms/<uuid:pk>/disks/<uuid:disk>/detach", floating.Detach.as_view(), name="disk-detach"),
     path("vms/<uuid:pk>/disks/", disks.MachineDisks.as_view(), name="vm-disks"),
     path("vms/<uuid:pk>/disks/download", exports.Export.as_view(), name="disk-export"),
+    path("vms/<uuid:pk>/export", exports.ExportMachine.as_view(), name="vm-export"),
     path("vms/<uuid:pk>/downloads/<uuid:export>/data", exports.ExportData.as_view(), name="export-data"),
     path("vms/<uuid:pk>/downloads/<uuid:export>/delete", exports.DeleteExport.as_view(), name="export-delete"),
     path("vms/<uuid:pk>/disks/new", disks.NewDisk.as_view(), name="disk-new"),

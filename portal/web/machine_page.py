@@ -142,6 +142,9 @@ def machine_page(actor: Actor, vm: VirtualMachine, *, managing: bool, asked: str
         others.append(Action(_("Recordings"), recordings, "player-play", link=True))
     if vm.state == "ready" and may(actor, "vm.backup", vm):
         others.append(Action(_("Backups"), reverse("portal:vm-backups", args=[vm.pk]), "history", link=True))
+        if not job:
+            exports = reverse("portal:vm-export", args=[vm.pk])
+            others.append(Action(_("Export as OVA"), exports, "file-download", link=True))
     if vm.state == "ready" and may(actor, "vm.migrate", vm):
         others += _moving(actor, vm, job)
     if not desktop and not job and vm.state in ("ready", "broken") and may(actor, "vm.delete", vm):

@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from broker.jobs.models import Job
-from broker.virt import exports, queries, specs
+from broker.virt import exports, image_formats, ova, queries, specs
 from broker.virt.actions.adopt_file import adopt_file
 from broker.virt.actions.create_disk import create_disk
 from broker.virt.actions.create_storage import create_storage
@@ -18,6 +18,7 @@ from broker.virt.actions.detach_disk import detach_disk
 from broker.virt.actions.edit_vm import edit_vm
 from broker.virt.actions.examine_disks import examine_disks
 from broker.virt.actions.export_disk import export_disk
+from broker.virt.actions.export_vm import export_vm
 from broker.virt.actions.grow_disk import grow_disk
 from broker.virt.actions.limit_disk import limit_disk
 from broker.virt.actions.move_disks import move_disks
@@ -220,6 +221,31 @@ def _nothing_exported(stage: Stage, job: Job, vm: VirtualMachine) -> None:
     _snapshots(1, running=True)(stage, job, vm)
 
 
+def _export_vm(stage: Stage):
+    """Off, with two disks."""
+    vm = stage.machine()
+    finish(create_disk(actor=ACTOR, vm=vm, size_bytes=1 << 20))
+    return export_vm(actor=ACTOR, vm=_seen(vm)), (vm, [disk.volume for disk in vm.disks.all()])
+
+
+def _exported_vm(stage: Stage, job: Job, known) -> None:
+    export, path = DiskExport.objects.get(pk=job.args["export"]), exports.path_of(job.args["export"])
+    assert export.ready_at and export.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    for number in (0, 1):
+        inner = path.with_name(f"inner-{path.name}")
+        assert ova.take_disk(path, inner, lambda share: None, number=number)["disks"] == 2
+        assert image_formats.look(inner, "disk") == image_formats.Looked("vmdk", 1 << 20)
+        inner.unlink()
+    path.unlink()
+    _no_vm_exported(stage, job, known)
+
+
+def _no_vm_exported(stage: Stage, job: Job, known) -> None:
+    assert not list(stage.disks.glob(f"export-{job.args['export']}*"))
+    assert not list(exports.folder().glob(f"{job.args['export']}*"))
+    _has_disks(stage, job, known)
+
+
 def _delete_floating(stage: Stage):
     """One that was taken out of a machine, which stays as it is."""
     vm = stage.machine()
@@ -353,6 +379,7 @@ DISKS: dict[str, Scenario] = {
     "vm.limit-disk": Scenario(_limit_disk, _limited),
     "vm.examine": Scenario(_examine, _snapshots(1, running=False)),
     "vm.export-disk": Scenario(_export, _exported, _nothing_exported),
+    "vm.export": Scenario(_export_vm, _exported_vm, _no_vm_exported),
     "disk.share": Scenario(_share_disk, _shared, _not_shared),
     "disk.delete": Scenario(_delete_floating, _floating_deleted),
     "storage.adopt-file": Scenario(_adopt_file, _adopted, _not_adopted),

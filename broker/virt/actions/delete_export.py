@@ -1,4 +1,4 @@
-"""Delete a file that was made of a disk to be downloaded."""
+"""Delete a file that was made of a machine or a disk of it to be downloaded."""
 
 from django.db import transaction
 
@@ -13,7 +13,7 @@ from broker.virt.models import DiskExport
 
 @transaction.atomic
 def delete_export(*, actor: Actor, export: DiskExport) -> None:
-    """The disk stays as it is. Raises Missing, Denied, or Busy while it is being made."""
+    """The machine stays as it is. Raises Missing, Denied, or Busy while it is being made."""
     require(actor, "vm.backup", export.vm)
     if export.ready_at is None:
         raise Busy(N_("This file is being made."), fix=N_("Wait, or cancel the job."))

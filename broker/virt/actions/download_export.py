@@ -1,4 +1,4 @@
-"""Open a file that was made of a disk, to send it to who may have it."""
+"""Open a file that was made of a machine or a disk of it, to send it to who may have it."""
 
 import os
 from typing import BinaryIO
@@ -31,6 +31,6 @@ def download_export(*, actor: Actor, export: DiskExport, first: bool = True) -> 
     if first:
         record(
             "vm.export.downloaded", actor=actor, subject=export.vm,
-            message=N_("%(file)s, a disk of %(name)s, was downloaded"), file=export.name, name=export.vm.name,
+            message=N_("%(file)s, made of %(name)s, was downloaded"), file=export.name, name=export.vm.name,
         )  # fmt: skip
     return file

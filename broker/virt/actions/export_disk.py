@@ -13,13 +13,9 @@ from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
 from broker.virt import exports
-from broker.virt.asking import require_power, require_usable
 from broker.virt.cloning import originals
-from broker.virt.driver import PowerState
+from broker.virt.export_wishes import plain_name, require_few, require_still
 from broker.virt.models import Disk, DiskExport, Snapshot
-
-OFF = (PowerState.OFF, PowerState.CRASHED)
-MOST = 8  # exports of one machine at a time
 
 
 @transaction.atomic
@@ -31,25 +27,15 @@ def export_disk(*, actor: Actor, disk: Disk, snapshot: Snapshot | None = None) -
     """
     vm = disk.vm
     require(actor, "vm.backup", vm)
-    require_usable(vm)
-    if snapshot is None and vm.power_state in (PowerState.RUNNING, PowerState.PAUSED):
-        raise Conflict(
-            N_("%(name)s is running, and its guest writes to the disk."), rule="export.still",
-            fix=N_("Take a snapshot and download the disk as that holds it, or shut the machine down."), name=vm.name,
-        )  # fmt: skip
-    if snapshot is None:
-        require_power(vm, OFF)
+    require_still(vm, snapshot)
     if vm.host_id is None or disk.pk not in {one.disk.pk for one in originals(vm, snapshot)}:
         raise Conflict(
             N_("There is no such disk to be downloaded."), rule="disk.present",
             fix=N_("Choose a disk that the machine or its snapshot has."), name=vm.name,
         )  # fmt: skip
-    if vm.exports.count() >= MOST:
-        raise Conflict(
-            N_("%(name)s has %(most)s files to be downloaded already."), rule="export.most",
-            fix=N_("Delete some of them."), name=vm.name, most=MOST,
-        )  # fmt: skip
-    export = DiskExport(id=uuid4(), vm=vm, name=_file_name(disk, snapshot), maker=actor.user)
+    require_few(vm)
+    name = plain_name(vm.name, disk.target, *([snapshot.name] if snapshot else []))
+    export = DiskExport(id=uuid4(), vm=vm, name=f"{name}.qcow2", maker=actor.user)
     export.save(force_insert=True)
     record(
         "vm.export.asked", actor=actor, subject=vm,
@@ -58,10 +44,3 @@ def export_disk(*, actor: Actor, disk: Disk, snapshot: Snapshot | None = None) -
     publish("vm", vm.pk, "asked")
     args = {"export": str(export.pk), "disk": str(disk.pk), "snapshot": str(snapshot.pk) if snapshot else ""}
     return enqueue(exports.PLAN, actor=actor, subject=vm, args=args)
-
-
-def _file_name(disk: Disk, snapshot: Snapshot | None) -> str:
-    """What the browser calls it: letters, digits, dots and hyphens."""
-    parts = [disk.vm.name, disk.target, *([snapshot.name] if snapshot else [])]
-    plain = "".join(sign if sign.isascii() and (sign.isalnum() or sign in ".-") else "_" for sign in "-".join(parts))
-    return f"{plain[:180]}.qcow2"

@@ -1,4 +1,4 @@
-"""DiskExport: a disk as a file to be downloaded, whole of itself, for a day."""
+"""DiskExport: a disk, or a machine as an OVA, as a file to be downloaded, whole of itself, for a day."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""Disks as files to be downloaded."""
+"""Disks, and machines as OVAs, as files to be downloaded."""
 
 from typing import Any
 
@@ -15,6 +15,7 @@ from broker.core.text import gettext_noop as N_
 from broker.virt.actions.delete_export import delete_export
 from broker.virt.actions.download_export import download_export
 from broker.virt.actions.export_disk import export_disk
+from broker.virt.actions.export_vm import export_vm
 from broker.virt.models import DiskExport
 from portal.api.base import Listed, Read
 from portal.api.fields import Id, Input
@@ -35,8 +36,12 @@ class NewExport(Input):
     snapshot = Id(required=False, allow_null=True, help_text="The disk as this one holds it; the machine may run.")
 
 
+class NewOva(Input):
+    snapshot = Id(required=False, allow_null=True, help_text="Its disks as this one holds them; the machine may run.")
+
+
 class DiskExports(Listed, Read, OfVm):
-    """Files of a machine's disks; they are kept for a day."""
+    """Files of a machine and its disks; they are kept for a day."""
 
     serializer_class = DiskExportSerializer
     ordering = ("-created_at",)
@@ -61,9 +66,16 @@ class DiskExports(Listed, Read, OfVm):
         snapshot = snapshot_of(vm, given.get("snapshot"))
         return self.accepted(export_disk(actor=self.actor, disk=disk, snapshot=snapshot))
 
+    @extend_schema(request=NewOva, responses={202: JobSerializer})
+    @action(detail=False, methods=["post"], url_path="ova", url_name="ova")
+    def ova(self, request: Request, vm_pk: Any) -> Response:
+        """Make an OVA of the machine; the job's argument `export` is its id. Then get …/data/."""
+        vm, given = self.vm(), self.input(NewOva)
+        return self.accepted(export_vm(actor=self.actor, vm=vm, snapshot=snapshot_of(vm, given.get("snapshot"))))
+
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, vm_pk: Any, pk: Any) -> Response:
-        """Delete the file; the disk stays."""
+        """Delete the file; the machine stays."""
         self.nothing()
         delete_export(actor=self.actor, export=self.find())
         return Response(status=204)

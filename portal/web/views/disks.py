@@ -93,6 +93,7 @@ def _new(vm: VirtualMachine) -> list[Action]:
         Action(_("Take a snapshot"), reverse("portal:snapshot-new", args=[vm.pk]), "history", link=True),
         Action(_("Move to another storage"), reverse("portal:disks-move", args=[vm.pk]), "database", link=True),
         Action(_("Download a disk"), reverse("portal:disk-export", args=[vm.pk]), "file-download", link=True),
+        Action(_("Export as OVA"), reverse("portal:vm-export", args=[vm.pk]), "file-download", link=True),
         Action(_("Change the CD"), reverse("portal:vm-cd", args=[vm.pk]), "template", link=True),
         *examine_actions(vm),
     ]

@@ -1,4 +1,4 @@
-"""Disks as files to be downloaded, on the page of a machine's disks."""
+"""Disks, and machines as OVAs, as files to be downloaded, on the page of a machine's disks."""
 
 from typing import Any
 
@@ -14,6 +14,7 @@ from broker.core.text import gettext_noop as N_
 from broker.virt.actions.delete_export import delete_export
 from broker.virt.actions.download_export import download_export
 from broker.virt.actions.export_disk import export_disk
+from broker.virt.actions.export_vm import export_vm
 from broker.virt.models import Disk, DiskExport, Snapshot, VirtualMachine
 from portal.ranges import begins, ranged
 from portal.templatetags.berth import bytesize
@@ -36,7 +37,7 @@ def exports_of(vm: VirtualMachine, able: bool) -> Related:
         for one in vm.exports.all()
     ]  # fmt: skip
     heads = [_("File"), _("Size"), _("Asked for")]
-    return Related(_("Downloads"), heads, rows, _("No file was made of a disk today."), acting=True)
+    return Related(_("Downloads"), heads, rows, _("No file was made of it today."), acting=True)
 
 
 def _actions(vm: VirtualMachine, one: DiskExport) -> list[Action]:
@@ -44,7 +45,7 @@ def _actions(vm: VirtualMachine, one: DiskExport) -> list[Action]:
         Action(_("Download"), reverse("portal:export-data", args=[vm.pk, one.pk]), "file-download", link=True),
         Action(
             _("Delete"), reverse("portal:export-delete", args=[vm.pk, one.pk]), "trash", danger=True,
-            confirm=_("The file is deleted here; the disk stays as it is."),
+            confirm=_("The file is deleted here; the machine stays as it is."),
         ),
     ]  # fmt: skip
 
@@ -54,6 +55,13 @@ class ExportForm(StyledForm):
     snapshot = forms.ModelChoiceField(
         label=gettext_lazy("As it was at the snapshot"), queryset=Snapshot.objects.none(), required=False,
         empty_label=gettext_lazy("as it is now"), help_text=gettext_lazy("A machine that runs needs one."),
+    )  # fmt: skip
+
+
+class OvaForm(StyledForm):
+    snapshot = forms.ModelChoiceField(
+        label=gettext_lazy("Its disks as they were at the snapshot"), queryset=Snapshot.objects.none(), required=False,
+        empty_label=gettext_lazy("as they are now"), help_text=gettext_lazy("A machine that runs needs one."),
     )  # fmt: skip
 
 
@@ -78,6 +86,32 @@ class Export(FormPage):
             "submit": _("Make the file"),
             "back_url": reverse("portal:vm-disks", args=[vm.pk]),
             "back_label": _("Disks and snapshots"),
+        }
+
+    def _vm(self, pk: Any) -> VirtualMachine:
+        return find(self.actor, VirtualMachine, pk, "vm.backup")
+
+
+class ExportMachine(FormPage):
+    def form(self, data: Any, pk: Any) -> OvaForm:
+        vm, form = self._vm(pk), OvaForm(data)
+        snapshots = form.fields["snapshot"]
+        assert isinstance(snapshots, forms.ModelChoiceField)
+        snapshots.queryset = vm.snapshots.all()
+        return form
+
+    def make(self, values: dict[str, Any], pk: Any) -> str:
+        export_vm(actor=self.actor, vm=self._vm(pk), **values)
+        return reverse("portal:vm-disks", args=[pk])
+
+    def words(self, pk: Any) -> dict[str, Any]:
+        vm = self._vm(pk)
+        return {
+            "title": _("Export %(name)s as OVA") % {"name": vm.title or vm.name},
+            "under": _("One file for other programs: its hardware and its disks as VMDK. It is kept for a day."),
+            "submit": _("Make the OVA"),
+            "back_url": reverse("portal:vm", args=[vm.pk]),
+            "back_label": vm.title or vm.name,
         }
 
     def _vm(self, pk: Any) -> VirtualMachine:

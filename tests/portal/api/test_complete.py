@@ -133,6 +133,7 @@ DOORS = {
         "convert_disk": "POST vms/{vm_pk}/disks/{id}/convert/",
         "limit_disk": "POST vms/{vm_pk}/disks/{id}/limit/",
         "export_disk": "POST vms/{vm_pk}/exports/",
+        "export_vm": "POST vms/{vm_pk}/exports/ova/",
         "delete_export": "DELETE vms/{vm_pk}/exports/{id}/",
         "download_export": "GET vms/{vm_pk}/exports/{id}/data/",
         "delete_disk": "DELETE vms/{vm_pk}/disks/{id}/",

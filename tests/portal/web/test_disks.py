@@ -153,6 +153,22 @@ def test_a_disk_is_downloaded_in_pieces_by_those_who_may(site, parts, settings, 
     assert client.get(data).status_code == 404
 
 
+def test_a_machine_is_exported_by_those_who_may(site, parts, settings, tmp_path):
+    settings.DATA_DIR, client, there = tmp_path, site.client("root"), address(site, "vm-export")
+    assert there in client.get(reverse("portal:vm", args=[site.server.pk])).content.decode()
+    assert there in client.get(address(site, "vm-disks")).content.decode()
+    assert client.get(there).status_code == 200
+    assert site.client("charlie").get(there).status_code == 404
+    assert site.client("charlie").post(there).status_code == 404
+    type(site.server).objects.filter(pk=site.server.pk).update(power_state="running")
+    refused = client.post(there, {"snapshot": ""})
+    assert refused.status_code == 400 and "Take a snapshot" in refused.content.decode()
+    assert client.post(there, {"snapshot": parts[2].pk}).status_code == 302
+    job = Job.objects.get(plan="vm.export")
+    assert job.args["snapshot"] == str(parts[2].pk)
+    assert DiskExport.objects.get().name.endswith("-before__b_.ova")
+
+
 def test_another_machines_disk_is_not_found_under_this_one(site, parts):
     there = reverse("portal:disk-grow", args=[site.granted.pk, parts[0].pk])
     assert site.client("root").get(there).status_code == 404

@@ -182,6 +182,7 @@ CASES = {
         "vm", "vm.edit", lambda stage, vm: {"disk": disk_of(stage, vm), "limits": DiskLimits(total_iops=100)}
     ),
     "export_disk": Case("vm", "vm.backup", lambda stage, vm: {"disk": disk_of(stage, vm)}),
+    "export_vm": Case("vm", "vm.backup", lambda stage, vm: {"vm": vm}),
     "delete_export": Case("vm", "vm.backup", lambda stage, vm: {"export": export_of(vm)}),
     "download_export": Case("vm", "vm.backup", lambda stage, vm: {"export": export_of(vm)}),
     "examine_disks": vm_case("vm.edit"),
