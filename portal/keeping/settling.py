@@ -1,0 +1,85 @@
+"""What a database that was restored must forget before anybody works on it: all that was true of its moment alone.
+
+Between the dump and now machines were started, moved and reset, hosts died and came back. So nobody acts on what was
+observed then: it is looked at anew, and orders that only made sense at that moment are not carried out.
+"""
+
+from datetime import datetime, timedelta
+
+from django.contrib.sessions.models import Session as SignIn
+from django.db import transaction
+from django.db.models import Q
+
+from broker.access.actor import Actor
+from broker.core import clock
+from broker.core.text import gettext_noop as N_
+from broker.events.record import record
+from broker.jobs.duties import Duty
+from broker.jobs.models import Job
+from broker.jobs.states import ACTIVE, JobState
+from broker.virt.driver import PowerState
+from broker.virt.models import HaWatch, HostHealth, HostSign, MonitorProcess, Recovery, VirtualMachine
+from broker.virt.states import RECOVERY
+
+# Carried out late they would hit a machine or host that somebody uses. None of their steps is undone.
+MOMENTARY = (
+    "vm.start", "vm.shutdown", "vm.power-off", "vm.reset", "vm.reboot", "vm.pause", "vm.resume", "vm.suspend",
+    "host.fence", "host.ask",
+)  # fmt: skip
+# They begin with cutting the power: not before it is asked for anew. Those that are further go on.
+POWER_FIRST = ("vm.reset-disks", "vm.revert", "backup.restore")
+# Others go on by their probes, after the monitor has looked at the hosts.
+LOOK_FIRST = timedelta(seconds=60)
+HOST_LOST = "host lost"  # as broker.virt.observe writes it
+
+
+@transaction.atomic
+def settle(made_at: datetime) -> dict[str, int]:
+    """Returns how many jobs were cancelled and how many go on. `made_at`: the moment of the dump."""
+    now = clock.now()
+    told = {"cancelled": _end_momentary(now), "going_on": _put_off(now)}
+    _forget_health(now)
+    _forget_power()
+    SignIn.objects.all().delete()
+    Duty.objects.all().delete()
+    MonitorProcess.objects.all().delete()
+    record(
+        "manager.restored", actor=Actor.system("manage.py"), severity="warning", at=f"{made_at:%Y-%m-%d %H:%M:%S}",
+        message=N_("The manager was restored from its backup of %(at)s UTC; it knows nothing of what happened since"),
+    )  # fmt: skip
+    return told
+
+
+def _end_momentary(now: datetime) -> int:
+    """The next worker ends them as cancelled before it does anything."""
+    late = Q(plan__in=MOMENTARY) | Q(plan__in=POWER_FIRST, position=0)
+    rows = Job.objects.filter(late, state__in=ACTIVE).exclude(state=JobState.UNDOING)
+    return rows.update(cancel_requested=True, lease_until=now, next_run_at=now)
+
+
+def _put_off(now: datetime) -> int:
+    """`worker` stays as it was: who takes one of them over knows that it is not the first."""
+    rows = Job.objects.filter(Q(state=JobState.UNDOING) | Q(cancel_requested=False), state__in=ACTIVE)
+    return rows.update(lease_until=now, next_run_at=now + LOOK_FIRST)
+
+
+def _forget_health(now: datetime) -> None:
+    """Hosts are judged from nothing: watched since now, no sign seen, none dead, no machine waiting for a restart.
+
+    `epoch` goes on counting, for it tells one loss of a host from the next.
+    """
+    HaWatch.objects.update(since=now, looked_at=now - timedelta(days=1))
+    HostSign.objects.all().delete()
+    HostHealth.objects.update(
+        seen={}, silent_since=None, asked_at=None, tried_at=None, off_at=None, confirmed_at=None, lost_at=None,
+        only_leased=False, decision="", rule="",
+    )  # fmt: skip
+    RECOVERY.attempt(Recovery.objects.all(), "drop")
+
+
+def _forget_power() -> None:
+    """Nobody has seen them since; what was off by its user's wish is still taken for that."""
+    shaky = Q(power_state__in=(PowerState.RUNNING, PowerState.PAUSED)) | Q(power_reason=HOST_LOST)
+    VirtualMachine.objects.filter(shaky).update(
+        power_state=PowerState.UNKNOWN, power_reason="", boot_id="", definition="", observed_at=None
+    )

@@ -1,0 +1,155 @@
+"""A manager on SQLite, backed up while it is written to, and restored elsewhere: the same rows, the same secrets."""
+
+import os
+import shutil
+import sqlite3
+import stat
+import tarfile
+import threading
+
+import pytest
+
+from .installation import Installation
+from .settled import compare
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def lived_in(tmp_path_factory):
+    one = Installation(tmp_path_factory.mktemp("old")).migrated()
+    one.life("fill")
+    return one
+
+
+@pytest.fixture(scope="module")
+def archive(lived_in, tmp_path_factory):
+    path = tmp_path_factory.mktemp("kept") / "manager.tar"
+    lived_in.before = lived_in.life("rows")
+    lived_in.manage("backup_manager", path)
+    return path
+
+
+@pytest.fixture
+def new(tmp_path):
+    folder = tmp_path / "new"
+    folder.mkdir()
+    return Installation(folder)
+
+
+def test_another_installation_has_the_same_rows_and_opens_the_same_secrets(lived_in, archive, new):
+    said = new.manage("restore_manager", archive)
+    assert "Jobs: 3 are cancelled, 3 go on" in said and "before" not in said
+    compare(lived_in.before, new.life("rows"))
+    assert new.life("secrets") == lived_in.life("secrets")
+    assert set(new.files()) == {"berth.sqlite3", "secret.key"}
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in new.folder.iterdir())
+    assert "Nothing" not in new.manage("verifyevents")
+
+
+def test_the_archive_is_for_its_owner_alone_and_tells_what_is_in_it(archive):
+    assert stat.S_IMODE(archive.stat().st_mode) == 0o600
+    assert os.listdir(archive.parent) == ["manager.tar"]
+    with tarfile.open(archive) as tar:
+        assert tar.getnames() == ["manifest.json", "database.sqlite3", "secret.key"]
+
+
+def test_it_replaces_nothing(lived_in, archive):
+    before = archive.read_bytes()
+    assert "exists already" in lived_in.manage("backup_manager", archive, fails=True)
+    assert archive.read_bytes() == before
+    assert "no directory" in lived_in.manage("backup_manager", archive.parent / "no" / "x.tar", fails=True)
+
+
+def test_what_is_lived_in_is_set_aside_only_when_that_is_said(lived_in, archive, new):
+    new.migrated().life("fill")
+    before = new.life("rows")
+    files = new.files()
+    assert "not empty" in new.manage("restore_manager", archive, fails=True)
+    assert new.files() == files
+    said = new.manage("restore_manager", archive, "--replace")
+    compare(lived_in.before, new.life("rows"))
+    (aside,) = new.folder.glob("before-restore-*")
+    assert str(aside) in said and stat.S_IMODE(aside.stat().st_mode) == 0o700
+    assert (aside / "secret.key").read_bytes() == files["secret.key"]
+    old = Installation(aside)
+    assert old.life("rows") == before and old.life("secrets")
+
+
+def test_nothing_is_restored_under_somebody_who_has_it_open(archive, new):
+    new.migrated()
+    other = sqlite3.connect(new.folder / "berth.sqlite3")
+    other.execute("PRAGMA journal_mode=WAL")
+    other.execute("SELECT count(*) FROM jobs_job").fetchone()
+    try:
+        assert "at work" in new.manage("restore_manager", archive, fails=True)
+    finally:
+        other.close()
+    assert not list(new.folder.glob(".restoring*")) and not new.life("rows")["directories_user"]
+    new.manage("restore_manager", archive)
+
+
+def test_an_archive_of_a_newer_berth_is_refused(archive, new, tmp_path):
+    folder = tmp_path / "newer"
+    newer = Installation(folder)
+    folder.mkdir()
+    newer.manage("restore_manager", archive)
+    line = sqlite3.connect(folder / "berth.sqlite3")
+    line.execute("INSERT INTO django_migrations (app, name, applied) VALUES ('virt', '9999_ahead', '2030-01-01')")
+    line.commit()
+    line.close()
+    newer.manage("backup_manager", tmp_path / "newer.tar")
+    said = new.manage("restore_manager", tmp_path / "newer.tar", fails=True)
+    assert "newer than this one: virt.9999_ahead" in said
+    assert "berth.sqlite3" not in new.files() or not new.life("rows").get("directories_user")
+
+
+def test_an_older_one_is_brought_up_to_date(archive, new, tmp_path):
+    folder = tmp_path / "older"
+    folder.mkdir()
+    older = Installation(folder)
+    older.manage("migrate", "-v0")
+    older.manage("migrate", "portal", "zero", "-v0")
+    older.manage("backup_manager", tmp_path / "older.tar")
+    new.manage("restore_manager", tmp_path / "older.tar")
+    assert "portal_idempotencykey" in new.life("rows")
+
+
+def test_a_moment_is_kept_whole_while_others_write(lived_in, new, tmp_path):
+    folder = tmp_path / "busy"
+    shutil.copytree(lived_in.folder, folder)
+    busy, done, path = Installation(folder), threading.Event(), tmp_path / "busy.tar"
+
+    def write():
+        line = sqlite3.connect(folder / "berth.sqlite3", timeout=30)
+        while not done.is_set():  # both rows or none
+            with line:
+                line.execute("UPDATE directories_user SET email = email || 'x' WHERE username = 'alice'")
+                line.execute("UPDATE directories_user SET email = email || 'x' WHERE username = 'bob'")
+        line.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        busy.manage("backup_manager", path)
+    finally:
+        done.set()
+        writer.join()
+    new.manage("restore_manager", path)
+    line = sqlite3.connect(new.folder / "berth.sqlite3")
+    names = dict(line.execute("SELECT username, email FROM directories_user"))
+    assert names["alice"] == names["bob"] != ""
+
+
+def test_a_key_of_the_environment_is_in_no_archive_and_must_be_the_same(new, tmp_path):
+    words = {"BERTH_SECRET_KEY": "a key that is long enough for this"}
+    folder = tmp_path / "with"
+    folder.mkdir()
+    old = Installation(folder, words=words)
+    old.migrated().life("fill")
+    assert "BERTH_SECRET_KEY is not in it" in old.manage("backup_manager", tmp_path / "with.tar")
+    assert words["BERTH_SECRET_KEY"].encode() not in (tmp_path / "with.tar").read_bytes()
+    assert "BERTH_SECRET_KEY is not the key" in new.manage("restore_manager", tmp_path / "with.tar", fails=True)
+    new.words = words
+    new.manage("restore_manager", tmp_path / "with.tar")
+    assert new.life("secrets") == old.life("secrets")
