@@ -17,7 +17,7 @@ def require_still(vm: VirtualMachine, snapshot: Snapshot | None) -> None:
     if snapshot is None and vm.power_state in (PowerState.RUNNING, PowerState.PAUSED):
         raise Conflict(
             N_("%(name)s is running, and its guest writes to the disk."), rule="export.still",
-            fix=N_("Take a snapshot and download the disk as that holds it, or shut the machine down."), name=vm.name,
+            fix=N_("Take a snapshot and choose that, or shut the machine down."), name=vm.name,
         )  # fmt: skip
     if snapshot is None:
         require_power(vm, OFF)

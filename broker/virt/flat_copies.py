@@ -30,7 +30,7 @@ def require_still(ctx: Context, vm: VirtualMachine) -> None:
     if work.observe(ctx, vm).power not in STILL:
         raise Conflict(
             N_("%(name)s is running, and its guest writes to the disk."), rule="export.still",
-            fix=N_("Take a snapshot and download the disk as that holds it, or shut the machine down."), name=vm.name,
+            fix=N_("Take a snapshot and choose that, or shut the machine down."), name=vm.name,
         )  # fmt: skip
 
 

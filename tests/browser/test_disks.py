@@ -51,6 +51,8 @@ def test_the_pages_are_accessible_and_a_disk_is_downloaded(machine, visit, theme
         ("limits", reverse("portal:disk-limits", args=[vm.pk, vm.disks.get(target="vdb").pk])),
         ("preview", reverse("portal:snapshot-preview", args=[vm.pk, one.pk])),
         ("export", reverse("portal:disk-export", args=[vm.pk])),
+        ("ova", reverse("portal:vm-export", args=[vm.pk])),
+        ("machine", reverse("portal:vm", args=[vm.pk])),
         ("disks", reverse("portal:vm-disks", args=[vm.pk])),
     ):
         page.goto(address)
