@@ -122,6 +122,7 @@ def origin_of(
     return Origin(
         cluster=storage.cluster, storage=storage, size_bytes=size, machine=machine or "q35", image=image, cd=cd,
         vcpus=proposal.get("vcpus", VCPUS), memory_mib=proposal.get("memory_mib", MEMORY_MIB),
+        options={"firmware": proposal["firmware"]} if "firmware" in proposal and machine != "pc" else {},
     )  # fmt: skip
 
 

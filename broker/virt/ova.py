@@ -44,9 +44,9 @@ def is_one(path: Path) -> bool:
     return head[257:262] == _USTAR and head[:100].split(b"\0")[0].lower().endswith(b".ovf")
 
 
-def take_disk(path: Path, target: Path, tick: Callable[[float], None], *, number: int = 0) -> dict[str, int]:
+def take_disk(path: Path, target: Path, tick: Callable[[float], None], *, number: int = 0) -> dict[str, Any]:
     """Write one of the appliance's disks to `target`, by its place among them; returns what its description proposes:
-    vcpus, memory_mib, cards, and disks where they are several.
+    vcpus, memory_mib, cards, firmware ("uefi", "secure") where it is not BIOS, and disks where they are several.
 
     Raises Invalid for what is no appliance, or one of several machines.
     """
@@ -146,8 +146,8 @@ def _disks_of(root: Any) -> list[str]:
     return names
 
 
-def _proposed(root: Any) -> dict[str, int]:
-    found, cards = dict[str, int](), 0
+def _proposed(root: Any) -> dict[str, Any]:
+    found, cards = dict[str, Any](), 0
     for item in _all(root, "Item"):
         told = {etree.QName(one).localname: (one.text or "").strip() for one in item if isinstance(one.tag, str)}
         kind, amount = told.get("ResourceType"), told.get("VirtualQuantity", "")
@@ -159,7 +159,16 @@ def _proposed(root: Any) -> dict[str, int]:
             found["memory_mib"] = min(max(size >> 20, LEAST_MEMORY_MIB), MOST_MEMORY_MIB)
         elif kind == CARD:
             cards += 1
-    return found | ({"cards": min(cards, MOST_CARDS)} if cards else {})
+    firmware = _firmware(root)
+    return found | ({"cards": min(cards, MOST_CARDS)} if cards else {}) | ({"firmware": firmware} if firmware else {})
+
+
+def _firmware(root: Any) -> str:
+    """As VMware's extension says it, which other programs write, too; empty for BIOS and where nothing is said."""
+    told = {_attribute(one, "key"): _attribute(one, "value").lower() for one in _all(root, "Config")}
+    if told.get("firmware") != "efi":
+        return ""
+    return "secure" if told.get("bootOptions.efiSecureBootEnabled") == "true" else "uefi"
 
 
 def _unit(words: str) -> int:

@@ -120,3 +120,4 @@ def test_firmware_is_told(firmware, keys):
     found = root.findall(f".//{{{ovf.VMW}}}Config")
     assert [one.get(f"{{{ovf.VMW}}}key") for one in found] == keys
     assert all(one.get(f"{{{ovf.OVF}}}required") == "false" for one in found)
+    assert ova._proposed(root).get("firmware", "bios") == firmware

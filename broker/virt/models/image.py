@@ -15,7 +15,7 @@ class Image(models.Model):
     have, empty when nobody said so; `arrived_sha256`: what it has, where that was computed while it came.
     `capacity_bytes`: what a guest sees, known when it is ready.
 
-    `proposal`: what an appliance says of the machine it is for: vcpus, memory_mib, cards.
+    `proposal`: what an appliance says of the machine it is for: vcpus, memory_mib, cards, firmware.
     `url`: where it is fetched from, empty for an upload.
     `format` is what the uploaded file is said to be, empty until it was looked at; on the storage a CD is kept as it
     is and a disk as qcow2. `touched_at`: when bytes last came.

@@ -9,7 +9,9 @@ from .common import RefSerializer
 
 class ImageSerializer(serializers.ModelSerializer):
     storage = RefSerializer()
-    proposal = serializers.DictField(help_text="What an OVA says of its machine: vcpus, memory_mib, cards, disks.")
+    proposal = serializers.DictField(
+        help_text="What an OVA says of its machine: vcpus, memory_mib, cards, firmware, disks."
+    )
 
     class Meta:
         model = Image

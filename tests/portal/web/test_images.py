@@ -57,6 +57,16 @@ def test_a_machine_is_made_from_each_source(site, images):
     assert VirtualMachine.objects.get(name="three").linked
 
 
+def test_what_an_appliance_says_is_shown_and_is_what_a_machine_gets(site, images):
+    proposal = {"vcpus": 2, "memory_mib": 3072, "cards": 1, "firmware": "uefi"}
+    Image.objects.filter(pk=images[1].pk).update(proposal=proposal)
+    text = site.client("root").get(reverse("portal:image", args=[images[1].pk])).content.decode()
+    assert "2 processors" in text and "UEFI" in text
+    assert new(site, name="one", image=images[1].pk).status_code == 302
+    vm = VirtualMachine.objects.get(name="one")
+    assert (vm.vcpus, vm.memory_mib, vm.options["firmware"]) == (2, 3072, "uefi")
+
+
 def test_a_cd_is_changed_on_its_form(site, images):
     there = reverse("portal:vm-cd", args=[site.granted.pk])
     client = site.client("root")
