@@ -45,7 +45,7 @@ second() {
         -m "not lab and not browser and not slow" tests/pools tests/jobs tests/events tests/access tests/connections \
         tests/virt/actions tests/portal/api tests/directories/test_throttle.py tests/directories/test_ldap_sign_in.py \
         tests/directories/test_ldap_sync.py tests/directories/test_directory_actions.py tests/notifications \
-        tests/virt/test_loads.py "$@"
+        tests/virt/test_loads.py tests/core/test_sql.py tests/portal/keeping/test_postgres.py "$@"
     stage "the main job, end to end" "${cage[@]}" "${pytest[@]}" -m "lab and browser" "$@"
 }
 if [ "${TEST_LANES:-1}" = 2 ]; then

@@ -10,7 +10,7 @@ from tests.servers import postgres
 from .installation import Installation
 from .settled import compare
 
-pytestmark = [pytest.mark.postgres, pytest.mark.slow]
+pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture(scope="module")
