@@ -4,9 +4,11 @@ What was there is set aside, never overwritten: the files in a folder of the dat
 a schema. Whatever fails puts them back.
 """
 
+import errno
 import os
 import re
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -156,7 +158,10 @@ def _lite(told: Manifest, scratch: Path, say: Callable[[str], None]) -> Restored
 
 def _single_file(new: Path) -> None:
     """Whole in one file, and on the disk."""
-    sqlite.fold(new)
+    try:
+        sqlite.fold(new)
+    except sqlite3.Error as error:
+        raise OSError(errno.EIO, str(error)) from error
     handle = os.open(new, os.O_RDWR)
     try:
         os.fsync(handle)

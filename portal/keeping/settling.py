@@ -18,8 +18,9 @@ from broker.jobs.duties import Duty
 from broker.jobs.models import Job
 from broker.jobs.states import ACTIVE, JobState
 from broker.virt.driver import PowerState
-from broker.virt.models import HaWatch, HostHealth, HostSign, MonitorProcess, Recovery, VirtualMachine
+from broker.virt.models import HaWatch, Host, HostHealth, HostSign, MonitorProcess, Recovery, VirtualMachine
 from broker.virt.states import RECOVERY
+from pools.models import Sitting
 
 # Carried out late they would hit a machine or host that somebody uses. None of their steps is undone.
 MOMENTARY = (
@@ -31,6 +32,7 @@ POWER_FIRST = ("vm.reset-disks", "vm.revert", "backup.restore")
 # Others go on by their probes, after the monitor has looked at the hosts.
 LOOK_FIRST = timedelta(seconds=60)
 HOST_LOST = "host lost"  # as broker.virt.observe writes it
+NOT_SEEN = N_("Not looked at since the manager was restored")
 
 
 @transaction.atomic
@@ -40,6 +42,7 @@ def settle(made_at: datetime) -> dict[str, int]:
     told = {"cancelled": _end_momentary(now), "going_on": _put_off(now)}
     _forget_health(now)
     _forget_power()
+    _begin_counting(now)
     SignIn.objects.all().delete()
     Duty.objects.all().delete()
     MonitorProcess.objects.all().delete()
@@ -66,7 +69,8 @@ def _put_off(now: datetime) -> int:
 def _forget_health(now: datetime) -> None:
     """Hosts are judged from nothing: watched since now, no sign seen, none dead, no machine waiting for a restart.
 
-    `epoch` goes on counting, for it tells one loss of a host from the next.
+    Until the monitor has looked at one, nothing is started there. That it was rebooted since says nothing either: what
+    its processors had spent is of the old moment. `epoch` goes on, for it tells one loss of a host from the next.
     """
     HaWatch.objects.update(since=now, looked_at=now - timedelta(days=1))
     HostSign.objects.all().delete()
@@ -75,11 +79,23 @@ def _forget_health(now: datetime) -> None:
         only_leased=False, decision="", rule="",
     )  # fmt: skip
     RECOVERY.attempt(Recovery.objects.all(), "drop")
+    Host.objects.update(error=NOT_SEEN, ticked_seconds=None, monitor="", monitor_until=None)
 
 
 def _forget_power() -> None:
-    """Nobody has seen them since; what was off by its user's wish is still taken for that."""
-    shaky = Q(power_state__in=(PowerState.RUNNING, PowerState.PAUSED)) | Q(power_reason=HOST_LOST)
+    """Nobody has seen them since. A highly available one that was off by its user's wish is still taken for that.
+
+    What is of unknown power is restarted when its host is found dead; of others no more becomes than "off".
+    """
+    moving = (PowerState.RUNNING, PowerState.PAUSED, PowerState.CRASHED)
+    shaky = Q(power_state__in=moving) | Q(power_reason=HOST_LOST) | Q(available=False)
     VirtualMachine.objects.filter(shaky).update(
         power_state=PowerState.UNKNOWN, power_reason="", boot_id="", definition="", observed_at=None
     )
+
+
+def _begin_counting(now: datetime) -> None:
+    """The rules of pools for who left, or stays long, count from now: who knows who sat there meanwhile."""
+    Sitting.objects.update(acts={}, guest_boot="", logged_off_at=None)
+    for name in ("began_at", "left_at", "input_at"):
+        Sitting.objects.filter(**{f"{name}__isnull": False}).update(**{name: now})

@@ -1,5 +1,6 @@
 """The database as one SQLite file: copied by SQLite's own online backup, put in place by renaming."""
 
+import errno
 import os
 import sqlite3
 from contextlib import closing
@@ -16,7 +17,7 @@ from .manifest import broken
 
 def path() -> Path:
     """Where the database is."""
-    return Path(connection.settings_dict["NAME"])
+    return Path(connection.settings_dict["NAME"]).absolute()
 
 
 def size() -> int:
@@ -25,12 +26,15 @@ def size() -> int:
 
 
 def dump(target: Path) -> list[str]:
-    """A copy as of one moment, while others go on writing. Returns its migrations."""
+    """A copy as of one moment, while others go on writing. Returns its migrations. Raises OSError for a full disk."""
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     there = f"{path().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(there, uri=True, timeout=20)) as source, closing(sqlite3.connect(target)) as made:
-        source.backup(made)
-        made.execute("PRAGMA journal_mode=DELETE")  # one file, nothing beside it
+    try:
+        with closing(sqlite3.connect(there, uri=True, timeout=20)) as source, closing(sqlite3.connect(target)) as made:
+            source.backup(made)
+            made.execute("PRAGMA journal_mode=DELETE")  # one file, nothing beside it
+    except sqlite3.Error as error:
+        raise OSError(errno.EIO, str(error)) from error
     return examine(target)
 
 

@@ -1,6 +1,15 @@
 """The rows before a backup and those after its restore: the same, but for what a restore must forget."""
 
-CHANGED = {"jobs_job", "virt_virtualmachine", "virt_hosthealth", "virt_hawatch", "virt_recovery", "events_event"}
+CHANGED = {
+    "jobs_job",
+    "pools_sitting",
+    "virt_host",
+    "virt_virtualmachine",
+    "virt_hosthealth",
+    "virt_hawatch",
+    "virt_recovery",
+    "events_event",
+}
 EMPTIED = {"django_session", "jobs_duty", "virt_monitorprocess", "virt_hostsign"}
 
 

@@ -1,5 +1,6 @@
 """After a restore nobody acts on what was true at the moment of the backup alone."""
 
+from dataclasses import fields, replace
 from datetime import timedelta
 
 import pytest
@@ -8,11 +9,16 @@ from broker.core import clock
 from broker.jobs.models import Job
 from broker.jobs.plans import PLANS
 from broker.jobs.runner import Runner
-from broker.virt.ha import evidence
+from broker.virt.driver import HostFacts
+from broker.virt.ha import evidence, recovery
 from broker.virt.ha.judge import Decision
 from broker.virt.models import HaWatch, HostHealth, HostSign, Recovery, VirtualMachine
+from broker.virt.monitor import facts
 from broker.virt.states import RecoveryState
-from portal.keeping.settling import LOOK_FIRST, MOMENTARY, POWER_FIRST, settle
+from pools.models import Desktop, Pool, Sitting
+from pools.session_facts import Screens, facts_of, see
+from pools.session_rules import Act, Rules, Step, Trigger, decide
+from portal.keeping.settling import LOOK_FIRST, MOMENTARY, NOT_SEEN, POWER_FIRST, settle
 
 pytestmark = pytest.mark.django_db
 
@@ -113,8 +119,53 @@ def test_a_host_that_was_dead_is_judged_anew_and_nobody_restarts_elsewhere(world
     assert vm.power_state == "unknown"
 
 
-def test_what_was_off_stays_off(world, vm):
-    VirtualMachine.objects.filter(pk=vm.pk).update(power_state="off", power_reason="shutdown")
+def test_a_crash_of_that_moment_restarts_nothing(world, vm):
+    VirtualMachine.objects.filter(pk=vm.pk).update(power_state="crashed", available=True)
+    settle(clock.now())
+    recovery.run(clock.now())
+    assert not Recovery.objects.exists() and not Job.objects.exists()
+
+
+def test_what_was_off_by_its_users_wish_is_not_restarted_with_a_dead_host(world, vm):
+    VirtualMachine.objects.filter(pk=vm.pk).update(power_state="off", power_reason="shutdown", available=True)
     settle(clock.now())
     vm.refresh_from_db()
     assert vm.power_state == "off"
+
+
+def test_nothing_is_put_on_a_host_before_it_was_looked_at(world, vm):
+    type(world.host).objects.update(ticked_seconds=10**9)
+    settle(clock.now())
+    world.host.refresh_from_db()
+    assert world.host.error == NOT_SEEN
+    seen = {"cpus": 8, "memory": 1 << 36, "memory_free": 1 << 36, "cpu_model": "", "uuid": "u", "hostname": "h"}
+    words = {"hypervisor": "", "manager": "", "emulated": False, "ticked_seconds": 5}
+    names = {one.name for one in fields(HostFacts)}
+    facts.write(world.host, HostFacts(**{name: value for name, value in (seen | words).items() if name in names}))
+    world.host.refresh_from_db()
+    assert world.host.error == "" and world.host.rebooted_at is None and world.host.ticked_seconds == 5
+
+
+def test_the_rules_of_a_pool_count_from_the_restore(world, vm):
+    pool = Pool.objects.create(
+        cluster=world.cluster, name="p", template=world.template, version=world.version, storage=world.storage,
+        network=world.network,
+    )  # fmt: skip
+    then = clock.now() - timedelta(days=3)
+    desktop = Desktop.objects.create(vm=vm, pool=pool, number=1, state="assigned", holder=world.alice, held_since=then)
+    Sitting.objects.create(
+        desktop=desktop, held_since=then, began_at=then, left_at=then, logged_off_at=then,
+        acts={"lock": {"base": then.isoformat(), "at": then.isoformat(), "act": "lock", "order": "lock", "orders": 1}},
+    )  # fmt: skip
+    steps = (
+        Step("a", Trigger.LEAVE, Act.GIVE_BACK, timedelta(minutes=30)),
+        Step("b", Trigger.LONGEST, Act.LOG_OUT, timedelta(hours=8)),
+        Step("c", Trigger.LOGOFF, Act.GIVE_BACK, timedelta(0)),
+    )
+    settle(then)
+    now = clock.now()
+    desktop = Desktop.objects.select_related("vm", "sitting").get()
+    sitting = see(desktop, Screens(closed_at=then), now)
+    known = facts_of(desktop, sitting, Screens(closed_at=then))
+    assert not decide(Rules(steps), known, now + timedelta(minutes=29))
+    assert [one.step.name for one in decide(Rules(steps[:2]), replace(known, running=True), now + timedelta(hours=9))]

@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import tarfile
 import threading
+import time
 
 import pytest
 
@@ -153,3 +154,54 @@ def test_a_key_of_the_environment_is_in_no_archive_and_must_be_the_same(new, tmp
     new.words = words
     new.manage("restore_manager", tmp_path / "with.tar")
     assert new.life("secrets") == old.life("secrets")
+
+
+_KILLED = """
+import os, pathlib, signal, sys
+import django; django.setup()
+from django.core.management import call_command
+real, left = pathlib.Path.replace, [{nth}]
+def replace(self, target):
+    left[0] -= 1
+    if left[0] == 0 and {before}: os.kill(os.getpid(), signal.SIGKILL)
+    found = real(self, target)
+    if left[0] == 0: os.kill(os.getpid(), signal.SIGKILL)
+    return found
+pathlib.Path.replace = replace
+call_command("restore_manager", {archive!r}, replace=True)
+"""
+
+
+@pytest.mark.parametrize(("nth", "before"), [(1, True), (1, False), (2, True), (2, False)])
+def test_killed_between_its_renames_it_leaves_a_database_and_can_be_done_again(lived_in, archive, new, nth, before):
+    new.migrated().life("fill")
+    rows, key = new.life("rows"), (new.folder / "secret.key").read_bytes()
+    done = new._run(["-c", _KILLED.format(nth=nth, before=before, archive=str(archive))])
+    assert done.returncode == -9, done.stderr
+    aside = list(new.folder.glob("before-restore-*"))
+    assert len(aside) == 1 and (aside[0] / "secret.key").read_bytes() == key
+    if (nth, before) == (2, False):
+        compare(lived_in.before, new.life("rows"))
+    else:
+        assert new.life("rows") == rows
+    time.sleep(1.1)  # what is set aside is named by the second
+    new.manage("restore_manager", archive, "--replace")
+    compare(lived_in.before, new.life("rows"))
+    assert new.life("secrets") == lived_in.life("secrets")
+
+
+def test_a_full_disk_leaves_nothing_behind(lived_in, archive, new, tmp_path):
+    """Files may grow to a megabyte here: writing fails in the middle, after the room was looked at."""
+    limited = "import resource, sys, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20));"
+    for installation, argv in (
+        (lived_in, ["backup_manager", str(tmp_path / "x.tar")]), (new, ["restore_manager", str(archive)]),
+    ):  # fmt: skip
+        before = installation.files() if installation is lived_in else {}
+        run = f"sys.argv = ['manage.py', *{argv!r}]; runpy.run_path('manage.py', run_name='__main__')"
+        done = installation._run(["-c", limited + run])
+        assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+        assert done.stderr.startswith("CommandError")
+        left = installation.files()
+        assert set(left) - set(before) <= {"berth.sqlite3", "secret.key"} and not (tmp_path / "x.tar").exists()
+        assert [one.name for one in tmp_path.iterdir()] == ["new"]
+    assert not new.life("rows").get("directories_user")
