@@ -48,7 +48,7 @@ def restore(source: Path, *, replace: bool = False, say: Callable[[str], None] =
     `say` is told where the old ones will be before they are moved. Raises Invalid for an archive that is none, Conflict
     for one that does not fit or an installation in use, NoRoom, Unavailable without pg_restore; then all is as before.
     """
-    source, folder = Path(source).absolute(), settings.DATA_DIR
+    source, folder = Path(source).absolute(), Path(settings.DATA_DIR).absolute()
     told = archive.look(source)
     _check_fit(told)
     _check_here(replace)
@@ -152,6 +152,9 @@ def _lite(told: Manifest, scratch: Path, say: Callable[[str], None]) -> Restored
     with _Swap(settings.DATA_DIR, keep, say) as swap:
         if told.key_in == "file" and not env.secret_key.get_secret_value():
             swap.put(scratch / KEY, settings.DATA_DIR / places.KEY)
+        # Of a damaged one: a journal would be played into the new database.
+        for end in ("-wal", "-shm"):
+            swap.take_away(Path(f"{old}{end}"))
         swap.put(new, old)
     return Restored(told, str(swap.aside) if keep else "", **jobs)
 
@@ -229,12 +232,7 @@ class _Swap:
     def put(self, new: Path, place: Path) -> None:
         """`new` is at `place` from now on, in one rename; what was there has another name before."""
         if place.exists():
-            if not self.moved:
-                self.aside.mkdir(mode=0o700)
-                self.moved = True
-                if self.keep:
-                    self.say(f"The present files go to {self.aside}.")
-            kept = self.aside / place.name
+            kept = self._kept(place)
             os.link(place, kept)
             self.undo.append(lambda: kept.replace(place))
         else:
@@ -244,6 +242,22 @@ class _Swap:
             os.chown(new, owner.st_uid, owner.st_gid)
         new.replace(place)
         archive.sync_folder(place.parent)
+
+    def take_away(self, place: Path) -> None:
+        """What is at `place`, if anything, has no successor."""
+        if place.exists():
+            kept = self._kept(place)
+            self.undo.append(lambda: kept.replace(place))
+            place.replace(kept)
+
+    def _kept(self, place: Path) -> Path:
+        """Where it goes."""
+        if not self.moved:
+            self.aside.mkdir(mode=0o700)
+            self.moved = True
+            if self.keep:
+                self.say(f"The present files go to {self.aside}.")
+        return self.aside / place.name
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         if kind is not None:

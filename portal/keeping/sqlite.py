@@ -8,7 +8,6 @@ from pathlib import Path
 
 from django.db import connection
 
-from broker.core.errors import Conflict
 from broker.core.text import gettext_noop as N_
 
 from .facts import at_work
@@ -61,7 +60,10 @@ def fold(file: Path) -> None:
 
 
 def close_old() -> None:
-    """Have the present database whole in its one file. Raises Conflict while a process has it open."""
+    """Have the present database whole in its one file. Raises Conflict while a process has it open.
+
+    One that is damaged is left as it is, with what lies beside it.
+    """
     connection.close()
     if not path().exists():
         return
@@ -69,11 +71,8 @@ def close_old() -> None:
         fold(path())
     except sqlite3.OperationalError as error:
         raise at_work() from error
-    except sqlite3.DatabaseError as error:
-        raise Conflict(
-            N_("%(path)s is no database: %(why)s."), rule="keeping.database", path=path(), why=error,
-            fix=N_("Move it away, and do it again."),
-        ) from error  # fmt: skip
+    except sqlite3.DatabaseError:
+        pass
 
 
 def work_on(file: Path) -> None:

@@ -1,5 +1,6 @@
 """A manager on SQLite, backed up while it is written to, and restored elsewhere: the same rows, the same secrets."""
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -9,6 +10,9 @@ import threading
 import time
 
 import pytest
+
+from portal.keeping.archive import described, unpack, write
+from tests.prepared import ROOT
 
 from .installation import Installation
 from .settled import compare
@@ -204,4 +208,51 @@ def test_a_full_disk_leaves_nothing_behind(lived_in, archive, new, tmp_path):
         left = installation.files()
         assert set(left) - set(before) <= {"berth.sqlite3", "secret.key"} and not (tmp_path / "x.tar").exists()
         assert [one.name for one in tmp_path.iterdir()] == ["new"]
+    assert not new.life("rows").get("directories_user")
+
+
+def test_a_damaged_database_is_set_aside_with_its_journal(lived_in, archive, new):
+    for end in ("", "-wal"):
+        (new.folder / f"berth.sqlite3{end}").write_bytes(b"no database at all" * 1000)
+    assert "cannot be read" in new.manage("backup_manager", archive.parent / "x.tar", fails=True)
+    assert "--replace" in new.manage("restore_manager", archive, fails=True)
+    new.manage("restore_manager", archive, "--replace")
+    compare(lived_in.before, new.life("rows"))
+    assert {one.name for one in new.folder.glob("before-restore-*/*")} >= {"berth.sqlite3"}
+
+
+def test_a_data_directory_may_be_named_from_where_one_stands(archive, new):
+    new.words["BERTH_DATA_DIR"] = os.path.relpath(new.folder, ROOT)
+    new.manage("restore_manager", archive)
+    new.manage("backup_manager", os.path.relpath(new.folder / "x.tar", ROOT))
+    assert (new.folder / "x.tar").exists()
+
+
+@pytest.mark.parametrize(
+    ("sql", "why"),
+    [
+        ("CREATE TRIGGER t AFTER INSERT ON jobs_job BEGIN DELETE FROM jobs_job; END", "none of Berth's"),
+        ("CREATE VIEW v AS SELECT 1", "none of Berth's"),
+        ("DELETE FROM django_migrations WHERE app = 'pools'", "not the one that its manifest"),
+        ("DROP TABLE django_migrations", "damaged"),
+        ("DROP TABLE jobs_job", "could not be brought up to date"),
+        ("", "damaged"),
+    ],
+)
+def test_a_database_of_right_checksums_that_is_none_of_ours(archive, new, tmp_path, sql, why):
+    made = tmp_path / "made"
+    made.mkdir()
+    told = unpack(archive, made)
+    file = made / told.dump
+    if sql:
+        with contextlib.closing(sqlite3.connect(file)) as line:
+            line.execute(sql)
+            line.commit()
+    else:
+        file.write_bytes(os.urandom(8192))
+    files = {name: made / name for name in told.members}
+    again = told.model_copy(update={"members": {name: described(path) for name, path in files.items()}})
+    write(tmp_path / "bad.tar", again, files, made)
+    assert why in new.manage("restore_manager", tmp_path / "bad.tar", fails=True)
+    assert not list(new.folder.glob(".restoring*")) and not list(new.folder.glob("before*"))
     assert not new.life("rows").get("directories_user")
