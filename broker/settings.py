@@ -214,6 +214,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "portal.middleware.ActorMiddleware",
+    "portal.second_factor.SecondFactorMiddleware",
     "portal.middleware.BerthErrorMiddleware",
 ]
 ROOT_URLCONF = "portal.urls"

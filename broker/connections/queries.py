@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from broker.access.actor import Actor
 from broker.access.require import may, visible_to
 from broker.core import clock
+from broker.directories.demands import lacking
 from broker.virt.driver import PowerState
 from broker.virt.models import VirtualMachine
 from broker.virt.states import VM
@@ -50,6 +51,7 @@ def must_end(running: Mapping[UUID, str], fresh: Collection[UUID] = ()) -> dict[
         Session.objects.live().filter(pk__in=list(fresh), view_only=False).update(last_input_at=Now())
     rows = list(Session.objects.filter(pk__in=running.keys()).select_related("user", "vm", "help", "share__owner"))
     signed_in = good_sign_ins((running[row.pk], row.user) for row in rows)
+    without = lacking(row.user for row in rows)
     may_use = entitled((row.share.owner if row.share else row.user, row.vm_id) for row in rows)
     at_lines = [row for row in rows if row.purpose == Session.Purpose.SERIAL]
     may_type = entitled(((row.user, row.vm_id) for row in at_lines), SERIAL_VERB) if at_lines else set()
@@ -59,6 +61,7 @@ def must_end(running: Mapping[UUID, str], fresh: Collection[UUID] = ()) -> dict[
     for row in rows:
         if reason := (
             _person_gone(row, row.via == NATIVE or (running[row.pk], str(row.user_id)) in signed_in)
+            or (EndReason.SIGNED_OUT if row.user_id in without else None)
             or _right_gone(row, may_type if row in at_lines else may_use, held_by.get(row.vm_id))
             or _machine_gone(row)
         ):

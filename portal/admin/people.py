@@ -43,6 +43,7 @@ from broker.directories.models import Directory, Group, User
 from portal.models import ApiToken
 from portal.tokens import revoke_token
 from portal.web.parts import stored_sentences
+from portal.web.second_factor_words import whom_it_hits
 
 from .deeds import Deed, with_deeds
 from .rows import GREEN, GREY, RED, Rows, link
@@ -62,6 +63,11 @@ class DirectoryAdmin(Rows):
     search_fields = ("name",)
     fields = ("name", "order", "enabled", "second_factor", "kind", "synced_at", "trouble", "settings_page")
     readonly_fields = ("kind", "synced_at", "trouble", "settings_page")
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        if obj and not obj.second_factor:
+            kwargs["help_texts"] = {"second_factor": whom_it_hits(obj, self.actor(request))}
+        return super().get_form(request, obj, change, **kwargs)
 
     def change_by(self, request: HttpRequest, obj: Directory, values: dict[str, Any]) -> None:
         edit_directory(actor=self.actor(request), directory=obj, **values)

@@ -11,6 +11,7 @@ from rest_framework.request import Request
 
 from broker.access.actor import Actor
 from broker.directories.throttle import guessed_token
+from portal.second_factor import refuse_without
 
 
 class BearerToken(TokenAuthentication):
@@ -39,12 +40,15 @@ class BearerTokenScheme(OpenApiAuthenticationExtension):
 
 
 def actor_of(request: Request) -> Actor:
-    """The actor behind an authenticated API call; its grants are read afresh for this call."""
+    """The actor behind an authenticated API call; its grants are read afresh for this call.
+
+    Raises Denied when a second factor is demanded of the user who has none, by token or session alike.
+    """
     django_request = request._request
     user = request.user if request.user.is_authenticated else None
     by_session = request.auth is None
     session = getattr(django_request, "session", None)
-    return Actor(
+    actor = Actor(
         user=user,
         name=user.username if user else "anonymous",
         address=django_request.META.get("REMOTE_ADDR") or None,
@@ -52,3 +56,5 @@ def actor_of(request: Request) -> Actor:
         session_key=(session.session_key or "") if by_session and session is not None else "",
         asked_at=getattr(django_request, "began_at", None),
     )
+    refuse_without(actor)
+    return actor

@@ -11,6 +11,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.contrib.sessions.backends.db import SessionStore
 
 from broker.access.actor import Actor
+from broker.directories.demands import lacks
 from broker.directories.models import User
 from broker.events.outbox import GROUP
 
@@ -29,7 +30,7 @@ class News(AsyncWebsocketConsumer):
     async def connect(self) -> None:
         # Accepted first: a refusal before would reach the page without its close code.
         await self.accept()
-        if not self.scope["user"].is_authenticated:
+        if not await self._signed_in():
             await self.close(SIGNED_OUT)
             return
         self.sight = await database_sync_to_async(Sight)(self._actor)
@@ -67,4 +68,6 @@ class News(AsyncWebsocketConsumer):
 
     async def _signed_in(self) -> bool:
         user = await get_user({"session": SessionStore(self.scope["session"].session_key)})
-        return bool(user.is_authenticated and user.is_active)
+        if not user.is_authenticated or not user.is_active:
+            return False
+        return not await database_sync_to_async(lacks)(user, Actor.for_user(user))

@@ -8,6 +8,7 @@ from django import forms
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from broker.access.actor import Actor
 from broker.core.errors import BerthError, Invalid
 from broker.directories.kinds.ldap.config import DEFAULTS, FLAVOURS, GROUP_KINDS
 from broker.directories.models import Directory
@@ -15,6 +16,7 @@ from broker.directories.models import Directory
 from .forms import StyledForm
 from .parts import error_sentences
 from .people_forms import password_field
+from .second_factor_words import whom_it_hits
 
 FLAVOUR_NAMES = {"openldap": "OpenLDAP", "ad": "Active Directory", "freeipa": "FreeIPA"}
 ABOUT_THE_ROW = ("name", "order", "enabled", "second_factor")
@@ -46,17 +48,20 @@ class DirectoryForm(StyledForm):
     second_factor = forms.BooleanField(
         label=_("Demand a second factor"),
         required=False,
-        help_text=_("After the password a code of an app is asked. Who has none sets it up at the next sign-in."),
+        help_text=_("After the password a code of an app is asked. Who has none sets it up before anything else."),
     )
     sections: tuple[Section, ...] = (Section(_("Directory"), ABOUT_THE_ROW),)
     previews = False
 
-    def __init__(self, *args: Any, directory: Directory | None = None, **kwargs: Any):
+    def __init__(self, *args: Any, actor: Actor, directory: Directory | None = None, **kwargs: Any):
         if directory:
             row = {name: getattr(directory, name) for name in ABOUT_THE_ROW}
             kwargs["initial"] = {**self.shown(directory.config), **row}
         self.directory = directory
         super().__init__(*args, **kwargs)
+        if directory and not directory.second_factor:
+            field = self.fields["second_factor"]
+            field.help_text = f"{field.help_text} {whom_it_hits(directory, actor)}"
 
     def shown(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """A kept `config` as the form shows it."""

@@ -11,7 +11,11 @@ from broker.events.record import record
 
 @transaction.atomic
 def demand_second_factor(*, actor: Actor, role: Role, demanded: bool) -> Role:
-    """Returns the role, builtin ones too. Who has no second factor sets one up at the next sign-in. Raises Denied."""
+    """Returns the role, builtin ones too. Raises Denied.
+
+    Sign-ins of those who have none are good for nothing but setting one up, from the next question on
+    (broker/directories/demands.py): the actor's own, too.
+    """
     require(actor, "system.manage")
     if Role.objects.filter(pk=role.pk).exclude(second_factor=demanded).update(second_factor=demanded):
         role.second_factor = demanded

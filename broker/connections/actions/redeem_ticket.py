@@ -19,6 +19,7 @@ from broker.connections.secrets import computer, fingerprint, uptime
 from broker.connections.sign_in import good_sign_ins
 from broker.connections.states import SESSION, EndReason, HelpState
 from broker.core.text import gettext_noop as N_
+from broker.directories.demands import lacking
 from broker.directories.models import User
 from broker.events.models import Severity
 from broker.events.news import publish
@@ -94,7 +95,7 @@ def _judge(ticket: ConsoleTicket, web_session: str, address: str | None) -> Endp
         return EndReason.FOREIGN
     if not user.is_active:
         return EndReason.DISABLED
-    if not native and not good_sign_ins([(web_session, user)]):
+    if (not native and not good_sign_ins([(web_session, user)])) or lacking([user]):
         return EndReason.SIGNED_OUT
     if refusal := _without_consent(ticket):
         return refusal

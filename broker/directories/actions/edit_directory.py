@@ -29,9 +29,10 @@ def edit_directory(
 ) -> Directory:
     """Returns the row. `config` replaces the old one; without `password` the present one stays.
 
-    One that is not enabled signs nobody in and is not followed; who is signed in stays so, also
-    when a `second_factor` is demanded, which is asked for at the next sign-in. Raises Denied, Invalid with
-    the field (`password` when it has to be typed again, because servers changed), or Conflict for a name that is taken.
+    One that is not enabled signs nobody in and is not followed; who is signed in stays so. Where a `second_factor` is
+    demanded, sign-ins of those who have none are good for nothing but setting one up (demands.py). Raises Denied,
+    Invalid with the field (`password` when it has to be typed again, because servers changed), or Conflict for a name
+    that is taken.
     """
     require(actor, "system.manage")
     directory = Directory.objects.select_for_update().get(pk=directory.pk)

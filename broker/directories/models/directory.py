@@ -18,7 +18,7 @@ class Directory(models.Model):
 
     `sync_state` is what the kind remembers between looks (where it got to); `sync_error` why the last look failed, or
     what it refused to take over (a BerthError as data); `sync_held` how many users or memberships wait for an
-    administrator's word. `second_factor`: its people have to have one; who has none sets it up at the next sign-in.
+    administrator's word. `second_factor`: its people have to have one; who has none sets it up before anything else.
     """
 
     access_kind = "directory"

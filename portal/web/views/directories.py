@@ -96,11 +96,11 @@ class FormOfDirectory(SignedIn):
 
     def get(self, request: HttpRequest, **where: Any) -> HttpResponse:
         self._found(**where)
-        return self._show(FORMS[self.kind](directory=self.directory))
+        return self._show(FORMS[self.kind](actor=self.actor, directory=self.directory))
 
     def post(self, request: HttpRequest, **where: Any) -> HttpResponse:
         self._found(**where)
-        form = FORMS[self.kind](request.POST, directory=self.directory)
+        form = FORMS[self.kind](request.POST, actor=self.actor, directory=self.directory)
         preview = "preview" in request.POST
         if form.is_valid():
             try:

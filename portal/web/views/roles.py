@@ -26,6 +26,7 @@ from portal.web.form_page import FormPage
 from portal.web.forms import StyledForm
 from portal.web.listing import Column, Filter, Listing
 from portal.web.parts import Action, Cell, Pair, Related, Row, recent_events
+from portal.web.second_factor_words import whom_it_hits
 
 MOST_HOLDERS = 200
 
@@ -132,7 +133,8 @@ class RoleOne(Page):
         else:
             address = reverse("portal:role-second-factor", args=[role.pk, "yes"])
             text = _("Whoever holds the role signs in with a code beside the password; who has none sets it up then.")
-            demand = Action(_("Demand a second factor"), address, "shield", confirm=text)
+            hits = whom_it_hits(role, self.actor)
+            demand = Action(_("Demand a second factor"), address, "shield", confirm=f"{text} {hits}")
         if role.builtin:
             return [copy, demand]
         text = _("The role %(name)s is removed; this cannot be undone.") % {"name": role}
