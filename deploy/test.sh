@@ -6,9 +6,10 @@
 # chosen before Django starts. Everything after the fast lane runs as root in the cage (tests/lab/cage.py), from which
 # nothing that a test started escapes; the guest images are built before, for there is no network inside.
 # The fast lane waits for a third of its time, so three processes keep two processors busy, each with tests that lie
-# beside each other and share their servers. The stages after it wait for more, so two of them run at a time:
-# they share nothing but the images. What the second says is shown when the first has ended, and what failed is shown
-# once more at the end.
+# beside each other and share their servers. The tests on real hypervisors wait for most of theirs, for leases and for
+# guests: two processes do them, each in a cage of its own, and share nothing but the images. With TEST_LANES=2 the
+# stages with a browser run beside those without one, too, for which two processors are few. What runs in the
+# background is shown when what it runs beside has ended, and what failed is shown once more at the end.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 python=.venv/bin/python
@@ -17,7 +18,7 @@ root=()
 [ "$(id -u)" = 0 ] || root=(sudo --preserve-env=CI,BERTH_CACHE_DIR)
 cage=("${root[@]}" "$python" -m tests.lab.cage --)
 logs=$(mktemp -d)
-beside=
+declare -A beside=()
 
 stage() {
     local name=$1 began=$SECONDS
@@ -27,9 +28,26 @@ stage() {
     echo "== $name took $((SECONDS - began)) s"
 }
 
-# Whatever ends this script ends the stage in the background, which has a process group of its own.
+# begin FUNCTION [ARGUMENTS]: run it in the background, in a process group of its own.
+begin() {
+    set -m
+    "$@" </dev/null >"$logs/.$1" 2>&1 &
+    beside[$1]=$!
+    set +m
+}
+
+# finish FUNCTION: wait until it has ended, and show what it said.
+finish() {
+    wait "${beside[$1]}"
+    unset "beside[$1]"
+    cat "$logs/.$1"
+}
+
+# Whatever ends this script ends what runs in the background.
 leave() {
-    [ -z "$beside" ] || "${root[@]}" kill -TERM -- "-$beside"
+    for group in "${beside[@]}"; do
+        "${root[@]}" kill -TERM -- "-$group"
+    done
     rm -rf "$logs"
 }
 trap leave EXIT
@@ -39,7 +57,11 @@ stage "fast lane" "${pytest[@]}" -m "not lab and not browser and not postgres an
 stage "guest image" "${root[@]}" deploy/image/ensure tiny
 stage "server image" "${root[@]}" deploy/image/ensure server
 
-second() {
+machines="(lab or slow) and not browser and not postgres"
+plans() {
+    stage "plans on real hypervisors" "${cage[@]}" "${pytest[@]}" -m "$machines" tests/virt/plans "$@"
+}
+browsing() {
     stage "pages in the browser" "${cage[@]}" "${pytest[@]}" -m "browser and not lab" "$@"
     stage "PostgreSQL and Redis" "${cage[@]}" "$python" -m tests.servers.postgres -- "${pytest[@]}" \
         -m "not lab and not browser and not slow" tests/pools tests/jobs tests/events tests/access tests/connections \
@@ -48,21 +70,16 @@ second() {
         tests/virt/test_loads.py tests/core/test_sql.py tests/portal/keeping/test_postgres.py "$@"
     stage "the main job, end to end" "${cage[@]}" "${pytest[@]}" -m "lab and browser" "$@"
 }
-if [ "${TEST_LANES:-1}" = 2 ]; then
-    set -m
-    second "$@" </dev/null >"$logs/.second" 2>&1 &
-    beside=$!
-    set +m
-fi
+
+[ "${TEST_LANES:-1}" = 1 ] || begin browsing "$@"
 stage "crash matrix" "${cage[@]}" "${pytest[@]}" -m lab tests/crash "$@"
-stage "real hypervisors" "${cage[@]}" "${pytest[@]}" -m "(lab or slow) and not browser and not postgres" \
-    --ignore=tests/crash "$@"
-if [ -n "$beside" ]; then
-    wait "$beside"
-    beside=
-    cat "$logs/.second"
+begin plans "$@"
+stage "real hypervisors" "${cage[@]}" "${pytest[@]}" -m "$machines" --ignore=tests/crash --ignore=tests/virt/plans "$@"
+finish plans
+if [ "${TEST_LANES:-1}" = 1 ]; then
+    browsing "$@"
 else
-    second "$@"
+    finish browsing
 fi
 
 if [ -e "$logs/failed" ]; then

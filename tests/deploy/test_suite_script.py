@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).resolve().parents[2] / "deploy" / "test.sh"
-STAGES, IMAGES = 8, 2  # the fast lane, the images and those in the cage
+STAGES, IMAGES = 9, 2  # the fast lane, the images and those in the cage
 PYTHON = """#!/bin/sh
 echo "$*" >>"$CALLS"
 case "$*" in *"$FAILS"*) echo "FAILED tests/one.py::test_one - $FAILS"; exit 1 ;; esac
@@ -57,7 +57,8 @@ def test_all_stages_run_with_the_arguments(suite):
     [
         ("-n 3", "fast lane"),
         ("-m lab tests/crash", "crash matrix"),
-        ("(lab or slow)", "real hypervisors"),
+        ("--ignore=tests/virt/plans", "real hypervisors"),
+        ("not postgres tests/virt/plans", "plans on real hypervisors"),
         ("-m browser and not lab", "pages in the browser"),
         ("servers.postgres", "PostgreSQL and Redis"),
         ("-m lab and browser", "the main job, end to end"),
