@@ -9,8 +9,8 @@ from typing import Any
 from django.core.serializers.json import DjangoJSONEncoder
 
 from broker.directories.models import User
+from broker.virt import macs
 from broker.virt.driver import PowerState
-from broker.virt.macs import new_mac
 from broker.virt.models import Network, Nic, VirtualMachine
 
 from .models import Backup
@@ -49,9 +49,11 @@ def plug(vm: VirtualMachine, backup: Backup) -> None:
         network = Network.objects.filter(pk=card["network"], cluster=vm.cluster_id).first()
         if network is not None:
             taken = Nic.objects.filter(mac=card["mac"]).exists()
-            Nic.objects.create(
-                vm=vm, network=network, order=card["order"], mac=new_mac() if taken else card["mac"]
-            )  # fmt: skip
+            nic = Nic(vm=vm, network=network, order=card["order"], mac=card["mac"])
+            if taken:
+                macs.plug(nic)
+            else:
+                nic.save(force_insert=True)
 
 
 def _columns() -> list[Any]:

@@ -157,7 +157,7 @@ def subnet(value: str, *, field: str = "subnet") -> ipaddress.IPv4Network:
 
 def mac(value: str, *, field: str = "mac") -> str:
     """The address of one network card: six octets, of a single machine (not of a group)."""
-    if not _MAC.fullmatch(value) or int(value[:2], 16) & 1:
+    if not _MAC.fullmatch(value) or int(value[:2], 16) & 1 or not value.strip("0:"):
         raise Invalid(
             N_("This is not the address of a network card."),
             field=field,

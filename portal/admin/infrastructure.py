@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
+from broker.virt import macs
 from broker.virt.actions.activate_host import activate_host
 from broker.virt.actions.activate_storage import activate_storage
 from broker.virt.actions.confirm_rebooted import confirm_rebooted
@@ -51,6 +52,12 @@ class ClusterAdmin(Rows):
     addable = editable = True
     list_display = ("name", "description")
     search_fields = ("name",)
+    readonly_fields = ("mac_use",)
+
+    @display(description=_("MAC addresses used"))
+    def mac_use(self, cluster: Cluster) -> str:
+        use = macs.use_of([cluster]).get(cluster) if cluster.pk else None
+        return _("%(used)s of %(size)s") % {"used": use.used, "size": use.size} if use else "–"
 
     def add_by(self, request: HttpRequest, values: dict[str, Any]) -> Cluster:
         return create_cluster(actor=self.actor(request), **values)

@@ -59,7 +59,9 @@ class Rows(ModelAdmin):
         """Call `change_by` or `add_by`; the row itself is written by the action."""
         values = dict(form.cleaned_data)
         if change:
-            self.change_by(request, obj, {name: values[name] for name in form.changed_data if name in values})
+            # The form has put the values into `obj` already; actions compare with what is there.
+            row = type(obj)._default_manager.get(pk=obj.pk)
+            self.change_by(request, row, {name: values[name] for name in form.changed_data if name in values})
         else:
             made = self.add_by(request, values)
             obj.__dict__.update(made.__dict__)

@@ -1,10 +1,7 @@
 """Claims at the same instant, in real threads with a database connection each."""
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
-from django.db import connection, connections
+from django.db import connection
 
 from broker.access.actor import Actor
 from broker.access.models import Quota
@@ -16,26 +13,8 @@ from broker.virt.models import VirtualMachine
 from pools.actions.allocate import allocate
 from pools.models import Desktop
 from tests.access.scene import Scene, whose_quota
+from tests.at_once import all_at_once
 from tests.world import World
-
-
-def all_at_once(jobs):
-    """Run the callables in threads that start together; returns what they raised, None for what went well."""
-    gate = threading.Barrier(len(jobs))
-
-    def run(job):
-        try:
-            connection.ensure_connection()
-            gate.wait(60)
-            job()
-        except OverQuota as error:
-            return error
-        finally:
-            connections.close_all()
-        return None
-
-    with ThreadPoolExecutor(len(jobs)) as pool:
-        return list(pool.map(run, jobs))
 
 
 class Races:
@@ -52,7 +31,9 @@ class Races:
         world = scene.world
         Quota.objects.create(**whose_quota(world, whose), running=2)
         machines = [scene.machine(owner=world.bob) for _tab in range(self.TABS)]
-        results = all_at_once([lambda vm=vm: start_vm(actor=Actor.for_user(world.root), vm=vm) for vm in machines])
+        results = all_at_once(
+            [lambda vm=vm: start_vm(actor=Actor.for_user(world.root), vm=vm) for vm in machines], OverQuota
+        )
         assert sum(result is None for result in results) == 2
         assert Job.objects.filter(plan="vm.start").count() == 2
 
@@ -61,7 +42,7 @@ class Races:
         pools = [scene.pool("one", size=self.TABS), scene.pool("two", size=self.TABS, power="off")]
         Quota.objects.create(user=world.alice, running=1)
         results = all_at_once(
-            [lambda pool=pool: allocate(actor=Actor.for_user(world.alice), pool=pool) for pool in pools * 3]
+            [lambda pool=pool: allocate(actor=Actor.for_user(world.alice), pool=pool) for pool in pools * 3], OverQuota
         )
         assert sum(result is None for result in results) == 1
         assert Desktop.objects.filter(holder=world.alice).count() == 1
@@ -76,7 +57,8 @@ class Races:
                     actor=Actor.for_user(world.bob), name=f"made-{number}", version=world.version
                 )
                 for number in range(self.TABS)
-            ]
+            ],
+            OverQuota,
         )
         assert sum(result is None for result in results) == 3
         assert VirtualMachine.objects.filter(owner=world.bob).count() == 3

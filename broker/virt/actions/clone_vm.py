@@ -13,11 +13,10 @@ from broker.events.news import publish
 from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
-from broker.virt import names, pending, quotas, rows, specs
+from broker.virt import macs, names, pending, quotas, rows, specs
 from broker.virt.asking import require_idle, require_power, require_usable
 from broker.virt.cloning import Original, originals
 from broker.virt.driver import PowerState
-from broker.virt.macs import new_mac
 from broker.virt.models import Disk, Nic, OwnField, Snapshot, StorageDomain, Tag, VirtualMachine
 from broker.virt.storage_rules import require_usable as require_usable_storage
 
@@ -67,9 +66,11 @@ def clone_vm(
     rows.insert(clone)
     copies = {str(_disk(clone, disk, storage or disk.storage).pk): str(disk.disk.pk) for disk in disks}
     for nic in vm.nics.all():
-        Nic.objects.create(
-            vm=clone, network_id=nic.network_id, mac=new_mac(), order=nic.order, model=nic.model,
-            connected=nic.connected, in_kib=nic.in_kib, out_kib=nic.out_kib, guard=nic.guard,
+        macs.plug(
+            Nic(
+                vm=clone, network_id=nic.network_id, order=nic.order, model=nic.model, connected=nic.connected,
+                in_kib=nic.in_kib, out_kib=nic.out_kib, guard=nic.guard,
+            )
         )  # fmt: skip
     Tag.objects.bulk_create([Tag(vm=clone, name=tag.name) for tag in vm.tags.all()])
     OwnField.objects.bulk_create([OwnField(vm=clone, name=one.name, value=one.value) for one in vm.own_fields.all()])

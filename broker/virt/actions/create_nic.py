@@ -9,9 +9,8 @@ from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
 from broker.jobs.enqueue import enqueue
-from broker.virt import names, nics, pending
+from broker.virt import macs, names, nics, pending
 from broker.virt.asking import require_idle, require_usable
-from broker.virt.macs import new_mac
 from broker.virt.models import Network, Nic, VirtualMachine
 
 
@@ -30,7 +29,8 @@ def create_nic(
     now: bool = True,
 ) -> Nic:
     """Returns the card. Of a machine that is off it is there at once; into one that runs a job plugs it (`now`), or
-    its next start. `mac`: empty, one is made. `guard`: what it may send as, empty: as the network says.
+    its next start. `mac`: empty, one of the cluster's is made; any other may be given. `guard`: what it may send as,
+    empty: as the network says.
     Raises Missing, Denied, Invalid, Conflict or Busy.
     """
     require(actor, "vm.edit", vm)
@@ -38,10 +38,11 @@ def create_nic(
     nics.ensure_in_cluster(vm, network)
     given = {"model": model, "connected": connected, "in_kib": in_kib, "out_kib": out_kib, "guard": guard}
     values = nics.checked(given)
-    mac = names.mac(mac) if mac else new_mac()
+    mac = names.mac(mac) if mac else ""
     vm = VirtualMachine.objects.select_for_update().get(pk=vm.pk)
     require_usable(vm)
-    nics.ensure_free(mac)
+    if mac:
+        nics.ensure_free(mac)
     orders = list(vm.nics.values_list("order", flat=True))
     if len(orders) >= nics.MOST:
         raise Conflict(
@@ -50,12 +51,10 @@ def create_nic(
         )  # fmt: skip
     off = pending.is_off(vm)
     nic = Nic(vm=vm, network=network, mac=mac, order=max(orders, default=-1) + 1, plugged=off, **values)
-    try:
-        with transaction.atomic():
-            nic.save(force_insert=True)
-    except IntegrityError:
-        nics.ensure_free(mac)
-        raise
+    if mac:
+        _insert(nic)
+    else:
+        macs.plug(nic)
     record(
         "vm.nic.asked", actor=actor, subject=vm, message=N_("%(name)s gets a card on %(network)s"), name=vm.name,
         network=network.name,
@@ -68,3 +67,12 @@ def create_nic(
     if now and vm.power_state in pending.UP:
         enqueue("vm.change", actor=actor, subject=vm)
     return nic
+
+
+def _insert(nic: Nic) -> None:
+    try:
+        with transaction.atomic():
+            nic.save(force_insert=True)
+    except IntegrityError:
+        nics.ensure_free(nic.mac)
+        raise

@@ -17,9 +17,8 @@ from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
 from broker.virt import cloud_init as words
-from broker.virt import machine_options, names, nics, quotas, specs
+from broker.virt import machine_options, macs, names, nics, quotas, specs
 from broker.virt.driver import PowerState
-from broker.virt.macs import new_mac
 from broker.virt.models import Disk, Image, InstanceType, Network, Nic, StorageDomain, TemplateVersion, VirtualMachine
 from broker.virt.origins import Origin, origin_of
 from broker.virt.sizes import LEAST_MEMORY_MIB, MOST_MEMORY_MIB, MOST_VCPUS
@@ -123,4 +122,4 @@ def _insert(vm: VirtualMachine, origin: Origin, network: Network | None, card: s
     disk.path = specs.volume_path(origin.storage, disk.volume)
     sql.add(disk)
     if network is not None:
-        sql.add(Nic(vm=vm, network=network, mac=new_mac(), model=card))
+        macs.plug(Nic(vm=vm, network=network, model=card))

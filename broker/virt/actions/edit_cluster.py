@@ -1,4 +1,4 @@
-"""Change a cluster's name, description and rules of placement."""
+"""Change a cluster's name, description, rules, and of which addresses its network cards get theirs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from broker.core import tables
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
-from broker.virt import names, rows
+from broker.virt import macs, names, rows
 from broker.virt.ha.rules import SETTINGS as HA_SETTINGS
 from broker.virt.migrating import policies
 from broker.virt.models import Cluster
@@ -28,10 +28,12 @@ def edit_cluster(
     rules: Mapping[str, Any] | None = None,
     migration: Mapping[str, Any] | None = None,
     ha: Mapping[str, Any] | None = None,
+    mac_ranges: str | None = None,
 ) -> Cluster:
     """Write what is given (None: leave). `rules`: some of the settings in placement/policy.py, `ha`: of those in
     ha/rules.py; others stay.
-    `migration`: likewise of those in migrating/policies.py.
+    `migration`: likewise of those in migrating/policies.py. `mac_ranges`: as macs.py reads them; cards that are there
+    keep the addresses they have.
 
     Raises Missing, Denied, Invalid or Conflict (the name is taken).
     """
@@ -39,6 +41,7 @@ def edit_cluster(
     wanted = {
         "name": None if name is None else names.name(name),
         "description": None if description is None else names.description(description),
+        "mac_ranges": None if mac_ranges is None else macs.checked(mac_ranges),
         "ha": None if ha is None else {**cluster.ha, **tables.checked(HA_SETTINGS, ha)},
         "migration": None
         if migration is None

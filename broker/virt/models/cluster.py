@@ -8,6 +8,7 @@ from django.db import models
 class Cluster(models.Model):
     """The settings that differ from their defaults: `rules` of placement and balancing (placement/policy.py), `ha` of
     high availability (ha/rules.py), `migration` of live migration (migrating/policies.py).
+    `mac_ranges`: of which addresses its cards get theirs, as macs.py writes them; empty, of QEMU's own.
     """
 
     access_kind = "cluster"
@@ -18,6 +19,10 @@ class Cluster(models.Model):
     rules = models.JSONField(default=dict, blank=True, editable=False)
     ha = models.JSONField(default=dict, blank=True, editable=False)
     migration = models.JSONField(default=dict, blank=True, editable=False)
+    mac_ranges = models.TextField(
+        "MAC ranges", default="", blank=True,
+        help_text="One a line, such as 52:54:00:10:00:00-52:54:00:10:00:ff. Machines keep the addresses they have.",
+    )  # fmt: skip
 
     class Meta:
         ordering = ("name",)

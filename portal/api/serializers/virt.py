@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from broker.access.require import may
 from broker.core.tables import complete
+from broker.virt import macs
 from broker.virt.ha.rules import SETTINGS as HA_SETTINGS
 from broker.virt.host_status import HostStatus, status_of
 from broker.virt.migrating import policies
@@ -31,14 +32,37 @@ from .changes import DifferenceSerializer, NicSerializer, NotedSerializer
 from .common import RefSerializer
 
 
+class MacUseSerializer(serializers.Serializer):
+    """Of so many addresses in all so many are used."""
+
+    size = serializers.IntegerField()
+    used = serializers.IntegerField()
+
+
 class ClusterSerializer(serializers.ModelSerializer):
+    mac_ranges = serializers.SerializerMethodField(help_text="Of which addresses its cards get theirs.")
+    mac_use = serializers.SerializerMethodField(help_text="How many of them some card has; null without a range.")
     rules = serializers.SerializerMethodField(help_text="All settings of placement, as they hold.")
     migration = serializers.SerializerMethodField(help_text="All settings of live migration, as they hold.")
     ha = serializers.SerializerMethodField(help_text="All settings of high availability, as they hold.")
 
     class Meta:
         model = Cluster
-        fields = ("id", "name", "description", "rules", "ha", "migration")
+        fields = ("id", "name", "description", "rules", "ha", "migration", "mac_ranges", "mac_use")
+
+    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
+    def get_mac_ranges(self, cluster: Cluster) -> list[str]:
+        return cluster.mac_ranges.splitlines()
+
+    @extend_schema_field(MacUseSerializer(allow_null=True))
+    def get_mac_use(self, cluster: Cluster) -> Any:
+        """Looked up for all of a list at once."""
+        context: Any = self.context
+        shown: Any = self.parent.instance if isinstance(self.parent, serializers.ListSerializer) else [cluster]
+        if "mac_use" not in context:
+            context["mac_use"] = macs.use_of(list(shown))
+        use = context["mac_use"].get(cluster)
+        return MacUseSerializer(use).data if use else None
 
     @extend_schema_field(serializers.DictField())
     def get_rules(self, cluster: Cluster) -> Any:

@@ -32,6 +32,7 @@ from broker.virt.actions.maintain_host import maintain_host
 from broker.virt.driver import PowerState
 from broker.virt.ha.rules import SETTINGS as HA_SETTINGS
 from broker.virt.host_status import with_status
+from broker.virt.macs import MOST_RANGES
 from broker.virt.migrating import policies
 from broker.virt.models import Cluster, ForeignMachine, Guard, Host, Network, StorageDomain, TemplateVersion, VmTemplate
 from broker.virt.network_rules import MOST_MTU
@@ -58,14 +59,24 @@ class InCluster(filters.FilterSet):
     search = Search("name")
 
 
+def _ranges(**kwargs: Any) -> serializers.ListField:
+    text = "Of which addresses its network cards get theirs, each first-last; none: they begin with 52:54:00."
+    return serializers.ListField(
+        child=TextField(max_length=64), max_length=MOST_RANGES, required=False, help_text=text, **kwargs
+    )
+
+
 class NewCluster(Input):
     name = NameField()
     description = LongTextField(required=False, allow_blank=True)
+    mac_ranges = _ranges()
+
+    def validate_mac_ranges(self, value: list[str]) -> str:
+        return "\n".join(value)
 
 
-class ChangedCluster(Input):
+class ChangedCluster(NewCluster):
     name = NameField(required=False)
-    description = LongTextField(required=False, allow_blank=True)
     rules = rules_input("PlacementRules", SETTINGS)(required=False, help_text="Those left out stay.")
     ha = rules_input("AvailabilityRules", HA_SETTINGS)(required=False, help_text="Those left out stay.")
     migration = rules_input("MigrationRules", policies.SETTINGS)(required=False, help_text="Those left out stay.")
@@ -86,7 +97,7 @@ class Clusters(Listed, Read, Resource):
 
     @extend_schema(request=ChangedCluster, responses=ClusterSerializer)
     def partial_update(self, request: Request, pk: Any) -> Response:
-        """Change its name, description, or rules of placement and high availability."""
+        """Change its name, description, ranges of addresses, or rules of placement and high availability."""
         return self.shown(edit_cluster(actor=self.actor, cluster=self.find(), **self.input(ChangedCluster)))
 
     @extend_schema(responses={204: None})

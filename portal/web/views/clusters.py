@@ -9,7 +9,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from broker.access.actor import Actor
 from broker.access.require import find, may, visible_to
+from broker.virt import macs
 from broker.virt.actions.create_cluster import create_cluster
 from broker.virt.actions.delete_cluster import delete_cluster
 from broker.virt.actions.edit_cluster import edit_cluster
@@ -30,6 +32,8 @@ from .inventory import MOST_RELATED
 from .placement import cluster_actions
 from .removals import removal
 
+FEW_LEFT = 10  # addresses of a range: it is said how many
+
 
 class ClusterForm(StyledForm):
     name = forms.CharField(
@@ -39,6 +43,14 @@ class ClusterForm(StyledForm):
     description = forms.CharField(
         label=gettext_lazy("Description"), max_length=2000, required=False,
         widget=forms.Textarea(attrs={"rows": 2}),
+    )  # fmt: skip
+    mac_ranges = forms.CharField(
+        label=gettext_lazy("MAC ranges"), max_length=2000, required=False,
+        widget=forms.Textarea(attrs={"rows": 2, "placeholder": "52:54:00:10:00:00-52:54:00:10:00:ff"}),
+        help_text=gettext_lazy(
+            "Of which addresses new network cards get theirs, one range a line; empty: they begin with 52:54:00. "
+            "Machines keep the addresses they have."
+        ),
     )  # fmt: skip
 
 
@@ -115,6 +127,7 @@ class ClusterOne(Page):
                     ])
                     for one in networks
                 ]),
+                _macs(self.actor, row),
             ],
             "events": recent_events("cluster", row.pk),
         }  # fmt: skip
@@ -142,7 +155,7 @@ class NewCluster(FormPage):
 class EditCluster(FormPage):
     def form(self, data: Any, pk: Any) -> ClusterForm:
         row = find(self.actor, Cluster, pk, "cluster.manage")
-        return ClusterForm(data, initial={"name": row.name, "description": row.description})
+        return ClusterForm(data, initial={name: getattr(row, name) for name in ClusterForm.base_fields})
 
     def make(self, values: dict[str, Any], pk: Any) -> str:
         edit_cluster(actor=self.actor, cluster=find(self.actor, Cluster, pk), **values)
@@ -172,6 +185,24 @@ def _actions(row: Cluster) -> list[Action]:
         Action(_("Edit"), reverse("portal:cluster-edit", args=[row.pk]), "edit", link=True),
         removal(_("Remove"), "cluster-delete", row, text),
     ]
+
+
+def _macs(actor: Actor, row: Cluster) -> Related:
+    """Its ranges, how many of each are used, and who else takes of them."""
+    ranges = macs.ranges_of(row)
+    counts = macs.used(ranges)
+    beside = visible_to(actor, Cluster).exclude(pk=row.pk).exclude(mac_ranges="") if ranges else []
+    others = [(one.name, macs.ranges_of(one)) for one in beside]
+    rows = []
+    for one in ranges:
+        shared = [name for name, theirs in others if any(one.overlaps(other) for other in theirs)]
+        under = _("shared with %(names)s") % {"names": ", ".join(shared)} if shared else ""
+        left = one.size - counts[one]
+        mark = _("none is free") if not left else _("%(left)s free") % {"left": left} if left <= FEW_LEFT else ""
+        use = Cell(_("%(used)s of %(size)s") % {"used": counts[one], "size": one.size}, under=mark)
+        rows.append(Row([Cell(str(one), under=under), use]))
+    none = _("No range is set: addresses of new network cards begin with 52:54:00.")
+    return Related(_("MAC addresses"), [_("Range"), _("Used")], rows, none)
 
 
 def _table(title: str, rows: list[Row]) -> Related:

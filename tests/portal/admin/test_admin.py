@@ -8,7 +8,7 @@ from broker.access.models import Grant, Role
 from broker.directories.models import Group, User
 from broker.events.models import Event
 from broker.jobs.models import Job
-from broker.virt.models import Host, Network, VirtualMachine
+from broker.virt.models import Cluster, Host, Network, VirtualMachine
 from pools.models import Desktop, Pool
 from tests.portal.api.conftest import make_desktop, make_pool, make_vm  # noqa: F401 - fixtures
 
@@ -49,6 +49,21 @@ def test_the_first_page_counts(root, furnished):
     assert "Machines" in page
     assert "1 running" in page
     assert "host-1" in page
+
+
+def test_a_clusters_ranges_of_addresses(root, world):
+    there = address(Cluster, "change", world.cluster.pk)
+    refused = root.post(there, {"name": "main", "description": "", "mac_ranges": "x"}, follow=True)
+    assert "is not a range of addresses" in refused.content.decode() and Cluster.objects.get().mac_ranges == ""
+    ranges = "02:00:00:00:00:00-02:00:00:00:00:ff"
+    assert root.post(there, {"name": "first", "description": "", "mac_ranges": ranges}).status_code == 302
+    row = Cluster.objects.get()
+    assert (row.name, row.mac_ranges) == ("first", ranges), "the row is written, not only the form's copy of it"
+    assert Cluster.objects.get().mac_ranges == ranges
+    assert "0 of 256" in root.get(there).content.decode()
+    body = {"name": "second", "description": "", "mac_ranges": ranges}
+    assert root.post(address(Cluster, "add"), body).status_code == 302
+    assert Cluster.objects.get(name="second").mac_ranges == ranges
 
 
 def test_the_rest_of_the_site_stays_strict(root, world):

@@ -103,3 +103,20 @@ def test_devices_of_its_host_come_and_go(world, caller, make_vm):
     assert root.post(there, {"device": str(key.pk)}).status_code == 409
     assert root.delete(f"{there}{made.json()['id']}/").status_code == 204
     assert root.get(there).json()["results"] == []
+
+
+def test_a_clusters_ranges_of_addresses(world, caller, make_vm):
+    root, there = caller("root"), f"clusters/{world.cluster.pk}/"
+    assert (root.get(there).json()["mac_ranges"], root.get(there).json()["mac_use"]) == ([], None)
+    told = root.patch(there, {"mac_ranges": ["02:00:00:00:00:00-02:00:00:00:00:0F"]}).json()
+    assert told["mac_ranges"] == ["02:00:00:00:00:00-02:00:00:00:00:0f"] and told["mac_use"] == {"size": 16, "used": 0}
+    for bad in ("02:00:00:00:00:00", ["x"], [1], ["02:00:00:00:00:09-02:00:00:00:00:00"], None, {"a": "b"}):
+        answer = root.patch(there, {"mac_ranges": bad})
+        assert answer.status_code == 400 and "mac_ranges" in answer.content.decode(), bad
+    vm = make_vm("one")
+    VirtualMachine.objects.filter(pk=vm.pk).update(power_state="off", host=world.host)
+    made = root.post(f"vms/{vm.pk}/nics/", {"network": str(world.network.pk)}).json()
+    assert made["mac"].startswith("02:00:00:00:00:0") and root.get(there).json()["mac_use"]["used"] == 1
+    assert root.patch(there, {"description": "x"}).json()["mac_use"] == {"size": 16, "used": 1}
+    assert root.post("clusters/", {"name": "second", "mac_ranges": told["mac_ranges"]}).json()["mac_use"]["used"] == 1
+    assert root.patch(there, {"mac_ranges": []}).json()["mac_use"] is None

@@ -16,6 +16,7 @@ from broker.virt.models import Cluster, Host, Network, StorageDomain, TemplateVe
 from portal.models import ApiToken
 
 pytestmark = pytest.mark.urls("tests.portal.api.urls")
+RANGE = "02:00:00:00:00:00-02:00:00:00:00:ff"
 LISTS = [
     "vms", "pools", "desktops", "templates", "template-versions", "hosts", "storage-domains", "networks", "clusters",
     "jobs", "events", "users", "groups", "roles", "grants", "tokens", "sessions", "vms/{vm}/samples",
@@ -39,7 +40,7 @@ def fill(world, make_vm, make_pool, make_desktop):
             )
             Role.objects.create(name=f"r{number}", title="r", verbs=["vm.view"])
             ApiToken.objects.create(user=world.root, name=f"t{number}")
-            cluster = Cluster.objects.create(name=f"c{number}")
+            cluster = Cluster.objects.create(name=f"c{number}", mac_ranges=RANGE)
             Host.objects.create(cluster=cluster, name=f"h{number}")
             StorageDomain.objects.create(cluster=cluster, name=f"s{number}", path=f"/s{number}")
             Network.objects.create(cluster=cluster, name=f"n{number}")

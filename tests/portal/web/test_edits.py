@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from broker.virt.models import Cluster, Host
+from broker.virt.models import Cluster, Host, Nic
 
 from .test_pages import assert_strict
 
@@ -43,6 +43,25 @@ def test_the_page_of_a_cluster_names_what_is_in_it(site):
     assert site.world.host.name in page and site.world.storage.name in page and site.world.network.name in page
     refused = site.client("root").post(reverse("portal:cluster-delete", args=[site.world.cluster.pk]), headers=HTMX)
     assert refused.status_code == 409 and Cluster.objects.filter(pk=site.world.cluster.pk).exists()
+
+
+def test_a_clusters_ranges_of_addresses(site):
+    client, cluster = site.client("root"), site.world.cluster
+    there, edit = (reverse(name, args=[cluster.pk]) for name in ("portal:cluster", "portal:cluster-edit"))
+    assert "addresses of new network cards begin with 52:54:00" in client.get(there).content.decode()
+    bad = client.post(edit, {"name": "main", "mac_ranges": "53:00:00:00:00:00-53:00:00:00:00:09"})
+    assert bad.status_code == 400 and "is not a range of addresses" in bad.content.decode()
+    ranges = "52:54:00:00:00:00-52:54:00:00:00:0b\r\n02:00:00:00:00:00-02:00:00:00:0f:ff"
+    assert client.post(edit, {"name": "main", "mac_ranges": ranges}).status_code == 302
+    Cluster.objects.create(name="beside", mac_ranges="52:54:00:00:00:0b-52:54:00:00:00:ff")
+    page = client.get(there).content.decode()
+    assert_strict(page)
+    cards = Nic.objects.filter(mac__lte="52:54:00:00:00:0b").count()
+    assert 2 <= cards < 12
+    for words in (f"{cards} of 12", f"{12 - cards} free", "0 of 4096", "shared with beside"):
+        assert words in page, words
+    assert page.count("shared with") == 1
+    assert "02:00:00:00:00:00-02:00:00:00:0f:ff" in client.get(edit).content.decode()
 
 
 @pytest.mark.parametrize("kind", EDITS)

@@ -6,11 +6,13 @@ import subprocess
 import pytest
 from lxml import etree
 
+from broker.core.errors import Conflict
 from broker.virt import pending
 from broker.virt.actions.clone_vm import clone_vm
 from broker.virt.actions.create_nic import create_nic
 from broker.virt.actions.delete_nic import delete_nic
 from broker.virt.actions.delete_vm import delete_vm
+from broker.virt.actions.edit_cluster import edit_cluster
 from broker.virt.actions.edit_nic import edit_nic
 from broker.virt.actions.edit_vm import edit_vm
 from broker.virt.actions.power_off_vm import power_off_vm
@@ -107,3 +109,26 @@ def test_a_machine_grows_and_changes_its_cards_while_it_runs(real, lab_host):
     for one in (copy, vm):
         done(delete_vm(actor=SYSTEM, vm=fresh(one)))
     assert real.files() == set()
+
+
+def test_the_cards_of_a_cluster_with_ranges_have_addresses_of_them_on_the_host(real, lab_host):
+    ranges = "02:00:00:00:0a:fe-02:00:00:00:0a:ff\n02:00:00:00:0b:00-02:00:00:00:0b:00"
+    real.world.cluster = edit_cluster(actor=SYSTEM, cluster=real.world.cluster, mac_ranges=ranges)
+    vm = real.make("ranged", start=True)
+    lab_up(real, vm)
+    create_nic(actor=SYSTEM, vm=fresh(vm), network=real.network)
+    run_all()
+    other = real.make("other")
+    with pytest.raises(Conflict) as caught:
+        create_nic(actor=SYSTEM, vm=fresh(other), network=real.network)
+    assert caught.value.rule == "mac.free"
+    seen = [
+        card.find("mac").get("address")
+        for machine in (vm, other)
+        for card in live(lab_host, machine).findall("devices/interface")
+    ]
+    assert sorted(seen) == ["02:00:00:00:0a:fe", "02:00:00:00:0a:ff", "02:00:00:00:0b:00"]
+    for machine in (vm, other):
+        if fresh(machine).power_state == "running":
+            done(power_off_vm(actor=SYSTEM, vm=fresh(machine)))
+        done(delete_vm(actor=SYSTEM, vm=fresh(machine)))
