@@ -154,9 +154,10 @@ def _move_disks(stage: Stage):
     """Of a running machine, to a directory beside."""
     folder = stage.disks.parent / f"{stage.disks.name}-other"
     cluster = stage.world.cluster
-    other = StorageDomain.objects.filter(path=str(folder)).first() or create_storage(
-        actor=ACTOR, cluster=cluster, name=f"{stage.disks.name}-other", path=str(folder)
-    )
+    with stage.sharing:
+        other = StorageDomain.objects.filter(path=str(folder)).first() or create_storage(
+            actor=ACTOR, cluster=cluster, name=f"{stage.disks.name}-other", path=str(folder)
+        )
     vm = stage.machine(running=True)
     disk = vm.disks.get()
     return move_disks(actor=ACTOR, vm=_seen(vm), storage=other), (vm, folder, disk)

@@ -1,8 +1,9 @@
 """A cluster of its own for moves: the stage's hypervisor once more, and a second one that sees the same disks."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from broker.virt import specs
 from broker.virt.driver import HostConnection
@@ -14,11 +15,15 @@ from tests.world import World
 
 @dataclass
 class Pair:
-    """`version`: what machines of the pair are made from; `there`: the line to the target."""
+    """`version`: what machines of the pair are made from; `there`: the line to the target.
+
+    `alone`: held by the scenario that needs to know whether the target is open.
+    """
 
     right: Host
     version: TemplateVersion
     there: HostConnection
+    alone: threading.RLock = field(default_factory=threading.RLock)
 
     @classmethod
     def build(cls, world: World, target: LabHost) -> "Pair":
@@ -39,6 +44,7 @@ class Pair:
     @contextmanager
     def target_closed(self) -> Iterator[None]:
         """Have machines placed on the other host meanwhile."""
-        Host.objects.filter(pk=self.right.pk).update(state="maintenance")
-        yield
-        Host.objects.filter(pk=self.right.pk).update(state="active")
+        with self.alone:
+            Host.objects.filter(pk=self.right.pk).update(state="maintenance")
+            yield
+            Host.objects.filter(pk=self.right.pk).update(state="active")

@@ -6,6 +6,7 @@ job was cancelled and taken back; both look at libvirt and the files, not at wha
 
 import itertools
 import shutil
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -50,7 +51,7 @@ _numbers = itertools.count(1)
 
 @dataclass
 class Stage:
-    """Where a scenario plays: the rows, the real host and its disks."""
+    """Where a scenario plays: the rows, the real host, its disks. What several share is made under `sharing`."""
 
     world: World
     host: HostConnection
@@ -59,6 +60,7 @@ class Stage:
     pair: Pair
     leaving: ExitStack = field(default_factory=ExitStack)
     kept: dict[str, object] = field(default_factory=dict)
+    sharing: threading.Lock = field(default_factory=threading.Lock)
 
     def machine(self, *, running: bool = False, version: TemplateVersion | None = None) -> VirtualMachine:
         version = version or self.world.version
@@ -171,14 +173,8 @@ def _not_reset(stage: Stage, job: Job, vm) -> None:
 def _import(stage: Stage):
     from broker.virt.actions.import_template_version import import_template_version
 
-    job = import_template_version(
-        actor=ACTOR,
-        template=stage.world.template,
-        storage=stage.world.storage,
-        source="guest.qcow2",
-        vcpus=1,
-        memory_mib=16,
-    )
+    where = {"template": stage.world.template, "storage": stage.world.storage}
+    job = import_template_version(actor=ACTOR, **where, source="guest.qcow2", vcpus=1, memory_mib=16)
     return job, TemplateVersion.objects.get(pk=job.subject_id).volume
 
 
@@ -272,8 +268,9 @@ def _not_detached(stage: Stage, job: Job, known) -> None:
 
 def _target(stage: Stage) -> BackupTarget:
     path = f"{stage.disks}-backups"
-    found = BackupTarget.objects.filter(path=path).first()
-    return found or create_target(actor=ACTOR, cluster=stage.world.cluster, name="nas", path=path)
+    with stage.sharing:
+        found = BackupTarget.objects.filter(path=path).first()
+        return found or create_target(actor=ACTOR, cluster=stage.world.cluster, name="nas", path=path)
 
 
 def _backed_up(stage: Stage, vm: VirtualMachine) -> Backup:
@@ -346,9 +343,10 @@ def _restore_new(stage: Stage):
 
 
 def _migrate(stage: Stage):
-    with stage.pair.target_closed():
-        vm = stage.machine(running=True, version=stage.pair.version)
-    return migrate_vm(actor=ACTOR, vm=vm), vm
+    with stage.pair.alone:
+        with stage.pair.target_closed():
+            vm = stage.machine(running=True, version=stage.pair.version)
+        return migrate_vm(actor=ACTOR, vm=vm), vm
 
 
 def _migrated(stage: Stage, job: Job, vm) -> None:

@@ -32,11 +32,12 @@ def evacuate(stage):
 
 def look_for_luns(stage):
     """One target for all of them; a cluster for each, since it is busy while somebody looks for it."""
-    if "target" not in stage.kept:
-        folder = stage.disks.parent / f"{stage.disks.name}-target"
-        stage.kept["target"] = stage.leaving.enter_context(
-            Target(folder, "127.0.0.1", luns=(16,), user="berth", password="twelve-chars-x", port=free_port())
-        )
+    with stage.sharing:
+        if "target" not in stage.kept:
+            folder = stage.disks.parent / f"{stage.disks.name}-target"
+            stage.kept["target"] = stage.leaving.enter_context(
+                Target(folder, "127.0.0.1", luns=(16,), user="berth", password="twelve-chars-x", port=free_port())
+            )
     target = stage.kept["target"]
     cluster = Cluster.objects.create(name=f"looking-{next(_numbers)}")
     wish = {"portal": target.portal, "user": target.user, "password": target.password}
