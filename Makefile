@@ -33,7 +33,7 @@ test: ## the whole test suite, on real hypervisors, databases and a browser
 	@deploy/test.sh $(ARGS)
 
 test-fast: ## tests that need neither root nor servers, under two minutes
-	@$(PYTEST) -m "not lab and not browser and not postgres and not slow" -n 3 --dist worksteal $(ARGS)
+	@$(PYTEST) -m "not lab and not browser and not postgres and not slow" -n 4 --dist worksteal $(ARGS)
 
 lint: ## style, formatting and the import contracts
 	@$(PYTHON) -m ruff check .

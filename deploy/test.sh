@@ -5,15 +5,18 @@
 # Stages are processes of their own because the browser's driver keeps an event loop in its process, and PostgreSQL is
 # chosen before Django starts. Everything after the fast lane runs as root in the cage (tests/lab/cage.py), from which
 # nothing that a test started escapes; the guest images are built before, for there is no network inside.
-# The fast lane waits for a third of its time, so three processes keep two processors busy, each with tests that lie
-# beside each other and share their servers. The tests on real hypervisors wait for most of theirs, for leases and for
-# guests: two processes do them, each in a cage of its own, and share nothing but the images. With TEST_LANES=2 the
-# stages with a browser run beside those without one, too, for which two processors are few. What runs in the
-# background is shown when what it runs beside has ended, and what failed is shown once more at the end.
+# The fast lane waits for a good third of its time, so four processes keep two processors busy, each with tests that lie
+# beside each other and share their servers. So do two with the browser and three with PostgreSQL: each has a Chromium,
+# or a database and numbers on Redis, of its own (tests/environment.py). The tests on real hypervisors wait for most of
+# theirs, for leases and for guests: two processes do them, each in a cage of its own, and share nothing but the images.
+# With TEST_LANES=2 the stages with a browser run beside those without one, too, for which two processors are few. What
+# runs in the background is shown when what it runs beside has ended, and what failed is shown once more at the end.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 python=.venv/bin/python
 pytest=("$python" -m pytest)
+# Hundreds of processes begin here. Where no bytecode is kept, each compiles Berth anew and pytest each of its tests.
+unset PYTHONDONTWRITEBYTECODE
 root=()
 [ "$(id -u)" = 0 ] || root=(sudo --preserve-env=CI,BERTH_CACHE_DIR)
 cage=("${root[@]}" "$python" -m tests.lab.cage --)
@@ -53,7 +56,7 @@ leave() {
 trap leave EXIT
 trap 'exit 130' INT TERM
 
-stage "fast lane" "${pytest[@]}" -m "not lab and not browser and not postgres and not slow" -n 3 --dist worksteal "$@"
+stage "fast lane" "${pytest[@]}" -m "not lab and not browser and not postgres and not slow" -n 4 --dist worksteal "$@"
 stage "guest image" "${root[@]}" deploy/image/ensure tiny
 stage "server image" "${root[@]}" deploy/image/ensure server
 
@@ -62,12 +65,13 @@ plans() {
     stage "plans on real hypervisors" "${cage[@]}" "${pytest[@]}" -m "$machines" tests/virt/plans "$@"
 }
 browsing() {
-    stage "pages in the browser" "${cage[@]}" "${pytest[@]}" -m "browser and not lab" "$@"
+    stage "pages in the browser" "${cage[@]}" "${pytest[@]}" -m "browser and not lab" -n 2 --dist worksteal "$@"
     stage "PostgreSQL and Redis" "${cage[@]}" "$python" -m tests.servers.postgres -- "${pytest[@]}" \
-        -m "not lab and not browser and not slow" tests/pools tests/jobs tests/events tests/access tests/connections \
-        tests/virt/actions tests/portal/api tests/directories/test_throttle.py tests/directories/test_ldap_sign_in.py \
-        tests/directories/test_ldap_sync.py tests/directories/test_directory_actions.py tests/notifications \
-        tests/virt/test_loads.py tests/core/test_sql.py tests/portal/keeping/test_postgres.py "$@"
+        -m "not lab and not browser and not slow" -n 3 --dist worksteal tests/pools tests/jobs tests/events \
+        tests/access tests/connections tests/virt/actions tests/portal/api tests/directories/test_throttle.py \
+        tests/directories/test_ldap_sign_in.py tests/directories/test_ldap_sync.py \
+        tests/directories/test_directory_actions.py tests/notifications tests/virt/test_loads.py \
+        tests/core/test_sql.py tests/portal/keeping/test_postgres.py "$@"
     stage "the main job, end to end" "${cage[@]}" "${pytest[@]}" -m "lab and browser" "$@"
 }
 

@@ -21,23 +21,21 @@ def gateway() -> FakeGateway:
 def server(transactional_db, settings, gateway, monkeypatch):
     """The address of the running portal."""
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright's loop runs in this thread
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    origin = f"http://127.0.0.1:{port}"
+    door = socket.create_server(("127.0.0.1", 0))  # bound at once: nobody beside takes the port
+    origin = f"http://127.0.0.1:{door.getsockname()[1]}"
     settings.ALLOWED_HOSTS = ["127.0.0.1"]
     settings.ORIGINS = settings.CSRF_TRUSTED_ORIGINS = [origin]
     settings.WHITENOISE_USE_FINDERS = settings.WHITENOISE_AUTOREFRESH = True
     policy = {key: list(value) for key, value in settings.CONTENT_SECURITY_POLICY["DIRECTIVES"].items()}
     policy["connect-src"] = ["'self'", origin.replace("http", "ws")]
     settings.CONTENT_SECURITY_POLICY = {"DIRECTIVES": policy}
-    running = _serve(port, origin, gateway)
+    running = _serve(door, origin, gateway)
     yield origin
     running.should_exit = True
     running.thread.join(timeout=10)
 
 
-def _serve(port: int, origin: str, gateway: FakeGateway):
+def _serve(door: socket.socket, origin: str, gateway: FakeGateway):
     import uvicorn
     from channels.auth import AuthMiddlewareStack
     from channels.routing import ProtocolTypeRouter, URLRouter
@@ -51,9 +49,9 @@ def _serve(port: int, origin: str, gateway: FakeGateway):
     application = ProtocolTypeRouter(
         {"http": get_asgi_application(), "websocket": OriginValidator(AuthMiddlewareStack(sockets), [origin])}
     )
-    config = uvicorn.Config(application, port=port, lifespan="off", log_level="warning", ws="websockets-sansio")
+    config = uvicorn.Config(application, lifespan="off", log_level="warning", ws="websockets-sansio")
     running = uvicorn.Server(config)
-    running.thread = threading.Thread(target=running.run, daemon=True)
+    running.thread = threading.Thread(target=running.run, args=([door],), daemon=True)
     running.thread.start()
     deadline = time.monotonic() + 20
     while not running.started:

@@ -55,7 +55,7 @@ def test_all_stages_run_with_the_arguments(suite):
 @pytest.mark.parametrize(
     ("fails", "stage"),
     [
-        ("-n 3", "fast lane"),
+        ("-n 4", "fast lane"),
         ("-m lab tests/crash", "crash matrix"),
         ("--ignore=tests/virt/plans", "real hypervisors"),
         ("not postgres tests/virt/plans", "plans on real hypervisors"),
