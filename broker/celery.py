@@ -23,6 +23,7 @@ DUTIES: dict[str, tuple[float, str]] = {
     "virt.following": (10.0, "broker.virt.following.follow"),
     "virt.balancing": (20.0, "broker.virt.balancing.run"),
     "virt.ha": (5.0, "broker.virt.ha.duty.run"),
+    "virt.autostart": (5.0, "broker.virt.autostart.run"),
     "pools.reconcile": (10.0, "pools.reconcile.reconcile_all"),
     "pools.forecast": (300.0, "pools.aiming.make_forecasts"),
     "pools.sessions": (5.0, "pools.session_duty.run"),

@@ -16,7 +16,18 @@ from broker.virt.models import Network, Nic, VirtualMachine
 from .models import Backup
 
 _OWN = frozenset(
-    {"id", "name", "state", "protected", "created_at", "shutdown_asked_at", "power_state", "power_reason", "linked"}
+    {
+        "id",
+        "name",
+        "state",
+        "protected",
+        "created_at",
+        "shutdown_asked_at",
+        "power_state",
+        "power_reason",
+        "linked",
+        "autostart",
+    }
 )
 
 

@@ -89,6 +89,11 @@ def _next() -> "QuerySet[Any, Any]":
 _NEXT = Statement(_next)
 
 
+def under_way(host: Host) -> int:
+    """How many starts on it were asked for and have not ended."""
+    return _starting(Q(host=host)).count()
+
+
 def turn_of(job: Job, vm: VirtualMachine, host: Host | None) -> Turn | None:
     """Where the start that `job` is to do stands in its queue; None when it may begin. `host`: where it is to run."""
     turns = []

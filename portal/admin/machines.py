@@ -172,6 +172,9 @@ class NicInline(Inline):
     )
 
 
+STARTS = ("autostart", "autostart_order", "autostart_delay")
+
+
 @admin.register(VirtualMachine, site=site)
 @with_deeds(*DEEDS)
 class MachineAdmin(Rows):
@@ -201,7 +204,10 @@ class MachineAdmin(Rows):
     list_select_related = ("host", "template_version__template", "desktop__pool", "desktop__holder")
     inlines = (DiskInline, ShareInline, NicInline, DeviceInline)
     fieldsets = (
-        (_("General"), {"fields": (("name", "title"), "description", "notes", ("owner", "protected"), "on_error")}),
+        (
+            _("General"),
+            {"fields": (("name", "title"), "description", "notes", ("owner", "protected"), "on_error", STARTS)},
+        ),
         (_("Hardware"), {"fields": (("vcpus", "memory_mib"), ("machine", "graphics"), "waits")}),
         (
             _("Now"),

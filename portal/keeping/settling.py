@@ -89,6 +89,7 @@ def _forget_power() -> None:
     """
     moving = (PowerState.RUNNING, PowerState.PAUSED, PowerState.CRASHED)
     shaky = Q(power_state__in=moving) | Q(power_reason=HOST_LOST) | Q(available=False)
+    VirtualMachine.objects.filter(start_due__isnull=False).update(start_due=None)
     VirtualMachine.objects.filter(shaky).update(
         power_state=PowerState.UNKNOWN, power_reason="", boot_id="", definition="", observed_at=None
     )

@@ -10,6 +10,7 @@ from broker.access.require import visible_to
 from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
 from broker.virt import pending
+from broker.virt.autostart import LAST, LONGEST_DELAY
 from broker.virt.machine_options import KNOWN
 from broker.virt.models import Guard, Host, Image, Network, Nic, StorageDomain, VirtualMachine
 from broker.virt.network_rules import MOST_MTU
@@ -18,6 +19,10 @@ from .forms import MachineForm, StyledForm, offer
 from .guest_words import WORDS, GuestWords
 
 GUARDS = [("", _("as its network says")), *((value, _(label)) for value, label in Guard.choices)]
+
+
+SWITCHES = ("protected", "autostart")  # not sent at all means off
+STARTING = ("autostart_order", "autostart_delay")
 
 
 class ChangeForm(MachineForm):
@@ -38,13 +43,25 @@ class ChangeForm(MachineForm):
         choices=[(value, _(label)) for value, label in VirtualMachine.OnError.choices],
         help_text=_("To tell its guest, or no longer to, counts from its next start on."),
     )  # fmt: skip
+    autostart = forms.BooleanField(
+        label=_("Start it with its host"), required=False,
+        help_text=_("When that was rebooted, also if it was off before. Highly available machines have other rules."),
+    )  # fmt: skip
+    autostart_order = forms.IntegerField(
+        label=_("Order of starting"), min_value=0, max_value=LAST, required=False, help_text=_("The lower, the sooner.")
+    )
+    autostart_delay = forms.IntegerField(
+        label=_("Seconds until the next order"), min_value=0, max_value=LONGEST_DELAY, required=False,
+        help_text=_("So long machines of a higher order wait after its start."),
+    )  # fmt: skip
     field_order = (
-        "name", "title", "vcpus", "memory_mib", "on_error", "tags", "own_fields", "description", "notes", "protected",
+        "name", "title", "vcpus", "memory_mib", "on_error", "tags", "own_fields", "description", "notes", "autostart",
+        *STARTING, "protected",
     )  # fmt: skip
 
     def __init__(self, *args: Any, vm: VirtualMachine, **kwargs: Any):
         after = pending.hardware(vm, pending.of(vm))
-        names = ("name", "title", "description", "notes", "protected", "on_error")
+        names = ("name", "title", "description", "notes", "protected", "on_error", "autostart", *STARTING)
         kwargs["initial"] = {
             **{name: getattr(vm, name) for name in names}, "vcpus": after["vcpus"], "memory_mib": after["memory_mib"],
             "tags": ", ".join(tag.name for tag in vm.tags.all()),
@@ -53,12 +70,18 @@ class ChangeForm(MachineForm):
         super().__init__(*args, **kwargs)
         for name in ("name", "tags", "own_fields", "notes"):
             self.fields[name].required = False
+        if getattr(vm, "desktop", None) is not None:
+            for name in ("autostart", *STARTING):
+                del self.fields[name]
 
     def wish(self) -> dict[str, Any]:
         """What the action takes; what was not sent at all stays."""
-        values = {name: value for name, value in self.cleaned_data.items() if name in self.data or name == "protected"}
+        values = {name: value for name, value in self.cleaned_data.items() if name in self.data or name in SWITCHES}
         if not values.get("name"):
             values.pop("name", None)
+        for name in STARTING:
+            if values.get(name) is None:
+                values.pop(name, None)
         if not values.get("on_error"):
             values.pop("on_error", None)
         if "tags" in values:

@@ -281,12 +281,21 @@ def _details(actor: Actor, vm: VirtualMachine, managing: bool) -> list[Pair]:
     viewers = [str(session.user) for session in live_at(vm)]
     if viewers:
         pairs.append(Pair(_("At the screen"), ", ".join(sorted(set(viewers)))))
+    if vm.autostart:
+        pairs.append(Pair(_("Starts with its host"), _starts(vm)))
     desktop = getattr(vm, "desktop", None)
     if desktop and desktop.holder:
         pairs.append(Pair(_("Given to"), str(desktop.holder)))
     pairs.append(Pair(_("Made"), moment=vm.created_at))
     pairs.append(Pair(_("Last seen"), moment=vm.observed_at) if vm.observed_at else Pair(_("Last seen"), _("never")))
     return pairs
+
+
+def _starts(vm: VirtualMachine) -> str:
+    if vm.available:
+        return _("no: it is highly available, which has its own rules")
+    said = {"order": vm.autostart_order, "seconds": vm.autostart_delay}
+    return (_("order %(order)s, then %(seconds)s s") if vm.autostart_delay else _("order %(order)s")) % said
 
 
 def _type_of(vm: VirtualMachine) -> str:

@@ -12,6 +12,7 @@ from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
 from broker.jobs.enqueue import enqueue
+from broker.virt import autostart as starting
 from broker.virt import machine_options, names, own, pending, quotas, rows
 from broker.virt.asking import require_idle, require_power, require_usable
 from broker.virt.models import InstanceType, VirtualMachine
@@ -37,6 +38,9 @@ def edit_vm(
     priority: int | None = None,
     leased: bool | None = None,
     on_error: str | None = None,
+    autostart: bool | None = None,
+    autostart_order: int | None = None,
+    autostart_delay: int | None = None,
     labels: Sequence[str] | None = None,
     tags: Sequence[str] | None = None,
     own_fields: Mapping[str, str] | None = None,
@@ -55,6 +59,8 @@ def edit_vm(
     when nothing but the end of its host's lease on storage proves that (`leased`). `labels` are for affinity groups.
     `on_error`: what is done when a disk is full or fails, one of VirtualMachine.OnError; whether its host pauses it
     counts from its next start.
+    `autostart`: start it when its host was rebooted, those of a lower `autostart_order` (0 to 100) before; those of a
+    higher one `autostart_delay` seconds after it. A highly available machine goes by its own rules instead.
     Raises Missing, Denied, Invalid, Conflict, Busy, or OverQuota (it could never be started); returns the machine as
     it is now.
     """
@@ -76,6 +82,12 @@ def edit_vm(
         wanted["leased"] = bool(leased)
     if on_error is not None:
         wanted["on_error"] = _on_error(on_error)
+    if autostart is not None:
+        wanted["autostart"] = bool(autostart)
+    if autostart_order is not None:
+        wanted["autostart_order"] = starting.checked_order(autostart_order)
+    if autostart_delay is not None:
+        wanted["autostart_delay"] = starting.checked_delay(autostart_delay)
     if priority is not None:
         wanted["priority"] = names.number(priority, field="priority", least=0, most=100)
     if labels is not None:
@@ -92,6 +104,8 @@ def edit_vm(
     changed = {field for field, value in wanted.items() if getattr(vm, field) != value}
     if changed:
         require_usable(vm)
+    if "autostart" in changed and autostart:
+        starting.require_possible(vm)
     if changed & {"name", "graphics"}:
         require_power(vm, pending.OFF)
         require_idle(vm)

@@ -13,7 +13,7 @@ from broker.core.errors import Conflict, Invalid
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
-from broker.virt import machine_options, names, quotas, specs, storage_found, storage_notes
+from broker.virt import autostart, machine_options, names, quotas, specs, storage_found, storage_notes
 from broker.virt.driver import PowerState
 from broker.virt.drivers import names as host_names
 from broker.virt.models import Disk, Network, Nic, StorageDomain, TemplateVersion, VirtualMachine, VmTemplate
@@ -103,6 +103,8 @@ def _check_wish(vm: VirtualMachine) -> None:
     names.number(vm.memory_mib, field="memory_mib", least=LEAST_MEMORY_MIB, most=MOST_MEMORY_MIB)
     if vm.machine not in MACHINES or not vm.graphics or not set(vm.graphics) <= {"vnc", "spice"}:
         raise ValueError("no machine type or console of ours")
+    autostart.checked_order(vm.autostart_order)
+    autostart.checked_delay(vm.autostart_delay)
     vm.options = machine_options.changed({}, vm.options)
     machine_options.ensure_fits(options=vm.options, vcpus=vm.vcpus, memory_mib=vm.memory_mib, machine=vm.machine)
 

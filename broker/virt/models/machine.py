@@ -23,6 +23,8 @@ class VirtualMachine(models.Model):
     `available`: highly available, so restarted elsewhere when its host dies, the highest `priority` first; `leased`:
     its host's lease on storage guards it, so the lease's end alone proves that it cannot run there any more.
     `on_error`: what is done when a disk is full or fails (disk_trouble.py).
+    `autostart`: started when its host was rebooted, those of the lowest `autostart_order` first, and others
+    `autostart_delay` seconds after it (autostart.py); `start_due`: its host was rebooted then, and it is to start.
     `instance_type`: by which it was made or resized last; its own size may differ by now.
     `options`: the hardware somebody chose, by the names in machine_options.py.
     `cd`: what lies in its CD drive, which it has with a CD only; `run_cd`: what was put there for its present or last
@@ -88,6 +90,10 @@ class VirtualMachine(models.Model):
     leased = models.BooleanField(default=False, editable=False)
     on_error = models.CharField(max_length=8, default=OnError.RESUME, choices=OnError)
     labels = models.JSONField(default=list, blank=True, editable=False)
+    autostart = models.BooleanField("starts with its host", default=False)
+    autostart_order = models.PositiveSmallIntegerField("order of starting", default=50)
+    autostart_delay = models.PositiveSmallIntegerField("seconds until the next order", default=0)
+    start_due = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=clock.now)
     shutdown_asked_at = models.DateTimeField(null=True, blank=True)
 
@@ -112,6 +118,7 @@ class VirtualMachine(models.Model):
             models.Index(fields=("power_state",)),
             models.Index(fields=("state",)),
             models.Index(fields=("host", "power_state")),
+            models.Index(fields=("host",), name="vm_start_due", condition=models.Q(start_due__isnull=False)),
         )
 
     def __str__(self) -> str:

@@ -13,6 +13,7 @@ from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
 from broker.sql import Given, Statement, get, time
+from broker.virt import autostart
 from broker.virt.driver import HostConnection, HostFacts, HostUnreachable, StorageInfo
 from broker.virt.models import Host, StorageDomain
 
@@ -74,9 +75,9 @@ def write(host: Host, facts: HostFacts) -> None:
         "ticked_seconds": facts.ticked_seconds,
         "error": "",
     }
-    before, now = row.ticked_seconds, facts.ticked_seconds
+    before, now, moment = row.ticked_seconds, facts.ticked_seconds, clock.now()
     if before is not None and now is not None and now < before:
-        wanted["rebooted_at"] = clock.now()
+        wanted["rebooted_at"] = moment
     changed = {name: value for name, value in wanted.items() if getattr(row, name) != value}
     if not changed:
         return
@@ -87,6 +88,7 @@ def write(host: Host, facts: HostFacts) -> None:
                 "host.reachable", actor=MONITOR, subject=row, message=N_("%(name)s can be reached again"), name=row.name
             )
         if "rebooted_at" in changed:
+            autostart.note(row, moment)
             record(
                 "host.rebooted", actor=MONITOR, subject=row, severity="warning", name=row.name,
                 message=N_("%(name)s was rebooted"),

@@ -7,13 +7,14 @@ is what it was.
 
 from typing import TYPE_CHECKING
 
+from broker.core import clock
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
 from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
 from broker.jobs.runner import JobActor
-from broker.virt import hosts
+from broker.virt import autostart, hosts
 from broker.virt.driver import HostConnection, PowerState
 from broker.virt.models import Host, HostHealth, Recovery, VirtualMachine
 from broker.virt.states import RECOVERY, RecoveryState
@@ -69,7 +70,11 @@ def welcome(ctx: Context) -> None:
     """Machines may be started on it again."""
     host = Host.objects.get(pk=ctx.job.subject_id)
     with ctx.write():
-        if HostHealth.objects.filter(host=host, lost_at__isnull=False).update(lost_at=None, only_leased=False):
+        lost = HostHealth.objects.filter(host=host, lost_at__isnull=False)
+        whole = lost.filter(only_leased=False).values_list("lost_at", flat=True).first()
+        if lost.update(lost_at=None, only_leased=False):
+            if whole and (host.rebooted_at is None or host.rebooted_at < whole):
+                autostart.note(host, clock.now())  # its kernel does not tell, but it was proved to be off
             record("host.returned", actor=JobActor(ctx.job), subject=host, name=host.name,
                    message=N_("%(name)s is back, and machines may be started on it"))  # fmt: skip
 

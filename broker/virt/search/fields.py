@@ -43,6 +43,7 @@ for _name, _field in {
     "owner": Name(help=N_("Who made it"), path="owner__username"),
     "protected": Choice(help=N_("Protected from being deleted"), path="protected", options=YES_NO),
     "available": Choice(help=N_("Highly available"), path="available", options=YES_NO),
+    "autostart": Choice(help=N_("Starts with its host"), path="autostart", options=YES_NO),
     "created": Moment(help=N_("When it was made: a day, or how long ago"), path="created_at"),
     "age": Moment(help=N_("How old it is, as 7d"), path="created_at", ago=True),
     "uptime": Moment(help=N_("How long it runs, as 12h"), path="booted_at", ago=True, only={"power_state": "running"}),

@@ -24,6 +24,7 @@ from broker.virt.actions.resume_vm import resume_vm
 from broker.virt.actions.shutdown_vm import shutdown_vm
 from broker.virt.actions.start_vm import start_vm
 from broker.virt.actions.suspend_vm import suspend_vm
+from broker.virt.autostart import LAST, LONGEST_DELAY
 from broker.virt.driver import PowerState
 from broker.virt.instance_types import instance_types
 from broker.virt.machine_options import SCREENS
@@ -94,6 +95,12 @@ class ChangedVm(Input):
     on_error = serializers.ChoiceField(
         choices=VirtualMachine.OnError.choices, required=False,
         help_text="What is done when a disk is full or fails. To and from report: at its next start.",
+    )  # fmt: skip
+    autostart = Switch(required=False, help_text="Start it when its host was rebooted, also if it was off.")
+    autostart_order = WholeNumber(required=False, min_value=0, max_value=LAST, help_text="The lower, the sooner.")
+    autostart_delay = WholeNumber(
+        required=False, min_value=0, max_value=LONGEST_DELAY,
+        help_text="Seconds that machines of a higher order wait after its start.",
     )  # fmt: skip
     priority = WholeNumber(required=False, min_value=0, max_value=100, help_text="The higher, the sooner restarted.")
     labels = Labels(required=False)

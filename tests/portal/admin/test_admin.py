@@ -151,11 +151,13 @@ class TestForms:
             for form in ("TOTAL", "INITIAL")
         }
         kept = {"description": "", "vcpus": vm.vcpus, "memory_mib": vm.memory_mib, "on_error": vm.on_error}
+        kept |= {"autostart": "on", "autostart_order": 7, "autostart_delay": 0}
         body = {"title": "Mine", "power_state": "off", "state": "broken", "name": "other", **kept, **counts}
         answer = root.post(address(VirtualMachine, "change", vm.pk), body)
         assert answer.status_code == 302
         vm.refresh_from_db()
         assert (vm.title, vm.name, vm.state, vm.power_state) == ("Mine", "one", "ready", "running")
+        assert (vm.autostart, vm.autostart_order) == (True, 7)
         assert Event.objects.filter(kind__startswith="vm.", subject_id=vm.pk).exists()
 
     def test_a_machine_cannot_be_written_into_existence_or_out_of_it(self, root, furnished):

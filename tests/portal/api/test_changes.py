@@ -20,6 +20,17 @@ def test_what_waits_is_told_and_undone(world, caller, make_vm):
     assert answer.status_code == 400 and "snapshot" in answer.content.decode()
 
 
+def test_a_machine_is_set_to_start_with_its_host(world, caller, make_vm):
+    vm, root = make_vm("one"), caller("root")
+    wish = {"autostart": True, "autostart_order": 7, "autostart_delay": 30}
+    told = root.patch(f"vms/{vm.pk}/", wish).json()
+    assert {name: told[name] for name in wish} == wish
+    for bad in ({"autostart": 1}, {"autostart_order": -1}, {"autostart_delay": 3601}, {"autostart_order": "1"}):
+        assert root.patch(f"vms/{vm.pk}/", bad).status_code == 400
+    make_vm("two")
+    assert [row["name"] for row in root.get("vms/?search=autostart%3Dyes").json()["results"]] == ["one"]
+
+
 def test_machines_are_found_by_what_is_noted_of_them(world, caller, make_vm):
     one, root = make_vm("one"), caller("root")
     make_vm("two")

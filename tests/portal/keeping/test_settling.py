@@ -126,6 +126,13 @@ def test_a_crash_of_that_moment_restarts_nothing(world, vm):
     assert not Recovery.objects.exists() and not Job.objects.exists()
 
 
+def test_what_was_to_start_with_its_host_then_is_not_started_now(world, vm):
+    VirtualMachine.objects.filter(pk=vm.pk).update(power_state="off", autostart=True, start_due=clock.now())
+    settle(clock.now())
+    vm.refresh_from_db()
+    assert vm.autostart and vm.start_due is None
+
+
 def test_what_was_off_by_its_users_wish_is_not_restarted_with_a_dead_host(world, vm):
     VirtualMachine.objects.filter(pk=vm.pk).update(power_state="off", power_reason="shutdown", available=True)
     settle(clock.now())

@@ -75,6 +75,23 @@ def test_a_machine_is_edited_with_all_that_is_noted_of_it(site, card):
     assert [str(one) for one in site.server.own_fields.all()] == ["centre=4711", "rack=7"]
 
 
+def test_a_machine_is_set_to_start_with_its_host_and_a_desktop_is_not(site, card):
+    root, there = site.client("root"), reverse("portal:vm-edit", args=[site.server.pk])
+    values = {"title": "", "description": "", "vcpus": 7, "memory_mib": site.server.memory_mib}
+    started = {**values, "autostart": "on", "autostart_order": 3, "autostart_delay": 20}
+    assert root.post(there, {**started, "autostart_order": 101}).status_code == 400
+    assert root.post(there, started).status_code == 302
+    site.server.refresh_from_db()
+    assert (site.server.autostart, site.server.autostart_order, site.server.autostart_delay) == (True, 3, 20)
+    page = root.get(reverse("portal:vm", args=[site.server.pk])).content.decode()
+    assert "Starts with its host" in page and "order 3, then 20 s" in page
+    assert root.post(there, values).status_code == 302
+    site.server.refresh_from_db()
+    assert (site.server.autostart, site.server.autostart_order) == (False, 3)
+    assert "Starts with its host" not in root.get(reverse("portal:vm", args=[site.server.pk])).content.decode()
+    assert "autostart" not in root.get(reverse("portal:vm-edit", args=[site.desktop.pk])).content.decode()
+
+
 def test_a_copy_and_a_start_that_is_different_need_it_off(site, card):
     root = site.client("root")
     assert root.post(address(site, "vm-clone"), {"name": "copy"}).status_code == 400
