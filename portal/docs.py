@@ -3,9 +3,9 @@
 from broker.backups.states import BACKUP
 from broker.connections.states import SESSION
 from broker.core.states import Machine
+from broker.environment import Environment
 from broker.jobs.plans import PLANS
 from broker.jobs.states import JOB
-from broker.settings import Environment
 from broker.virt.states import HOST, STORAGE, VERSION, VM
 from pools.states import DESKTOP, POOL, ROLLOUT
 

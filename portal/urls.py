@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from portal import health, metrics
+from portal import branding, health, metrics
 from portal.admin import site
 
 handler500 = "portal.web.views.doors.server_error"
@@ -12,6 +12,7 @@ urlpatterns = [
     path("readyz", health.ready),
     path("metrics", metrics.metrics),
     path("favicon.ico", health.favicon),
+    path("site-logo", branding.site_logo, name="site-logo"),
     path("agent/", include("portal.agents.urls")),
     path("api/v1/", include("portal.api.urls")),
     path("admin/", site.urls),

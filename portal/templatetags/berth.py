@@ -1,18 +1,21 @@
 """What the templates need beside Django's own: icons, sizes, durations, and links that keep a list's filters."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.http import QueryDict
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import format_html, json_script
+from django.utils.html import format_html, format_html_join, json_script
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext, ngettext
 
 from broker.core.errors import BerthError
+from portal.branding import logo_address
 from portal.why import told
 
 register = template.Library()
@@ -27,6 +30,25 @@ def icon(name: str, classes: str = "") -> SafeString:
     return format_html(
         '<svg class="icon {}" aria-hidden="true"><use href="{}#i-{}"/></svg>', classes, static("berth/icons.svg"), name
     )
+
+
+@register.simple_tag
+def site_name() -> str:
+    """What the site calls itself."""
+    return str(settings.SITE_NAME)
+
+
+@register.simple_tag
+def site_logo() -> str:
+    """The address of the site's own logo; empty: Berth's."""
+    return logo_address()
+
+
+@register.simple_tag
+def sign_in_notice() -> SafeString:
+    """What is to be read before signing in, in paragraphs; empty where there is none."""
+    parts = (part.strip() for part in re.split(r"\n\s*\n", settings.SIGN_IN_NOTICE))
+    return format_html_join("", "<p>{}</p>", ((part,) for part in parts if part))
 
 
 class _Steady(template.Node):
