@@ -179,9 +179,7 @@ class TestKept:
 
     def test_they_are_kept_under_their_own_names_and_not_too_many(self, monkeypatch):
         monkeypatch.setattr(prepared, "MOST_KEPT", 2)
-        with connection.cursor() as cursor:
-            cursor.execute("DEALLOCATE ALL")
-        vars(connection.connection).pop("_berth_keeper", None)
+        _forget()
         for number in range(3):
             statement = Statement(
                 lambda number=number: Job.objects.filter(plan=Given("plan", CharField()))[: number + 1].values_list(
@@ -203,8 +201,13 @@ class TestKept:
             NAMED.rows(plan="p", since=row.created_at)
         assert [found[0] for found in NAMED.rows(plan="p", since=row.created_at - timedelta(1))] == [row.pk]
 
-    @pytest.mark.django_db(transaction=True)
-    def test_one_that_is_gone_is_made_anew(self):
+    @pytest.fixture
+    def forgotten(self, transactional_db):
+        """The connection is the next test's, too."""
+        yield
+        _forget()
+
+    def test_one_that_is_gone_is_made_anew(self, forgotten):
         """At once outside of a transaction; inside, the one after."""
         before = clock.now()
         for inside in (False, True):
@@ -240,6 +243,13 @@ class TestKept:
             sql.add(Event(at=clock.now(), kind="k", actor_name="n", template="t", params={}))
             raise ZeroDivisionError
         assert not Event.objects.exists()
+
+
+def _forget() -> None:
+    """The connection is as if no statement had ever been kept on it."""
+    with connection.cursor() as cursor:
+        cursor.execute("DEALLOCATE ALL")
+    vars(connection.connection).pop("_berth_keeper", None)
 
 
 def _kept() -> list[str]:
