@@ -71,7 +71,8 @@ def site(server, settings):
 
 
 @pytest.fixture(scope="session")
-def chromium():
+def chromium(django_db_setup):
+    """With the database made first, whichever test is a process's first: Playwright's loop would be in its way."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
