@@ -21,6 +21,7 @@ from portal.middleware import sentence
 MOST = 50
 WARNINGS = {
     "plain": gettext_lazy("Passwords cross the network in clear. Use ldaps:// or StartTLS."),
+    "public": gettext_lazy("The client has no secret: the provider has to take it for a public one."),
     "anonymous": gettext_lazy("Berth reads the directory without signing in to it."),
 }
 PROBLEMS = {
@@ -64,10 +65,12 @@ class Told:
     group_count: int
     named: dict[str, Any] | None
     gets: Yield = field(default_factory=Yield)
+    facts: Sequence[dict[str, str]] = ()
+    """What a provider says of itself, which tells of nobody before they sign in."""
 
 
 def told(preview: Any, directory: Directory | None) -> Told:
-    """`preview` as an LDAP kind gives it; `directory` is the row it is of, None for one that is not saved yet."""
+    """`preview` as a kind gives it; `directory` is the row it is of, None for one that is not saved yet."""
     named = preview.named
     return Told(
         bound=preview.bound,
@@ -81,6 +84,7 @@ def told(preview: Any, directory: Directory | None) -> Told:
         group_count=preview.group_count,
         named=_named(named) if named else None,
         gets=_yield(named, directory) if named and named.found and not named.problem else Yield(),
+        facts=[{"name": _(name), "value": value} for name, value in getattr(preview, "facts", ())],
     )
 
 

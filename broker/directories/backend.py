@@ -21,6 +21,8 @@ from .models import Directory, User
 log = logging.getLogger(__name__)
 LONGEST_NAME = 150
 LONGEST_PASSWORD = 1024
+NOT_ASKED = ("local", "guest", "oidc")
+"""Kinds that no server is asked about a password for."""
 LONGEST_SECONDS = 2.5
 """For all directories together: the page has to say within three seconds that one is down."""
 _ENABLED = sql.Statement(lambda: Directory.objects.filter(enabled=True))
@@ -92,7 +94,7 @@ def _asked(name: str, password: str) -> User | None:
         if directory.kind not in KINDS:
             log.error("Directory %s has the unknown kind %s", directory, directory.kind)
             continue
-        afar = sum(other.kind != "local" for other in directories[place:])
+        afar = sum(other.kind not in NOT_ASKED for other in directories[place:])
         share = max((ends - clock.steady()) / max(afar, 1), 0.1)
         try:
             if user := KINDS.get(directory.kind).authenticate(directory, name, password, seconds=share):

@@ -6,7 +6,6 @@ Proxies of the environment are not used, for they would look names up themselves
 """
 
 import http.client
-import ipaddress
 import os
 import socket
 import ssl
@@ -18,6 +17,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from broker.core import clock
+from broker.core.addresses import address_of, is_ours, is_public
 from broker.core.errors import BerthError, Invalid, NoCapacity, Unavailable
 from broker.core.text import gettext_noop as N_
 
@@ -31,7 +31,6 @@ PAUSE_SECONDS = 2.0
 SILENCE_SECONDS = 30.0
 LONGEST_SECONDS = 24 * 3600.0
 MOST_REDIRECTS = 5
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -148,8 +147,8 @@ def _address_of(source: ImageSource) -> tuple[tuple[Any, ...], int]:
     """An address of the server that may be connected to. Raises Invalid when it has another one."""
     found = socket.getaddrinfo(source.host, source.port, type=socket.SOCK_STREAM)
     for _family, _type, _proto, _name, address in found:
-        told = ipaddress.ip_address(str(address[0]).partition("%")[0])
-        if not (_is_ours(told) if source.private else _is_public(told)):
+        told = address_of(str(address[0]))
+        if not (is_ours(told) if source.private else is_public(told)):
             raise _bad(
                 N_("%(host)s has the address %(address)s, which is not of the public internet."),
                 N_("If that is right, mark the server as a private one on the list."),
@@ -157,21 +156,6 @@ def _address_of(source: ImageSource) -> tuple[tuple[Any, ...], int]:
             )  # fmt: skip
     family, _type, _proto, _name, address = found[0]
     return address, family
-
-
-def _is_public(told: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    if isinstance(told, ipaddress.IPv6Address) and (
-        told.ipv4_mapped or told.sixtofour or told.teredo or told in _NAT64
-    ):
-        return False  # addresses that stand for others
-    return told.is_global and not told.is_multicast and not told.is_reserved
-
-
-def _is_ours(told: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """A server of one's own may be anywhere but where clouds tell machines their secrets."""
-    if isinstance(told, ipaddress.IPv6Address) and told.ipv4_mapped:
-        told = told.ipv4_mapped
-    return not (told.is_link_local or told.is_multicast or told.is_unspecified)
 
 
 def _begin(answer: http.client.HTTPResponse, place: Place, here: int, known: Known) -> int:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from broker.access.actor import Actor
 from broker.core.errors import BerthError, Invalid
 from broker.directories.kinds.ldap.config import DEFAULTS, FLAVOURS, GROUP_KINDS
+from broker.directories.kinds.oidc.config import OidcConfig
 from broker.directories.models import Directory
 
 from .forms import StyledForm
@@ -20,6 +21,7 @@ from .second_factor_words import whom_it_hits
 
 FLAVOUR_NAMES = {"openldap": "OpenLDAP", "ad": "Active Directory", "freeipa": "FreeIPA"}
 ABOUT_THE_ROW = ("name", "order", "enabled", "second_factor")
+OIDC = OidcConfig()
 NOT_CONFIG = (*ABOUT_THE_ROW, "password", "forget_password", "try_user")
 
 
@@ -87,7 +89,43 @@ class DirectoryForm(StyledForm):
         ]
 
 
-class LdapForm(DirectoryForm):
+class AskedForm(DirectoryForm):
+    """Of a directory that Berth asks, with a secret of its own: what is left empty keeps the stored one."""
+
+    previews = True
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        if self.directory and self.directory.secret:
+            self.fields["password"].help_text = _("One is stored. Leave this empty to keep it.")
+        else:
+            del self.fields["forget_password"]
+
+    def laid_out(self) -> list[dict[str, Any]]:
+        self.sections = tuple(
+            Section(one.title, tuple(name for name in one.names if name in self.fields), one.folded)
+            for one in type(self).sections
+        )
+        return super().laid_out()
+
+    def config(self) -> dict[str, Any]:
+        given = {name: self.cleaned_data[name] for name in self.fields if name not in NOT_CONFIG}
+        # Browsers send line ends of their own; a certificate that only differs in those is the same.
+        given["ca"] = given["ca"].replace("\r\n", "\n")
+        return given
+
+    def typed_password(self) -> str | None:
+        """What was typed; None to keep the stored one, "" to forget it."""
+        typed = self.cleaned_data.get("password")
+        if typed or self.cleaned_data.get("forget_password"):
+            return typed or ""
+        return None
+
+    def values(self) -> dict[str, Any]:
+        return {**super().values(), "config": self.config(), "password": self.typed_password()}
+
+
+class LdapForm(AskedForm):
     """The settings of a directory that speaks LDAP (broker/directories/kinds/ldap/config.py)."""
 
     flavour = forms.ChoiceField(label=_("Kind"), choices=[(name, FLAVOUR_NAMES[name]) for name in FLAVOURS])
@@ -144,7 +182,6 @@ class LdapForm(DirectoryForm):
         help_text=_("As they would type it. The preview tells what they would get."),
     )  # fmt: skip
 
-    previews = True
     sections: tuple[Section, ...] = (
         Section(_("Directory"), ("name", "flavour", *ABOUT_THE_ROW[1:])),
         Section(_("Connection"), ("servers", "start_tls", "bind_dn", "password", "forget_password", "ca")),
@@ -160,20 +197,6 @@ class LdapForm(DirectoryForm):
         ),
     )  # fmt: skip
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        if self.directory and self.directory.secret:
-            self.fields["password"].help_text = _("One is stored. Leave this empty to keep it.")
-        else:
-            del self.fields["forget_password"]
-
-    def laid_out(self) -> list[dict[str, Any]]:
-        self.sections = tuple(
-            Section(one.title, tuple(name for name in one.names if name in self.fields), one.folded)
-            for one in type(self).sections
-        )
-        return super().laid_out()
-
     def shown(self, config: Mapping[str, Any]) -> dict[str, Any]:
         usual = DEFAULTS.get(config.get("flavour", ""), {})
         lists = {"servers": "\n", "login_attributes": " "}
@@ -187,20 +210,8 @@ class LdapForm(DirectoryForm):
         return values
 
     def config(self) -> dict[str, Any]:
-        given = {name: self.cleaned_data[name] for name in self.fields if name not in NOT_CONFIG}
-        # Browsers send line ends of their own; a certificate that only differs in those is the same.
-        given["ca"] = given["ca"].replace("\r\n", "\n")
+        given = super().config()
         return {**given, "servers": given["servers"].split(), "login_attributes": given["login_attributes"].split()}
-
-    def typed_password(self) -> str | None:
-        """What was typed; None to keep the stored one, "" to forget it."""
-        typed = self.cleaned_data.get("password")
-        if typed or self.cleaned_data.get("forget_password"):
-            return typed or ""
-        return None
-
-    def values(self) -> dict[str, Any]:
-        return {**super().values(), "config": self.config(), "password": self.typed_password()}
 
     def refuse(self, error: BerthError) -> None:
         """At its field also when the field is folded away."""
@@ -210,4 +221,51 @@ class LdapForm(DirectoryForm):
         super().refuse(error)
 
 
-FORMS: dict[str, type[DirectoryForm]] = {"local": DirectoryForm, "ldap": LdapForm}
+class OidcForm(AskedForm):
+    """The settings of a provider of OpenID Connect (broker/directories/kinds/oidc/config.py)."""
+
+    issuer = forms.CharField(
+        label=_("Issuer"), max_length=1000,
+        help_text=_("As the provider calls itself: https://login.example.org/realms/staff."),
+    )  # fmt: skip
+    client_id = forms.CharField(
+        label=_("Client id"), max_length=1000, help_text=_("By which the provider knows Berth.")
+    )
+    password = password_field(_("Client secret"), required=False)
+    forget_password = forms.BooleanField(
+        label=_("Forget the stored secret"), required=False, help_text=_("Only for clients that have none.")
+    )
+    private = forms.BooleanField(
+        label=_("It is in a network of our own"), required=False,
+        help_text=_("Else it has to have addresses of the public internet."),
+    )  # fmt: skip
+    ca = forms.CharField(
+        label=_("Own certificate authority"), max_length=100_000, required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        help_text=_("PEM text. Empty: those this server trusts anyway."),
+    )  # fmt: skip
+    session_hours = forms.IntegerField(
+        label=_("A sign-in is good for"), min_value=1, max_value=12, initial=8,
+        help_text=_("Hours. Whoever is disabled at the provider is out after that, or at the next sign-in."),
+    )  # fmt: skip
+    scopes = forms.CharField(label=_("What is asked for"), max_length=1000, initial=OIDC.scopes)
+    username_claim = forms.CharField(label=_("User name"), max_length=200, initial=OIDC.username_claim)
+    name_claim = forms.CharField(label=_("Full name"), max_length=200, initial=OIDC.name_claim)
+    mail_claim = forms.CharField(label=_("E-mail"), max_length=200, initial=OIDC.mail_claim)
+    groups_claim = forms.CharField(
+        label=_("Groups"), max_length=200, initial=OIDC.groups_claim,
+        help_text=_("Parts of a path are separated by dots: realm_access.roles."),
+    )  # fmt: skip
+    sections = (
+        Section(_("Directory"), ABOUT_THE_ROW),
+        Section(
+            _("Provider"), ("issuer", "client_id", "password", "forget_password", "session_hours", "private", "ca")
+        ),
+        Section(_("Claims"), ("scopes", "username_claim", "name_claim", "mail_claim", "groups_claim"), folded=True),
+    )
+
+    def shown(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(config)
+
+
+FORMS: dict[str, type[DirectoryForm]] = {"local": DirectoryForm, "ldap": LdapForm, "oidc": OidcForm}

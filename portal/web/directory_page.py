@@ -10,10 +10,12 @@ from broker.directories.models import Directory
 
 from .directory_forms import FLAVOUR_NAMES
 from .parts import Action, Cell, Notice, Pair, Related, Row, stored_sentences
+from .providers import back_address
 from .words import Mark
 
 KIND_NAMES = {
     "local": gettext_lazy("Kept here"), "ldap": gettext_lazy("LDAP"), "guest": gettext_lazy("Guests of shared links"),
+    "oidc": gettext_lazy("OpenID Connect"),
 }  # fmt: skip
 MOST = 100
 
@@ -59,6 +61,14 @@ def details_of(row: Any) -> list[Pair]:
             Pair(_("Groups in groups"), _("count") if config.get("nested") else _("do not count")),
             Pair(_("Last read"), moment=row.synced_at) if row.synced_at else Pair(_("Last read"), _("never")),
         ]
+    if row.kind == "oidc":
+        pairs += [
+            Pair(_("Issuer"), config.get("issuer", "")),
+            Pair(_("Client id"), config.get("client_id", "")),
+            Pair(_("Redirect address to register there"), back_address(row)),
+            Pair(_("Groups"), config.get("groups_claim", "")),
+            Pair(_("A sign-in is good for"), _("%(hours)s hours") % {"hours": config.get("session_hours", "")}),
+        ]
     pairs.append(Pair(_("Second factor"), _("demanded") if row.second_factor else _("as everybody likes")))
     users = f"{reverse('portal:users')}?directory={row.pk}"
     groups = f"{reverse('portal:groups')}?directory={row.pk}"
@@ -83,7 +93,7 @@ def directory_actions(row: Directory) -> list[Action]:
     if row.kind == "guest":
         return []
     actions = [Action(_("Edit"), reverse("portal:directory-edit", args=[row.pk]), "edit", link=True)]
-    if row.kind != "local" and row.enabled:
+    if row.kind == "ldap" and row.enabled:
         if row.sync_held:
             text = _("Whoever is gone from the directory is kept out here, and loses what its groups gave.")
             actions.append(Action(_("Take it over"), _deed(row, "accept"), "check", confirm=text))

@@ -38,6 +38,7 @@ from .views import (
     migrate,
     pool_times,
     pools,
+    provider_door,
     records,
     removals,
     rollouts,
@@ -55,6 +56,8 @@ app_name = "portal"
 urlpatterns = [
     path("", desktops.Desktops.as_view(), name="home"),
     path("sign-in", doors.SignIn.as_view(), name="sign-in"),
+    path("sign-in/with/<uuid:pk>", provider_door.Begin.as_view(), name="provider"),
+    path("sign-in/with/<uuid:pk>/back", provider_door.Back.as_view(), name="provider-back"),
     path("sign-out", doors.SignOut.as_view(), name="sign-out"),
     path("vms/<uuid:pk>/", machine.Machine.as_view(), name="vm"),
     path("vms/<uuid:pk>/power/<slug:verb>", machine.Power.as_view(), name="vm-power"),

@@ -1,10 +1,12 @@
-"""A real slapd for the whole run, empty before each test, and a Directory row that uses it."""
+"""A real slapd and a real provider for the whole run, empty before each test, and Directory rows that use them."""
 
 import pytest
 
 from broker.directories.kinds.ldap import kept, line
 from broker.directories.kinds.ldap.secret import sealed
+from broker.directories.kinds.oidc import provider as remembered
 from broker.directories.models import Directory
+from tests.servers import provider as providers
 from tests.servers import slapd as servers
 
 
@@ -37,3 +39,30 @@ def make_directory(world, slapd):
 @pytest.fixture
 def directory(make_directory):
     return make_directory()
+
+
+@pytest.fixture(scope="session")
+def one_provider():
+    with providers.running() as provider:
+        yield provider
+
+
+@pytest.fixture
+def provider(one_provider):
+    """A provider of OpenID Connect at which erin is known."""
+    one_provider.reset()
+    remembered.forget()
+    one_provider.person("erin", "staff", "finance")
+    yield one_provider
+    remembered.forget()
+
+
+@pytest.fixture
+def make(world, provider):
+    """Make a directory whose people sign in at the provider."""
+
+    def made(name="Corporate", **changes) -> Directory:
+        row = {"name": name, "kind": "oidc", "secret": sealed(providers.SECRET)}
+        return Directory.objects.create(**row, config=provider.config(**changes))
+
+    return made

@@ -51,6 +51,6 @@ def preview_directory(
         subject=directory,
         message=N_("Settings of a directory (%(sort)s) were tried out: %(where)s"),
         sort=kind,
-        where=", ".join(map(str, wanted.get("servers", ())))[:300] or kind,
+        where=", ".join(map(str, wanted.get("servers", ())))[:300] or wanted.get("issuer") or kind,
     )
     return offered.preview(row, username=username.strip() or None)

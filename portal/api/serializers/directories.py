@@ -65,8 +65,13 @@ class YieldSerializer(serializers.Serializer):
     desktops = serializers.ListField(child=serializers.CharField())
 
 
+class FactSerializer(serializers.Serializer):
+    name = serializers.CharField()
+    value = serializers.CharField()
+
+
 class PreviewSerializer(serializers.Serializer):
-    """`cause` and `fix` say why nothing (more) could be read; counting stops at 2,000."""
+    """`cause` and `fix` say why nothing (more) could be read; counting stops at 2,000. `facts`: of a provider."""
 
     bound = serializers.BooleanField()
     server = serializers.CharField()
@@ -79,3 +84,4 @@ class PreviewSerializer(serializers.Serializer):
     group_count = serializers.IntegerField()
     named = NamedSerializer(allow_null=True)
     gets = YieldSerializer()
+    facts = FactSerializer(many=True)

@@ -19,7 +19,7 @@ from broker.directories.actions.sync_directory import sync_directory
 from broker.directories.models import Directory, Group
 from portal.directory_preview import told
 from portal.web.base import Deed, Page, SignedIn, done, is_htmx, refuse
-from portal.web.directory_forms import FORMS, DirectoryForm, LdapForm
+from portal.web.directory_forms import FORMS, AskedForm, DirectoryForm
 from portal.web.directory_page import (
     details_of,
     directory_actions,
@@ -104,7 +104,7 @@ class FormOfDirectory(SignedIn):
         preview = "preview" in request.POST
         if form.is_valid():
             try:
-                if preview and isinstance(form, LdapForm):
+                if preview and isinstance(form, AskedForm):
                     return self._previewed(form)
                 return HttpResponseRedirect(reverse("portal:directory", args=[self._saved(form).pk]))
             except BerthError as error:
@@ -127,14 +127,14 @@ class FormOfDirectory(SignedIn):
             values["password"] = ""
         return create_directory(actor=self.actor, kind=self.kind, **values)
 
-    def _previewed(self, form: LdapForm) -> HttpResponse:
+    def _previewed(self, form: AskedForm) -> HttpResponse:
         answer = preview_directory(
             actor=self.actor,
             kind=self.kind,
             config=form.config(),
             password=form.typed_password(),
             directory=self.directory,
-            username=form.cleaned_data["try_user"],
+            username=form.cleaned_data.get("try_user", ""),
         )
         preview = told(answer, self.directory)
         return self._fragment(form, preview) if is_htmx(self.request) else self._show(form, preview=preview)

@@ -20,6 +20,7 @@ from portal.middleware import retry_after
 from portal.web import sign_ins  # noqa: F401 - its receivers write down who came and went
 from portal.web.parts import error_sentences
 from portal.web.pending import needs_second_factor, wait
+from portal.web.providers import providers
 from portal.web.straight import straight_way
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,10 @@ class SignIn(LoginView):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         # Without a form, which the page only asks for what was typed before.
-        return self.render_to_response({"next": self.get_redirect_url()})
+        return self.render_to_response({"next": self.get_redirect_url(), "providers": providers()})
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return {**super().get_context_data(**kwargs), "providers": providers()}
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         user: Any = form.get_user()
@@ -62,7 +66,7 @@ class SignIn(LoginView):
         except BerthError as error:
             # A fresh form: asking this one for its errors would ask the directory again.
             fresh = self.get_form_class()(request, initial={"username": request.POST.get("username", "")})
-            context = self.get_context_data(form=fresh, down=_told(error))
+            context = self.get_context_data(form=fresh, down=told_at_the_door(error))
             return self.render_to_response(context, status=error.status, headers=retry_after(error))
 
 
@@ -73,7 +77,7 @@ def landing(request: HttpRequest, wanted: str) -> str:
     return straight_way(request, request.actor)  # type: ignore[attr-defined]
 
 
-def _told(error: BerthError) -> tuple[str, str]:
+def told_at_the_door(error: BerthError) -> tuple[str, str]:
     """What is said at the door. Names of servers and how they fail are for the log, not for who is not signed in."""
     if error.rule != "directory.answers":
         return error_sentences(error)

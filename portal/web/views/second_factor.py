@@ -4,13 +4,13 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth import authenticate, update_session_auth_hash
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from broker.core.errors import BerthError, Invalid
+from broker.core.errors import BerthError, Denied, Invalid
 from broker.core.text import gettext_noop as N_
 from broker.directories.actions.drop_second_factor import drop_second_factor
 from broker.directories.actions.renew_recovery_codes import renew_recovery_codes
@@ -100,6 +100,16 @@ class SetUp(_Own):
     template = "portal/second_factor.html"
     form_class = SetUpForm
     for_new = True
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        user: Any = request.user
+        if user.is_authenticated and user.directory.kind == "oidc":
+            raise Denied(
+                N_("You have no password here that could show who sits at this browser."),
+                rule="access.user",
+                fix=N_("Your provider can ask for a second factor; where Berth demands one, it is set up at sign-in."),
+            )
+        return super().dispatch(request, *args, **kwargs)
 
     def more(self) -> dict[str, Any]:
         user: Any = self.request.user

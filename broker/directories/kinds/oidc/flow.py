@@ -1,0 +1,200 @@
+"""One sign-in at a provider: the authorization code flow with PKCE, from the button to the user's row.
+
+What was begun is kept in the browser's own session and taken out once: `state` says that this browser asked, `nonce`
+that the token is of this sign-in, the verifier that nobody else can use the code (RFC 7636, RFC 9700).
+"""
+
+import base64
+import hashlib
+import logging
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from django.db import IntegrityError
+from django.utils.crypto import constant_time_compare
+
+from broker.core.errors import BerthError, Denied, Unavailable
+from broker.core.text import gettext_noop as N_
+from broker.directories.kinds.ldap.people import take_in
+from broker.directories.kinds.ldap.secret import opened
+from broker.directories.models import Directory, User
+
+from .config import OidcConfig, of_row
+from .line import Line, Silent
+from .person import at, groups_of, person_of
+from .provider import Provider, provider_of
+from .token import Untrue, claims_of
+
+log = logging.getLogger(__name__)
+LONGEST_CODE = 4096
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What has to be known when the browser comes back."""
+
+    state: str
+    nonce: str
+    verifier: str
+    back: str
+
+    def as_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+def begin(directory: Directory, back: str) -> tuple[str, Begun]:
+    """The provider's address to lead the browser to, and what to keep; `back` is the redirect URI, as registered.
+
+    Raises Unavailable when the provider does not answer in time.
+    """
+    config = of_row(directory)
+    try:
+        provider = provider_of(Line(config))
+    except Silent as error:
+        raise _down(directory, error) from None
+    begun = Begun(secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48), back)
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(begun.verifier.encode()).digest()).rstrip(b"=").decode()
+    asked = {
+        "response_type": "code", "client_id": config.client_id, "redirect_uri": back, "scope": config.scopes,
+        "state": begun.state, "nonce": begun.nonce, "code_challenge": challenge, "code_challenge_method": "S256",
+    }  # fmt: skip
+    return provider.authorization + ("&" if "?" in provider.authorization else "?") + urlencode(asked), begun
+
+
+def finish(directory: Directory, begun: Begun, told: Mapping[str, str]) -> User:
+    """The user who comes back with `told`, the query of the address.
+
+    Raises Denied when the provider lets nobody in or its word is not good, Conflict for a name that is somebody
+    else's, Unavailable when it does not answer in time.
+    """
+    if not constant_time_compare(told.get("state", ""), begun.state):
+        raise anew()
+    config = of_row(directory)
+    line = Line(config)
+    try:
+        provider = provider_of(line)
+        if ("iss" in told or provider.says_issuer) and told.get("iss") != config.issuer:
+            raise Untrue("the answer is of another issuer")
+        if "error" in told:
+            raise _refused_there(directory, told["error"])
+        claims = _claims(directory, line, provider, begun, told.get("code", ""))
+        person, groups = person_of(config, claims), groups_of(config, claims)
+    except Silent as error:
+        raise _down(directory, error) from None
+    except Untrue as error:
+        log.warning("%s: a sign-in was refused: %s", directory, error)
+        raise Denied(
+            N_("What %(directory)s says about you could not be used, so you were not signed in."),
+            rule="directory.proof",
+            fix=N_("Try again; if it stays so, tell an administrator: the server's log says why."),
+            directory=directory.name,
+        ) from None
+    # Nobody can be asked about by id between two sign-ins: who has a name keeps it until an administrator decides.
+    look = _still_there(directory)
+    try:
+        user = take_in(directory, person, groups, look)
+    except IntegrityError:  # the same person in another tab was first: now the row is there
+        user = take_in(directory, person, groups, look)
+    if not user.is_active:
+        raise Denied(
+            N_("This account is disabled here."), rule="access.user", fix=N_("Ask an administrator to enable it.")
+        )
+    user.directory = directory
+    return user
+
+
+def anew() -> Denied:
+    """For a browser that comes back with what it did not begin, or began too long ago."""
+    return Denied(
+        N_("This sign-in was not begun in this browser, is over, or was used already."),
+        rule="directory.state",
+        fix=N_("Begin it anew."),
+    )
+
+
+def _claims(directory: Directory, line: Line, provider: Provider, begun: Begun, code: str) -> dict[str, Any]:
+    """What the provider tells of the person: in the ID token, and where names are not in there, by userinfo."""
+    if not 0 < len(code) <= LONGEST_CODE:
+        raise Untrue("there is no code")
+    answer = _exchange(line, provider, opened(directory), begun, code)
+    claims = claims_of(line, provider, answer.get("id_token"), nonce=begun.nonce)
+    config, access = line.config, answer.get("access_token")
+    wanted = (config.username_claim, config.groups_claim)
+    if all(at(claims, name) is not None for name in wanted) or not provider.userinfo or not isinstance(access, str):
+        return claims
+    if not access.isascii() or not access.isprintable():
+        raise Untrue("its access token cannot be sent")
+    status, more = line.ask(provider.userinfo, headers={"Authorization": f"Bearer {access}"})
+    if status != 200 or more.get("sub") != claims["sub"]:
+        raise Untrue(f"userinfo is of somebody else, or refused ({status})")
+    return {**more, **claims}
+
+
+def _exchange(line: Line, provider: Provider, secret: str, begun: Begun, code: str) -> dict[str, Any]:
+    config: OidcConfig = line.config
+    body = {
+        "grant_type": "authorization_code", "code": code, "redirect_uri": begun.back, "code_verifier": begun.verifier,
+    }  # fmt: skip
+    headers = {}
+    if secret and provider.basic:
+        pair = f"{quote(config.client_id, safe='')}:{quote(secret, safe='')}"  # RFC 6749, section 2.3.1
+        headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+    else:
+        body |= {"client_id": config.client_id, **({"client_secret": secret} if secret else {})}
+    status, answer = line.ask(provider.token, body=urlencode(body), headers=headers)
+    if status >= 500:
+        raise Silent(f"its token endpoint answers {status}")
+    if status != 200:
+        raise Untrue(f"the code is not taken ({status}): {str(answer.get('error'))[:60]!r}")
+    return answer
+
+
+def _still_there(directory: Directory) -> Any:
+    from broker.directories.kinds.ldap.entries import Person
+
+    def look(external_id: str) -> Person | None:
+        holder = User.objects.filter(directory=directory, external_id=external_id).first()
+        return Person(external_id, holder.username, holder.display_name, holder.email, True) if holder else None
+
+    return look
+
+
+_WORDS = {
+    "access_denied": N_("%(directory)s did not let you in, or you cancelled it there."),
+    "login_required": N_("%(directory)s wants you to sign in there first."),
+    "interaction_required": N_("%(directory)s wants to ask you something first."),
+    "consent_required": N_("%(directory)s wants your consent first."),
+    "temporarily_unavailable": N_("%(directory)s cannot sign anybody in at the moment."),
+    "server_error": N_("%(directory)s had a fault of its own."),
+}
+"""What the errors of RFC 6749 (4.1.2.1) and OpenID Connect Core (3.1.2.6) mean; nothing else is shown of them."""
+
+
+def _refused_there(directory: Directory, error: str) -> BerthError:
+    if error not in _WORDS:
+        log.warning("%s: the provider refused a sign-in: %r", directory, error[:100])
+    if error in ("temporarily_unavailable", "server_error"):
+        return _unanswered(directory, _WORDS[error])
+    return Denied(
+        _WORDS.get(error, N_("%(directory)s refused the sign-in.")),
+        rule="directory.refused",
+        fix=N_("Try again; if it stays so, tell an administrator."),
+        directory=directory.name,
+    )
+
+
+def _down(directory: Directory, error: Silent) -> Unavailable:
+    log.warning("%s: the provider cannot be used: %s", directory, error)
+    return _unanswered(directory, N_("%(directory)s does not answer at the moment, or not as it should."))
+
+
+def _unanswered(directory: Directory, words: str) -> Unavailable:
+    return Unavailable(
+        words,
+        fix=N_("Try again in a moment; if it stays so, tell an administrator."),
+        rule="directory.provider",
+        directory=directory.name,
+    )
