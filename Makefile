@@ -3,7 +3,7 @@
 # ARGS="…" is handed to the command behind a verb: make test-fast ARGS="tests/jobs -x", make run ARGS="--image tiny".
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run dev test test-fast lint types fuzz bench docs lock
+.PHONY: help run dev test test-fast lint types fuzz bench docs texts lock
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -52,6 +52,10 @@ bench: ## measure, each figure beside its baseline of the same run
 
 docs: ## write the generated pages anew
 	@$(PYTHON) manage.py makedocs $(ARGS)
+
+texts: ## collect what Berth says for each language, and compile their catalogues
+	@$(PYTHON) manage.py makemessages --all -v0 $(ARGS)
+	@for catalogue in portal/locale/*/LC_MESSAGES/django.po; do msgfmt --check -o "$${catalogue%.po}.mo" "$$catalogue"; done
 
 lock: ## pin the Python packages anew
 	@deploy/lock.sh $(ARGS)

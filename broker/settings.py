@@ -109,7 +109,7 @@ MIDDLEWARE = [
     "portal.middleware.CorrelationMiddleware",
     "portal.content_policy.ContentPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "portal.languages.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -188,7 +188,10 @@ CONTENT_SECURITY_POLICY = {
 }
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English")]
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LANGUAGE_COOKIE_NAME = "berth_language"
+LANGUAGE_COOKIE_AGE = 31_536_000
+LANGUAGE_COOKIE_SAMESITE, LANGUAGE_COOKIE_HTTPONLY, LANGUAGE_COOKIE_SECURE = "Lax", True, SECURE
 LOCALE_PATHS = [BASE_DIR / "portal" / "locale"]
 USE_TZ, TIME_ZONE = True, "UTC"
 STATIC_URL = "static/"
@@ -292,6 +295,7 @@ UNFOLD = {
     "SITE_SYMBOL": "anchor",
     "SITE_URL": "/",
     "SHOW_BACK_BUTTON": True,
+    "SHOW_LANGUAGES": True,
     "DASHBOARD_CALLBACK": "portal.admin.dashboard.context",
     "SIDEBAR": {"show_search": True, "show_all_applications": True, "navigation": "portal.admin.navigation.groups"},
     "COLORS": {

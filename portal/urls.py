@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from portal import branding, health, metrics
+from portal import branding, health, languages, metrics
 from portal.admin import site
 
 handler500 = "portal.web.views.doors.server_error"
@@ -16,6 +16,6 @@ urlpatterns = [
     path("agent/", include("portal.agents.urls")),
     path("api/v1/", include("portal.api.urls")),
     path("admin/", site.urls),
-    path("i18n/", include("django.conf.urls.i18n")),
+    path("i18n/setlang/", languages.choose, name="set_language"),
     path("", include("portal.web.urls")),
 ]

@@ -10,13 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models import F
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from broker.access.actor import Actor
 from broker.core import clock
 from broker.core.sealing import CannotOpen
 from broker.core.text import gettext_noop as N_
+from broker.directories.languages import language_of
 from broker.events.models import Event
 from broker.events.record import record
 
@@ -78,6 +81,13 @@ def _made(row: Subscription, part: str, events: list[Event], *, count: int = 0, 
             {"delivery": name, "subscription": row.name, "test": test, "events": [_told(event) for event in events]}
         )
         return Delivery(name, row.way, row.target, "", body, row.secret)
+    with translation.override(language_of(row.owner) or settings.LANGUAGE_CODE):
+        subject, text = _mail(row, events, count=count, test=test)
+    return Delivery(name, row.way, row.target, subject, text)
+
+
+def _mail(row: Subscription, events: list[Event], *, count: int, test: bool) -> tuple[str, str]:
+    """Subject and text, in the language that is set."""
     lines = [
         f"{one.at:%Y-%m-%d %H:%M:%S} UTC  {one.severity:7}  {one.message}  ({one.kind}, {one.actor_name})"
         for one in events
@@ -89,7 +99,7 @@ def _made(row: Subscription, part: str, events: list[Event], *, count: int = 0, 
     subject = (
         _("Berth: a test") if test else _("Berth: %(count)d events (%(name)s)") % {"count": count, "name": row.name}
     )
-    return Delivery(name, row.way, row.target, subject, "\n".join(lines) + "\n")
+    return subject, "\n".join(lines) + "\n"
 
 
 def _told(event: Event) -> dict[str, Any]:

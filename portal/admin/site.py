@@ -104,7 +104,7 @@ def refused(request: HttpRequest, error: BerthError, name: str = "") -> None:
         kind="admin.refused",
         status=error.status,
         code=error.code,
-        cause=cause,
+        cause=error.message,
     )
 
 

@@ -84,9 +84,11 @@ class Door(APIView):
         if isinstance(response.data, dict):
             request: Request = self.request
             who = getattr(self, "actor", None) or self._by_session(request._request)
+            # Written down in one language, whatever the caller reads.
+            cause = exc.message if isinstance(exc, BerthError) else response.data.get("detail", "")
             note_refusal(
                 request._request, who, kind="api.refused", status=response.status_code,
-                code=response.data.get("code", ""), cause=response.data.get("detail", ""),
+                code=response.data.get("code", ""), cause=cause,
                 explanation=exc.as_dict() if isinstance(exc, BerthError) else None,
             )  # fmt: skip
         return response

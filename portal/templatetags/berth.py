@@ -9,7 +9,7 @@ from django import template
 from django.conf import settings
 from django.http import QueryDict
 from django.templatetags.static import static
-from django.utils import timezone
+from django.utils import formats, timezone
 from django.utils.html import format_html, format_html_join, json_script
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext, ngettext
@@ -98,7 +98,7 @@ def bytesize(value: int | None) -> str:
     while size >= 1024 and unit < len(_UNITS) - 1:
         size, unit = size / 1024, unit + 1
     digits = 0 if size >= 10 or size == int(size) or unit == 0 else 1
-    return f"{size:.{digits}f} {_UNITS[unit]}"
+    return f"{size:.{digits}f} {_UNITS[unit]}".replace(".", formats.get_format("DECIMAL_SEPARATOR"))
 
 
 @register.filter

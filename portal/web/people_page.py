@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from broker.access.actor import Actor
 from broker.access.kinds import KINDS
@@ -23,7 +24,11 @@ from .words import Mark
 
 MOST = 50
 """Rows of a table beside the details."""
-SESSION = {"open": Mark(_("Open"), "good"), "ending": Mark(_("Ending"), "busy"), "closed": Mark(_("Ended"), "idle")}
+SESSION = {
+    "open": Mark(gettext_lazy("Open"), "good"),
+    "ending": Mark(gettext_lazy("Ending"), "busy"),
+    "closed": Mark(gettext_lazy("Ended"), "idle"),
+}
 
 
 def user_mark(user: User) -> Mark:

@@ -83,16 +83,18 @@ def chromium(django_db_setup):
 
 @pytest.fixture
 def visit(chromium, server, site):
-    """`visit("alice", "/", theme="dark", phone=True)` → a page in which Alice is signed in.
+    """`visit("alice", "/", theme="dark", phone=True, locale="de-DE")` → a page in which Alice is signed in.
 
     What the console says is kept in `page.said`; a script that failed, or a refusal by the content security policy,
     fails the test.
     """
     contexts = []
 
-    def open_page(who: str, address: str, *, theme: str = "light", phone: bool = False):
+    def open_page(who: str, address: str, *, theme: str = "light", phone: bool = False, locale: str = "en-US"):
         size = {"width": 390, "height": 844} if phone else {"width": 1280, "height": 900}
-        context = chromium.new_context(viewport=size, color_scheme=theme, has_touch=phone, base_url=server)
+        context = chromium.new_context(
+            viewport=size, color_scheme=theme, has_touch=phone, base_url=server, locale=locale
+        )
         contexts.append(context)
         if who:
             cookie = site.client(who).cookies["sessionid"].value

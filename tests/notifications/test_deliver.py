@@ -10,6 +10,8 @@ import pytest
 from broker.access.actor import Actor
 from broker.core import clock
 from broker.core.errors import Conflict, Denied, Invalid, Missing
+from broker.core.text import gettext_noop as N_
+from broker.directories.languages import keep_language
 from broker.events.models import Event
 from broker.events.record import record
 from broker.events.seal import seal
@@ -140,6 +142,24 @@ def test_mail_is_gathered_to_one_a_minute(world, smtp, later):
     assert to == "ops@example.org" and "Berth: 61 events (Ops)" in first
     assert first.count("(vm.x, test)") == 50 and "11 more" in first
     assert "vm.y" in second and "vm.x" not in second
+
+
+def test_a_mail_is_in_the_language_that_its_owner_chose(world, smtp, later):
+    world.grant(world.bob, "auditor")
+    type(world.bob).objects.filter(pk=world.bob.pk).update(email="bob@example.org")
+    create_subscription(actor=world.actor("bob"), name="mine", way="mail", target="bob@example.org", severity="info",
+                        kinds=["vm.*"])  # fmt: skip
+    create_subscription(actor=world.actor("root"), name="site", way="mail", target="ops@example.org", severity="info",
+                        kinds=["vm.*"], site=True)  # fmt: skip
+    keep_language(type(world.bob).objects.get(pk=world.bob.pk), "de")
+    record("vm.created", actor=SYSTEM, message=N_("%(name)s was created on %(host)s"), name="desk", host="h")
+    happen("vm.x", later)
+    assert reconcile.deliver() == 2
+    told = dict(smtp.kept)
+    assert "Berth: 2 Ereignisse (mine)" in told["bob@example.org"]
+    assert "desk wurde auf h erstellt" in told["bob@example.org"]
+    assert "Berth: 2 events (site)" in told["ops@example.org"]
+    assert "desk was created on h" in told["ops@example.org"]
 
 
 def test_a_mail_server_that_refuses_is_shown(world, smtp, later):

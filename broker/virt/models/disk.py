@@ -12,6 +12,8 @@ from typing import Literal
 
 from django.db import models
 
+from broker.core.text import gettext_noop as N_
+
 from .machine import VirtualMachine
 from .storage import StorageDomain
 
@@ -28,13 +30,13 @@ def image_format(disk: uuid.UUID | str, volume: str) -> Format:
 
 class Disk(models.Model):
     class Discard(models.TextChoices):
-        UNMAP = "unmap", "gives space back"
-        IGNORE = "ignore", "is ignored"
+        UNMAP = "unmap", N_("gives space back")
+        IGNORE = "ignore", N_("is ignored")
 
     class Zeroes(models.TextChoices):
-        OFF = "off", "written as they are"
-        ON = "on", "noted, not written"
-        UNMAP = "unmap", "noted, and give space back"
+        OFF = "off", N_("written as they are")
+        ON = "on", N_("noted, not written")
+        UNMAP = "unmap", N_("noted, and give space back")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     vm = models.ForeignKey(VirtualMachine, on_delete=models.CASCADE, related_name="disks")

@@ -5,6 +5,7 @@ import uuid
 from django.db import models
 
 from broker.core import clock
+from broker.core.text import gettext_noop as N_
 from broker.virt.driver import PowerState
 from broker.virt.states import VmState
 
@@ -42,10 +43,10 @@ class VirtualMachine(models.Model):
     access_kind = "vm"
 
     class OnError(models.TextChoices):
-        RESUME = "resume", "it is paused, and goes on by itself"
-        PAUSE = "pause", "it is paused until somebody resumes it"
-        KILL = "kill", "its power is cut"
-        REPORT = "report", "its guest is told"
+        RESUME = "resume", N_("it is paused, and goes on by itself")
+        PAUSE = "pause", N_("it is paused until somebody resumes it")
+        KILL = "kill", N_("its power is cut")
+        REPORT = "report", N_("its guest is told")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="vms")

@@ -88,7 +88,7 @@ async function connect() {
     takeOver = false;
     open(answer);
   } else if (answer.code === "open-elsewhere") {
-    const since = new Date(answer.since).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    const since = new Date(answer.since).toLocaleTimeString(document.documentElement.lang || [], { hour: "2-digit", minute: "2-digit" });
     end(fill(texts.elsewhere, { since }), texts.elsewhereFix, texts.takeOver);
     takeOver = true;
   } else if (answer.retry || answer.status === 409 || answer.status >= 500) {

@@ -175,7 +175,7 @@ export function sessionStrip(data, { toldToEnd, helpAnswered }) {
       ...shares.map(({ text, until, end }) => {
         const line = document.createElement("li");
         const words = document.createElement("span");
-        const time = new Date(until).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+        const time = new Date(until).toLocaleTimeString(document.documentElement.lang || [], { hour: "2-digit", minute: "2-digit" });
         words.textContent = `${text}, ${fill(texts.until, { time })}`;
         line.append(words, button(texts.stop, () => post(end)));
         return line;
