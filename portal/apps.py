@@ -12,5 +12,7 @@ class PortalConfig(AppConfig):
             branding,
             tokens,  # noqa: F401 - importing it subscribes
         )
+        from .back_office_names import translate_names
 
         checks.register(branding.check)
+        translate_names()

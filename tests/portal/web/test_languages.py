@@ -150,3 +150,22 @@ def test_numbers_and_plurals_follow_the_language(site):
         assert bytesize(1610612736) == "1,5 GiB"
     with translation.override("en"):
         assert plural(1, "machine") == "1 machine" and bytesize(1610612736) == "1.5 GiB"
+
+
+def test_the_back_office_is_german_down_to_its_tables(site):
+    client = site.client("root")
+    page = client.get(reverse("admin:index"), headers=GERMAN).content.decode()
+    assert '<html lang="de"' in page and "Belegte Desktops" in page and "All applications" not in page
+    machines = client.get(reverse("admin:virt_virtualmachine_changelist"), headers=GERMAN).content.decode()
+    assert "Virtuelle Maschine" in machines and "Virtual machine" not in machines
+    assert 'value="de"' in machines, "there is no choice of the language"
+    with translation.override("en"):
+        assert str(site.desktop._meta.verbose_name) == "virtual machine"
+
+
+def test_every_table_of_the_back_office_has_a_german_name():
+    from portal.admin import site as back_office
+
+    known = english() | {"cluster", "host", "pool", "snapshot", "desktop", "rollout", "tag"}
+    names = {str(model._meta.verbose_name) for model in back_office._registry}
+    assert {name for name in names if name not in known} == set()
