@@ -8,10 +8,10 @@ goes, and a new message is never guessed from one like it.
 """
 
 import re
-from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from django.core.management.base import CommandParser
 from django.core.management.commands import makemessages
 
 
@@ -19,7 +19,7 @@ class Command(makemessages.Command):
     xgettext_options = [*makemessages.Command.xgettext_options, "--keyword=N_", "--keyword=_now"]
     msgmerge_options = [*makemessages.Command.msgmerge_options, "--no-fuzzy-matching"]
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.set_defaults(add_location=None, no_location=True, no_wrap=True, no_obsolete=True)
 
