@@ -6,7 +6,7 @@ With no variable set, everything runs on one machine over SQLite. `docs/settings
 import os
 import secrets
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from broker.environment import Environment
