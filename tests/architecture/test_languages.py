@@ -2,11 +2,13 @@
 
 import gettext
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from django.conf import settings
+from django.conf import settings as site_settings
+from django.core.management import call_command
 
 ROOT = Path(__file__).resolve().parents[2]
 CATALOGUES = sorted((ROOT / "portal" / "locale").glob("*/LC_MESSAGES/django.po"))
@@ -20,7 +22,7 @@ def compiled(path: Path) -> dict:
 
 
 def test_every_language_that_is_offered_has_a_catalogue():
-    offered = {code for code, _name in settings.LANGUAGES} - {settings.LANGUAGE_CODE}
+    offered = {code for code, _name in site_settings.LANGUAGES} - {site_settings.LANGUAGE_CODE}
     assert {path.parts[-3] for path in CATALOGUES} == offered != set()
 
 
@@ -51,6 +53,26 @@ def test_placeholders_and_markup_are_kept(path):
 
 def found(text: str) -> set[str]:
     return set(PLACEHOLDER.findall(text))
+
+
+@pytest.mark.slow
+@languages
+def test_all_that_berth_says_is_translated_and_nothing_else(path, tmp_path, settings, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    settings.LOCALE_PATHS = [tmp_path]
+    here = tmp_path / path.relative_to(ROOT / "portal" / "locale")
+    here.parent.mkdir(parents=True)
+    shutil.copy(path, here)
+    # A directory that is left out is not written to either.
+    call_command("makemessages", locale=[path.parts[-3]], ignore_patterns=["locale"], verbosity=0)
+    made = subprocess.run(["msgattrib", "--untranslated", here], capture_output=True, text=True, check=True)
+    assert made.stdout == "", "run `make texts` and translate what is new"
+    assert entries(here) == entries(path), "run `make texts`"
+
+
+def entries(path: Path) -> list[str]:
+    """In no order: which directory is read first does not matter."""
+    return sorted(path.read_text().strip().split("\n\n"))
 
 
 UNSEEN = re.compile(
