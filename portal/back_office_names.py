@@ -94,16 +94,19 @@ NAMES = frozenset((
     N_("worker"), N_("zone"),
 ))
 THEME = frozenset((
-    N_("Add row"), N_("All applications"), N_("Apply Filters"), N_("Change password"), N_("Clear all filters"),
+    N_("Add row"), N_("All applications"), N_("Apply Filters"), N_("Change password"), N_("Choose file to upload"),
+    N_("Clear all filters"), N_("Clear selection"), N_("Click here to select the objects across all pages"),
     N_("Click to cancel"), N_("Click to download"), N_("Dark"), N_("Date from"), N_("Date to"), N_("Expand row"),
-    N_("False"), N_("Filters"), N_("Go back"), N_("Hide counts"), N_("Light"), N_("Loading more results..."),
-    N_("No data"), N_("No recent searches"), N_("No results found"), N_("No results matching your query"),
-    N_("Previous"), N_("Recent searches"), N_("Record picture"), N_("Reset filters"), N_("Run"), N_("Save and view"),
-    N_("Select action"), N_("Select action to run"), N_("Select all rows"), N_("Select record"), N_("Select value"),
-    N_("Show counts"), N_("Submit"), N_("System"), N_("This item will be deleted."),
+    N_("False"), N_("Filters"), N_("Go back"), N_("Hide counts"), N_("Image preview"), N_("Light"),
+    N_("Loading more results..."), N_("No data"), N_("No recent searches"), N_("No results found"),
+    N_("No results matching your query"), N_("No, take me back"), N_("Objects"), N_("Previous"),
+    N_("Recent searches"), N_("Record picture"), N_("Reset filters"), N_("Return to site"), N_("Run"),
+    N_("Save and view"), N_("Save as new"), N_("Search apps and models..."), N_("Select action"),
+    N_("Select action to run"), N_("Select all rows"), N_("Select record"), N_("Select value"), N_("Show counts"),
+    N_("Submit"), N_("System"), N_("This item will be deleted."),
     N_("This page yielded into no results. Create a new item or reset your filters."),
-    N_("Toggle password visibility"), N_("True"), N_("Type to search"), N_("Value"), N_("View"), N_("View site"),
-    N_("You don’t have permission to view or edit anything."),
+    N_("Toggle password visibility"), N_("Toggle sorting"), N_("True"), N_("Type to search"), N_("Value"), N_("View"),
+    N_("View site"), N_("Yes, I’m sure"), N_("You don’t have permission to view or edit anything."),
 ))
 # fmt: on
 

@@ -25,7 +25,9 @@ function rate(value) {
     value /= 1024;
     size += 1;
   }
-  return `${value >= 10 || value === 0 ? Math.round(value) : value.toFixed(1)} ${sizes[size]}/s`;
+  const digits = value >= 10 || value === 0 ? 0 : 1;
+  const shape = { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false };
+  return `${value.toLocaleString(language, shape)} ${sizes[size]}/s`;
 }
 
 function gradient(color) {
