@@ -9,6 +9,7 @@ from lxml import etree
 from broker.core.errors import Conflict
 from broker.virt import pending
 from broker.virt.actions.clone_vm import clone_vm
+from broker.virt.actions.create_network import create_network
 from broker.virt.actions.create_nic import create_nic
 from broker.virt.actions.delete_nic import delete_nic
 from broker.virt.actions.delete_vm import delete_vm
@@ -132,3 +133,32 @@ def test_the_cards_of_a_cluster_with_ranges_have_addresses_of_them_on_the_host(r
         if fresh(machine).power_state == "running":
             done(power_off_vm(actor=SYSTEM, vm=fresh(machine)))
         done(delete_vm(actor=SYSTEM, vm=fresh(machine)))
+
+
+@pytest.fixture
+def bridge():
+    subprocess.run(["ip", "link", "add", "br-own", "type", "bridge"], check=True)
+    yield "br-own"
+    subprocess.run(["ip", "link", "del", "br-own"], check=True)
+
+
+def test_a_card_on_a_bridge_of_the_host_is_changed_and_changes_its_network_while_it_runs(real, lab_host, bridge):
+    """What libvirt says of such a card in a run is not what it takes as its change."""
+    joined = create_network(actor=SYSTEM, cluster=real.world.cluster, name="joined", kind="bridge", bridge=bridge)
+    vm = real.make("joined", start=True)
+    card = vm.nics.get()
+
+    def seen():
+        found = live(lab_host, vm).find("devices/interface")
+        return found.find("source").get("network"), found.find("link") is None
+
+    assert seen() == (real.network.host_name, True)
+    for network, connected in ((joined, True), (joined, False), (joined, True), (real.network, True)):
+        card = change(edit_nic, nic=card, network=network, connected=connected)
+        assert pending.of(fresh(vm)) is None, [one.reason for one in pending.differences(vm, pending.of(vm))]
+        assert seen() == (network.host_name, connected)
+        card = Nic.objects.get(pk=card.pk)
+        masters = subprocess.run(["ip", "-br", "link", "show", "master", bridge], capture_output=True, text=True)
+        assert ("vnet" in masters.stdout) is (network == joined)
+    done(delete_vm(actor=SYSTEM, vm=fresh(vm)))
+    real.line.remove_network(joined.host_name)

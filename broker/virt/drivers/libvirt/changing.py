@@ -104,6 +104,7 @@ class Changing(Link):
                 )  # fmt: skip
             before = card.xml()
             describe_nic(nic, card)
+            card.type = "network"  # a run says "bridge" of one that its network joined to a bridge of the host
             for name in ("portid", "bridge"):  # of the network it was in
                 card.node.find("source").attrib.pop(name, None)
             if card.xml() != before:
