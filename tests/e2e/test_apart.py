@@ -34,7 +34,7 @@ def test_five_processes(tmp_path):
             **{name: value for name, value in os.environ.items() if not name.startswith("BERTH_")},
             "BERTH_DATA_DIR": str(tmp_path),
             "BERTH_LISTEN": listen,
-            "BERTH_DATABASE_URL": stack.enter_context(postgres.running()),
+            "BERTH_DATABASE_URL": stack.enter_context(postgres.running(migrated=True)),
             "BERTH_BROKER_URL": f"redis://{address}/0",
             "BERTH_REDIS_URL": f"redis://{address}/1",
         }
