@@ -9,8 +9,10 @@
 # beside each other and share their servers. So do two with the browser and three with PostgreSQL: each has a Chromium,
 # or a database and numbers on Redis, of its own (tests/environment.py). The tests on real hypervisors wait for most of
 # theirs, for leases and for guests: two processes do them, each in a cage of its own, and share nothing but the images.
-# With TEST_LANES=2 the stages with a browser run beside those without one, too, for which two processors are few. What
-# runs in the background is shown when what it runs beside has ended, and what failed is shown once more at the end.
+# What needs a processor for long (Debian that boots in an emulated one, generated calls, migrations from nothing) is
+# with one of them, so that it comes one after another and the other's waits are hardly longer for it. With TEST_LANES=2
+# the stages with a browser run beside those without one, too, for which two processors are few. What runs in the
+# background is shown when what it runs beside has ended, and what failed is shown once more at the end.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 python=.venv/bin/python
@@ -61,8 +63,9 @@ stage "guest image" "${root[@]}" deploy/image/ensure tiny
 stage "server image" "${root[@]}" deploy/image/ensure server
 
 machines="(lab or slow) and not browser and not postgres"
-plans() {
-    stage "plans on real hypervisors" "${cage[@]}" "${pytest[@]}" -m "$machines" tests/virt/plans "$@"
+computing=(tests/virt/plans tests/portal tests/architecture)
+computed() {
+    stage "plans and what computes" "${cage[@]}" "${pytest[@]}" -m "$machines" "${computing[@]}" "$@"
 }
 browsing() {
     stage "pages in the browser" "${cage[@]}" "${pytest[@]}" -m "browser and not lab" -n 2 --dist worksteal "$@"
@@ -77,9 +80,10 @@ browsing() {
 
 [ "${TEST_LANES:-1}" = 1 ] || begin browsing "$@"
 stage "crash matrix" "${cage[@]}" "${pytest[@]}" -m lab tests/crash "$@"
-begin plans "$@"
-stage "real hypervisors" "${cage[@]}" "${pytest[@]}" -m "$machines" --ignore=tests/crash --ignore=tests/virt/plans "$@"
-finish plans
+begin computed "$@"
+stage "real hypervisors" "${cage[@]}" "${pytest[@]}" -m "$machines" --ignore=tests/crash \
+    "${computing[@]/#/--ignore=}" "$@"
+finish computed
 if [ "${TEST_LANES:-1}" = 1 ]; then
     browsing "$@"
 else

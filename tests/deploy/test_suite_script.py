@@ -58,7 +58,7 @@ def test_all_stages_run_with_the_arguments(suite):
         ("-n 4", "fast lane"),
         ("-m lab tests/crash", "crash matrix"),
         ("--ignore=tests/virt/plans", "real hypervisors"),
-        ("not postgres tests/virt/plans", "plans on real hypervisors"),
+        ("not postgres tests/virt/plans", "plans and what computes"),
         ("-m browser and not lab", "pages in the browser"),
         ("servers.postgres", "PostgreSQL and Redis"),
         ("-m lab and browser", "the main job, end to end"),
