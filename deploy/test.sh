@@ -74,7 +74,8 @@ browsing() {
         tests/access tests/connections tests/virt/actions tests/portal/api tests/directories/test_throttle.py \
         tests/directories/test_ldap_sign_in.py tests/directories/test_ldap_sync.py \
         tests/directories/test_directory_actions.py tests/notifications tests/virt/test_loads.py \
-        tests/core/test_sql.py tests/portal/keeping/test_postgres.py "$@"
+        tests/virt/test_macs.py tests/virt/test_mac_races.py tests/virt/test_autostart.py tests/core/test_sql.py \
+        tests/portal/keeping/test_postgres.py "$@"
     stage "the main job, end to end" "${cage[@]}" "${pytest[@]}" -m "lab and browser" "$@"
 }
 
