@@ -1,12 +1,16 @@
-"""An installation with a data directory of its own, spoken to by its commands alone."""
+"""An installation with a data directory of its own: spoken to by its commands, its database looked at from outside."""
 
+import contextlib
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import psycopg
 
 from tests import prepared
 
@@ -32,6 +36,20 @@ class Installation:
         done = self._run(["-c", _LIFE.format(what=what)])
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
+
+    def rows(self) -> dict[str, list[str]]:
+        """Every row of every table of its schema, as its database's own client reads them; none where it has none."""
+        if self.url:
+            line = psycopg.connect(self.url)
+            names = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+        else:
+            file = self.folder / "berth.sqlite3"
+            line = sqlite3.connect(file if file.exists() else ":memory:", timeout=20)
+            names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        with contextlib.closing(line):
+            tables = sorted(name for (name,) in line.execute(names).fetchall())
+            read = {table: line.execute(f'SELECT * FROM "{table}"').fetchall() for table in tables}
+        return {table: sorted(map(repr, found)) for table, found in read.items()}
 
     def migrated(self) -> "Installation":
         """With all tables and nothing in them."""

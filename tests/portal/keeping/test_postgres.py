@@ -3,6 +3,7 @@
 import os
 import shutil
 
+import psycopg
 import pytest
 
 from tests.servers import postgres
@@ -14,43 +15,24 @@ pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture(scope="module")
-def lived_in(tmp_path_factory):
-    with postgres.running(migrated=True) as url:
-        one = Installation(tmp_path_factory.mktemp("old"), url)
-        one.life("fill")
-        yield one
-
-
-@pytest.fixture(scope="module")
-def archive(lived_in, tmp_path_factory):
-    path = tmp_path_factory.mktemp("kept") / "manager.tar"
-    lived_in.before = lived_in.life("rows")
-    lived_in.manage("backup_manager", path)
-    return path
-
-
-@pytest.fixture
-def new(tmp_path):
-    folder = tmp_path / "new"
-    folder.mkdir()
-    with postgres.running() as url:
-        yield Installation(folder, url)
+def server():
+    return postgres.running
 
 
 def test_an_empty_database_has_the_same_rows_and_opens_the_same_secrets(lived_in, archive, new):
     said = new.manage("restore_manager", archive)
     assert "Jobs: 3 are cancelled, 3 go on" in said and "before is in" not in said
-    compare(lived_in.before, new.life("rows"))
-    assert new.life("secrets") == lived_in.life("secrets")
+    compare(lived_in.before, new.rows())
+    assert new.life("secrets") == lived_in.secrets
     # Its own numbering goes on behind the highest row: a new event gets an id of its own.
     new.manage("backup_manager", archive.parent / "again.tar")
-    assert len(new.life("rows")["events_event"]) == len(lived_in.before["events_event"]) + 2
+    assert len(new.rows()["events_event"]) == len(lived_in.before["events_event"]) + 2
 
 
-def test_what_is_lived_in_goes_to_another_schema_and_comes_back_when_it_fails(lived_in, archive, new, tmp_path):
-    new.manage("migrate", "-v0")
+def test_what_is_lived_in_goes_to_another_schema_and_comes_back_when_it_fails(lived_in, archive, migrated, tmp_path):
+    new = migrated
     new.life("fill")
-    before, files = new.life("rows"), new.files()
+    before, files = new.rows(), new.files()
     assert "not empty" in new.manage("restore_manager", archive, fails=True)
     # A pg_restore that breaks off after all checks.
     tools = tmp_path / "bin"
@@ -62,11 +44,11 @@ def test_what_is_lived_in_goes_to_another_schema_and_comes_back_when_it_fails(li
     (tools / "pg_restore").chmod(0o755)
     new.words["PATH"] = f"{tools}:{os.environ['PATH']}"
     assert "broken off" in new.manage("restore_manager", archive, "--replace", fails=True)
-    assert new.life("rows") == before and new.files() == files
+    assert new.rows() == before and new.files() == files
     del new.words["PATH"]
     said = new.manage("restore_manager", archive, "--replace")
     assert "schema before_restore_" in said
-    compare(lived_in.before, new.life("rows"))
+    compare(lived_in.before, new.rows())
     (aside,) = new.folder.glob("before-restore-*/secret.key")
     assert aside.read_bytes() == files["secret.key"]
 
@@ -94,13 +76,10 @@ def test_without_the_tools_it_says_so(lived_in, archive, new, tmp_path):
     assert "pg_restore is not installed" in new.manage("restore_manager", archive, fails=True)
 
 
-def test_others_that_are_connected_are_not_replaced_under(archive, new):
-    import psycopg
-
-    new.manage("migrate", "-v0")
-    with psycopg.connect(new.url):
-        assert "at work" in new.manage("restore_manager", archive, fails=True)
-    assert not new.life("rows")["directories_user"]
+def test_others_that_are_connected_are_not_replaced_under(archive, migrated):
+    with psycopg.connect(migrated.url):
+        assert "at work" in migrated.manage("restore_manager", archive, fails=True)
+    assert not migrated.rows()["directories_user"]
 
 
 def test_an_archive_of_sqlite_does_not_fit(new, tmp_path):

@@ -21,32 +21,26 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def lived_in(tmp_path_factory):
-    one = Installation(tmp_path_factory.mktemp("old")).migrated()
+def other(tmp_path_factory):
+    """One more that is lived in; `before`: its rows."""
+    one = Installation(tmp_path_factory.mktemp("other")).migrated()
     one.life("fill")
+    one.before = one.rows()
     return one
 
 
-@pytest.fixture(scope="module")
-def archive(lived_in, tmp_path_factory):
-    path = tmp_path_factory.mktemp("kept") / "manager.tar"
-    lived_in.before = lived_in.life("rows")
-    lived_in.manage("backup_manager", path)
-    return path
-
-
 @pytest.fixture
-def new(tmp_path):
-    folder = tmp_path / "new"
-    folder.mkdir()
-    return Installation(folder)
+def old(other, tmp_path):
+    """A copy of it, to be replaced."""
+    shutil.copytree(other.folder, tmp_path / "replaced")
+    return Installation(tmp_path / "replaced")
 
 
 def test_another_installation_has_the_same_rows_and_opens_the_same_secrets(lived_in, archive, new):
     said = new.manage("restore_manager", archive)
     assert "Jobs: 3 are cancelled, 3 go on" in said and "before" not in said
-    compare(lived_in.before, new.life("rows"))
-    assert new.life("secrets") == lived_in.life("secrets")
+    compare(lived_in.before, new.rows())
+    assert new.life("secrets") == lived_in.secrets
     assert set(new.files()) == {"berth.sqlite3", "secret.key"}
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in new.folder.iterdir())
     assert "Nothing" not in new.manage("verifyevents")
@@ -66,19 +60,17 @@ def test_it_replaces_nothing(lived_in, archive):
     assert "no directory" in lived_in.manage("backup_manager", archive.parent / "no" / "x.tar", fails=True)
 
 
-def test_what_is_lived_in_is_set_aside_only_when_that_is_said(lived_in, archive, new):
-    new.migrated().life("fill")
-    before = new.life("rows")
-    files = new.files()
-    assert "not empty" in new.manage("restore_manager", archive, fails=True)
-    assert new.files() == files
-    said = new.manage("restore_manager", archive, "--replace")
-    compare(lived_in.before, new.life("rows"))
-    (aside,) = new.folder.glob("before-restore-*")
+def test_what_is_lived_in_is_set_aside_only_when_that_is_said(lived_in, archive, other, old):
+    files = old.files()
+    assert "not empty" in old.manage("restore_manager", archive, fails=True)
+    assert old.files() == files
+    said = old.manage("restore_manager", archive, "--replace")
+    compare(lived_in.before, old.rows())
+    (aside,) = old.folder.glob("before-restore-*")
     assert str(aside) in said and stat.S_IMODE(aside.stat().st_mode) == 0o700
     assert (aside / "secret.key").read_bytes() == files["secret.key"]
-    old = Installation(aside)
-    assert old.life("rows") == before and old.life("secrets")
+    moved = Installation(aside)
+    assert moved.rows() == other.before and moved.life("secrets")
 
 
 def test_nothing_is_restored_under_somebody_who_has_it_open(archive, new):
@@ -90,7 +82,7 @@ def test_nothing_is_restored_under_somebody_who_has_it_open(archive, new):
         assert "at work" in new.manage("restore_manager", archive, fails=True)
     finally:
         other.close()
-    assert not list(new.folder.glob(".restoring*")) and not new.life("rows")["directories_user"]
+    assert not list(new.folder.glob(".restoring*")) and not new.rows()["directories_user"]
     new.manage("restore_manager", archive)
 
 
@@ -106,18 +98,17 @@ def test_an_archive_of_a_newer_berth_is_refused(archive, new, tmp_path):
     newer.manage("backup_manager", tmp_path / "newer.tar")
     said = new.manage("restore_manager", tmp_path / "newer.tar", fails=True)
     assert "newer than this one: virt.9999_ahead" in said
-    assert "berth.sqlite3" not in new.files() or not new.life("rows").get("directories_user")
+    assert "berth.sqlite3" not in new.files() or not new.rows().get("directories_user")
 
 
 def test_an_older_one_is_brought_up_to_date(archive, new, tmp_path):
     folder = tmp_path / "older"
     folder.mkdir()
     older = Installation(folder)
-    older.manage("migrate", "-v0")
-    older.manage("migrate", "portal", "zero", "-v0")
+    older.migrated().manage("migrate", "portal", "zero", "-v0")
     older.manage("backup_manager", tmp_path / "older.tar")
     new.manage("restore_manager", tmp_path / "older.tar")
-    assert "portal_idempotencykey" in new.life("rows")
+    assert "portal_idempotencykey" in new.rows()
 
 
 def test_a_moment_is_kept_whole_while_others_write(lived_in, new, tmp_path):
@@ -150,14 +141,14 @@ def test_a_key_of_the_environment_is_in_no_archive_and_must_be_the_same(new, tmp
     words = {"BERTH_SECRET_KEY": "a key that is long enough for this"}
     folder = tmp_path / "with"
     folder.mkdir()
-    old = Installation(folder, words=words)
-    old.migrated().life("fill")
-    assert "BERTH_SECRET_KEY is not in it" in old.manage("backup_manager", tmp_path / "with.tar")
+    keyed = Installation(folder, words=words).migrated()
+    secrets = keyed.life("fill")
+    assert "BERTH_SECRET_KEY is not in it" in keyed.manage("backup_manager", tmp_path / "with.tar")
     assert words["BERTH_SECRET_KEY"].encode() not in (tmp_path / "with.tar").read_bytes()
     assert "BERTH_SECRET_KEY is not the key" in new.manage("restore_manager", tmp_path / "with.tar", fails=True)
     new.words = words
     new.manage("restore_manager", tmp_path / "with.tar")
-    assert new.life("secrets") == old.life("secrets")
+    assert new.life("secrets") == secrets
 
 
 _KILLED = """
@@ -177,21 +168,22 @@ call_command("restore_manager", {archive!r}, replace=True)
 
 
 @pytest.mark.parametrize(("nth", "before"), [(1, True), (1, False), (2, True), (2, False)])
-def test_killed_between_its_renames_it_leaves_a_database_and_can_be_done_again(lived_in, archive, new, nth, before):
-    new.migrated().life("fill")
-    rows, key = new.life("rows"), (new.folder / "secret.key").read_bytes()
-    done = new._run(["-c", _KILLED.format(nth=nth, before=before, archive=str(archive))])
+def test_killed_between_its_renames_it_leaves_a_database_and_can_be_done_again(
+    lived_in, archive, other, old, nth, before
+):
+    key = (old.folder / "secret.key").read_bytes()
+    done = old._run(["-c", _KILLED.format(nth=nth, before=before, archive=str(archive))])
     assert done.returncode == -9, done.stderr
-    aside = list(new.folder.glob("before-restore-*"))
+    aside = list(old.folder.glob("before-restore-*"))
     assert len(aside) == 1 and (aside[0] / "secret.key").read_bytes() == key
     if (nth, before) == (2, False):
-        compare(lived_in.before, new.life("rows"))
+        compare(lived_in.before, old.rows())
     else:
-        assert new.life("rows") == rows
-    time.sleep(1.1)  # what is set aside is named by the second
-    new.manage("restore_manager", archive, "--replace")
-    compare(lived_in.before, new.life("rows"))
-    assert new.life("secrets") == lived_in.life("secrets")
+        assert old.rows() == other.before
+    time.sleep(1 - time.time() % 1)  # what is set aside is named by the second
+    old.manage("restore_manager", archive, "--replace")
+    compare(lived_in.before, old.rows())
+    assert old.life("secrets") == lived_in.secrets
 
 
 def test_a_full_disk_leaves_nothing_behind(lived_in, archive, new, tmp_path):
@@ -208,7 +200,7 @@ def test_a_full_disk_leaves_nothing_behind(lived_in, archive, new, tmp_path):
         left = installation.files()
         assert set(left) - set(before) <= {"berth.sqlite3", "secret.key"} and not (tmp_path / "x.tar").exists()
         assert [one.name for one in tmp_path.iterdir()] == ["new"]
-    assert not new.life("rows").get("directories_user")
+    assert not new.rows().get("directories_user")
 
 
 def test_a_damaged_database_is_set_aside_with_its_journal(lived_in, archive, new):
@@ -217,7 +209,7 @@ def test_a_damaged_database_is_set_aside_with_its_journal(lived_in, archive, new
     assert "cannot be read" in new.manage("backup_manager", archive.parent / "x.tar", fails=True)
     assert "--replace" in new.manage("restore_manager", archive, fails=True)
     new.manage("restore_manager", archive, "--replace")
-    compare(lived_in.before, new.life("rows"))
+    compare(lived_in.before, new.rows())
     assert {one.name for one in new.folder.glob("before-restore-*/*")} >= {"berth.sqlite3"}
 
 
@@ -255,4 +247,4 @@ def test_a_database_of_right_checksums_that_is_none_of_ours(archive, new, tmp_pa
     write(tmp_path / "bad.tar", again, files, made)
     assert why in new.manage("restore_manager", tmp_path / "bad.tar", fails=True)
     assert not list(new.folder.glob(".restoring*")) and not list(new.folder.glob("before*"))
-    assert not new.life("rows").get("directories_user")
+    assert not new.rows().get("directories_user")
