@@ -19,7 +19,7 @@ from broker.jobs.context import Context
 from broker.jobs.models import Job
 from broker.jobs.states import ACTIVE
 
-from . import specs, work
+from . import specs, wiping, work
 from .driver import PowerState, Unsupported, VolumeInfo
 from .models import Disk, Snapshot, SnapshotDisk, StorageDomain, VirtualMachine
 from .models.disk import image_format
@@ -136,7 +136,7 @@ def _seal(ctx: Context, vm: VirtualMachine, disk: Disk, taken: VolumeInfo) -> No
             lambda line, storage: line.fetch_volume(storage, unsealed(disk), source, progress=lambda share: None),
         )  # fmt: skip
         seal_image(source, target, tick=lambda share: ctx.progress(0.5 + share * 0.3, N_("Sealing the image")))
-        work.delete_volume(ctx, host, disk.storage, disk.volume)
+        work.delete_volume(ctx, host, disk.storage, disk.volume, wipe=wiping.of_row(disk))
         work.with_storage(
             ctx, host, disk.storage,
             lambda line, storage: line.store_volume(storage, disk.volume, target, progress=lambda share: None),
@@ -154,4 +154,4 @@ def _seal(ctx: Context, vm: VirtualMachine, disk: Disk, taken: VolumeInfo) -> No
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     ctx.save(sealed=True)
-    work.delete_volume(ctx, host, disk.storage, unsealed(disk))
+    work.delete_volume(ctx, host, disk.storage, unsealed(disk), wipe=wiping.of_row(disk))

@@ -10,7 +10,7 @@ from broker.core.errors import Conflict, NoCapacity
 from broker.core.text import gettext_noop as N_
 from broker.jobs.context import Context
 
-from . import uploads, work
+from . import uploads, wiping, work
 from .cloning import STILL, Original
 from .driver import NotFound, VolumeInfo
 from .models import StorageDomain, VirtualMachine
@@ -53,7 +53,8 @@ def drop(ctx: Context, vm: VirtualMachine, original: Original, name: str) -> Non
     if _on_lun(original):
         return
     try:
-        work.delete_volume(ctx, work.host_of(vm), original.storage, name)
+        wipe = wiping.of_disk(original.disk.pk, original.storage)
+        work.delete_volume(ctx, work.host_of(vm), original.storage, name, wipe=wipe)
     except NotFound:
         if not ctx.undoing:
             raise  # else the storage was never made ready, so there is no copy on it

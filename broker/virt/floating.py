@@ -20,6 +20,7 @@ def let_float(disk: Disk, *, name: str, owner_id: UUID | str | None) -> Floating
     floating = FloatingDisk.objects.create(
         pk=disk.pk, name=name, storage_id=disk.storage_id, generation=disk.generation, volume=disk.volume,
         size_bytes=disk.size_bytes, allocated_bytes=disk.allocated_bytes, owner_id=owner_id or None,
+        wipe_after_delete=disk.wipe_after_delete,
     )  # fmt: skip
     Disk.objects.filter(pk=disk.pk).delete()
     return floating

@@ -82,8 +82,14 @@ def with_storage(
     return work(connection, spec)
 
 
-def delete_volume(ctx: Context, host: Host, storage: StorageDomain, volume: str) -> None:
-    """Remove a volume; done when it is gone already."""
+def delete_volume(ctx: Context, host: Host, storage: StorageDomain, volume: str, *, wipe: bool) -> None:
+    """Remove a volume; done when it is gone already. `wipe`: overwrite it first (wiping.py)."""
+    if wipe:
+
+        def told(share: float) -> None:
+            ctx.progress(share, N_("Overwriting %(volume)s with zeroes"), volume=volume)
+
+        with_storage(ctx, host, storage, lambda line, spec: line.wipe_volume(spec, volume, progress=told))
     with_storage(ctx, host, storage, lambda line, spec: line.delete_volume(spec, volume))
 
 

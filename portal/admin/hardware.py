@@ -73,7 +73,7 @@ class DiskAdmin(OfMachine):
     list_select_related = ("vm", "storage")
     fields = (
         ("machine_link", "target"), ("storage", "volume"), ("size", "allocated"), ("generation", "limits"),
-        "read_only", ("discard", "detect_zeroes"),
+        "read_only", ("discard", "detect_zeroes"), "wipe_after_delete",
     )  # fmt: skip
     readonly_fields = (
         "machine_link", "target", "storage", "volume", "size", "allocated", "generation", "limits",

@@ -166,7 +166,7 @@ class HostAdmin(Rows):
         return bar(share(used, host.memory_bytes), f"{bytesize(used)} / {bytesize(host.memory_bytes)}")
 
 
-CHANGEABLE = ("name", "warning_percent", "critical_percent")
+CHANGEABLE = ("name", "warning_percent", "critical_percent", "wipe_after_delete")
 
 
 @admin.register(StorageDomain, site=site)
@@ -201,7 +201,18 @@ class StorageAdmin(Rows):
     add_fieldsets = (
         (
             None,
-            {"fields": ("cluster", "name", "kind", "path", "host", ("server", "export", "version"), ("luns",))},
+            {
+                "fields": (
+                    "cluster",
+                    "name",
+                    "kind",
+                    "path",
+                    "host",
+                    ("server", "export", "version"),
+                    ("luns",),
+                    "wipe_after_delete",
+                )
+            },
         ),
     )
     exclude = ("secret",)

@@ -132,7 +132,8 @@ class DiskInline(Inline):
     model = Disk
     show_change_link = True
     fields = readonly_fields = (
-        "target", "volume", "storage", "size", "allocated", "generation", "read_only", "discard", "detect_zeroes"
+        "target", "volume", "storage", "size", "allocated", "generation", "read_only", "discard", "detect_zeroes",
+        "wipe_after_delete",
     )  # fmt: skip
 
     @display(description=_("Size"))

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from broker.access.actor import Actor
 from broker.access.require import visible_to
 from broker.virt.models import Disk, StorageDomain, VirtualMachine
+from broker.virt.models.disk import Wipe
 
 from .forms import StyledForm, offer
 
@@ -19,6 +20,10 @@ class NewDiskForm(StyledForm):
     storage = forms.ModelChoiceField(
         label=_("Storage"), queryset=StorageDomain.objects.none(), required=False,
         empty_label=_("where its first disk is"),
+    )  # fmt: skip
+    wipe_after_delete = forms.ChoiceField(
+        label=_("When it is deleted"), choices=[(value, _(label)) for value, label in Wipe.choices], required=False,
+        initial=Wipe.STORAGE, help_text=_("Overwriting takes about as long as copying the disk."),
     )  # fmt: skip
 
     def __init__(self, *args: Any, actor: Actor, vm: VirtualMachine, **kwargs: Any):

@@ -154,6 +154,10 @@ class StorageForm(ClusterForm):
         empty_label=_("shared: all hosts see the same files"),
         help_text=_("Choose the host if it alone has the directory; its machines then stay there."),
     )  # fmt: skip
+    wipe_after_delete = forms.BooleanField(
+        label=_("Overwrite what is deleted there"), required=False,
+        help_text=_("With zeroes, before it goes; a disk can say otherwise."),
+    )  # fmt: skip
 
     def __init__(self, *args: Any, actor: Actor, **kwargs: Any):
         super().__init__(*args, actor=actor, **kwargs)

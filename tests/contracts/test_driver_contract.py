@@ -192,6 +192,20 @@ class TestStorage:
         assert host.volumes(store) == ()
         assert host.volume(store, "base.qcow2") is None
 
+    def test_wiping_takes_what_nothing_lies_on(self, host, store, base):
+        host.create_volume(store, "above.qcow2", backing=base)
+        with pytest.raises(Refused):
+            host.wipe_volume(store, "base.qcow2")
+        assert host.volume(store, "base.qcow2").format == "qcow2"
+        shares: list[float] = []
+        for name in ("above.qcow2", "base.qcow2"):
+            for _ in range(2):
+                host.wipe_volume(store, name, progress=shares.append)
+                assert host.volume(store, name) is None  # whatever is left of it is no disk
+            host.delete_volume(store, name)
+            host.wipe_volume(store, name)  # nothing is left to do
+        assert host.volumes(store) == () and shares[-1] == 1.0
+
     def test_a_file_deleted_by_somebody_else(self, host, store, base, harness):
         made = host.create_volume(store, "gone.qcow2", backing=base)
         harness.lose_file(made)
@@ -204,6 +218,8 @@ class TestStorage:
             host.create_volume(store, name, capacity=1 << 20)
         with pytest.raises(Invalid):
             host.delete_volume(store, name)
+        with pytest.raises(Invalid):
+            host.wipe_volume(store, name)
         assert host.volumes(store) == ()
 
 

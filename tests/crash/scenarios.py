@@ -25,7 +25,6 @@ from broker.backups.models import Backup, BackupTarget
 from broker.jobs.models import Job
 from broker.virt import specs, storage_notes
 from broker.virt.actions.create_vm import create_vm
-from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.actions.migrate_vm import migrate_vm
 from broker.virt.actions.pause_vm import pause_vm
 from broker.virt.actions.power_off_vm import power_off_vm
@@ -110,12 +109,6 @@ def _not_created(stage: Stage, job: Job, volumes) -> None:
     assert not VirtualMachine.objects.filter(pk=job.subject_id).exists()
     assert stage.power(job.subject_id) is PowerState.MISSING
     assert not any((stage.disks / volume).exists() for volume in volumes)
-
-
-def _delete(stage: Stage):
-    vm = stage.machine(running=True)
-    volumes = stage.files_of(vm)
-    return delete_vm(actor=ACTOR, vm=vm), volumes
 
 
 def _kept(stage: Stage, job: Job, volumes) -> None:
@@ -375,7 +368,7 @@ SCENARIOS: dict[str, Scenario] = {
     "storage.evacuate": Scenario(of_storage.evacuate, of_storage.evacuated, of_storage.not_evacuated),
     "host.evacuate": Scenario(of_hosts.evacuate, of_hosts.evacuated, of_hosts.not_evacuated),
     "vm.create": Scenario(_create, _created, _not_created),
-    "vm.delete": Scenario(_delete, _not_created, _kept),
+    "vm.delete": Scenario(of_storage.delete, of_storage.deleted, _kept),
     "vm.start": Scenario(_power(start_vm, running=False), _ends(PowerState.RUNNING)),
     "vm.power-off": Scenario(_power(power_off_vm, running=True), _ends(PowerState.OFF)),
     "vm.shutdown": Scenario(_power(shutdown_vm, running=True, give_up_after=300), _ends(PowerState.OFF)),

@@ -1,14 +1,20 @@
-"""The scenario of emptying a storage: one machine lies on it, and its disk moves to the storage of the others."""
+"""The scenarios of emptying a storage, where one machine's disk moves to the storage of the others; of looking for
+LUNs; and of a machine that is deleted, whose files are overwritten first.
+"""
 
 import itertools
 from pathlib import Path
 
 from broker.access.actor import Actor
+from broker.jobs.models import Job
 from broker.virt import specs
 from broker.virt.actions.create_storage import create_storage
 from broker.virt.actions.create_vm import create_vm
+from broker.virt.actions.delete_vm import delete_vm
+from broker.virt.actions.edit_disk import edit_disk
 from broker.virt.actions.evacuate_storage import evacuate_storage
 from broker.virt.actions.find_luns import find_luns
+from broker.virt.driver import PowerState
 from broker.virt.models import Cluster, StorageDomain, VirtualMachine
 from tests.jobs_help import finish
 from tests.lab.target import Target
@@ -67,3 +73,23 @@ def not_evacuated(stage, job, known) -> None:
     disk = vm.disks.select_related("storage").get()
     assert StorageDomain.objects.get(pk=own.pk).state == "active"
     assert Path(specs.volume_path(disk.storage, disk.volume)).exists()
+
+
+def delete(stage):
+    """A running machine whose files are to be overwritten; each of them has a second name that nobody else knows."""
+    vm = stage.machine(running=True)
+    volumes = stage.files_of(vm)
+    for disk in vm.disks.all():
+        edit_disk(actor=ACTOR, disk=disk, wipe_after_delete="on")
+    for volume in volumes:
+        (stage.disks.parent / f"kept-{volume}").hardlink_to(stage.disks / volume)
+    return delete_vm(actor=ACTOR, vm=vm), volumes
+
+
+def deleted(stage, job: Job, volumes) -> None:
+    assert not VirtualMachine.objects.filter(pk=job.subject_id).exists()
+    assert stage.power(job.subject_id) is PowerState.MISSING
+    assert not any((stage.disks / volume).exists() for volume in volumes)
+    for volume in volumes:
+        left = stage.disks.parent / f"kept-{volume}"
+        assert left.stat().st_size and not any(left.read_bytes())

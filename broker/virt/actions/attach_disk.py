@@ -41,6 +41,7 @@ def attach_disk(*, actor: Actor, disk: FloatingDisk, vm: VirtualMachine) -> Job:
         pk=disk.pk, vm=vm, storage=disk.storage, target=free_target(vm), order=last.order + 1 if last else 0,
         generation=disk.generation, volume=disk.volume, path=specs.volume_path(disk.storage, disk.volume),
         size_bytes=disk.size_bytes, allocated_bytes=disk.allocated_bytes,
+        wipe_after_delete=disk.wipe_after_delete,
     )  # fmt: skip
     row.save(force_insert=True)
     args = {"disk": str(row.pk), "floating": {"name": disk.name, "owner": str(disk.owner_id or "")}}

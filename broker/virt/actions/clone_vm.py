@@ -105,7 +105,7 @@ def _check_places(vm: VirtualMachine, disks: list[Original], storage: StorageDom
 def _disk(clone: VirtualMachine, like: Original, storage: StorageDomain) -> Disk:
     disk = Disk(
         id=uuid4(), vm=clone, storage=storage, size_bytes=like.size_bytes, target=like.disk.target,
-        order=like.disk.order,
+        order=like.disk.order, wipe_after_delete=like.disk.wipe_after_delete,
     )  # fmt: skip
     disk.volume = disk.volume_name(0)
     disk.path = specs.volume_path(storage, disk.volume)

@@ -14,17 +14,31 @@ from broker.virt import quotas
 from broker.virt.asking import require_usable
 from broker.virt.disk_rules import checked_size, free_target, require_kept, require_pluggable, require_reachable
 from broker.virt.models import Disk, StorageDomain, VirtualMachine
+from broker.virt.models.disk import Wipe
 from broker.virt.storage_rules import require_usable as require_usable_storage
 
 
 @transaction.atomic
-def create_disk(*, actor: Actor, vm: VirtualMachine, size_bytes: int, storage: StorageDomain | None = None) -> Job:
+def create_disk(
+    *,
+    actor: Actor,
+    vm: VirtualMachine,
+    size_bytes: int,
+    storage: StorageDomain | None = None,
+    wipe_after_delete: str = Wipe.STORAGE,
+) -> Job:
     """Enqueue it; the job's subject is the machine, its args name the disk.
 
-    `storage`: where its first disk is when None. Raises Missing, Denied, Invalid, Conflict, OverQuota or Busy.
+    `storage`: where its first disk is when None. `wipe_after_delete`: whether it is overwritten when it goes.
+    Raises Missing, Denied, Invalid, Conflict, OverQuota or Busy.
     """
     require(actor, "vm.edit", vm)
     size = checked_size(size_bytes)
+    if wipe_after_delete not in Wipe.values:
+        raise Invalid(
+            N_("There is no such choice."), field="wipe_after_delete", fix=N_("Use one of: %(known)s."),
+            known=", ".join(Wipe.values),
+        )  # fmt: skip
     present = list(vm.disks.select_related("storage"))
     if storage is None and present:
         storage = present[0].storage
@@ -38,6 +52,7 @@ def create_disk(*, actor: Actor, vm: VirtualMachine, size_bytes: int, storage: S
     require_kept(vm)
     quotas.claim_disks(actor, vm, more_bytes=size)
     disk = Disk(vm=vm, storage=storage, target=free_target(vm), size_bytes=size)
+    disk.wipe_after_delete = wipe_after_delete
     disk.order = max((one.order for one in present), default=-1) + 1
     disk.volume = disk.volume_name(0)
     disk.save(force_insert=True)

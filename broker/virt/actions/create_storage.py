@@ -33,6 +33,7 @@ def create_storage(
     luns: Collection[int] = (),
     user: str = "",
     password: str = "",
+    wipe_after_delete: bool = False,
 ) -> StorageDomain:
     """`host`: the only host that has the directory; without it, all hosts of the cluster see the same files there.
 
@@ -40,10 +41,12 @@ def create_storage(
     for what they agree on, `mount` how they mount it (nfs_options.py).
     For kind "iscsi", `server` are the portals of the target `export` with commas between them, `luns` which of
     its LUNs are used (none: all), the lowest for Berth's own table; `user` and `password` are CHAP's.
+    `wipe_after_delete` as in edit_storage.
     Raises Missing, Denied, Invalid, or Conflict (name taken, or a place that overlaps another storage).
     """
     require(actor, "storage.manage", cluster)
     storage = StorageDomain(cluster=cluster, name=names.name(name), kind=kind, host=host)
+    storage.wipe_after_delete = bool(wipe_after_delete)
     if kind not in StorageDomain.Kind.values:
         raise Invalid(
             N_("There is no such kind of storage."), field="kind", fix=N_("Use one of: %(known)s."),

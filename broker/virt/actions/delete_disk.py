@@ -9,6 +9,7 @@ from broker.events.news import publish
 from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
+from broker.virt import wiping
 from broker.virt.asking import require_unprotected, require_usable
 from broker.virt.disk_rules import require_detachable, require_kept, require_pluggable
 from broker.virt.models import Disk
@@ -31,5 +32,6 @@ def delete_disk(*, actor: Actor, disk: Disk) -> Job:
     publish("vm", vm.pk, "asked")
     args = {
         "disk": str(disk.pk), "target": disk.target, "storage": str(disk.storage_id), "volume": disk.volume,
+        "wipe": wiping.of_row(disk),
     }  # fmt: skip
     return enqueue("vm.delete-disk", actor=actor, subject=vm, args=args)

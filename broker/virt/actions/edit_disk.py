@@ -1,4 +1,4 @@
-"""Say whether a guest may write to a disk, and what becomes of what it discards and of zeroes."""
+"""Say whether a guest may write to a disk, what becomes of what it discards and of zeroes, and of it when it goes."""
 
 from typing import Any
 
@@ -14,8 +14,12 @@ from broker.virt import pending
 from broker.virt.asking import require_idle, require_usable
 from broker.virt.disk_rules import require_kept, require_no_snapshots
 from broker.virt.models import Disk, VirtualMachine
+from broker.virt.models.disk import Wipe
 
-_CHOICES: dict[str, list[str]] = {"discard": Disk.Discard.values, "detect_zeroes": Disk.Zeroes.values}
+_WIPE = "wipe_after_delete"
+_CHOICES: dict[str, list[str]] = {
+    "discard": Disk.Discard.values, "detect_zeroes": Disk.Zeroes.values, _WIPE: Wipe.values
+}  # fmt: skip
 
 
 @transaction.atomic
@@ -26,12 +30,15 @@ def edit_disk(
     read_only: bool | None = None,
     discard: str | None = None,
     detect_zeroes: str | None = None,
+    wipe_after_delete: str | None = None,
 ) -> Disk:
     """Write what is given (None: leave) at once while the machine is off; else note it for its next start: no run takes
-    it. Raises Missing, Denied, Invalid, Conflict or Busy.
+    it. `wipe_after_delete` is Berth's alone and counts at once. Raises Missing, Denied, Invalid, Conflict or Busy.
     """
     require(actor, "vm.edit", disk.vm)
-    given: dict[str, Any] = {"discard": discard, "detect_zeroes": detect_zeroes, "read_only": read_only}
+    given: dict[str, Any] = {
+        "discard": discard, "detect_zeroes": detect_zeroes, "read_only": read_only, _WIPE: wipe_after_delete,
+    }  # fmt: skip
     values = {name: value for name, value in given.items() if value is not None}
     for name, known in _CHOICES.items():
         if name in values and values[name] not in known:
@@ -62,6 +69,9 @@ def edit_disk(
         message=N_("The disk %(target)s of %(name)s was changed: %(fields)s"),
     )  # fmt: skip
     publish("vm", vm.pk, "changed")
+    if _WIPE in values:
+        disk.wipe_after_delete = values.pop(_WIPE)
+        disk.save(update_fields=[_WIPE])
     if pending.is_off(vm):
         pending.settle_part(disk, values)
         return disk

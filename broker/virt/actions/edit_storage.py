@@ -1,4 +1,4 @@
-"""Rename a storage domain, or say how full it may get. Its directory stays: disks lie there."""
+"""Rename a storage domain, say how full it may get or what becomes of what is deleted. Its directory stays."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,13 +25,18 @@ def edit_storage(
     warning_percent: int | None = None,
     critical_percent: int | None = None,
     mount: Mapping[str, Any] | None = None,
+    wipe_after_delete: bool | None = None,
 ) -> StorageDomain:
     """The levels are shares of free space. `mount`: how a share is mounted (nfs_options.py), in maintenance.
+    `wipe_after_delete`: what is deleted there is overwritten first, unless a disk says otherwise.
 
     Raises Missing, Denied, Invalid or Conflict (the name is taken, or it is in use).
     """
     require(actor, "storage.manage", storage)
-    wanted: dict[str, Any] = {"name": None if name is None else names.name(name)}
+    wanted: dict[str, Any] = {
+        "name": None if name is None else names.name(name),
+        "wipe_after_delete": wipe_after_delete,
+    }
     for field, value in (("warning_percent", warning_percent), ("critical_percent", critical_percent)):
         wanted[field] = None if value is None else names.number(value, field=field, least=0, most=95)
     warns, stops = (

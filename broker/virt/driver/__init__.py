@@ -37,6 +37,7 @@ from .errors import NotFound as NotFound
 from .errors import Refused as Refused
 from .errors import StorageSilent as StorageSilent
 from .errors import Unsupported as Unsupported
+from .errors import lain_on as lain_on
 from .errors import no_volume as no_volume
 from .errors import not_running as not_running
 from .guests import GuestCommands as GuestCommands

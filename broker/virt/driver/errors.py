@@ -61,6 +61,16 @@ def no_volume(name: str) -> NotFound:
     )
 
 
+def lain_on(name: str, other: str) -> Refused:
+    """A volume that is to be overwritten has others above it."""
+    return Refused(
+        gettext_noop("“%(other)s” lies on “%(name)s”, which is not overwritten therefore."),
+        fix=gettext_noop("Delete what lies on it first."),
+        name=name,
+        other=other,
+    )
+
+
 def not_running(name: str) -> Refused:
     """What is asked needs the machine to run."""
     return Refused(

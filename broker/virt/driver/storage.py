@@ -89,6 +89,15 @@ class Volumes(Protocol):
 
     def delete_volume(self, storage: StorageSpec, name: str) -> None: ...
 
+    def wipe_volume(
+        self, storage: StorageSpec, name: str, *, progress: Callable[[float], None] = lambda share: None
+    ) -> None:
+        """Overwrite the volume's contents with zeroes, on its disk; from the first moment on it does not count.
+        Done when it is gone. Whoever is killed in it leaves what can be wiped again. Refused while another volume of
+        the storage lies on it. `progress` may raise to end it.
+        """
+        ...
+
 
 NOTES = ("berth-notes-0", "berth-notes-1")
 """The names of a storage's notes on it; no volume is called so, and none of them is listed as one."""

@@ -7,7 +7,7 @@ before is never shown to a guest, for an image's blocks that nothing was written
 
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +27,10 @@ from broker.virt.driver import (
 from . import table as tables
 from .session import Session
 from .table import Entry, Table
-from .units import Unit, held, read, write
+from .units import Unit, flush, held, put, read, write
 
 _PEEK = 64 << 10
+_PIECE = 1 << 20
 _CREATE_TIMEOUT = 60.0
 
 
@@ -106,7 +107,7 @@ def create(shelf: Shelf, name: str, size: int) -> None:
     with held(shelf.session, shelf.first):
         unit = _take(shelf, name, size)
         if unit is not None:
-            write(shelf.session, unit, 0, _blank(size))
+            write(shelf.session, unit, 0, blank(size))
             tables.save(shelf.session, shelf.first, shelf.table().put(Entry(name, unit.lun, size)))
 
 
@@ -158,25 +159,54 @@ def _take(shelf: Shelf, name: str, size: int) -> Unit | None:
 
 
 def _unit(shelf: Shelf, entry: Entry) -> Unit:
-    chosen = next((one for one in shelf.disks if one.lun == entry.lun), None)
+    chosen = _there(shelf, entry)
     if chosen is None:
         raise _gone(shelf, entry)
     return chosen
 
 
+def wipe(shelf: Shelf, name: str, progress: Callable[[float], None]) -> None:
+    """Overwrite its LUN from end to end. It is reserved meanwhile; from the beginning the volume does not count."""
+    with held(shelf.session, shelf.first):
+        entry = _uncounted(shelf, name)
+    unit = None if entry is None else _there(shelf, entry)
+    if unit is None:
+        return
+    with held(shelf.session, unit):
+        again = shelf.table().find(name)
+        if again is None or again.whole or again.lun != unit.lun:
+            return  # another worker was quicker
+        for place in range(0, unit.size, _PIECE):
+            put(shelf.session, unit, place, bytes(min(_PIECE, unit.size - place)))
+            progress(min(place / unit.size, 0.99))
+        flush(shelf.session, unit)
+    progress(1.0)
+
+
 def delete(shelf: Shelf, name: str) -> None:
     """Leave its LUN blank, and free."""
     with held(shelf.session, shelf.first):
-        table = shelf.table()
-        entry = table.find(name)
+        entry = _uncounted(shelf, name)
         if entry is None:
             return
-        if entry.whole:  # from now on it does not count, whatever is left on the LUN
-            table = tables.save(shelf.session, shelf.first, table.put(Entry(name, entry.lun, entry.size, whole=False)))
-        unit = next((one for one in shelf.disks if one.lun == entry.lun), None)
+        unit = _there(shelf, entry)
         if unit is not None:
             write(shelf.session, unit, 0, bytes(_PEEK))
-        tables.save(shelf.session, shelf.first, table.drop(name))
+        tables.save(shelf.session, shelf.first, shelf.table().drop(name))
+
+
+def _uncounted(shelf: Shelf, name: str) -> Entry | None:
+    """Its entry, by which it does not count from now on, whatever is left on the LUN. The table is held."""
+    table = shelf.table()
+    entry = table.find(name)
+    if entry is not None and entry.whole:
+        entry = Entry(name, entry.lun, entry.size, whole=False)
+        tables.save(shelf.session, shelf.first, table.put(entry))
+    return entry
+
+
+def _there(shelf: Shelf, entry: Entry) -> Unit | None:
+    return next((one for one in shelf.disks if one.lun == entry.lun), None)
 
 
 def read_notes(shelf: Shelf) -> tuple[bytes, ...]:
@@ -226,7 +256,7 @@ def _gone(shelf: Shelf, entry: Entry) -> Refused:
     )  # fmt: skip
 
 
-def _blank(size: int) -> bytes:
+def blank(size: int) -> bytes:
     """The beginning of a qcow2 image of `size`; the rest of it is whatever lies on the LUN, and never read."""
     with tempfile.TemporaryDirectory(prefix="berth-lun-") as folder:
         path = Path(folder) / "blank.qcow2"

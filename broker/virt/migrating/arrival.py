@@ -5,7 +5,7 @@ from typing import Any
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.jobs.context import Context
-from broker.virt import hosts, work
+from broker.virt import hosts, wiping, work
 from broker.virt.driver import HostUnreachable, PowerState, SavedPoints
 from broker.virt.models import Disk, StorageDomain, VirtualMachine
 from broker.virt.observe import apply
@@ -55,7 +55,8 @@ def tidy_source(ctx: Context, move: Move) -> None:
             here.undefine(move.uuid)
         for disk, _ in move.copies:
             left = StorageDomain.objects.get(pk=ctx.args["left"][str(disk.pk)])
-            work.delete_volume(ctx, move.source, left, disk.volume)
+            wipe = wiping.effective(disk.wipe_after_delete, left)
+            work.delete_volume(ctx, move.source, left, disk.volume, wipe=wipe)
     except HostUnreachable:
         work.tell(
             ctx, move.vm, "vm.left-behind", N_("What %(name)s left on %(host)s could not be tidied up yet"),

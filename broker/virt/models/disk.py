@@ -4,6 +4,7 @@
 
 `limits`: of what its guest gets of it, by the names of DiskLimits; None: nobody said anything.
 `read_only`: its guest cannot write to it. `discard`, `detect_zeroes`: empty, nobody said anything.
+`wipe_after_delete`: overwrite its images before they are deleted; or leave that to its storage (wiping.py).
 `below`: the volume of the same storage that it lies on because a snapshot froze that one; empty without a snapshot.
 """
 
@@ -18,6 +19,12 @@ from .machine import VirtualMachine
 from .storage import StorageDomain
 
 Format = Literal["qcow2", "raw"]
+
+
+class Wipe(models.TextChoices):
+    STORAGE = "storage", "as its storage says"
+    ON = "on", "overwritten with zeroes"
+    OFF = "off", "not overwritten"
 
 
 def image_format(disk: uuid.UUID | str, volume: str) -> Format:
@@ -52,6 +59,7 @@ class Disk(models.Model):
     read_only = models.BooleanField(default=False)
     discard = models.CharField(max_length=8, choices=Discard, blank=True)
     detect_zeroes = models.CharField(max_length=8, choices=Zeroes, blank=True)
+    wipe_after_delete = models.CharField(max_length=8, choices=Wipe, default=Wipe.STORAGE)
     allocated_bytes = models.PositiveBigIntegerField(default=0, editable=False)
 
     class Meta:

@@ -9,14 +9,15 @@ from django.db import models
 
 from broker.core import clock
 
-from .disk import Format, image_format
+from .disk import Format, Wipe, image_format
 from .machine import VirtualMachine
 from .storage import StorageDomain
 
 
 class FloatingDisk(models.Model):
-    """`generation` as in Disk. `owner`: who took it out of a machine or made it, pays for it, and may do with it what
-    they like. `shared`: its image is raw, since the notes of another format would be written by several at once.
+    """`generation`, `wipe_after_delete` as in Disk. `owner`: who took it out of a machine or made it, pays for it, and
+    may do with it what they like. `shared`: its image is raw, since the notes of another format would be written by
+    several at once.
     """
 
     access_kind = "disk"
@@ -28,6 +29,7 @@ class FloatingDisk(models.Model):
     volume = models.CharField(max_length=128)
     shared = models.BooleanField(default=False, editable=False)
     size_bytes = models.PositiveBigIntegerField(default=0)
+    wipe_after_delete = models.CharField(max_length=8, choices=Wipe, default=Wipe.STORAGE)
     allocated_bytes = models.PositiveBigIntegerField(default=0, editable=False)
     owner = models.ForeignKey(
         "directories.User", null=True, blank=True, on_delete=models.SET_NULL, related_name="floating_disks"

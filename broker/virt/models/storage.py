@@ -23,6 +23,7 @@ class StorageDomain(models.Model):
     `noted` is the digest of what was last noted down on the storage itself (storage_notes.py), empty before Berth
     read what is there; `found` what it then read, `held_by` another Berth that says the storage is its own.
     Below `warning_percent` of free space people are warned, below `critical_percent` nothing new is put on it.
+    `wipe_after_delete`: of disks that do not say it themselves, and of all else that is deleted there (wiping.py).
     """
 
     access_kind = "storage"
@@ -50,6 +51,7 @@ class StorageDomain(models.Model):
     available_bytes = models.PositiveBigIntegerField(default=0, editable=False)
     warning_percent = models.PositiveSmallIntegerField(default=10, validators=[MaxValueValidator(100)])
     critical_percent = models.PositiveSmallIntegerField(default=5, validators=[MaxValueValidator(100)])
+    wipe_after_delete = models.BooleanField(default=False)
     observed_at = models.DateTimeField(null=True, editable=False)
     error = models.TextField(blank=True, editable=False)
     held_by = models.CharField(max_length=32, blank=True, editable=False)

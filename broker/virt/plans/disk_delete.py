@@ -6,7 +6,7 @@ from broker.events.record import record
 from broker.jobs.context import Context
 from broker.jobs.plans import Plan, Step, register
 from broker.jobs.runner import JobActor
-from broker.virt import work
+from broker.virt import wiping, work
 from broker.virt.models import FloatingDisk, StorageDomain
 
 from .template_import import host_for
@@ -14,7 +14,8 @@ from .template_import import host_for
 
 def remove(ctx: Context) -> None:
     storage = StorageDomain.objects.get(pk=ctx.args["storage"])
-    work.delete_volume(ctx, host_for(storage), storage, ctx.args["volume"])
+    wipe = wiping.of_disk(ctx.job.subject_id, storage)
+    work.delete_volume(ctx, host_for(storage), storage, ctx.args["volume"], wipe=wipe)
     with ctx.write():
         if disk := FloatingDisk.objects.filter(pk=ctx.job.subject_id).first():
             record(

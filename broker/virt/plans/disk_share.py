@@ -11,7 +11,7 @@ from broker.events.record import record
 from broker.jobs.context import Context
 from broker.jobs.plans import Plan, Step, register
 from broker.jobs.runner import JobActor
-from broker.virt import specs, work
+from broker.virt import specs, wiping, work
 from broker.virt.models import FloatingDisk, StorageDomain
 
 from .template_import import host_for
@@ -38,7 +38,7 @@ def write(ctx: Context) -> None:
                 allocated_bytes=made.allocation,
             )  # fmt: skip
             publish("disk", disk.pk, "changed")
-    work.delete_volume(ctx, host, disk.storage, args["old"])
+    work.delete_volume(ctx, host, disk.storage, args["old"], wipe=wiping.of_row(disk))
     with ctx.write():
         ctx.save(told=["disk.share"])
         record(
@@ -52,7 +52,8 @@ def go_back(ctx: Context) -> None:
     """What is not put over yet goes; a disk that is over stays so, and only one image of it is left."""
     disk, storage = _disk(ctx), StorageDomain.objects.get(pk=ctx.args["storage"])
     over = disk.volume == ctx.args["new"]
-    work.delete_volume(ctx, host_for(storage), storage, ctx.args["old" if over else "new"])
+    wipe = wiping.effective(disk.wipe_after_delete, storage)
+    work.delete_volume(ctx, host_for(storage), storage, ctx.args["old" if over else "new"], wipe=wipe)
 
 
 register(

@@ -18,7 +18,8 @@ def gone(ctx: Context) -> bool:
 
 def remove(ctx: Context) -> None:
     image = Image.objects.select_related("storage").get(pk=ctx.job.subject_id)
-    work.delete_volume(ctx, host_for(image.storage), image.storage, image.volume)
+    wipe = image.storage.wipe_after_delete
+    work.delete_volume(ctx, host_for(image.storage), image.storage, image.volume, wipe=wipe)
     uploads.remove(image.pk)
     with ctx.write():
         record(

@@ -13,7 +13,7 @@ from broker.events.record import record
 from broker.jobs.context import Context
 from broker.jobs.plans import Plan, Step, register
 from broker.jobs.runner import JobActor
-from broker.virt import fetching, image_formats, new_image, ova, quotas, uploads, work
+from broker.virt import fetching, image_formats, new_image, ova, quotas, uploads, wiping, work
 from broker.virt.models import FloatingDisk, Image
 from broker.virt.states import IMAGE, ImageState
 
@@ -115,7 +115,8 @@ def other_disk(image: Image, number: int) -> FloatingDisk:
 def _remove_others(ctx: Context, image: Image) -> None:
     for number in range(1, ova.MOST_DISKS if image.proposal.get("disks") else 1):
         disk = other_disk(image, number)
-        work.delete_volume(ctx, host_for(image.storage), image.storage, disk.volume)
+        wipe = wiping.of_disk(disk.pk, image.storage)
+        work.delete_volume(ctx, host_for(image.storage), image.storage, disk.volume, wipe=wipe)
         with ctx.write():
             FloatingDisk.objects.filter(pk=disk.pk).delete()
 
@@ -159,7 +160,8 @@ def remove(ctx: Context) -> None:
     image = Image.objects.select_related("storage").filter(pk=ctx.job.subject_id).first()
     if image is None:
         return  # an attempt before this one got as far
-    work.delete_volume(ctx, host_for(image.storage), image.storage, image.volume)
+    wipe = image.storage.wipe_after_delete
+    work.delete_volume(ctx, host_for(image.storage), image.storage, image.volume, wipe=wipe)
     _remove_others(ctx, image)
     uploads.remove(image.pk)
     with ctx.write():

@@ -32,7 +32,7 @@ def tidy(ctx: Context) -> None:
     found, host = left_over(ctx), host_for(storage)
     removed = [one.name for one in found if one.name in ctx.args["remove"]]
     for name in removed:
-        work.delete_volume(ctx, host, storage, name)
+        work.delete_volume(ctx, host, storage, name, wipe=storage.wipe_after_delete)
     with ctx.write():
         ctx.save(
             removed=sorted({*ctx.args.get("removed", []), *removed}), looked=True,

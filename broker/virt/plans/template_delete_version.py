@@ -20,7 +20,8 @@ def gone(ctx: Context) -> bool:
 def remove_image(ctx: Context) -> None:
     version = version_of(ctx)
     for volume in (version.volume, version.unsealed_volume):
-        work.delete_volume(ctx, host_for(version.storage), version.storage, volume)
+        wipe = version.storage.wipe_after_delete
+        work.delete_volume(ctx, host_for(version.storage), version.storage, volume, wipe=wipe)
 
 
 def keep_if_whole(ctx: Context) -> None:

@@ -70,7 +70,8 @@ def copy(ctx: Context) -> None:
 
 def remove_copy(ctx: Context) -> None:
     version = version_of(ctx)
-    work.delete_volume(ctx, host_for(version.storage), version.storage, version.volume)
+    wipe = version.storage.wipe_after_delete
+    work.delete_volume(ctx, host_for(version.storage), version.storage, version.volume, wipe=wipe)
 
 
 def make_ready(ctx: Context) -> None:

@@ -144,7 +144,7 @@ def remove_copies(ctx: Context) -> None:
     if ctx.args.get("live"):
         live_copy.stop(ctx, vm, moment=_moment(version))
     for volume in (version.unsealed_volume, version.volume):
-        work.delete_volume(ctx, work.host_of(vm), version.storage, volume)
+        work.delete_volume(ctx, work.host_of(vm), version.storage, volume, wipe=version.storage.wipe_after_delete)
 
 
 def seal(ctx: Context) -> None:
@@ -183,7 +183,7 @@ def _seal(ctx: Context, version: TemplateVersion, folder: Path) -> Report:
         )  # fmt: skip
         report = seal_image(source, target, tick=told(0.3, 0.4, N_("Sealing the image")))
         # What an earlier try stored is of a sealing that did not get to its end.
-        work.delete_volume(ctx, host, version.storage, version.volume)
+        work.delete_volume(ctx, host, version.storage, version.volume, wipe=version.storage.wipe_after_delete)
         work.with_storage(
             ctx, host, version.storage,
             lambda line, storage: line.store_volume(
@@ -217,7 +217,8 @@ def _use_unsealed(ctx: Context, version: TemplateVersion) -> None:
 def remove_sealed(ctx: Context) -> None:
     version = _version(ctx)
     shutil.rmtree(_bench(ctx), ignore_errors=True)
-    work.delete_volume(ctx, host_for(version.storage), version.storage, version.volume)
+    wipe = version.storage.wipe_after_delete
+    work.delete_volume(ctx, host_for(version.storage), version.storage, version.volume, wipe=wipe)
 
 
 def _bench(ctx: Context) -> Path:
@@ -227,7 +228,8 @@ def _bench(ctx: Context) -> Path:
 
 def tidy(ctx: Context) -> None:
     version = _version(ctx)
-    work.delete_volume(ctx, host_for(version.storage), version.storage, version.unsealed_volume)
+    wipe = version.storage.wipe_after_delete
+    work.delete_volume(ctx, host_for(version.storage), version.storage, version.unsealed_volume, wipe=wipe)
 
 
 def make_ready(ctx: Context) -> None:

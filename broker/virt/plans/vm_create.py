@@ -9,7 +9,7 @@ from broker.events.news import publish
 from broker.jobs.context import Context
 from broker.jobs.plans import Plan, Step, register
 from broker.sql import Given, Statement, written
-from broker.virt import cloning, cloud_init, specs, work
+from broker.virt import cloning, cloud_init, specs, wiping, work
 from broker.virt.driver import HostConnection, Refused, StorageSpec, VolumeInfo
 from broker.virt.models import Disk, Host, Image, VirtualMachine
 from broker.virt.placement.gather import place
@@ -80,11 +80,11 @@ def remove_disk(ctx: Context) -> None:
     if vm.host is None:
         return
     for disk in vm.disks.all():
-        work.delete_volume(ctx, vm.host, disk.storage, disk.volume)
+        work.delete_volume(ctx, vm.host, disk.storage, disk.volume, wipe=wiping.of_row(disk))
         if ctx.args.get("seal"):
-            work.delete_volume(ctx, vm.host, disk.storage, cloning.unsealed(disk))
+            work.delete_volume(ctx, vm.host, disk.storage, cloning.unsealed(disk), wipe=wiping.of_row(disk))
     if (seed := specs.seed_of(vm)) is not None:
-        work.delete_volume(ctx, vm.host, *seed)
+        work.delete_volume(ctx, vm.host, *seed, wipe=seed[0].wipe_after_delete)
 
 
 def define(ctx: Context) -> None:

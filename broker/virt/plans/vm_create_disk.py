@@ -8,7 +8,7 @@ from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
-from broker.virt import floating, specs, work
+from broker.virt import floating, specs, wiping, work
 from broker.virt.driver import PowerState
 from broker.virt.models import Disk
 
@@ -44,7 +44,7 @@ def remove(ctx: Context) -> None:
             publish("vm", vm.pk, "changed")
     elif disk is not None:
         if vm.host is not None:
-            work.delete_volume(ctx, vm.host, disk.storage, disk.volume)
+            work.delete_volume(ctx, vm.host, disk.storage, disk.volume, wipe=wiping.of_row(disk))
         with ctx.write():
             Disk.objects.filter(pk=disk.pk).delete()
             publish("vm", vm.pk, "changed")

@@ -6,7 +6,7 @@ from broker.events.record import record
 from broker.jobs.context import Context
 from broker.jobs.plans import Plan, Step, register
 from broker.jobs.runner import JobActor
-from broker.virt import specs, work
+from broker.virt import specs, wiping, work
 from broker.virt.models import SetAside, VirtualMachine
 from broker.virt.states import VM
 
@@ -49,16 +49,22 @@ def remove_disks(ctx: Context) -> None:
     if vm.host is None:
         return
     for disk in vm.disks.all():
-        work.delete_volume(ctx, vm.host, disk.storage, disk.volume)
-    if (seed := specs.seed_of(vm)) is not None:
-        work.delete_volume(ctx, vm.host, *seed)
-    for snapshot in vm.snapshots.select_related("memory_storage").prefetch_related("disks__storage"):
-        for frozen in snapshot.disks.all():
-            work.delete_volume(ctx, vm.host, frozen.storage, frozen.volume)
-        if snapshot.memory_storage is not None:
-            work.delete_volume(ctx, vm.host, snapshot.memory_storage, snapshot.memory)
+        work.delete_volume(ctx, vm.host, disk.storage, disk.volume, wipe=wiping.of_row(disk))
     for aside in SetAside.objects.filter(preview__vm=vm).select_related("storage"):
-        work.delete_volume(ctx, vm.host, aside.storage, aside.volume)
+        wipe = wiping.of_disk(aside.disk_id, aside.storage)
+        work.delete_volume(ctx, vm.host, aside.storage, aside.volume, wipe=wipe)
+    if (seed := specs.seed_of(vm)) is not None:
+        work.delete_volume(ctx, vm.host, *seed, wipe=seed[0].wipe_after_delete)
+    # The newest first: what others still lie on is not overwritten.
+    snapshots = vm.snapshots.order_by("-created_at", "-pk")
+    for snapshot in snapshots.select_related("memory_storage").prefetch_related("disks__storage"):
+        for frozen in snapshot.disks.all():
+            work.delete_volume(
+                ctx, vm.host, frozen.storage, frozen.volume, wipe=wiping.of_disk(frozen.disk_id, frozen.storage)
+            )  # fmt: skip
+        if snapshot.memory_storage is not None:
+            wipe = wiping.of_memory(vm, snapshot.memory_storage)
+            work.delete_volume(ctx, vm.host, snapshot.memory_storage, snapshot.memory, wipe=wipe)
 
 
 def mark_broken(ctx: Context) -> None:

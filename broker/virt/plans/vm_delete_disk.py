@@ -1,7 +1,7 @@
 """vm.delete-disk: the guest lets it go, then the definition forgets it, then the image goes.
 
-args: `disk`, `target`, `storage` and `volume`: the row is gone before the image is. `floating`: it is kept, as a disk
-of no machine with this `name` and `owner`.
+args: `disk`, `target`, `storage`, `volume`, and whether to `wipe` it: the row is gone before the image is.
+`floating`: it is kept, as a disk of no machine with this `name` and `owner`.
 """
 
 from broker.core.errors import Conflict
@@ -62,7 +62,7 @@ def remove(ctx: Context) -> None:
         work.tell(ctx, vm, "vm.disk-detached", text, target=ctx.args["target"])
         return
     storage = StorageDomain.objects.get(pk=ctx.args["storage"])
-    work.delete_volume(ctx, work.host_of(vm), storage, ctx.args["volume"])
+    work.delete_volume(ctx, work.host_of(vm), storage, ctx.args["volume"], wipe=ctx.args["wipe"])
     work.tell(ctx, vm, "vm.disk-deleted", N_("The disk %(target)s of %(name)s was deleted"), target=ctx.args["target"])
 
 

@@ -9,7 +9,7 @@ from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
-from broker.virt import specs, work
+from broker.virt import specs, wiping, work
 from broker.virt.driver import Refused
 from broker.virt.models import Disk, Snapshot, SnapshotDisk, StorageDomain
 
@@ -104,10 +104,12 @@ def remove(ctx: Context) -> None:
     let_go(ctx)
     vm = work.machine(ctx)
     for entry, storage in layers_of(ctx, "merges"):
-        work.delete_volume(ctx, work.host_of(vm), storage, entry["top"] or entry["base"])
+        wipe = wiping.of_disk(entry["disk"], storage)
+        work.delete_volume(ctx, work.host_of(vm), storage, entry["top"] or entry["base"], wipe=wipe)
     if ctx.args["memory"]:
         storage = StorageDomain.objects.get(pk=ctx.args["memory_storage"])
-        work.delete_volume(ctx, work.host_of(vm), storage, ctx.args["memory"])
+        wipe = wiping.of_memory(vm, storage)
+        work.delete_volume(ctx, work.host_of(vm), storage, ctx.args["memory"], wipe=wipe)
     work.tell(
         ctx, vm, "vm.snapshot-deleted", N_("The snapshot %(snapshot)s of %(name)s was deleted"),
         snapshot=ctx.args["name"],

@@ -14,7 +14,7 @@ from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
-from broker.virt import hosts, specs, work
+from broker.virt import hosts, specs, wiping, work
 from broker.virt.driver import (
     DriverError,
     HostConnection,
@@ -103,7 +103,8 @@ def remove_copies(ctx: Context) -> None:
     move = move_of(ctx)
     if not ctx.args.get("moved"):
         for disk, storage in move.copies:
-            work.delete_volume(ctx, move.target, storage, disk.volume)
+            wipe = wiping.effective(disk.wipe_after_delete, storage)
+            work.delete_volume(ctx, move.target, storage, disk.volume, wipe=wipe)
 
 
 def save_points(ctx: Context) -> None:

@@ -16,7 +16,7 @@ from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
-from broker.virt import foreign_snapshots, specs, work
+from broker.virt import foreign_snapshots, specs, wiping, work
 from broker.virt.driver import NotFound, PowerState, Refused, VolumeInfo
 from broker.virt.models import Disk, StorageDomain, VirtualMachine
 from broker.virt.models.disk import Format, image_format
@@ -77,7 +77,7 @@ def move(ctx: Context) -> None:
         mode = "live" if power in RUNS else "off"
         if ctx.args.get("mode") != mode:
             for one in todo:
-                work.delete_volume(ctx, work.host_of(vm), one.there, one.entry["new"])
+                _delete(ctx, vm, one, one.there, one.entry["new"])
             ctx.save(mode=mode, since=clock.now().timestamp())
         if mode == "off":
             _copy(ctx, vm, todo)
@@ -185,7 +185,12 @@ def go_back(ctx: Context) -> None:
 
 def _tidy(ctx: Context, vm: VirtualMachine, one: Move) -> None:
     storage, volume = (one.left, one.entry["old"]) if one.over else (one.there, one.entry["new"])
-    work.delete_volume(ctx, work.host_of(vm), storage, volume)
+    _delete(ctx, vm, one, storage, volume)
+
+
+def _delete(ctx: Context, vm: VirtualMachine, one: Move, storage: StorageDomain, volume: str) -> None:
+    wipe = wiping.effective(one.row.wipe_after_delete, storage)
+    work.delete_volume(ctx, work.host_of(vm), storage, volume, wipe=wipe)
 
 
 def remove(ctx: Context) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from broker.core.text import gettext_noop as N_
 from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
-from broker.virt import specs, work
+from broker.virt import specs, wiping, work
 from broker.virt.driver import DriverError, HostConnection, StorageSpec, VolumeInfo
 from broker.virt.models import Disk, StorageDomain, TemplateVersion, VirtualMachine
 
@@ -42,7 +42,7 @@ def remove_new(ctx: Context) -> None:
     used = {disk.volume for disk in vm.disks.all()}
     for swap, storage in _swaps(ctx):
         if swap["new"] not in used:
-            work.delete_volume(ctx, work.host_of(vm), storage, swap["new"])
+            work.delete_volume(ctx, work.host_of(vm), storage, swap["new"], wipe=wiping.of_disk(swap["disk"], storage))
 
 
 def swap_in(ctx: Context) -> None:
@@ -83,7 +83,8 @@ def remove_volumes(ctx: Context) -> None:
     vm = work.machine(ctx)
     for swap, storage in _swaps(ctx):
         try:
-            work.delete_volume(ctx, work.host_of(vm), storage, swap["old"])
+            wipe = wiping.of_disk(swap["disk"], storage)
+            work.delete_volume(ctx, work.host_of(vm), storage, swap["old"], wipe=wipe)
         except DriverError as error:
             if error.retry and (tries := ctx.args.get("tries", 0)) < REMOVE_TRIES:
                 ctx.save(tries=tries + 1)

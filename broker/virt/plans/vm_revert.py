@@ -14,7 +14,7 @@ from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
-from broker.virt import previews, specs, work
+from broker.virt import previews, specs, wiping, work
 from broker.virt.cloning import STILL
 from broker.virt.driver import DriverError, HostConnection, NotFound, StorageSpec
 from broker.virt.models import Disk, Preview, Snapshot
@@ -62,7 +62,9 @@ def remove_new(ctx: Context) -> None:
     used = {disk.volume for disk in vm.disks.all()}
     for entry, storage in layers_of(ctx, "swap"):
         if entry["new"] not in used:
-            work.delete_volume(ctx, work.host_of(vm), storage, entry["new"])
+            work.delete_volume(
+                ctx, work.host_of(vm), storage, entry["new"], wipe=wiping.of_disk(entry["disk"], storage)
+            )  # fmt: skip
 
 
 def swap(ctx: Context) -> None:
@@ -128,7 +130,8 @@ def remove_images(ctx: Context, key: str) -> None:
     vm = work.machine(ctx)
     for entry, storage in layers_of(ctx, "swap"):
         try:
-            work.delete_volume(ctx, work.host_of(vm), storage, entry[key])
+            wipe = wiping.of_disk(entry["disk"], storage)
+            work.delete_volume(ctx, work.host_of(vm), storage, entry[key], wipe=wipe)
         except DriverError as error:
             if error.retry and (tries := ctx.args.get("tries", 0)) < REMOVE_TRIES:
                 ctx.save(tries=tries + 1)

@@ -110,7 +110,7 @@ def _tell_anew(ctx: Context, vm: VirtualMachine) -> VirtualMachine:
         VirtualMachine.objects.filter(pk=vm.pk).update(cloud_init=ctx.args["words"], seed_on=ctx.args["words_on"])
     vm = work.machine(ctx)
     if (seed := specs.seed_of(vm)) is not None:
-        work.delete_volume(ctx, work.host_of(vm), *seed)
+        work.delete_volume(ctx, work.host_of(vm), *seed, wipe=seed[0].wipe_after_delete)
     return vm
 
 

@@ -12,7 +12,7 @@ from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.jobs.context import Context
 from broker.jobs.plans import Plan, Step, register
-from broker.virt import foreign_snapshots, specs, work
+from broker.virt import foreign_snapshots, specs, wiping, work
 from broker.virt.driver import HostConnection, PowerState, StorageSpec
 from broker.virt.models import Disk, Snapshot, SnapshotDisk, StorageDomain, VirtualMachine
 
@@ -89,10 +89,12 @@ def unfreeze(ctx: Context) -> None:
         return
     for entry, storage in layers_of(ctx):
         if in_use[entry["target"]] != entry["new"]:
-            work.delete_volume(ctx, work.host_of(vm), storage, entry["new"])
+            wipe = wiping.of_disk(entry["disk"], storage)
+            work.delete_volume(ctx, work.host_of(vm), storage, entry["new"], wipe=wipe)
     if ctx.args["memory"]:
         storage = StorageDomain.objects.get(pk=ctx.args["memory_storage"])
-        work.delete_volume(ctx, work.host_of(vm), storage, ctx.args["memory"])
+        wipe = wiping.of_memory(vm, storage)
+        work.delete_volume(ctx, work.host_of(vm), storage, ctx.args["memory"], wipe=wipe)
 
 
 def taken(ctx: Context) -> bool:

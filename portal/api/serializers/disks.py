@@ -19,7 +19,7 @@ class VmDiskSerializer(serializers.ModelSerializer):
         model = Disk
         fields = (
             "id", "target", "storage", "format", "size_bytes", "allocated_bytes", "volume", "below", "generation",
-            "limits", "read_only", "discard", "detect_zeroes",
+            "limits", "read_only", "discard", "detect_zeroes", "wipe_after_delete",
         )  # fmt: skip
 
 

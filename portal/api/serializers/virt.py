@@ -137,7 +137,7 @@ class StorageDomainSerializer(serializers.ModelSerializer):
             "id", "name", "cluster", "host", "kind", "path", "server", "export", "version", "mount", "luns", "user",
             "state",
             "error", "held_by", "capacity_bytes", "available_bytes", "level", "warning_percent", "critical_percent",
-            "observed_at",
+            "wipe_after_delete", "observed_at",
         )  # fmt: skip
 
 

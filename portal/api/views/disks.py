@@ -25,17 +25,20 @@ from broker.virt.actions.revert_snapshot import revert_snapshot
 from broker.virt.actions.take_snapshot import take_snapshot
 from broker.virt.driver import DiskLimits
 from broker.virt.models import Disk, Snapshot, StorageDomain, VirtualMachine
+from broker.virt.models.disk import Wipe
 from portal.api.base import Listed, Read, Resource, job_verb
 from portal.api.fields import Id, Input, LongTextField, Switch, TextField, WholeNumber
 from portal.api.serializers.disks import SnapshotSerializer, VmDiskSerializer
 from portal.api.serializers.jobs import JobSerializer
 
 LARGEST = 64 << 40
+WIPED = "Whether its images are overwritten with zeroes before they are deleted."
 
 
 class NewDisk(Input):
     size_bytes = WholeNumber(min_value=1 << 20, max_value=LARGEST)
     storage = Id(required=False, allow_null=True, help_text="null: where its first disk is.")
+    wipe_after_delete = serializers.ChoiceField(choices=Wipe.choices, required=False, help_text=WIPED)
 
 
 class LargerDisk(Input):
@@ -52,6 +55,7 @@ class ChangedDisk(Input):
     detect_zeroes = serializers.ChoiceField(
         choices=Disk.Zeroes.choices, required=False, help_text="What becomes of zeroes that the guest writes."
     )
+    wipe_after_delete = serializers.ChoiceField(choices=Wipe.choices, required=False, help_text=WIPED)
 
 
 class Limits(Input):
@@ -123,13 +127,13 @@ class Disks(Listed, Read, OfVm):
     def create(self, request: Request, vm_pk: Any) -> Response:
         """Make a blank disk and plug it in, also while the machine runs; the job's argument is the disk."""
         given = self.input(NewDisk)
-        storage = find(self.actor, StorageDomain, given["storage"]) if given.get("storage") else None
-        job = create_disk(actor=self.actor, vm=self.vm(), size_bytes=given["size_bytes"], storage=storage)
-        return self.accepted(job)
+        if given.get("storage"):
+            given["storage"] = find(self.actor, StorageDomain, given["storage"])
+        return self.accepted(create_disk(actor=self.actor, vm=self.vm(), **given))
 
     @extend_schema(request=ChangedDisk, responses=VmDiskSerializer)
     def partial_update(self, request: Request, vm_pk: Any, pk: Any) -> Response:
-        """Change how it is written to; of a running machine at its next start."""
+        """Change how it is written to, of a running machine at its next start; and whether it is wiped, at once."""
         return self.shown(edit_disk(actor=self.actor, disk=self.find(), **self.input(ChangedDisk)))
 
     @extend_schema(responses={202: JobSerializer})

@@ -69,6 +69,9 @@ class NewStorage(Input):
     host = Id(
         required=False, allow_null=True, help_text="The only host that has the directory; none: all see the same."
     )
+    wipe_after_delete = Switch(
+        required=False, help_text="What is deleted there is overwritten first, unless a disk says otherwise."
+    )
 
 
 class ChangedStorage(Input):
@@ -80,6 +83,9 @@ class ChangedStorage(Input):
         required=False, min_value=0, max_value=95, help_text="Free space at which nothing new is put on it."
     )
     mount = Mount(required=False, help_text="Of NFS, while the storage is in maintenance.")
+    wipe_after_delete = Switch(
+        required=False, help_text="What is deleted there is overwritten first, unless a disk says otherwise."
+    )
 
 
 class FoundSerializer(serializers.Serializer):

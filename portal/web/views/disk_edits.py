@@ -11,11 +11,12 @@ from broker.access.require import find
 from broker.virt import pending
 from broker.virt.actions.edit_disk import edit_disk
 from broker.virt.models import Disk, VirtualMachine
+from broker.virt.models.disk import Wipe
 from broker.virt.pending_parts import PARTS
 from portal.web.form_page import FormPage
 from portal.web.forms import StyledForm
 
-NAMES = ("read_only", "discard", "detect_zeroes")
+NAMES = ("read_only", "discard", "detect_zeroes", "wipe_after_delete")
 
 
 def _choices(known: Any) -> list[tuple[str, Any]]:
@@ -34,6 +35,10 @@ class EditDiskForm(StyledForm):
         label=gettext_lazy("Zeroes that the guest writes"), choices=_choices(Disk.Zeroes), required=False,
         help_text=gettext_lazy("Looking for them takes some of the processor."),
     )  # fmt: skip
+    wipe_after_delete = forms.ChoiceField(
+        label=gettext_lazy("When it is deleted"), choices=_choices(Wipe), required=False,
+        help_text=gettext_lazy("Overwriting takes about as long as copying the disk. This counts at once."),
+    )  # fmt: skip
 
 
 def kept_as(disk: Disk) -> str:
@@ -43,6 +48,8 @@ def kept_as(disk: Disk) -> str:
         words.append(_("discard is ignored"))
     if disk.detect_zeroes not in ("", Disk.Zeroes.OFF):
         words.append(_("zeroes are looked for"))
+    if disk.wipe_after_delete != Wipe.STORAGE:
+        words.append(_("wiped when deleted") if disk.wipe_after_delete == Wipe.ON else _("not wiped when deleted"))
     return ", ".join(words)
 
 

@@ -17,6 +17,7 @@ from broker.virt.actions.grow_disk import grow_disk
 from broker.virt.actions.revert_snapshot import revert_snapshot
 from broker.virt.actions.take_snapshot import take_snapshot
 from broker.virt.models import Disk, Preview, Snapshot, VirtualMachine
+from broker.virt.models.disk import Wipe
 from portal.templatetags.berth import bytesize
 from portal.web import words
 from portal.web.base import Deed, Page, done
@@ -233,7 +234,10 @@ class NewDisk(_MachineForm):
 
     def make(self, values: dict[str, Any], pk: Any) -> str:
         size = values["size_gib"] * GIB
-        create_disk(actor=self.actor, vm=self.vm(pk), size_bytes=size, storage=values["storage"])
+        wipe = values["wipe_after_delete"] or Wipe.STORAGE
+        create_disk(
+            actor=self.actor, vm=self.vm(pk), size_bytes=size, storage=values["storage"], wipe_after_delete=wipe
+        )
         return reverse("portal:vm-disks", args=[pk])
 
 

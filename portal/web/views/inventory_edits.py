@@ -34,6 +34,10 @@ class StorageLevelsForm(EditStorageForm):
         label=gettext_lazy("Refuse new work when less is free, in %"), min_value=0, max_value=95, required=False,
         help_text=gettext_lazy("Machines that run go on; nothing new is put on it."),
     )  # fmt: skip
+    wipe_after_delete = forms.BooleanField(
+        label=gettext_lazy("Overwrite what is deleted there"), required=False,
+        help_text=gettext_lazy("With zeroes, before it goes; a disk can say otherwise."),
+    )  # fmt: skip
 
     def __init__(self, *args: Any, row: StorageDomain, **kwargs: Any):
         super().__init__(*args, **kwargs)

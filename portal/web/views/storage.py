@@ -102,6 +102,7 @@ class StorageOne(Page):
                     _("below %(warning)d %%, %(critical)d %% free")
                     % {"warning": row.warning_percent, "critical": row.critical_percent},
                 ),
+                Pair(_("What is deleted"), _("is overwritten first") if row.wipe_after_delete else _("is removed")),
                 Pair(_("Seen"), moment=row.observed_at) if row.observed_at else Pair(_("Seen"), _("never")),
             ],
             "relateds": [

@@ -94,6 +94,13 @@ def test_shared_disks_come_and_go_and_a_disk_says_how_it_is_written_to(world, ca
     assert root.patch(disk, {"discard": "ignore", "detect_zeroes": "unmap"}).status_code == 409
     assert root.patch(disk, {"read_only": True, "detect_zeroes": "on"}).json()["read_only"] is True
     assert caller("charlie").patch(disk, {"read_only": False}).status_code == 404
+    assert root.patch(disk, {"wipe_after_delete": "perhaps"}).status_code == 400
+    assert root.patch(disk, {"wipe_after_delete": "on"}).json()["wipe_after_delete"] == "on"
+    made = root.post(f"vms/{vm.pk}/disks/", {"size_bytes": 1 << 20, "wipe_after_delete": "off"})
+    assert made.status_code == 202 and vm.disks.get(target="vdc").wipe_after_delete == "off"
+    storage = f"storage-domains/{world.storage.pk}/"
+    assert root.patch(storage, {"wipe_after_delete": True}).json()["wipe_after_delete"] is True
+    assert root.patch(storage, {"warning_percent": 9}).json()["wipe_after_delete"] is True
 
 
 def test_devices_of_its_host_come_and_go(world, caller, make_vm):

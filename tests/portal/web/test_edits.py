@@ -112,3 +112,13 @@ def test_the_address_of_a_host_changes_in_maintenance_alone(site):
     assert client.post(address, wish(site, "host", uri="sim://elsewhere")).status_code == 302
     host.refresh_from_db()
     assert host.uri == "sim://elsewhere"
+
+
+def test_a_storage_says_what_becomes_of_what_is_deleted_there(site):
+    row, client = site.world.storage, site.client("root")
+    there = reverse("portal:storage-edit", args=[row.pk])
+    for sent, kept, words in (({"wipe_after_delete": "on"}, True, "is overwritten first"), ({}, False, "is removed")):
+        assert client.post(there, {"name": row.name, **sent}).status_code == 302
+        row.refresh_from_db()
+        assert row.wipe_after_delete is kept
+        assert words in client.get(reverse("portal:storage-one", args=[row.pk])).content.decode()

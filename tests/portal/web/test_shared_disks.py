@@ -75,6 +75,8 @@ def test_how_a_disk_is_written_to_is_said_by_a_form(site, parts):  # noqa: F811
     disk.refresh_from_db()
     assert (disk.read_only, disk.discard, disk.detect_zeroes) == (False, "ignore", "on")
     assert "discard is ignored, zeroes are looked for" in client.get(address(site, "vm-disks")).content.decode()
+    assert client.post(there, {"wipe_after_delete": "on"}).status_code == 302
+    assert "wiped when deleted" in client.get(address(site, "vm-disks")).content.decode()
     type(site.server).objects.filter(pk=site.server.pk).update(power_state="running")
     assert client.post(there, {"detect_zeroes": "off"}).status_code == 302
     text = client.get(address(site, "vm-changes")).content.decode()

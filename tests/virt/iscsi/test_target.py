@@ -134,3 +134,34 @@ def test_what_is_somebody_elses_is_left_alone(target):
             tables.load(session, unit)
         with pytest.raises(Refused, match="no LUN 9"):
             tables.lay_out(session, (1, 9))
+
+
+def test_a_lun_is_overwritten_from_end_to_end_and_does_not_count_meanwhile(target):
+    spec = StorageSpec(
+        name="san", kind="iscsi", path="/berth-iscsi/san", server=target.portal, export=target.name,
+        user=target.user, password=target.password,
+    )  # fmt: skip
+    with store.opened(spec) as shelf:
+        store.claim(shelf)
+        store.create(shelf, "web.qcow2", 8 << 20)
+        entry = shelf.table().find("web.qcow2")
+        unit = next(one for one in shelf.disks if one.lun == entry.lun)
+        for place in range(1 << 20, unit.size, 5 << 20):
+            scsi.write(shelf.session, unit, place, b"nobody may read this".ljust(4096))
+        file = target.path(unit.lun)
+        assert b"nobody may read this" in file.read_bytes()
+
+        def end(share: float) -> None:
+            if share > 0.3:
+                raise InterruptedError
+
+        with pytest.raises(InterruptedError):
+            store.wipe(shelf, "web.qcow2", end)
+        assert store.listed(shelf, "san") == ()
+    shares: list[float] = []
+    with store.opened(spec) as shelf:
+        store.wipe(shelf, "web.qcow2", shares.append)
+        assert not any(file.read_bytes()) and shares[-1] == 1.0
+        store.delete(shelf, "web.qcow2")
+        assert shelf.table().find("web.qcow2") is None
+        store.wipe(shelf, "web.qcow2", shares.append)

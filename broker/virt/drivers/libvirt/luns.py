@@ -32,7 +32,7 @@ from broker.virt.drivers.libvirt.definitions import Defining
 from broker.virt.drivers.libvirt.domain_xml.mapping import PARSER
 from broker.virt.drivers.libvirt.notes import Noting
 from broker.virt.drivers.libvirt.racing import RACED, despite_others
-from broker.virt.drivers.libvirt.transfers import Transferring
+from broker.virt.drivers.libvirt.wiping import Wiping
 from broker.virt.iscsi import store
 from broker.virt.iscsi.session import INITIATOR, address
 
@@ -40,7 +40,7 @@ _PAUSES = (0.3, 0.6, 1.2, 2.4)  # seconds between attempts
 _KIND = libvirt.VIR_SECRET_USAGE_TYPE_ISCSI
 
 
-class Lunning(Defining, Noting, Transferring):
+class Lunning(Defining, Noting, Wiping):
     """The storage of a host, where it is made of LUNs as well as where it is directories."""
 
     def ensure_storage(self, spec: StorageSpec) -> StorageInfo:
@@ -105,6 +105,16 @@ class Lunning(Defining, Noting, Transferring):
         names.check(name)
         with store.opened(storage) as shelf:
             store.delete(shelf, name)
+
+    def wipe_volume(
+        self, storage: StorageSpec, name: str, *, progress: Callable[[float], None] = lambda share: None
+    ) -> None:
+        if storage.kind != "iscsi":
+            super().wipe_volume(storage, name, progress=progress)
+            return
+        names.check(name)
+        with store.opened(storage) as shelf:
+            store.wipe(shelf, name, progress)
 
     def read_notes(self, storage: StorageSpec) -> tuple[bytes, ...]:
         if storage.kind != "iscsi":

@@ -17,6 +17,7 @@ from broker.virt.driver import (
     StorageSpec,
     Unsupported,
     VolumeInfo,
+    lain_on,
     no_volume,
 )
 from broker.virt.drivers import names
@@ -118,6 +119,25 @@ class Storing(Link):
         with self.world.changing() as data:
             for each in (name, f"{name}.part"):
                 _volumes(data, storage).pop(each, None)
+
+    def wipe_volume(
+        self, storage: StorageSpec, name: str, *, progress: Callable[[float], None] = lambda share: None
+    ) -> None:
+        names.check(name)
+        self.meet("wipe_volume")
+        with self.world.changing() as data:
+            present = _volumes(data, storage)
+            if name not in present:
+                return
+            path = f"{storage.path}/{name}"
+            for other, volume in present.items():
+                if volume["backing"] == path:
+                    raise lain_on(name, other)
+            present.setdefault(f"{name}.part", present[name])
+            wiped = data["storages"][storage.path].setdefault("wiped", [])
+            if name not in wiped:
+                wiped.append(name)
+        progress(1.0)
 
     def read_notes(self, storage: StorageSpec) -> tuple[bytes, ...]:
         self.meet("read_notes")
