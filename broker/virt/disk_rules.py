@@ -4,9 +4,11 @@ from broker.core.errors import Conflict, Invalid
 from broker.core.text import gettext_noop as N_
 
 from . import names
-from .asking import require_power
+from .asking import require_power, require_usable
 from .driver import PowerState
 from .models import Disk, Preview, StorageDomain, VirtualMachine
+from .states import VmState
+from .storage_rules import require_files
 
 MOST_DISKS = 16
 LEAST_SIZE, LARGEST_SIZE = 1 << 20, 64 << 40  # bytes
@@ -28,6 +30,30 @@ def require_kept(vm: VirtualMachine) -> None:
             N_("%(name)s is a desktop that gets fresh disks when it is given back."), rule="disk.kept",
             fix=N_("Change the template of its pool instead."), name=vm.name,
         )  # fmt: skip
+
+
+def require_keepable(vm: VirtualMachine) -> None:
+    """Raise Conflict when the machine's disks could not live on without it. Whether an image lies on a template's only
+    its host can tell, but for one that was never written anew.
+    """
+    if vm.state != VmState.BROKEN:  # of a broken one they may be all there is to save
+        require_usable(vm)
+    require_kept(vm)
+    require_no_snapshots(vm)
+    for disk in vm.disks.select_related("storage"):
+        require_files(disk.storage)
+    first = vm.disks.first()
+    if first is not None and vm.linked and first.generation == 0:
+        raise leaning(vm, first.target)
+
+
+def leaning(vm: VirtualMachine, target: str) -> Conflict:
+    """A disk that is to be kept is of use only with another image."""
+    return Conflict(
+        N_("The disk %(target)s of %(name)s lies on its template's image."), rule="disk.whole",
+        fix=N_("Move the disk to another storage, or anew to its own while the machine is off: it is whole then."),
+        target=target, name=vm.name,
+    )  # fmt: skip
 
 
 def require_pluggable(vm: VirtualMachine) -> None:

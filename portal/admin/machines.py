@@ -47,6 +47,10 @@ def _anew(*, actor: Actor, vm: VirtualMachine) -> Job:
     return run_once(actor=actor, vm=vm, cloud_init_again=True)
 
 
+def _delete_keeping_disks(*, actor: Actor, vm: VirtualMachine) -> Job:
+    return delete_vm(actor=actor, vm=vm, keep_disks=True)
+
+
 DEEDS = (
     Deed("start", _("Start"), start_vm, "vm", _("The machine is switched on, or woken from disk."), "play_arrow"),
     Deed(
@@ -114,6 +118,15 @@ DEEDS = (
         "vm",
         _("The plug is pulled: whoever works there loses what is not saved."),
         "stop_circle",
+        destroys=True,
+    ),
+    Deed(
+        "delete_keeping_disks",
+        _("Delete, keep its disks"),
+        _delete_keeping_disks,
+        "vm",
+        _("The machine is powered off and removed. Its disks stay as disks of no machine, and are yours."),
+        "eject",
         destroys=True,
     ),
     Deed(

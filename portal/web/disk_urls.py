@@ -11,6 +11,7 @@ from .views import (
     exports,
     floating,
     leftovers,
+    machine_removal,
     shared_disks,
     snapshots,
 )
@@ -28,6 +29,7 @@ urlpatterns = [
     path("vms/<uuid:pk>/disks/<uuid:disk>/limits", disk_limits.LimitDisk.as_view(), name="disk-limits"),
     path("vms/<uuid:pk>/disks/<uuid:disk>/convert", disk_moves.ConvertDisk.as_view(), name="disk-convert"),
     path("vms/<uuid:pk>/disks/<uuid:disk>/detach", floating.Detach.as_view(), name="disk-detach"),
+    path("vms/<uuid:pk>/delete-keeping-disks", machine_removal.DeleteKeepingDisks.as_view(), name="vm-delete-keeping"),
     path("vms/<uuid:pk>/disks/", disks.MachineDisks.as_view(), name="vm-disks"),
     path("vms/<uuid:pk>/disks/download", exports.Export.as_view(), name="disk-export"),
     path("vms/<uuid:pk>/export", exports.ExportMachine.as_view(), name="vm-export"),

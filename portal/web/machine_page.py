@@ -149,6 +149,9 @@ def machine_page(actor: Actor, vm: VirtualMachine, *, managing: bool, asked: str
         others += _moving(actor, vm, job)
     if not desktop and not job and vm.state in ("ready", "broken") and may(actor, "vm.delete", vm):
         others.append(delete_action(vm))
+        if may(actor, "vm.edit", vm):
+            keeping = reverse("portal:vm-delete-keeping", args=[vm.pk])
+            others.append(Action(_("Delete, keep its disks"), keeping, "trash", danger=True, link=True))
     connect = connect_to(vm, job, refusals([vm]).get(vm.pk)) if usable else None
     return MachinePage(
         id=vm.pk,

@@ -22,9 +22,9 @@ Format = Literal["qcow2", "raw"]
 
 
 class Wipe(models.TextChoices):
-    STORAGE = "storage", "as its storage says"
-    ON = "on", "overwritten with zeroes"
-    OFF = "off", "not overwritten"
+    STORAGE = "storage", N_("as its storage says")
+    ON = "on", N_("overwritten with zeroes")
+    OFF = "off", N_("not overwritten")
 
 
 def image_format(disk: uuid.UUID | str, volume: str) -> Format:

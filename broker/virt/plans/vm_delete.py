@@ -1,12 +1,20 @@
-"""vm.delete: off, then the definition, then the disks, then the row."""
+"""vm.delete: off, then the definition, then the disks, then the row.
 
+args: `was`, its state before; perhaps `keep`: its disks become those of no machine then, and belong to `owner`.
+"""
+
+from functools import partial
+
+from broker.core.errors import Conflict
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
 from broker.jobs.context import Context
 from broker.jobs.plans import Plan, Step, register
 from broker.jobs.runner import JobActor
-from broker.virt import specs, wiping, work
+from broker.virt import floating, specs, wiping, work
+from broker.virt.disk_rules import leaning
+from broker.virt.driver import HostConnection, StorageSpec, VolumeInfo
 from broker.virt.models import SetAside, VirtualMachine
 from broker.virt.states import VM
 
@@ -18,10 +26,30 @@ def gone(ctx: Context) -> bool:
 
 def power_off(ctx: Context) -> None:
     vm = work.machine(ctx)
+    if ctx.args.get("keep"):
+        _require_whole(ctx, vm)
     if vm.host is None:
         return
     work.cut_power(work.line(ctx, vm), str(vm.pk))
     work.observe(ctx, vm)
+
+
+def _require_whole(ctx: Context, vm: VirtualMachine) -> None:
+    """Raise Conflict, before anything is done, when a disk that is to be kept is not there or not of itself."""
+    for disk in vm.disks.all():
+        seen = work.with_storage(ctx, work.host_of(vm), disk.storage, partial(_seen, disk.volume))
+        if seen is None:
+            raise Conflict(
+                N_("The image of the disk %(target)s of %(name)s is not there."), rule="disk.present",
+                fix=N_("Look on the host who moved it; restore a backup if it is gone."),
+                target=disk.target, name=vm.name,
+            )  # fmt: skip
+        if specs.image_of(disk.pk, seen, disk.size_bytes).backing:
+            raise leaning(vm, disk.target)
+
+
+def _seen(volume: str, line: HostConnection, storage: StorageSpec) -> VolumeInfo | None:
+    return line.volume(storage, volume)
 
 
 def keep(ctx: Context) -> None:
@@ -48,7 +76,7 @@ def remove_disks(ctx: Context) -> None:
     vm = work.machine(ctx)
     if vm.host is None:
         return
-    for disk in vm.disks.all():
+    for disk in () if ctx.args.get("keep") else vm.disks.all():
         work.delete_volume(ctx, vm.host, disk.storage, disk.volume, wipe=wiping.of_row(disk))
     for aside in SetAside.objects.filter(preview__vm=vm).select_related("storage"):
         wipe = wiping.of_disk(aside.disk_id, aside.storage)
@@ -76,7 +104,14 @@ def mark_broken(ctx: Context) -> None:
 def remove_row(ctx: Context) -> None:
     vm = work.machine(ctx)
     with ctx.write():
-        record("vm.deleted", actor=JobActor(ctx.job), subject=vm, message=N_("%(name)s was deleted"), name=vm.name)
+        kept: dict[str, str] = ctx.args.get("keep", {})
+        for disk in vm.disks.all() if kept else ():
+            floating.let_float(disk, name=f"{vm.name} {disk.target}", owner_id=kept["owner"])
+            publish("disk", disk.pk, "created")
+        record(
+            "vm.deleted", actor=JobActor(ctx.job), subject=vm, name=vm.name,
+            message=N_("%(name)s was deleted; its disks were kept") if kept else N_("%(name)s was deleted"),
+        )  # fmt: skip
         VirtualMachine.objects.filter(pk=vm.pk).delete()
         publish("vm", ctx.job.subject_id, "deleted")
 

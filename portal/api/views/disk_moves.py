@@ -10,6 +10,7 @@ from broker.access.require import find
 from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
 from broker.virt.actions.commit_preview import commit_preview
+from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.actions.examine_disks import examine_disks
 from broker.virt.actions.move_disks import MOST_MIB, move_disks
 from broker.virt.actions.pace_move import pace_move
@@ -64,6 +65,12 @@ class MovingDisks(Resource):
     def examine_disks(self, request: Request, pk: Any) -> Response:
         """Compare what the database, the files and the hypervisor say; the job's args name the findings at its end."""
         return self.accepted(examine_disks(actor=self.actor, vm=self.find(), **self.input(Examination)))
+
+    @job_verb("delete-keeping-disks")
+    def delete_keeping_disks(self, request: Request, pk: Any) -> Response:
+        """Remove the machine alone: its disks become disks of no machine under their ids, and are one's own."""
+        self.nothing()
+        return self.accepted(delete_vm(actor=self.actor, vm=self.find(), keep_disks=True))
 
     @job_verb("commit-preview")
     def commit_preview(self, request: Request, pk: Any) -> Response:

@@ -120,6 +120,14 @@ class TestDeeds:
         root.post(address(VirtualMachine, "changelist"), {**chosen, "confirmed": "yes"})
         assert Job.objects.get().plan == "vm.delete"
 
+    def test_a_machine_goes_and_its_disks_stay(self, root, furnished):
+        vm = VirtualMachine.objects.get(name="one")
+        VirtualMachine.objects.filter(pk=vm.pk).update(linked=False)
+        there = f"/admin/virt/virtualmachine/{vm.pk}/delete_keeping_disks/"
+        assert b"Its disks stay as disks of no machine" in root.get(there).content
+        root.post(there)
+        assert Job.objects.get().args["keep"] == {"owner": str(User.objects.get(username="root").pk)}
+
     def test_a_refusal_is_told_and_recorded(self, root, furnished):
         vm = VirtualMachine.objects.get(name="one")  # it runs
         page = root.post(f"/admin/virt/virtualmachine/{vm.pk}/start/", follow=True)

@@ -138,3 +138,14 @@ def test_a_clusters_ranges_of_addresses(world, caller, make_vm):
     assert root.patch(there, {"description": "x"}).json()["mac_use"] == {"size": 16, "used": 1}
     assert root.post("clusters/", {"name": "second", "mac_ranges": told["mac_ranges"]}).json()["mac_use"]["used"] == 1
     assert root.patch(there, {"mac_ranges": []}).json()["mac_use"] is None
+
+
+def test_a_machine_goes_and_its_disks_stay(world, caller, make_vm):
+    vm, root = make_vm("one"), caller("root")
+    there = f"vms/{vm.pk}/delete-keeping-disks/"
+    assert caller("charlie").post(there).status_code == 404
+    assert root.post(there, {"disks": True}).status_code == 400
+    VirtualMachine.objects.filter(pk=vm.pk).update(linked=False)
+    assert root.post(there).json()["plan"] == "vm.delete"
+    vm.refresh_from_db()
+    assert vm.state == "deleting"
