@@ -10,7 +10,10 @@ from .text import gettext_noop as N_
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting. The type of `default` is its kind: a switch, a whole number within bounds, or one of `choices`."""
+    """One setting. Its kind is the type of `default`: a switch, a whole number within bounds, a choice, or text.
+
+    `longest`: the most characters of free text; 0: the text is a name.
+    """
 
     name: str
     default: bool | int | str
@@ -19,6 +22,7 @@ class Setting:
     least: int = 0
     most: int = 0
     choices: tuple[tuple[str, str], ...] = ()
+    longest: int = 0
 
     def check(self, value: Any) -> None:
         """Raise Invalid naming the setting unless `value` is possible."""
@@ -32,6 +36,10 @@ class Setting:
                 N_("There is no such choice."), field=self.name, fix=N_("Use one of: %(choices)s."),
                 choices=", ".join(dict(self.choices)),
             )  # fmt: skip
+        if isinstance(value, str) and self.longest and len(value) > self.longest:
+            raise Invalid(
+                N_("This is too long."), field=self.name, fix=N_("Use at most %(most)s characters."), most=self.longest
+            )
         if type(value) is int and not self.least <= value <= self.most:
             raise Invalid(
                 N_("This number is out of range."), field=self.name,

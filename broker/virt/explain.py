@@ -6,6 +6,7 @@ the real thing, with every rule anybody has added to it.
 
 from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 
@@ -20,7 +21,7 @@ from .driver import PowerState
 from .models import VirtualMachine
 from .placement import Verdict
 from .placement.choose import no_host
-from .placement.gather import verdicts_on
+from .placement.gather import unfit_here, verdicts_on
 from .placement.rules import all_filters
 from .states import HOST
 
@@ -48,7 +49,8 @@ def tried(act: Callable[[], Any]) -> tuple[Any, BerthError | None]:
 def explain_start(*, actor: Actor, vm: VirtualMachine) -> Answer:
     """What a start of `vm` would come to now, and what each rule says of each host. Raises Missing or Denied.
 
-    A machine that is off stays with its host while that is in service; only otherwise another is chosen.
+    A machine that is off stays with its host while that is in service and has what its hardware needs; only otherwise
+    another is chosen.
     """
     require(actor, "vm.edit", vm)
     verdicts = verdicts_on(vm)
@@ -58,7 +60,7 @@ def explain_start(*, actor: Actor, vm: VirtualMachine) -> Answer:
     _job, refusal = tried(lambda: start_vm(actor=actor, vm=vm))
     if refusal is not None:
         return Answer(refusal=refusal, tables=(table,))
-    kept = _kept(vm)
+    kept = _kept(vm, verdicts)
     chosen = next((verdict for verdict in verdicts if (verdict.host.id == vm.host_id if kept else True)), None)
     unfit = chosen is None or any(reason.rule == "reachable" or not kept for reason in chosen.refusals)
     if unfit:
@@ -69,17 +71,21 @@ def explain_start(*, actor: Actor, vm: VirtualMachine) -> Answer:
 
 def host_table(verdicts: Sequence[Verdict], *, kept: VirtualMachine | None = None) -> Table:
     """The hosts with the rules that refuse each."""
-    lines = [_line(verdict, kept, best=index == 0) for index, verdict in enumerate(verdicts)]
+    stays = kept.host_id if kept is not None and _kept(kept, verdicts) else None
+    lines = [_line(verdict, stays, best=index == 0) for index, verdict in enumerate(verdicts)]
     return Table.of("host", [rule.name for rule in all_filters()], lines, most=MOST_LINES)
 
 
-def _line(verdict: Verdict, kept: VirtualMachine | None, *, best: bool) -> Line:
+def _line(verdict: Verdict, stays: UUID | None, *, best: bool) -> Line:
     host = verdict.host
     note = N_("the best") if best and not verdict.refusals else ""
-    if kept is not None and host.id == kept.host_id and _kept(kept):
+    if host.id == stays:
         note = N_("stays here")
     return Line("host", str(host.id), host.name, verdict.refusals, note)
 
 
-def _kept(vm: VirtualMachine) -> bool:
-    return vm.host is not None and HOST.is_(vm.host.state, "schedulable")
+def _kept(vm: VirtualMachine, verdicts: Sequence[Verdict]) -> bool:
+    """Whether it starts where it was, as vm.start has it."""
+    if vm.host is None or not HOST.is_(vm.host.state, "schedulable"):
+        return False
+    return vm.power_state == PowerState.SUSPENDED or not unfit_here(vm, verdicts)

@@ -12,11 +12,14 @@ from broker.core.errors import Invalid
 from broker.core.tables import Setting, checked
 from broker.core.text import gettext_noop as N_
 
+from . import cpu_pinning
+
 _CPU = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 SCREENS = ("vnc", "spice")
 SEVERAL_HEADS = ("virtio", "qxl")
 TOPOLOGY = ("sockets", "cores", "threads")
-OF_SIZE = (*TOPOLOGY, "max_vcpus", "max_memory_mib", "balloon_mib")  # what says nothing once the size is another
+# what says nothing once the size is another
+OF_SIZE = (*TOPOLOGY, "max_vcpus", "max_memory_mib", "balloon_mib", "cpu_pinning")
 
 OPTIONS = (
     Setting(
@@ -33,6 +36,15 @@ OPTIONS = (
     Setting("sockets", 1, N_("Sockets"), least=1, most=64),
     Setting("cores", 1, N_("Cores in a socket"), least=1, most=256),
     Setting("threads", 1, N_("Threads in a core"), least=1, most=8),
+    Setting(
+        "cpu_pinning", "", N_("Processors pinned to the host’s"),
+        N_("0#0-1_1#2: its processor 0 runs on the host’s 0 and 1, its processor 1 on 2. It runs on such hosts only."),
+        longest=cpu_pinning.LONGEST,
+    ),
+    Setting(
+        "emulator_cpus", "", N_("Host’s processors for its emulator"),
+        N_("Such as 0-1: where QEMU’s own work for it is done. Empty: wherever its host likes."), longest=200,
+    ),
     Setting(
         "max_vcpus", 0, N_("Most processors"),
         N_("Up to so many it can be given while it runs. 0: as many as it has."), least=0, most=256,
@@ -105,6 +117,10 @@ def changed(present: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, A
             N_("This is no name of a processor model."), field="cpu",
             fix=N_("Use host-model, host-passthrough, maximum, or a name that `virsh cpu-models x86_64` lists."),
         )  # fmt: skip
+    if "cpu_pinning" in chosen:
+        chosen["cpu_pinning"] = cpu_pinning.pinning(chosen["cpu_pinning"])
+    if "emulator_cpus" in chosen:
+        chosen["emulator_cpus"] = cpu_pinning.set_of(chosen["emulator_cpus"], field="emulator_cpus")
     return {**present, **chosen}
 
 
@@ -125,6 +141,14 @@ def ensure_fits(*, options: Mapping[str, Any], vcpus: int, memory_mib: int, mach
                 field="sockets", fix=N_("Choose sockets, cores and threads whose product is the most processors."),
                 sockets=sockets, cores=cores, threads=threads, vcpus=most,
             )  # fmt: skip
+    most = max(options.get("max_vcpus", 0), vcpus)
+    beyond = [vcpu for vcpu in cpu_pinning.pins(options.get("cpu_pinning", "")) if vcpu >= most]
+    if beyond:
+        raise Invalid(
+            N_("The pinning names its processor %(beyond)s, but they are numbered from 0 to %(last)s."),
+            field="cpu_pinning", fix=N_("Take that one out of the pinning, or give the machine more processors."),
+            beyond=beyond[0], last=most - 1,
+        )  # fmt: skip
     for name, has in (("max_vcpus", vcpus), ("max_memory_mib", memory_mib)):
         if 0 < options.get(name, 0) < has:
             raise Invalid(

@@ -123,6 +123,7 @@ class HostAdmin(Rows):
                     ("hypervisor", "manager"),
                     ("cpus", "cpu_model"),
                     ("memory", "graphics"),
+                    "nodes",
                     ("emulated", "emulated_reason"),
                     "observed_uuid",
                 )

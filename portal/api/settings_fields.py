@@ -6,7 +6,7 @@ from rest_framework import serializers
 
 from broker.core.tables import Setting
 
-from .fields import Input, NameField, Switch, WholeNumber
+from .fields import Input, NameField, Switch, TextField, WholeNumber
 
 
 def rules_input(name: str, table: Iterable[Setting]) -> type[Input]:
@@ -22,4 +22,6 @@ def _field(one: Setting) -> serializers.Field:
         return WholeNumber(required=False, min_value=one.least, max_value=one.most, help_text=help_text)
     if one.choices:
         return serializers.ChoiceField(choices=[value for value, _ in one.choices], required=False, help_text=help_text)
+    if one.longest:
+        return TextField(required=False, allow_blank=True, max_length=one.longest, help_text=help_text)
     return NameField(required=False, allow_blank=True, help_text=help_text)

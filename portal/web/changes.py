@@ -29,7 +29,7 @@ def value_of(one: Difference, value: Any) -> str:
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     choices = dict(KNOWN[one.field].choices) if one.field in KNOWN else {}
-    return _(choices[value]) if value in choices else str(value)
+    return _(choices[value]) if value in choices else str(value) or _("none")
 
 
 def _part(kind: str, value: Any) -> str:

@@ -38,7 +38,7 @@ def _field(one: Setting) -> forms.Field:
     if one.choices:
         labels = {value: _(label) for value, label in one.choices}
         return forms.ChoiceField(choices=[("", _usual(labels[str(one.default)])), *labels.items()], **words)
-    return forms.CharField(max_length=64, **words)
+    return forms.CharField(max_length=one.longest or 64, **words)
 
 
 def options_of(values: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,9 @@ class FoundNic:
 
 @dataclass(frozen=True, slots=True)
 class FoundMachine:
-    """`outside`: names of the devices that are none of these, and so belong to the host it is on."""
+    """`outside`: names of the devices that are none of these, and so belong to the host it is on. The rest
+    as in Hardware.
+    """
 
     name: str
     title: str
@@ -36,6 +38,8 @@ class FoundMachine:
     disks: tuple[FoundDisk, ...]
     nics: tuple[FoundNic, ...]
     outside: tuple[str, ...]
+    cpu_pinning: str = ""
+    emulator_cpus: str = ""
 
 
 class Adopting(Protocol):

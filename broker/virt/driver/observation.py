@@ -21,11 +21,20 @@ class PowerState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class HostNode:
+    """A NUMA node of a host: the numbers of its processors that are in use, and its memory in bytes."""
+
+    number: int
+    cpus: frozenset[int]
+    memory: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class HostFacts:
     """What a host is. `emulated`: KVM does not work there, guests run in software.
 
     `ticked_seconds`: what its processors have spent since its kernel started, at work or idle, all together; falls only
-    when the host is rebooted. None where it does not say.
+    when the host is rebooted. None where it does not say. `nodes`: empty where it tells of none.
     """
 
     uuid: str
@@ -41,6 +50,7 @@ class HostFacts:
     graphics: frozenset[str] = frozenset({"vnc"})  # "vnc", "spice"
     cpu_models: frozenset[str] = frozenset()  # what its guests' processors can be
     ticked_seconds: int | None = None
+    nodes: tuple[HostNode, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ class Host(models.Model):
     `host_key` is the SSH key it has to show, where it is reached that way (ssh/host_key.py); the first one seen, if
     nobody gave it. Only the monitor writes observed_* and, by `ticked_seconds` (driver/observation.py), `rebooted_at`.
     `error` is why the host cannot be reached, empty when it can. `monitor` and `monitor_until` say which monitor
-    process looks after it.
+    process looks after it. `nodes`: its NUMA nodes, each {"number", "cpus", "memory_bytes"};
+    `cpus` as "0-3".
     """
 
     access_kind = "host"
@@ -42,6 +43,7 @@ class Host(models.Model):
     emulated_reason = models.CharField(max_length=255, blank=True, editable=False)
     graphics = models.JSONField(default=list, editable=False)
     cpu_models = models.JSONField(default=list, editable=False)
+    nodes = models.JSONField(default=list, editable=False)
     ticked_seconds = models.PositiveBigIntegerField(null=True, editable=False)
     rebooted_at = models.DateTimeField(null=True, editable=False)
     labels = models.JSONField(default=list, blank=True, editable=False)

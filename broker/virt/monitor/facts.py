@@ -14,6 +14,7 @@ from broker.events.news import publish
 from broker.events.record import record
 from broker.sql import Given, Statement, get, time
 from broker.virt import autostart
+from broker.virt.cpu_pinning import written
 from broker.virt.driver import HostConnection, HostFacts, HostUnreachable, StorageInfo
 from broker.virt.models import Host, StorageDomain
 
@@ -72,6 +73,9 @@ def write(host: Host, facts: HostFacts) -> None:
         "emulated_reason": facts.emulated_reason[:255],
         "graphics": sorted(facts.graphics),
         "cpu_models": sorted(facts.cpu_models),
+        "nodes": [
+            {"number": node.number, "cpus": written(node.cpus), "memory_bytes": node.memory} for node in facts.nodes
+        ],
         "ticked_seconds": facts.ticked_seconds,
         "error": "",
     }

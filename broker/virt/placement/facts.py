@@ -29,7 +29,7 @@ class Request:
     """A machine that needs a host. `storages`: the ids of all storage its disks and their backing lie on.
 
     `host`: the only host that will do, when something binds the machine to it; `devices_on`: the one whose PCI and USB
-    devices it has. Memory in MiB. `available`: it is
+    devices it has; `host_cpus`: the processors of a host that it is pinned to. Memory in MiB. `available`: it is
     highly available; `recovering`: it lost its host, so memory kept for such a case may be used. `leaving`: the host
     it runs on and is to move away from.
     """
@@ -40,6 +40,7 @@ class Request:
     storages: frozenset[UUID] = frozenset()
     host: UUID | None = None
     devices_on: UUID | None = None
+    host_cpus: frozenset[int] = frozenset()
     vcpus: int = 1
     available: bool = False
     recovering: bool = False
@@ -55,8 +56,8 @@ class HostFacts:
     `promised` is memory of machines being started, which the last observation cannot know of yet. `machines` counts
     those that run and those being started, `given_mib` and `vcpus` what these were given. `load` is the mean processor
     load in percent over the policy's minutes, None when nothing was measured. `models` are the processor models the
-    host can give its guests, empty when not observed. `lost`: it was found dead, and has not come back.
-    `reserved` is memory kept free for machines of hosts that fail.
+    host can give its guests, and `online` the numbers of its processors, both empty when not observed.
+    `lost`: it was found dead, and has not come back. `reserved` is memory kept free for machines of hosts that fail.
     """
 
     id: UUID
@@ -76,6 +77,7 @@ class HostFacts:
     given_mib: int = 0
     load: float | None = None
     models: frozenset[str] = frozenset()
+    online: frozenset[int] = frozenset()
     lost: bool = False
     reserved: int = 0
 

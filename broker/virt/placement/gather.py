@@ -1,7 +1,7 @@
 """Read what placement works on: the same few queries, however many hosts and machines there are."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from broker.core import clock
 from broker.jobs.models import Job
 from broker.jobs.states import ACTIVE
 from broker.sql import Given, Statement
-from broker.virt import host_devices
+from broker.virt import cpu_pinning, host_devices
 from broker.virt.driver import PowerState
 from broker.virt.models import Cluster, Host, StorageDomain, VirtualMachine
 from broker.virt.states import HOST, StorageState
@@ -33,6 +33,7 @@ MIB = 1024**2
 NOBODY = UUID(int=0)
 UP = (PowerState.RUNNING, PowerState.PAUSED)
 BY_LOAD = (EVEN, SAVING)
+BY_HARDWARE = ("pinning",)  # rules by which a machine does not start where it was before
 
 
 def hosts_of(cluster_id: UUID, *, besides: UUID | None = None, policy: Policy | None = None) -> list[HostFacts]:
@@ -64,6 +65,7 @@ def hosts_of(cluster_id: UUID, *, besides: UUID | None = None, policy: Policy | 
                 given_mib=given,
                 load=_load_of(host, busy) if policy.policy in BY_LOAD else None,
                 models=frozenset(host.cpu_models),
+                online=frozenset(cpu for node in host.nodes for cpu in _cpus_of(node)),
                 lost=host.lost_at is not None,
             )
         )
@@ -73,6 +75,10 @@ def hosts_of(cluster_id: UUID, *, besides: UUID | None = None, policy: Policy | 
 
 
 _HOSTS = Statement(lambda: Host.objects.filter(cluster=Given("cluster")).annotate(lost_at=F("health__lost_at")))
+
+
+def _cpus_of(node: Mapping[str, Any]) -> frozenset[int]:
+    return cpu_pinning.numbers(node["cpus"], field="nodes") if node["cpus"] else frozenset()
 
 
 def busy_of(cluster_id: UUID, policy: Policy) -> dict[UUID, tuple[UUID, float]]:
@@ -217,6 +223,19 @@ def verdicts_on(
     return judge(request, hosts_of(vm.cluster_id, besides=vm.pk, policy=policy))
 
 
+def lacks_hardware(vm: VirtualMachine) -> bool:
+    """Whether the host it is on lacks what the machine's own hardware needs there."""
+    if not request_of(vm).host_cpus:
+        return False
+    return unfit_here(vm, verdicts_on(vm))
+
+
+def unfit_here(vm: VirtualMachine, verdicts: Iterable[Verdict]) -> bool:
+    """The same of verdicts at hand."""
+    here = (verdict for verdict in verdicts if verdict.host.id == vm.host_id)
+    return any(reason.rule in BY_HARDWARE for verdict in here for reason in verdict.refusals)
+
+
 def _moving(request: Request, leaving: UUID | None, storages: Collection[UUID] | None) -> Request:
     needed = request.storages if storages is None else frozenset(storages)
     return replace(request, leaving=leaving, storages=needed)
@@ -250,6 +269,7 @@ def request_of(vm: VirtualMachine, *, bound_to: UUID | None = None) -> Request:
         storages=frozenset(storages),
         host=vm.host_id if vm.outside else bound_to,
         devices_on=host_devices.bound_to(vm),
+        host_cpus=cpu_pinning.host_cpus(vm.options),
         vcpus=vm.vcpus,
         available=vm.available,
     )

@@ -1,14 +1,18 @@
 """vm.adopt: read what the machine is made of, and write down what of it Berth can look after."""
 
-from broker.core.errors import Conflict
+from typing import Any
+
+from broker.core.errors import Conflict, Invalid
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.jobs.context import Context
 from broker.jobs.plans import Plan, Step, register
-from broker.virt import names, specs, work
+from broker.virt import machine_options, names, specs, work
 from broker.virt.driver import FoundDisk, FoundMachine
 from broker.virt.models import Disk, Image, Network, Nic, SnapshotDisk, StorageDomain, TemplateVersion, VirtualMachine
 from broker.virt.states import VM
+
+PLACING = ("cpu_pinning", "emulator_cpus")
 
 
 def adopt(ctx: Context) -> None:
@@ -68,11 +72,26 @@ def _keep(vm: VirtualMachine, storage: StorageDomain, one: FoundDisk, order: int
 
 def _columns(found: FoundMachine) -> dict[str, object]:
     """The machine's columns, so that writing them into its definition changes nothing there."""
-    options = {"video": found.video, "balloon_mib": found.balloon_mib}
+    options = {"video": found.video, "balloon_mib": found.balloon_mib, **_placing(found)}
     return {
         "title": found.title[:128], "vcpus": found.vcpus, "memory_mib": found.memory_mib, "machine": found.machine,
         "graphics": list(found.graphics), "options": {name: value for name, value in options.items() if value},
     }  # fmt: skip
+
+
+def _placing(found: FoundMachine) -> dict[str, Any]:
+    """Where on its host it runs, as far as Berth can say such a thing too; the rest stays in its definition alone."""
+    kept: dict[str, Any] = {}
+    for name in PLACING:
+        try:
+            one = machine_options.changed(kept, {name: getattr(found, name)})
+            machine_options.ensure_fits(
+                options=one, vcpus=found.vcpus, memory_mib=found.memory_mib, machine=found.machine
+            )
+        except Invalid:
+            continue
+        kept = one
+    return {name: value for name, value in kept.items() if value}
 
 
 def let_go(ctx: Context) -> None:

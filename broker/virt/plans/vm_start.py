@@ -16,7 +16,7 @@ from broker.virt import cloud_init, host_devices, hosts, lost_images, pending, s
 from broker.virt.driver import DriverError, Locked, NotFound, PowerState, Refused
 from broker.virt.ha.loss import lost_epoch
 from broker.virt.models import Host, Image, Recovery, VirtualMachine
-from broker.virt.placement.gather import place
+from broker.virt.placement.gather import lacks_hardware, place
 from broker.virt.states import HOST, RecoveryState
 from broker.virt.turns import wait_for_turn
 
@@ -25,7 +25,10 @@ LOCK_SECONDS = 8.0  # a QEMU that is being killed has gone by then
 
 
 def choose_host(ctx: Context) -> None:
-    """When its turn comes: keep the host unless it is in maintenance; then another that sees the disks."""
+    """When its turn comes: keep the host unless it is in maintenance or lacks what the machine is made for.
+
+    Then another that sees the disks.
+    """
     vm = work.machine(ctx)
     asked = ctx.args.get("host")
     wait_for_turn(ctx, vm, Host.objects.filter(pk=asked).first() if asked else vm.host)
@@ -42,12 +45,13 @@ def choose_host(ctx: Context) -> None:
             Recovery.objects.create(vm=vm, host=vm.host, epoch=epoch, state=RecoveryState.DONE, created_at=clock.now())
             VirtualMachine.objects.filter(pk=vm.pk).update(host_id=place(vm).host.id, shutdown_asked_at=None)
         return
-    if vm.host is not None and HOST.is_(vm.host.state, "schedulable"):
+    saved = vm.power_state == PowerState.SUSPENDED
+    if vm.host is not None and HOST.is_(vm.host.state, "schedulable") and (saved or not lacks_hardware(vm)):
         if vm.shutdown_asked_at is not None:
             with ctx.write():
                 VirtualMachine.objects.filter(pk=vm.pk).update(shutdown_asked_at=None)
         return
-    if vm.host is not None and vm.power_state == PowerState.SUSPENDED:
+    if vm.host is not None and saved:
         raise Conflict(
             N_("%(host)s is in maintenance, and the saved memory of %(name)s lies there."),
             rule="power.saved-memory",

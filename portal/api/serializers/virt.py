@@ -77,11 +77,18 @@ class ClusterSerializer(serializers.ModelSerializer):
         return complete(HA_SETTINGS, cluster.ha)
 
 
+class HostNodeSerializer(serializers.Serializer):
+    number = serializers.IntegerField()
+    cpus = serializers.CharField(help_text="The numbers of its processors that are in use, such as 0-3,6.")
+    memory_bytes = serializers.IntegerField()
+
+
 class HostSerializer(serializers.ModelSerializer):
     cluster = RefSerializer()
     graphics = serializers.ListField(child=serializers.CharField())
     labels = serializers.ListField(child=serializers.CharField())
     vms_running = serializers.IntegerField()
+    nodes = HostNodeSerializer(many=True, read_only=True, help_text="Its NUMA nodes.")
     status = serializers.SerializerMethodField(help_text="What it is like now; `state` is what is wanted of it.")
 
     class Meta:
@@ -102,6 +109,7 @@ class HostSerializer(serializers.ModelSerializer):
             "manager",
             "cpus",
             "cpu_model",
+            "nodes",
             "memory_bytes",
             "memory_free_bytes",
             "emulated",

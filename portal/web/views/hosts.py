@@ -115,6 +115,7 @@ class HostOne(Page):
                 Pair(_("Managed through"), host.manager or "–"),
                 Pair(_("Guests run"), mark=_speed(host)),
                 Pair(_("Processors"), f"{host.cpus} · {host.cpu_model}" if host.cpu_model else str(host.cpus)),
+                *_nodes(host),
                 Pair(_("Memory"), bytesize(host.memory_bytes)),
                 Pair(_("Memory free"), bytesize(host.memory_free_bytes)),
                 Pair(_("Seen"), moment=host.observed_at) if host.observed_at else Pair(_("Seen"), _("never")),
@@ -128,6 +129,18 @@ class HostOne(Page):
             ],
             "events": recent_events("host", host.pk),
         }
+
+
+def _nodes(host: Host) -> list[Pair]:
+    """The numbers by which machines are pinned to its processors."""
+    return [
+        Pair(
+            _("NUMA node %(number)s") % {"number": node["number"]},
+            _("processors %(cpus)s · %(memory)s")
+            % {"cpus": node["cpus"] or "–", "memory": bytesize(node["memory_bytes"])},
+        )
+        for node in host.nodes
+    ]  # fmt: skip
 
 
 class HostDeed(Deed):

@@ -44,7 +44,7 @@ def _field(one: Setting) -> forms.Field:
         return forms.IntegerField(min_value=one.least, max_value=one.most, **words)
     if one.choices:
         return forms.ChoiceField(choices=[(value, _(label)) for value, label in one.choices], **words)
-    return forms.CharField(required=False, max_length=64, **words)
+    return forms.CharField(required=False, max_length=one.longest or 64, **words)
 
 
 class Rules(FormPage):

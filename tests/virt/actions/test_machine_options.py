@@ -29,6 +29,10 @@ from tests.virt.actions.stage import SYSTEM, done, fresh
         ({"cpu": ""}, "cpu"),
         ({"video": "virtio\n"}, "video"),
         ({"boot": ["disk"]}, "boot"),
+        ({"cpu_pinning": "0-1"}, "cpu_pinning"),
+        ({"cpu_pinning": 1}, "cpu_pinning"),
+        ({"cpu_pinning": "0#" + "1," * 2000 + "1"}, "cpu_pinning"),
+        ({"emulator_cpus": "0#1"}, "emulator_cpus"),
         ({"qemu_arguments": "-snapshot"}, "qemu_arguments"),
         (["firmware"], "options"),
     ],
@@ -48,6 +52,8 @@ def test_what_cannot_be_is_refused_by_its_name(given, field):
         ({"cores": 3}, "sockets"),
         ({"balloon_mib": 513}, "balloon_mib"),
         ({"firmware": "secure"}, "firmware"),
+        ({"cpu_pinning": "0#0_2#1"}, "cpu_pinning"),
+        ({"cpu_pinning": "4#0", "max_vcpus": 4}, "cpu_pinning"),
     ],
 )
 def test_what_does_not_go_together_is_refused(options, field):

@@ -1,13 +1,16 @@
 """Short writing for cases of placement.
 
 A host: "a 16/8 m3 l50" = name, memory/free in GiB; m machines, l load in percent, c processors, v given processors,
-g given GiB, r GiB reserved, p GiB promised; words: off (maintenance), dead (lost), error, stale, new (never seen).
+g given GiB, r GiB reserved, p GiB promised; words: off (maintenance), dead (lost), error, stale, new (never seen);
+cpus=0-3 those that it has online.
 A machine: "x@a 2 ha" = name@host, GiB; ha, p priority, b busy processors, c processors; still (cannot be moved),
-down (does not run). A group: "apart x y", "together x y", "on x : a", "not-on x : a", with "~" in front for a wish.
+down (does not run); pin=0-3 processors of a host that it is pinned to.
+A group: "apart x y", "together x y", "on x : a", "not-on x : a", with "~" in front for a wish.
 """
 
 from uuid import NAMESPACE_DNS, UUID, uuid5
 
+from broker.virt.cpu_pinning import numbers
 from broker.virt.placement import HostFacts, Request
 from broker.virt.placement.facts import MIB, OVERHEAD_MIB
 from broker.virt.placement.picture import Group, MachineFacts, Picture
@@ -23,6 +26,11 @@ def key(name: str) -> UUID:
 
 def _numbers(words: list[str], letters: str) -> dict[str, float]:
     return {word[0]: float(word[1:]) for word in words if word[0] in letters and word[1:].replace(".", "").isdigit()}
+
+
+def _set(words: list[str], name: str) -> frozenset[int]:
+    found = [word.removeprefix(name) for word in words if word.startswith(name)]
+    return numbers(found[0], field=name) if found else frozenset()
 
 
 def host(text: str) -> HostFacts:
@@ -47,6 +55,7 @@ def host(text: str) -> HostFacts:
         vcpus=int(number.get("v", 0)),
         given_mib=int(number.get("g", 0) * 1024),
         load=number.get("l"),
+        online=_set(words, "cpus="),
         models=frozenset(word[4:] for word in words if word.startswith("cpu=")),
         lost="dead" in words,
         reserved=int(number.get("r", 0) * GIB),
@@ -67,6 +76,7 @@ def machine(text: str) -> MachineFacts:
         storages=frozenset({DISKS}),
         vcpus=int(number.get("c", 1)),
         available="ha" in words,
+        host_cpus=_set(words, "pin="),
         host=key(words[words.index("bound") + 1]) if "bound" in words else None,
     )
     return MachineFacts(

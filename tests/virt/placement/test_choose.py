@@ -62,12 +62,21 @@ def test_who_leaves_a_host_does_not_go_there():
     assert choose(FROM_A, [host(), host("b", machines=9)]).host.name == "b"
 
 
+def test_who_is_pinned_goes_where_those_processors_are():
+    pinned = replace(REQUEST, host_cpus=frozenset({1, 6, 7}))
+    with pytest.raises(NoCapacity) as caught:
+        choose(pinned, [host(online=frozenset({0, 1, 2, 3, 6}))])
+    (reason,) = caught.value.reasons
+    sentence = "the machine is pinned to its processors 7, and it has 0-3,6"
+    assert (reason.rule, reason.template % reason.params) == ("pinning", sentence)
+
+
 # Rules that come with a policy or a group have theirs in test_golden_choice.py.
 BY_POLICY = {"affinity", "cpu_level", "load", "maintenance", "processors"}
 
 
 def test_every_filter_has_its_golden_sentence():
-    assert {rule.name for rule in all_filters()} == GOLDEN.keys() | BY_POLICY | {"present", "devices"}
+    assert {rule.name for rule in all_filters()} == GOLDEN.keys() | BY_POLICY | {"present", "devices", "pinning"}
 
 
 @pytest.mark.parametrize("rule", GOLDEN)

@@ -76,6 +76,12 @@ CASES = [
     ({"vcpu_ratio": 8}, "a 16/8 c4; b 16/2 c8", "", "", "x 1 c5", "b"),
     ({}, "a 16/8 c4 v400", "", "", "x 1 c5", "a"),  # 0: as many as wanted
     ({"vcpu_ratio": 1}, "a 16/0 c0 new", "", "", "x 1 c2", "a"),
+    # pinned to processors of a host
+    ({}, "a 16/8 cpus=0-3", "", "", "x 2 pin=0-3", "a"),
+    ({}, "a 16/8 cpus=0-3", "", "", "x 2 pin=3-4", "a=pinning"),
+    ({}, "a 16/8 cpus=0-1,3", "", "", "x 2 pin=2", "a=pinning"),  # as many, but that one is off
+    ({}, "a 16/8 cpus=0-1; b 16/2 cpus=0-7", "", "", "x 2 pin=5", "b"),
+    ({}, "a 16/8", "", "", "x 2 pin=700", "a"),  # not observed yet
     # processor level
     ({"cpu_level": "Haswell"}, "a 16/8 cpu=Haswell", "", "", "x 2", "a"),
     ({"cpu_level": "Haswell"}, "a 16/8 cpu=Nehalem", "", "", "x 2", "a=cpu_level"),

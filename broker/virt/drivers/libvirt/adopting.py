@@ -37,6 +37,8 @@ class Describing(Link):
                 graphics=tuple(one.type for one in machine.graphics if one.type in ("vnc", "spice")),
                 video=(video.model if video else None) or "", disks=disks,
                 nics=tuple(FoundNic(card.mac or "", card.network or "") for card in nics), outside=tuple(outside),
+                cpu_pinning="_".join(f"{pin.vcpu}#{pin.cpus}" for pin in machine.pins),
+                emulator_cpus=machine.emulator_cpus or "",
             )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from broker.virt.driver import (
     ConsoleEndpoint,
     Counters,
     HostFacts,
+    HostNode,
     HostUnreachable,
     Observation,
     PowerState,
@@ -127,6 +128,7 @@ class Observing(Emulation, Link):
                 emulated_reason=reason,
                 graphics=self._graphics(emulated),
                 cpu_models=self._cpu_models(emulated),
+                nodes=tuple(_node(cell) for cell in capabilities.iterfind("host/topology/cells/cell")),
                 ticked_seconds=self._ticked(),
             )
 
@@ -334,6 +336,14 @@ def _sum(stats: Stats, group: str, count: str, field: str) -> int | None:
     values = [stats.get(f"{group}.{index}.{field}") for index in range(stats.get(count, 0))]
     told = [value for value in values if value is not None]
     return sum(told) if told else None
+
+
+def _node(cell: etree._Element) -> HostNode:
+    """Source: https://libvirt.org/formatcaps.html; what is offline is in no cell."""
+    return HostNode(
+        number=int(cell.get("id", 0)), cpus=frozenset(int(cpu.get("id", 0)) for cpu in cell.iterfind("cpus/cpu")),
+        memory=int(cell.findtext("memory", "0")) << 10,
+    )  # fmt: skip
 
 
 def _version(number: int) -> str:

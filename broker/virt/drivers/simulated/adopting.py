@@ -18,6 +18,7 @@ class Describing(Link):
                 for name, one in kept["volumes"].items()
             }
             disks, outside = [], []
+            hardware = told.get("hardware", {})
             for disk in told.get("disks", ()):
                 if disk["device"] == "disk" and disk["path"] in volumes:
                     disks.append(FoundDisk(disk["target"], disk["path"], volumes[disk["path"]]["capacity"]))
@@ -29,5 +30,6 @@ class Describing(Link):
                 machine="q35" if "q35" in told.get("machine", "q35") else "pc",
                 graphics=tuple(told.get("graphics", ())), video=told.get("video", ""), disks=tuple(disks),
                 nics=tuple(FoundNic(nic["mac"], nic["network"]) for nic in told.get("nics", ())),
-                outside=tuple(outside),
+                outside=tuple(outside), cpu_pinning=hardware.get("cpu_pinning") or "",
+                emulator_cpus=hardware.get("emulator_cpus") or "",
             )  # fmt: skip

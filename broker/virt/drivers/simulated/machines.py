@@ -15,6 +15,7 @@ from broker.virt.driver import (
     EventKind,
     GuestInfo,
     HostFacts,
+    HostNode,
     MachineSpec,
     NotFound,
     Observation,
@@ -66,6 +67,7 @@ class Seeing(Link):
             hostname=self.world.name, hypervisor="Simulated 1", manager="simulated 1", cpus=self.world.cpus,
             cpu_model="simulated", memory=self.world.memory, memory_free=max(self.world.memory - used, 0),
             emulated=False, cpu_models=self.world.cpu_models,
+            nodes=(HostNode(0, frozenset(range(self.world.cpus)), self.world.memory),),
         )  # fmt: skip
 
     def observe(self) -> tuple[Observation, ...]:

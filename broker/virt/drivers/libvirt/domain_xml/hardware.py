@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from broker.virt.driver import Hardware
 from broker.virt.drivers.libvirt.domain_xml.devices import Disk, Interface, Rng, Sound, Tpm, Watchdog
-from broker.virt.drivers.libvirt.domain_xml.machine import Cell, Feature, Machine, Timer
+from broker.virt.drivers.libvirt.domain_xml.machine import Cell, Feature, Machine, Pin, Timer
 from broker.virt.drivers.libvirt.domain_xml.mapping import Element, Items
 
 E = TypeVar("E", bound=Element)
@@ -27,6 +27,10 @@ def apply(hardware: Hardware, machine: Machine, vcpus: int) -> None:
     topology = (hardware.sockets, hardware.cores, hardware.threads)
     if any(topology):
         machine.sockets, machine.cores, machine.threads = (count or 1 for count in topology)
+    if hardware.cpu_pinning is not None:
+        _pin(hardware.cpu_pinning, machine)
+    if hardware.emulator_cpus is not None:
+        machine.emulator_cpus = hardware.emulator_cpus or None
     _room(hardware, machine)
     if hardware.balloon_mib:
         machine.current_memory, machine.current_memory_unit = hardware.balloon_mib * 1024, "KiB"
@@ -52,6 +56,15 @@ def _vcpus(hardware: Hardware, machine: Machine, vcpus: int) -> None:
         machine.current_vcpus = vcpus if vcpus < most else None
     if (machine.vcpus, machine.current_vcpus) != before:
         machine.forget_each_vcpu()
+
+
+def _pin(wanted: str, machine: Machine) -> None:
+    pins = [one.split("#") for one in wanted.split("_") if one]
+    if {int(vcpu): cpus for vcpu, cpus in pins} == {pin.vcpu: pin.cpus for pin in machine.pins}:
+        return
+    machine.forget_pins()
+    for vcpu, cpus in pins:
+        machine.pins.add(Pin.new(vcpu=vcpu, cpus=cpus))
 
 
 def _room(hardware: Hardware, machine: Machine) -> None:

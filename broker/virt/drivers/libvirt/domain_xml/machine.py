@@ -44,6 +44,15 @@ class Cell(Element):
     unit = Attr("@unit")
 
 
+class Pin(Element):
+    """Which of the host's processors one of the machine's runs on."""
+
+    TAG = "vcpupin"
+
+    vcpu = Attr("@vcpu", int)
+    cpus = Attr("@cpuset")
+
+
 class Feature(Element):
     """What the firmware that libvirt looks for can do."""
 
@@ -81,6 +90,7 @@ class Machine(Element):
     current_memory_unit = Attr("currentMemory@unit")
     vcpus = Text("vcpu", int)
     current_vcpus = Attr("vcpu@current", int)
+    emulator_cpus = Attr("cputune/emulatorpin@cpuset")
     os_type = Text("os/type")
     arch = Attr("os/type@arch")
     machine = Attr("os/type@machine")
@@ -112,6 +122,7 @@ class Machine(Element):
     suspend_to_memory = Attr("pm/suspend-to-mem@enabled")
     suspend_to_disk = Attr("pm/suspend-to-disk@enabled")
 
+    pins = Children("cputune/vcpupin", Pin)
     timers = Children("clock/timer", Timer)
     cells = Children("cpu/numa/cell", Cell)
     memories = Children("devices/memory", Memory)
@@ -153,6 +164,12 @@ class Machine(Element):
     def forget_each_vcpu(self) -> None:
         """Drop which of the processors are plugged in; how many stays."""
         self._drop("vcpus")
+
+    def forget_pins(self) -> None:
+        """Drop where its processors run."""
+        self._drop("cputune/vcpupin")
+        if (tune := self.node.find("cputune")) is not None and not len(tune):
+            self.node.remove(tune)
 
     def forget_room(self) -> None:
         """Drop the room for more memory."""
