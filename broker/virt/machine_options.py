@@ -46,6 +46,11 @@ OPTIONS = (
         N_("Such as 0-1: where QEMU’s own work for it is done. Empty: wherever its host likes."), longest=200,
     ),
     Setting(
+        "hugepages_kib", 0, N_("Huge pages in KiB"),
+        N_("2048 or 1048576, of which its host has enough free. 0: its memory is in ordinary pages."),
+        least=0, most=16 * 1024 * 1024,
+    ),
+    Setting(
         "max_vcpus", 0, N_("Most processors"),
         N_("Up to so many it can be given while it runs. 0: as many as it has."), least=0, most=256,
     ),
@@ -121,6 +126,11 @@ def changed(present: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, A
         chosen["cpu_pinning"] = cpu_pinning.pinning(chosen["cpu_pinning"])
     if "emulator_cpus" in chosen:
         chosen["emulator_cpus"] = cpu_pinning.set_of(chosen["emulator_cpus"], field="emulator_cpus")
+    if (size := chosen.get("hugepages_kib", 0)) & (size - 1):
+        raise Invalid(
+            N_("No host has pages of %(size)s KiB."), field="hugepages_kib",
+            fix=N_("Use 2048 or 1048576, or another power of two that its hosts’ pages tell."), size=size,
+        )  # fmt: skip
     return {**present, **chosen}
 
 
@@ -160,6 +170,7 @@ def ensure_fits(*, options: Mapping[str, Any], vcpus: int, memory_mib: int, mach
             N_("After its start it cannot have more than its memory, %(memory)s MiB."), field="balloon_mib",
             fix=N_("Choose less, or give the machine more memory."), memory=memory_mib,
         )  # fmt: skip
+    _ensure_pages(options, memory_mib)
     if options.get("heads", 1) > 1 and options.get("video", "virtio") not in SEVERAL_HEADS:
         raise Invalid(
             N_("The graphics card %(card)s has one monitor."), field="heads",
@@ -169,4 +180,21 @@ def ensure_fits(*, options: Mapping[str, Any], vcpus: int, memory_mib: int, mach
         raise Invalid(
             N_("Secure Boot needs a machine of the type q35; this is %(machine)s."), field="firmware",
             fix=N_("Choose UEFI, or a template of the type q35."), machine=machine,
+        )  # fmt: skip
+
+
+def _ensure_pages(options: Mapping[str, Any], memory_mib: int) -> None:
+    """Raise Invalid unless the memory can be in huge pages, where it should be."""
+    size = options.get("hugepages_kib", 0)
+    if not size:
+        return
+    if memory_mib * 1024 % size:
+        raise Invalid(
+            N_("Its memory, %(memory)s MiB, is not a whole number of pages of %(size)s KiB."), field="hugepages_kib",
+            fix=N_("Choose smaller pages, or as much memory as fills them."), memory=memory_mib, size=size,
+        )  # fmt: skip
+    if options.get("balloon_mib", 0):
+        raise Invalid(
+            N_("Memory in huge pages is not lent back."), field="balloon_mib",
+            fix=N_("Choose 0 for the memory after its start, or ordinary pages."),
         )  # fmt: skip

@@ -70,6 +70,7 @@ from .observation import GuestInfo as GuestInfo
 from .observation import HostEvent as HostEvent
 from .observation import HostFacts as HostFacts
 from .observation import HostNode as HostNode
+from .observation import HugePages as HugePages
 from .observation import Inventory as Inventory
 from .observation import Observation as Observation
 from .observation import PowerState as PowerState

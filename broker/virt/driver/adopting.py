@@ -40,6 +40,7 @@ class FoundMachine:
     outside: tuple[str, ...]
     cpu_pinning: str = ""
     emulator_cpus: str = ""
+    hugepages_kib: int = 0
 
 
 class Adopting(Protocol):

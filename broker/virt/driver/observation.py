@@ -21,12 +21,22 @@ class PowerState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class HugePages:
+    """What a host keeps for guests whose memory is in pages of `kib` KiB: so many, and so many of them free."""
+
+    kib: int
+    total: int
+    free: int
+
+
+@dataclass(frozen=True, slots=True)
 class HostNode:
-    """A NUMA node of a host: the numbers of its processors that are in use, and its memory in bytes."""
+    """A NUMA node of a host: the numbers of its processors that are in use, its memory in bytes, its huge pages."""
 
     number: int
     cpus: frozenset[int]
     memory: int = 0
+    pages: tuple[HugePages, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

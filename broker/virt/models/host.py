@@ -17,7 +17,7 @@ class Host(models.Model):
     nobody gave it. Only the monitor writes observed_* and, by `ticked_seconds` (driver/observation.py), `rebooted_at`.
     `error` is why the host cannot be reached, empty when it can. `monitor` and `monitor_until` say which monitor
     process looks after it. `nodes`: its NUMA nodes, each {"number", "cpus", "memory_bytes"};
-    `cpus` as "0-3".
+    `cpus` as "0-3", and "pages", each {"kib", "total", "free"}.
     """
 
     access_kind = "host"

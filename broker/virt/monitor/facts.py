@@ -1,6 +1,7 @@
 """What a host is, written to its row: identity, hardware, and whether it can be reached."""
 
 import threading
+from dataclasses import asdict
 from datetime import timedelta
 from uuid import UUID
 
@@ -74,7 +75,13 @@ def write(host: Host, facts: HostFacts) -> None:
         "graphics": sorted(facts.graphics),
         "cpu_models": sorted(facts.cpu_models),
         "nodes": [
-            {"number": node.number, "cpus": written(node.cpus), "memory_bytes": node.memory} for node in facts.nodes
+            {
+                "number": node.number,
+                "cpus": written(node.cpus),
+                "memory_bytes": node.memory,
+                "pages": [asdict(pages) for pages in node.pages],
+            }
+            for node in facts.nodes
         ],
         "ticked_seconds": facts.ticked_seconds,
         "error": "",

@@ -1,5 +1,6 @@
 """What placement knows: the request and each host, as plain values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -29,7 +30,8 @@ class Request:
     """A machine that needs a host. `storages`: the ids of all storage its disks and their backing lie on.
 
     `host`: the only host that will do, when something binds the machine to it; `devices_on`: the one whose PCI and USB
-    devices it has; `host_cpus`: the processors of a host that it is pinned to. Memory in MiB. `available`: it is
+    devices it has; `host_cpus`: the processors of a host that it is pinned to;
+    `page_kib`: the size of the pages its memory is in, 0 for ordinary ones. Memory in MiB. `available`: it is
     highly available; `recovering`: it lost its host, so memory kept for such a case may be used. `leaving`: the host
     it runs on and is to move away from.
     """
@@ -41,12 +43,18 @@ class Request:
     host: UUID | None = None
     devices_on: UUID | None = None
     host_cpus: frozenset[int] = frozenset()
+    page_kib: int = 0
     vcpus: int = 1
     available: bool = False
     recovering: bool = False
     leaving: UUID | None = None
     affinities: tuple[Affinity, ...] = ()
     policy: Policy = field(default_factory=Policy)
+
+    @property
+    def ordinary_mib(self) -> int:
+        """What it takes of the memory that is no huge pages."""
+        return OVERHEAD_MIB + (0 if self.page_kib else self.memory_mib)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,7 @@ class HostFacts:
     load in percent over the policy's minutes, None when nothing was measured. `models` are the processor models the
     host can give its guests, and `online` the numbers of its processors, both empty when not observed.
     `lost`: it was found dead, and has not come back. `reserved` is memory kept free for machines of hosts that fail.
+    `pages`: of each node and size in KiB the free huge pages, and `pages_promised`: by size those that are given out.
     """
 
     id: UUID
@@ -78,6 +87,8 @@ class HostFacts:
     load: float | None = None
     models: frozenset[str] = frozenset()
     online: frozenset[int] = frozenset()
+    pages: tuple[tuple[int, int, int], ...] = ()
+    pages_promised: Mapping[int, int] = field(default_factory=dict)
     lost: bool = False
     reserved: int = 0
 

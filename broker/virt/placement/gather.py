@@ -33,16 +33,22 @@ MIB = 1024**2
 NOBODY = UUID(int=0)
 UP = (PowerState.RUNNING, PowerState.PAUSED)
 BY_LOAD = (EVEN, SAVING)
-BY_HARDWARE = ("pinning",)  # rules by which a machine does not start where it was before
+BY_HARDWARE = ("pinning", "huge_pages")  # rules by which a machine does not start where it was before
 
 
-def hosts_of(cluster_id: UUID, *, besides: UUID | None = None, policy: Policy | None = None) -> list[HostFacts]:
-    """The hosts of a cluster as rules see them; the machine `besides` is not counted among theirs."""
+def hosts_of(
+    cluster_id: UUID, *, besides: UUID | None = None, policy: Policy | None = None, paged: bool = False
+) -> list[HostFacts]:
+    """The hosts of a cluster as rules see them; the machine `besides` is not counted among theirs.
+
+    `paged`: with the huge pages that are promised to machines being started.
+    """
     now = clock.now()
     policy = policy or Policy()
     busy = busy_of(cluster_id, policy) if policy.policy in BY_LOAD else {}
     shared, local, unseen = _storages(cluster_id)
     load = _load(cluster_id, besides)
+    pages = _pages_promised(cluster_id, besides) if paged else {}
     facts = []
     for host in _HOSTS.objects(cluster=cluster_id):
         promised_mib, machines, vcpus, given = load.get(host.pk, (0, 0, 0, 0))
@@ -66,6 +72,10 @@ def hosts_of(cluster_id: UUID, *, besides: UUID | None = None, policy: Policy | 
                 load=_load_of(host, busy) if policy.policy in BY_LOAD else None,
                 models=frozenset(host.cpu_models),
                 online=frozenset(cpu for node in host.nodes for cpu in _cpus_of(node)),
+                pages=tuple(
+                    (node["number"], one["kib"], one["free"]) for node in host.nodes for one in node.get("pages", ())
+                ),
+                pages_promised=pages[host.pk] if pages else {},
                 lost=host.lost_at is not None,
             )
         )
@@ -175,6 +185,18 @@ def _load_of_hosts() -> "QuerySet[VirtualMachine, Any]":
     )
 
 
+def _pages_promised(cluster_id: UUID, besides: UUID | None) -> dict[UUID, dict[int, int]]:
+    """Per host and size in KiB the huge pages of machines that are being started or moved there."""
+    found: dict[UUID, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    due = Q(moving_to__isnull=False) | (Q(pk__in=_starting()) & ~Q(power_state__in=UP))
+    rows = VirtualMachine.objects.filter(
+        due, cluster=cluster_id, host__isnull=False, options__hugepages_kib__gt=0
+    ).exclude(pk=besides or NOBODY)
+    for host, memory, options in rows.values_list(Coalesce("moving_to_id", "host_id"), "memory_mib", "options"):
+        found[host][options["hugepages_kib"]] += memory * 1024 // options["hugepages_kib"]
+    return found
+
+
 def _starting() -> "QuerySet[Job, Any]":
     return Job.objects.filter(subject_kind="vm", state__in=sorted(ACTIVE), plan="vm.start").values("subject_id")
 
@@ -206,7 +228,7 @@ def place(
     ((rules,),) = _LOCKED_RULES.rows(cluster=vm.cluster_id)
     policy = Policy.of(rules)
     request = _moving(_within(vm, request_of(vm, bound_to=bound_to), policy), leaving, storages)
-    return choose(request, hosts_of(vm.cluster_id, besides=vm.pk, policy=policy))
+    return choose(request, hosts_of(vm.cluster_id, besides=vm.pk, policy=policy, paged=request.page_kib > 0))
 
 
 _LOCKED_RULES = Statement(
@@ -220,12 +242,13 @@ def verdicts_on(
     """What placement would say of every host of the cluster now; places nothing, locks nothing."""
     policy = Policy.of(Cluster.objects.get(pk=vm.cluster_id).rules)
     request = _moving(_within(vm, request_of(vm), policy), leaving, storages)
-    return judge(request, hosts_of(vm.cluster_id, besides=vm.pk, policy=policy))
+    return judge(request, hosts_of(vm.cluster_id, besides=vm.pk, policy=policy, paged=request.page_kib > 0))
 
 
 def lacks_hardware(vm: VirtualMachine) -> bool:
     """Whether the host it is on lacks what the machine's own hardware needs there."""
-    if not request_of(vm).host_cpus:
+    request = request_of(vm)
+    if not request.host_cpus and not request.page_kib:
         return False
     return unfit_here(vm, verdicts_on(vm))
 
@@ -270,6 +293,7 @@ def request_of(vm: VirtualMachine, *, bound_to: UUID | None = None) -> Request:
         host=vm.host_id if vm.outside else bound_to,
         devices_on=host_devices.bound_to(vm),
         host_cpus=cpu_pinning.host_cpus(vm.options),
+        page_kib=vm.options.get("hugepages_kib", 0),
         vcpus=vm.vcpus,
         available=vm.available,
     )

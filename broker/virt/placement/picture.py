@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from .facts import MIB, OVERHEAD_MIB, Affinity, HostFacts, Request
+from .facts import MIB, Affinity, HostFacts, Request
 from .policy import Policy
 
 
@@ -112,9 +112,15 @@ def _loaded(host: HostFacts, machine: MachineFacts, sign: int) -> HostFacts:
         load = max(load + sign * machine.busy * 100 / host.cpus, 0.0)
     return replace(
         host,
-        promised=host.promised + sign * (machine.request.memory_mib + OVERHEAD_MIB) * MIB,
+        promised=host.promised + sign * machine.request.ordinary_mib * MIB,
+        pages_promised=_paged(host.pages_promised, machine.request, sign),
         machines=host.machines + sign,
         vcpus=host.vcpus + sign * machine.request.vcpus,
         given_mib=host.given_mib + sign * machine.request.memory_mib,
         load=load,
     )
+
+
+def _paged(promised: Mapping[int, int], request: Request, sign: int) -> Mapping[int, int]:
+    size = request.page_kib
+    return {**promised, size: promised.get(size, 0) + sign * (request.memory_mib * 1024 // size)} if size else promised

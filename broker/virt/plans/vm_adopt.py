@@ -12,7 +12,7 @@ from broker.virt.driver import FoundDisk, FoundMachine
 from broker.virt.models import Disk, Image, Network, Nic, SnapshotDisk, StorageDomain, TemplateVersion, VirtualMachine
 from broker.virt.states import VM
 
-PLACING = ("cpu_pinning", "emulator_cpus")
+PLACING = ("cpu_pinning", "emulator_cpus", "hugepages_kib")
 
 
 def adopt(ctx: Context) -> None:

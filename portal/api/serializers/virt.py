@@ -77,10 +77,17 @@ class ClusterSerializer(serializers.ModelSerializer):
         return complete(HA_SETTINGS, cluster.ha)
 
 
+class HugePagesSerializer(serializers.Serializer):
+    kib = serializers.IntegerField(help_text="The size of each.")
+    total = serializers.IntegerField()
+    free = serializers.IntegerField()
+
+
 class HostNodeSerializer(serializers.Serializer):
     number = serializers.IntegerField()
     cpus = serializers.CharField(help_text="The numbers of its processors that are in use, such as 0-3,6.")
     memory_bytes = serializers.IntegerField()
+    pages = HugePagesSerializer(many=True, default=list, help_text="The huge pages that it keeps.")
 
 
 class HostSerializer(serializers.ModelSerializer):

@@ -137,7 +137,11 @@ def _nodes(host: Host) -> list[Pair]:
         Pair(
             _("NUMA node %(number)s") % {"number": node["number"]},
             _("processors %(cpus)s · %(memory)s")
-            % {"cpus": node["cpus"] or "–", "memory": bytesize(node["memory_bytes"])},
+            % {"cpus": node["cpus"] or "–", "memory": bytesize(node["memory_bytes"])}
+            + "".join(
+                " · " + _("%(free)s of %(total)s pages of %(size)s free") % (one | {"size": bytesize(one["kib"] << 10)})
+                for one in node.get("pages", ())
+            ),
         )
         for node in host.nodes
     ]  # fmt: skip

@@ -33,6 +33,8 @@ from tests.virt.actions.stage import SYSTEM, done, fresh
         ({"cpu_pinning": 1}, "cpu_pinning"),
         ({"cpu_pinning": "0#" + "1," * 2000 + "1"}, "cpu_pinning"),
         ({"emulator_cpus": "0#1"}, "emulator_cpus"),
+        ({"hugepages_kib": 3000}, "hugepages_kib"),
+        ({"hugepages_kib": -2048}, "hugepages_kib"),
         ({"qemu_arguments": "-snapshot"}, "qemu_arguments"),
         (["firmware"], "options"),
     ],
@@ -53,6 +55,8 @@ def test_what_cannot_be_is_refused_by_its_name(given, field):
         ({"balloon_mib": 513}, "balloon_mib"),
         ({"firmware": "secure"}, "firmware"),
         ({"cpu_pinning": "0#0_2#1"}, "cpu_pinning"),
+        ({"hugepages_kib": 1048576}, "hugepages_kib"),
+        ({"hugepages_kib": 2048, "balloon_mib": 256}, "balloon_mib"),
         ({"cpu_pinning": "4#0", "max_vcpus": 4}, "cpu_pinning"),
     ],
 )

@@ -52,7 +52,8 @@ CHOSEN = Hardware(
 )  # fmt: skip
 ONE_BY_ONE: dict[str, object] = {
     "firmware": "uefi", "tpm": True, "cpu": "maximum", "cores": 2, "max_vcpus": 4, "max_memory_mib": 4096,
-    "cpu_pinning": "0#0-1,4_1#2", "emulator_cpus": "0,5", "balloon_mib": 512, "video": "qxl", "heads": 3, "sound": True,
+    "cpu_pinning": "0#0-1,4_1#2", "emulator_cpus": "0,5", "hugepages_kib": 2048,
+    "balloon_mib": 512, "video": "qxl", "heads": 3, "sound": True,
     "rng": False, "watchdog": "pause", "boot": "disk-network", "system": "windows",
 }  # fmt: skip
 FRESH |= {

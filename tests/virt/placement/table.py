@@ -2,9 +2,9 @@
 
 A host: "a 16/8 m3 l50" = name, memory/free in GiB; m machines, l load in percent, c processors, v given processors,
 g given GiB, r GiB reserved, p GiB promised; words: off (maintenance), dead (lost), error, stale, new (never seen);
-cpus=0-3 those that it has online.
+cpus=0-3 those that it has online, pages=0/2048/64 of node 0 so many free huge pages of so many KiB.
 A machine: "x@a 2 ha" = name@host, GiB; ha, p priority, b busy processors, c processors; still (cannot be moved),
-down (does not run); pin=0-3 processors of a host that it is pinned to.
+down (does not run); pin=0-3 processors of a host that it is pinned to, page=2048 its memory is in such pages.
 A group: "apart x y", "together x y", "on x : a", "not-on x : a", with "~" in front for a wish.
 """
 
@@ -56,6 +56,10 @@ def host(text: str) -> HostFacts:
         given_mib=int(number.get("g", 0) * 1024),
         load=number.get("l"),
         online=_set(words, "cpus="),
+        pages=tuple(
+            (int(node), int(kib), int(count))
+            for node, kib, count in (word[6:].split("/") for word in words if word.startswith("pages="))
+        ),
         models=frozenset(word[4:] for word in words if word.startswith("cpu=")),
         lost="dead" in words,
         reserved=int(number.get("r", 0) * GIB),
@@ -77,6 +81,7 @@ def machine(text: str) -> MachineFacts:
         vcpus=int(number.get("c", 1)),
         available="ha" in words,
         host_cpus=_set(words, "pin="),
+        page_kib=next((int(word[5:]) for word in words if word.startswith("page=")), 0),
         host=key(words[words.index("bound") + 1]) if "bound" in words else None,
     )
     return MachineFacts(

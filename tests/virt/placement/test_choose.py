@@ -8,6 +8,8 @@ import pytest
 
 from broker.core.errors import NoCapacity
 from broker.virt.placement import HostFacts, Request, choose
+from broker.virt.placement.picture import MachineFacts, Picture
+from broker.virt.placement.policy import Policy
 from broker.virt.placement.rules import all_filters, all_weights
 
 GIB = 1024**3
@@ -71,12 +73,30 @@ def test_who_is_pinned_goes_where_those_processors_are():
     assert (reason.rule, reason.template % reason.params) == ("pinning", sentence)
 
 
+def test_huge_pages_given_to_one_are_not_given_to_the_next():
+    wanted = replace(REQUEST, page_kib=2048, memory_mib=64)
+    some = host(online=frozenset({0}), pages=((0, 2048, 40),))
+    with pytest.raises(NoCapacity) as caught:
+        choose(wanted, [replace(some, pages_promised={2048: 9, 1048576: 1})])
+    (reason,) = caught.value.reasons
+    sentence = "it has 31 free pages of 2048 KiB, and the machine needs 32"
+    assert (reason.rule, reason.template % reason.params) == ("huge_pages", sentence)
+    one, two = (MachineFacts(uuid4(), name, None, wanted) for name in ("one", "two"))
+    scene = Picture(Policy(), [some], [one, two])
+    scene.put(one.id, some.id)
+    with pytest.raises(NoCapacity):
+        choose(wanted, scene.hosts.values())
+    scene.put(one.id, None)
+    assert choose(wanted, scene.hosts.values()).host.name == "a"
+
+
 # Rules that come with a policy or a group have theirs in test_golden_choice.py.
 BY_POLICY = {"affinity", "cpu_level", "load", "maintenance", "processors"}
 
 
 def test_every_filter_has_its_golden_sentence():
-    assert {rule.name for rule in all_filters()} == GOLDEN.keys() | BY_POLICY | {"present", "devices", "pinning"}
+    of_machines = {"present", "devices", "pinning", "huge_pages"}
+    assert {rule.name for rule in all_filters()} == GOLDEN.keys() | BY_POLICY | of_machines
 
 
 @pytest.mark.parametrize("rule", GOLDEN)

@@ -82,6 +82,14 @@ CASES = [
     ({}, "a 16/8 cpus=0-1,3", "", "", "x 2 pin=2", "a=pinning"),  # as many, but that one is off
     ({}, "a 16/8 cpus=0-1; b 16/2 cpus=0-7", "", "", "x 2 pin=5", "b"),
     ({}, "a 16/8", "", "", "x 2 pin=700", "a"),  # not observed yet
+    # huge pages: 2 GiB less 64 MiB are 992 of 2 MiB; of the other memory it takes next to nothing
+    ({}, "a 16/1 cpus=0 pages=0/2048/992", "", "", "x 2 page=2048", "a"),
+    ({}, "a 16/8 cpus=0 pages=0/2048/991", "", "", "x 2 page=2048", "a=huge_pages"),
+    ({}, "a 16/8 cpus=0 pages=0/2048/500 pages=1/2048/492", "", "", "x 2 page=2048", "a"),
+    ({}, "a 16/8 cpus=0 pages=0/1048576/8", "", "", "x 2 page=2048", "a=huge_pages"),
+    ({}, "a 16/8 cpus=0; b 16/2 cpus=0 pages=0/2048/992", "", "", "x 2 page=2048", "b"),
+    ({}, "a 16/0.01 cpus=0 pages=0/2048/992", "", "", "x 2 page=2048", "a=memory"),
+    ({}, "a 16/8", "", "", "x 2 page=2048", "a"),  # not observed yet
     # processor level
     ({"cpu_level": "Haswell"}, "a 16/8 cpu=Haswell", "", "", "x 2", "a"),
     ({"cpu_level": "Haswell"}, "a 16/8 cpu=Nehalem", "", "", "x 2", "a=cpu_level"),

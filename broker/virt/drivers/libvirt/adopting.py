@@ -5,6 +5,7 @@ import libvirt
 from broker.virt.driver import FoundDisk, FoundMachine, FoundNic
 from broker.virt.drivers.libvirt.connection import Link
 from broker.virt.drivers.libvirt.domain_xml.devices import Disk, Interface
+from broker.virt.drivers.libvirt.domain_xml.hardware import pages_of
 from broker.virt.drivers.libvirt.domain_xml.machine import Machine
 
 _UNITS = {"b": 1, "bytes": 1, "KB": 1000, "k": 1024, "KiB": 1024, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -38,7 +39,7 @@ class Describing(Link):
                 video=(video.model if video else None) or "", disks=disks,
                 nics=tuple(FoundNic(card.mac or "", card.network or "") for card in nics), outside=tuple(outside),
                 cpu_pinning="_".join(f"{pin.vcpu}#{pin.cpus}" for pin in machine.pins),
-                emulator_cpus=machine.emulator_cpus or "",
+                emulator_cpus=machine.emulator_cpus or "", hugepages_kib=pages_of(machine) or 0,
             )  # fmt: skip
 
 

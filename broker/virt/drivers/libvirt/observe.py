@@ -20,6 +20,7 @@ from broker.virt.driver import (
     HostFacts,
     HostNode,
     HostUnreachable,
+    HugePages,
     Observation,
     PowerState,
 )
@@ -128,9 +129,22 @@ class Observing(Emulation, Link):
                 emulated_reason=reason,
                 graphics=self._graphics(emulated),
                 cpu_models=self._cpu_models(emulated),
-                nodes=tuple(_node(cell) for cell in capabilities.iterfind("host/topology/cells/cell")),
+                nodes=self._nodes(capabilities),
                 ticked_seconds=self._ticked(),
             )
+
+    def _nodes(self, capabilities: etree._Element) -> tuple[HostNode, ...]:
+        """https://libvirt.org/formatcaps.html. What is offline is in no cell; the smallest pages are no huge ones."""
+        found = []
+        for cell in capabilities.iterfind("host/topology/cells/cell"):
+            number = int(cell.get("id", 0))
+            total = {int(one.get("size", 0)): int(one.text or 0) for one in cell.iterfind("pages[@unit='KiB']")}
+            sizes = [size for size in sorted(total)[1:] if total[size]]
+            free = self.connection.getFreePages(sizes, number, 1, 0).get(number, {}) if sizes else {}
+            cpus = frozenset(int(cpu.get("id", 0)) for cpu in cell.iterfind("cpus/cpu"))
+            pages = tuple(HugePages(size, total[size], int(free.get(size, 0))) for size in sizes)
+            found.append(HostNode(number, cpus, int(cell.findtext("memory", "0")) << 10, pages))
+        return tuple(found)
 
     def _ticked(self) -> int | None:
         """https://libvirt.org/html/libvirt-libvirt-host.html#virNodeGetCPUStats: nanoseconds since the host booted."""
@@ -336,14 +350,6 @@ def _sum(stats: Stats, group: str, count: str, field: str) -> int | None:
     values = [stats.get(f"{group}.{index}.{field}") for index in range(stats.get(count, 0))]
     told = [value for value in values if value is not None]
     return sum(told) if told else None
-
-
-def _node(cell: etree._Element) -> HostNode:
-    """Source: https://libvirt.org/formatcaps.html; what is offline is in no cell."""
-    return HostNode(
-        number=int(cell.get("id", 0)), cpus=frozenset(int(cpu.get("id", 0)) for cpu in cell.iterfind("cpus/cpu")),
-        memory=int(cell.findtext("memory", "0")) << 10,
-    )  # fmt: skip
 
 
 def _version(number: int) -> str:

@@ -32,4 +32,5 @@ class Describing(Link):
                 nics=tuple(FoundNic(nic["mac"], nic["network"]) for nic in told.get("nics", ())),
                 outside=tuple(outside), cpu_pinning=hardware.get("cpu_pinning") or "",
                 emulator_cpus=hardware.get("emulator_cpus") or "",
+                hugepages_kib=hardware.get("hugepages_kib") or 0,
             )  # fmt: skip

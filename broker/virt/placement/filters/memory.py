@@ -6,14 +6,14 @@ at least the part free that they are expected to.
 
 from broker.core.errors import Reason
 from broker.core.text import gettext_noop as N_
-from broker.virt.placement.facts import MIB, OVERHEAD_MIB, HostFacts, Request
+from broker.virt.placement.facts import MIB, HostFacts, Request
 
 WORDS = N_("too little memory left")
 HELP = N_("Stop machines that are not needed, add a host, or give the machine less memory.")
 
 
 def check(request: Request, host: HostFacts) -> Reason | None:
-    needed = request.memory_mib + OVERHEAD_MIB
+    needed = request.ordinary_mib
     if not host.memory:
         return None  # not observed yet: the host itself will refuse what it cannot do
     left = _left(request, host) - (0 if request.recovering else host.reserved)

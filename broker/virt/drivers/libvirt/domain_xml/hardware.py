@@ -31,6 +31,10 @@ def apply(hardware: Hardware, machine: Machine, vcpus: int) -> None:
         _pin(hardware.cpu_pinning, machine)
     if hardware.emulator_cpus is not None:
         machine.emulator_cpus = hardware.emulator_cpus or None
+    if hardware.hugepages_kib is not None and hardware.hugepages_kib != pages_of(machine):
+        machine.forget_pages()
+        if hardware.hugepages_kib:
+            machine.page_size, machine.page_unit = hardware.hugepages_kib, "KiB"
     _room(hardware, machine)
     if hardware.balloon_mib:
         machine.current_memory, machine.current_memory_unit = hardware.balloon_mib * 1024, "KiB"
@@ -65,6 +69,15 @@ def _pin(wanted: str, machine: Machine) -> None:
     machine.forget_pins()
     for vcpu, cpus in pins:
         machine.pins.add(Pin.new(vcpu=vcpu, cpus=cpus))
+
+
+def pages_of(machine: Machine) -> int | None:
+    """Of which size in KiB all its pages are, 0 for ordinary ones; None where they are mixed or as the host likes."""
+    if machine.node.find("memoryBacking/hugepages") is None:
+        return 0
+    pages = machine.node.findall("memoryBacking/hugepages/page")
+    plain = len(pages) == 1 and machine.page_unit == "KiB" and pages[0].get("nodeset") is None
+    return machine.page_size if plain else None
 
 
 def _room(hardware: Hardware, machine: Machine) -> None:

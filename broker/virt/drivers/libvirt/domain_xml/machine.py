@@ -90,6 +90,8 @@ class Machine(Element):
     current_memory_unit = Attr("currentMemory@unit")
     vcpus = Text("vcpu", int)
     current_vcpus = Attr("vcpu@current", int)
+    page_size = Attr("memoryBacking/hugepages/page@size", int)
+    page_unit = Attr("memoryBacking/hugepages/page@unit")
     emulator_cpus = Attr("cputune/emulatorpin@cpuset")
     os_type = Text("os/type")
     arch = Attr("os/type@arch")
@@ -170,6 +172,12 @@ class Machine(Element):
         self._drop("cputune/vcpupin")
         if (tune := self.node.find("cputune")) is not None and not len(tune):
             self.node.remove(tune)
+
+    def forget_pages(self) -> None:
+        """Drop that its memory is in huge pages."""
+        self._drop("memoryBacking/hugepages")
+        if (backing := self.node.find("memoryBacking")) is not None and not len(backing):
+            self.node.remove(backing)
 
     def forget_room(self) -> None:
         """Drop the room for more memory."""
