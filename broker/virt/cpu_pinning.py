@@ -86,3 +86,9 @@ def host_cpus(options: Mapping[str, object]) -> frozenset[int]:
     found = frozenset(cpu for cpus in pins(str(options.get("cpu_pinning", ""))).values() for cpu in cpus)
     emulator = str(options.get("emulator_cpus", ""))
     return found | (numbers(emulator, field="emulator_cpus") if emulator else frozenset())
+
+
+def memory_nodes(options: Mapping[str, object]) -> frozenset[int]:
+    """The NUMA nodes of a host that the memory of a machine with these options comes from."""
+    named = str(options.get("numa_host_nodes", ""))
+    return numbers(named, field="numa_host_nodes") if named else frozenset()

@@ -19,7 +19,7 @@ SCREENS = ("vnc", "spice")
 SEVERAL_HEADS = ("virtio", "qxl")
 TOPOLOGY = ("sockets", "cores", "threads")
 # what says nothing once the size is another
-OF_SIZE = (*TOPOLOGY, "max_vcpus", "max_memory_mib", "balloon_mib", "cpu_pinning")
+OF_SIZE = (*TOPOLOGY, "max_vcpus", "max_memory_mib", "balloon_mib", "cpu_pinning", "numa_nodes")
 
 OPTIONS = (
     Setting(
@@ -49,6 +49,22 @@ OPTIONS = (
         "hugepages_kib", 0, N_("Huge pages in KiB"),
         N_("2048 or 1048576, of which its host has enough free. 0: its memory is in ordinary pages."),
         least=0, most=16 * 1024 * 1024,
+    ),
+    Setting(
+        "numa_nodes", 0, N_("NUMA nodes"),
+        N_("Its guest sees so many, each with an equal share of processors and memory. 0: it sees none."),
+        least=0, most=16,
+    ),
+    Setting(
+        "numa_mode", "none", N_("Its memory is taken from the host’s NUMA nodes"),
+        choices=(
+            ("none", N_("from any")), ("strict", N_("from these alone")),
+            ("preferred", N_("from this one if it can be")), ("interleave", N_("from these in turn")),
+        ),
+    ),
+    Setting(
+        "numa_host_nodes", "", N_("Host’s NUMA nodes for its memory"),
+        N_("Such as 0, or 0-1. It runs on such hosts only."), longest=200,
     ),
     Setting(
         "max_vcpus", 0, N_("Most processors"),
@@ -126,6 +142,8 @@ def changed(present: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, A
         chosen["cpu_pinning"] = cpu_pinning.pinning(chosen["cpu_pinning"])
     if "emulator_cpus" in chosen:
         chosen["emulator_cpus"] = cpu_pinning.set_of(chosen["emulator_cpus"], field="emulator_cpus")
+    if "numa_host_nodes" in chosen:
+        chosen["numa_host_nodes"] = cpu_pinning.set_of(chosen["numa_host_nodes"], field="numa_host_nodes")
     if (size := chosen.get("hugepages_kib", 0)) & (size - 1):
         raise Invalid(
             N_("No host has pages of %(size)s KiB."), field="hugepages_kib",
@@ -171,6 +189,7 @@ def ensure_fits(*, options: Mapping[str, Any], vcpus: int, memory_mib: int, mach
             fix=N_("Choose less, or give the machine more memory."), memory=memory_mib,
         )  # fmt: skip
     _ensure_pages(options, memory_mib)
+    _ensure_nodes(options, vcpus, memory_mib)
     if options.get("heads", 1) > 1 and options.get("video", "virtio") not in SEVERAL_HEADS:
         raise Invalid(
             N_("The graphics card %(card)s has one monitor."), field="heads",
@@ -197,4 +216,26 @@ def _ensure_pages(options: Mapping[str, Any], memory_mib: int) -> None:
         raise Invalid(
             N_("Memory in huge pages is not lent back."), field="balloon_mib",
             fix=N_("Choose 0 for the memory after its start, or ordinary pages."),
+        )  # fmt: skip
+
+
+def _ensure_nodes(options: Mapping[str, Any], vcpus: int, memory_mib: int) -> None:
+    """Raise Invalid unless each NUMA node has something, and its memory comes from nodes of a host that are named."""
+    nodes, size = options.get("numa_nodes", 0), max(options.get("hugepages_kib", 0), 1024)
+    if nodes > min(vcpus, memory_mib * 1024 // size):
+        raise Invalid(
+            N_("There is too little for %(nodes)s NUMA nodes: each has a processor and a page of memory at least."),
+            field="numa_nodes", fix=N_("Choose fewer nodes, or more processors and memory."), nodes=nodes,
+        )  # fmt: skip
+    mode, named = options.get("numa_mode", "none"), options.get("numa_host_nodes", "")
+    if (mode == "none") != (not named):
+        raise Invalid(
+            N_("Which NUMA nodes of the host its memory comes from, and how, are chosen together."),
+            field="numa_host_nodes" if mode != "none" else "numa_mode",
+            fix=N_("Choose both, or any node and none by its number."),
+        )  # fmt: skip
+    if mode == "preferred" and not named.isdigit():
+        raise Invalid(
+            N_("One NUMA node is preferred, not several."), field="numa_host_nodes",
+            fix=N_("Name one node, or take its memory from several in turn."),
         )  # fmt: skip

@@ -41,6 +41,9 @@ class FoundMachine:
     cpu_pinning: str = ""
     emulator_cpus: str = ""
     hugepages_kib: int = 0
+    numa_nodes: int = 0
+    numa_mode: str = ""
+    numa_host_nodes: str = ""
 
 
 class Adopting(Protocol):

@@ -12,8 +12,9 @@ class Hardware:
     to the processors, or to `max_vcpus`: up to that, and up to `max_memory_mib`, it grows while it runs (0: it does
     not). `balloon_mib`: the memory after the start, 0 for all. `boot`: kinds of devices in their order.
     `cpu_pinning`: "0#0-1_1#2", of its processors those of the host each runs on, and `emulator_cpus`: "0-1", those for
-    the rest of its emulator's work; "" for any. `hugepages_kib`: the size of the pages that its memory is in, 0
-    for ordinary ones.
+    the rest of its emulator's work; "" for any. `hugepages_kib`: the size of the pages that its memory is in, 0 for
+    ordinary ones. `numa_nodes`: how many its guest sees, in equal shares; 0 for none. `numa_host_nodes`: "0-1", those
+    of the host that its memory is taken from, in the way `numa_mode` says.
     `system`: which kind of guest it is made for.
     `private_screens`: screens that listen on ports of the host are put on sockets.
     """
@@ -28,6 +29,9 @@ class Hardware:
     cpu_pinning: str | None = None
     emulator_cpus: str | None = None
     hugepages_kib: int | None = None
+    numa_nodes: int | None = None
+    numa_mode: Literal["none", "strict", "preferred", "interleave"] | None = None
+    numa_host_nodes: str | None = None
     max_vcpus: int | None = None
     max_memory_mib: int | None = None
     balloon_mib: int | None = None

@@ -30,10 +30,10 @@ class Request:
     """A machine that needs a host. `storages`: the ids of all storage its disks and their backing lie on.
 
     `host`: the only host that will do, when something binds the machine to it; `devices_on`: the one whose PCI and USB
-    devices it has; `host_cpus`: the processors of a host that it is pinned to;
-    `page_kib`: the size of the pages its memory is in, 0 for ordinary ones. Memory in MiB. `available`: it is
-    highly available; `recovering`: it lost its host, so memory kept for such a case may be used. `leaving`: the host
-    it runs on and is to move away from.
+    devices it has; `host_cpus`: the processors of a host that it is pinned to. Memory in MiB; `page_kib`: the size of
+    the pages it is in, 0 for ordinary ones; `memory_nodes`: the NUMA nodes that it comes from, from them alone if
+    `memory_strict`. `available`: it is highly available; `recovering`: it lost its host, so memory kept for such a case
+    may be used. `leaving`: the host it runs on and is to move away from.
     """
 
     cluster: UUID
@@ -44,6 +44,8 @@ class Request:
     devices_on: UUID | None = None
     host_cpus: frozenset[int] = frozenset()
     page_kib: int = 0
+    memory_nodes: frozenset[int] = frozenset()
+    memory_strict: bool = False
     vcpus: int = 1
     available: bool = False
     recovering: bool = False
@@ -66,7 +68,8 @@ class HostFacts:
     load in percent over the policy's minutes, None when nothing was measured. `models` are the processor models the
     host can give its guests, and `online` the numbers of its processors, both empty when not observed.
     `lost`: it was found dead, and has not come back. `reserved` is memory kept free for machines of hosts that fail.
-    `pages`: of each node and size in KiB the free huge pages, and `pages_promised`: by size those that are given out.
+    `nodes`: its NUMA nodes and the bytes of each. `pages`: of each node and size in KiB the free huge
+    pages, and `pages_promised`: by size those given to machines that do not hold them yet.
     """
 
     id: UUID
@@ -87,6 +90,7 @@ class HostFacts:
     load: float | None = None
     models: frozenset[str] = frozenset()
     online: frozenset[int] = frozenset()
+    nodes: tuple[tuple[int, int], ...] = ()
     pages: tuple[tuple[int, int, int], ...] = ()
     pages_promised: Mapping[int, int] = field(default_factory=dict)
     lost: bool = False

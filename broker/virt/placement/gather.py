@@ -33,7 +33,7 @@ MIB = 1024**2
 NOBODY = UUID(int=0)
 UP = (PowerState.RUNNING, PowerState.PAUSED)
 BY_LOAD = (EVEN, SAVING)
-BY_HARDWARE = ("pinning", "huge_pages")  # rules by which a machine does not start where it was before
+BY_HARDWARE = ("pinning", "huge_pages", "numa")  # rules by which a machine does not start where it was before
 
 
 def hosts_of(
@@ -72,6 +72,7 @@ def hosts_of(
                 load=_load_of(host, busy) if policy.policy in BY_LOAD else None,
                 models=frozenset(host.cpu_models),
                 online=frozenset(cpu for node in host.nodes for cpu in _cpus_of(node)),
+                nodes=tuple((node["number"], node["memory_bytes"]) for node in host.nodes),
                 pages=tuple(
                     (node["number"], one["kib"], one["free"]) for node in host.nodes for one in node.get("pages", ())
                 ),
@@ -248,7 +249,7 @@ def verdicts_on(
 def lacks_hardware(vm: VirtualMachine) -> bool:
     """Whether the host it is on lacks what the machine's own hardware needs there."""
     request = request_of(vm)
-    if not request.host_cpus and not request.page_kib:
+    if not (request.host_cpus or request.page_kib or request.memory_nodes):
         return False
     return unfit_here(vm, verdicts_on(vm))
 
@@ -294,6 +295,8 @@ def request_of(vm: VirtualMachine, *, bound_to: UUID | None = None) -> Request:
         devices_on=host_devices.bound_to(vm),
         host_cpus=cpu_pinning.host_cpus(vm.options),
         page_kib=vm.options.get("hugepages_kib", 0),
+        memory_nodes=cpu_pinning.memory_nodes(vm.options),
+        memory_strict=vm.options.get("numa_mode") == "strict",
         vcpus=vm.vcpus,
         available=vm.available,
     )

@@ -12,7 +12,9 @@ from broker.virt.driver import FoundDisk, FoundMachine
 from broker.virt.models import Disk, Image, Network, Nic, SnapshotDisk, StorageDomain, TemplateVersion, VirtualMachine
 from broker.virt.states import VM
 
-PLACING = ("cpu_pinning", "emulator_cpus", "hugepages_kib")
+PLACING = (
+    ("cpu_pinning",), ("emulator_cpus",), ("hugepages_kib",), ("numa_nodes",), ("numa_mode", "numa_host_nodes"),
+)  # fmt: skip
 
 
 def adopt(ctx: Context) -> None:
@@ -82,16 +84,16 @@ def _columns(found: FoundMachine) -> dict[str, object]:
 def _placing(found: FoundMachine) -> dict[str, Any]:
     """Where on its host it runs, as far as Berth can say such a thing too; the rest stays in its definition alone."""
     kept: dict[str, Any] = {}
-    for name in PLACING:
+    for names_ in PLACING:
         try:
-            one = machine_options.changed(kept, {name: getattr(found, name)})
+            one = machine_options.changed(kept, {name: getattr(found, name) for name in names_})
             machine_options.ensure_fits(
                 options=one, vcpus=found.vcpus, memory_mib=found.memory_mib, machine=found.machine
             )
         except Invalid:
             continue
         kept = one
-    return {name: value for name, value in kept.items() if value}
+    return {name: value for name, value in kept.items() if value != machine_options.KNOWN[name].default}
 
 
 def let_go(ctx: Context) -> None:

@@ -52,7 +52,7 @@ CHOSEN = Hardware(
 )  # fmt: skip
 ONE_BY_ONE: dict[str, object] = {
     "firmware": "uefi", "tpm": True, "cpu": "maximum", "cores": 2, "max_vcpus": 4, "max_memory_mib": 4096,
-    "cpu_pinning": "0#0-1,4_1#2", "emulator_cpus": "0,5", "hugepages_kib": 2048,
+    "cpu_pinning": "0#0-1,4_1#2", "emulator_cpus": "0,5", "hugepages_kib": 2048, "numa_nodes": 2,
     "balloon_mib": 512, "video": "qxl", "heads": 3, "sound": True,
     "rng": False, "watchdog": "pause", "boot": "disk-network", "system": "windows",
 }  # fmt: skip
@@ -74,6 +74,19 @@ FRESH |= {
         False,
     ),
 }
+FRESH |= {
+    # 3 processors, or room for 5, and 515 MiB in two shares; pages of 1 GiB are not torn
+    "fresh-numa": (
+        replace(
+            SPEC, vcpus=3, memory_mib=515,
+            hardware=Hardware(numa_mode="strict", numa_host_nodes="0-1", numa_nodes=2, max_vcpus=5, max_memory_mib=999),
+        ),
+        False,
+    ),
+    "fresh-numa-pages": (
+        replace(SPEC, memory_mib=3072, hardware=Hardware(numa_nodes=2, hugepages_kib=1048576, max_memory_mib=0)), False,
+    ),
+}  # fmt: skip
 BOTH = replace(SPEC, graphics=("vnc", "spice"))
 FRESH |= {
     "fresh-client-devices": (replace(BOTH, screen=ScreenParts(usb=2, smartcard=True)), False),

@@ -2,9 +2,11 @@
 
 A host: "a 16/8 m3 l50" = name, memory/free in GiB; m machines, l load in percent, c processors, v given processors,
 g given GiB, r GiB reserved, p GiB promised; words: off (maintenance), dead (lost), error, stale, new (never seen);
-cpus=0-3 those that it has online, pages=0/2048/64 of node 0 so many free huge pages of so many KiB.
+cpus=0-3 those that it has online, pages=0/2048/64 of node 0 so many free huge pages of so many KiB,
+node=0/4 with so many GiB.
 A machine: "x@a 2 ha" = name@host, GiB; ha, p priority, b busy processors, c processors; still (cannot be moved),
-down (does not run); pin=0-3 processors of a host that it is pinned to, page=2048 its memory is in such pages.
+down (does not run); pin=0-3 processors of a host that it is pinned to, page=2048 its memory is in such pages,
+from=0-1 comes from these NUMA nodes, strict from them alone.
 A group: "apart x y", "together x y", "on x : a", "not-on x : a", with "~" in front for a wish.
 """
 
@@ -56,6 +58,10 @@ def host(text: str) -> HostFacts:
         given_mib=int(number.get("g", 0) * 1024),
         load=number.get("l"),
         online=_set(words, "cpus="),
+        nodes=tuple(
+            (int(node), int(size) * GIB)
+            for node, size in (word[5:].split("/") for word in words if word.startswith("node="))
+        ),
         pages=tuple(
             (int(node), int(kib), int(count))
             for node, kib, count in (word[6:].split("/") for word in words if word.startswith("pages="))
@@ -81,6 +87,8 @@ def machine(text: str) -> MachineFacts:
         vcpus=int(number.get("c", 1)),
         available="ha" in words,
         host_cpus=_set(words, "pin="),
+        memory_nodes=_set(words, "from="),
+        memory_strict="strict" in words,
         page_kib=next((int(word[5:]) for word in words if word.startswith("page=")), 0),
         host=key(words[words.index("bound") + 1]) if "bound" in words else None,
     )

@@ -90,12 +90,26 @@ def test_huge_pages_given_to_one_are_not_given_to_the_next():
     assert choose(wanted, scene.hosts.values()).host.name == "a"
 
 
+@pytest.mark.parametrize(
+    ("nodes", "sentence"),
+    [
+        (((0, GIB), (1, GIB)), "the machine’s memory comes from its NUMA nodes 2, and it has 0-1"),
+        (((1, GIB // 4), (2, GIB // 4)), "its NUMA nodes 1-2 have 512 MiB, and the machine takes 1024 from them"),
+    ],
+)
+def test_whose_memory_comes_from_nodes_goes_where_they_are(nodes, sentence):
+    with pytest.raises(NoCapacity) as caught:
+        choose(replace(REQUEST, memory_nodes=frozenset({1, 2}), memory_strict=True), [host(nodes=nodes)])
+    (reason,) = caught.value.reasons
+    assert (reason.rule, reason.template % reason.params) == ("numa", sentence)
+
+
 # Rules that come with a policy or a group have theirs in test_golden_choice.py.
 BY_POLICY = {"affinity", "cpu_level", "load", "maintenance", "processors"}
 
 
 def test_every_filter_has_its_golden_sentence():
-    of_machines = {"present", "devices", "pinning", "huge_pages"}
+    of_machines = {"present", "devices", "pinning", "huge_pages", "numa"}
     assert {rule.name for rule in all_filters()} == GOLDEN.keys() | BY_POLICY | of_machines
 
 

@@ -90,6 +90,16 @@ CASES = [
     ({}, "a 16/8 cpus=0; b 16/2 cpus=0 pages=0/2048/992", "", "", "x 2 page=2048", "b"),
     ({}, "a 16/0.01 cpus=0 pages=0/2048/992", "", "", "x 2 page=2048", "a=memory"),
     ({}, "a 16/8", "", "", "x 2 page=2048", "a"),  # not observed yet
+    # memory from NUMA nodes of a host
+    ({}, "a 16/8 node=0/2 node=1/4", "", "", "x 2 from=1 strict", "a"),
+    ({}, "a 16/8 node=0/2", "", "", "x 2 from=0-1", "a=numa"),
+    ({}, "a 16/8 node=0/1 node=1/4", "", "", "x 2 from=0 strict", "a=numa"),
+    ({}, "a 16/8 node=0/1 node=1/4", "", "", "x 2 from=0", "a"),  # what does not fit there lies elsewhere
+    ({}, "a 16/8 node=0/1 node=1/4", "", "", "x 2 from=0-1 strict", "a"),
+    ({}, "a 16/8 node=0/1; b 16/2 node=0/1 node=1/4", "", "", "x 2 from=1", "b"),
+    ({}, "a 16/8", "", "", "x 2 from=7 strict", "a"),  # not observed yet
+    ({}, "a 16/8 cpus=0 node=0/8 node=1/8 pages=0/2048/992", "", "", "x 2 page=2048 from=1 strict", "a=huge_pages"),
+    ({}, "a 16/8 cpus=0 node=0/8 node=1/8 pages=0/2048/992", "", "", "x 2 page=2048 from=1", "a"),
     # processor level
     ({"cpu_level": "Haswell"}, "a 16/8 cpu=Haswell", "", "", "x 2", "a"),
     ({"cpu_level": "Haswell"}, "a 16/8 cpu=Nehalem", "", "", "x 2", "a=cpu_level"),

@@ -10,10 +10,11 @@ from broker.virt.actions.edit_vm import edit_vm
 from broker.virt.actions.migrate_vm import migrate_vm
 from broker.virt.actions.power_off_vm import power_off_vm
 from broker.virt.actions.start_vm import start_vm
-from broker.virt.driver import HostNode
+from broker.virt.driver import FoundMachine, HostNode
 from broker.virt.explain import explain_start
 from broker.virt.models import Host
 from broker.virt.monitor import facts
+from broker.virt.plans.vm_adopt import _columns
 from tests.virt.actions.stage import SYSTEM, done, fresh
 from tests.virt.plans.test_migrate import Pair
 
@@ -52,9 +53,10 @@ def test_it_starts_elsewhere_once_its_host_lacks_them(pair):
 
 
 def test_what_is_made_from_it_is_pinned_likewise_unless_its_size_is_another():
-    options = {"cpu_pinning": "0#1", "emulator_cpus": "0"}
+    options = {"cpu_pinning": "0#1", "numa_nodes": 2, "emulator_cpus": "0", "hugepages_kib": 2048}
     assert machine_options.inherited(options) == options
-    assert machine_options.inherited(options, resized=True) == {"emulator_cpus": "0"}
+    kept = {"emulator_cpus": "0", "hugepages_kib": 2048}
+    assert machine_options.inherited(options, resized=True) == kept
 
 
 def test_the_numbers_of_a_host_are_told(pair):
@@ -67,7 +69,7 @@ def test_the_numbers_of_a_host_are_told(pair):
     browser.force_login(pair.world.root)
     assert "processors 0-7" in browser.get(reverse("portal:host", args=[host.pk])).content.decode()
     answer = browser.get(f"/api/v1/hosts/{host.pk}/").json()
-    assert answer["nodes"] == [{"number": 0, "cpus": "0-7", "memory_bytes": told.memory}]
+    assert answer["nodes"] == [{"number": 0, "cpus": "0-7", "memory_bytes": told.memory, "pages": []}]
 
 
 def test_forms_and_calls_take_the_words_of_it(pair):
@@ -76,7 +78,7 @@ def test_forms_and_calls_take_the_words_of_it(pair):
     browser.force_login(pair.world.root)
     page = reverse("portal:vm-hardware", args=[vm.pk])
     form = browser.get(page).context["form"]
-    values = {name: form[name].value() for name in form.fields if form[name].value() not in (None, False)}
+    values = {name: form[name].value() for name in form.fields if form[name].value() is not False}
     assert browser.post(page, values | {"cpu_pinning": "0#2,1"}).status_code == 302
     assert fresh(vm).options["cpu_pinning"] == "0#1-2"
     refused = browser.post(page, values | {"cpu_pinning": "0#"})
@@ -86,3 +88,33 @@ def test_forms_and_calls_take_the_words_of_it(pair):
     assert browser.patch(address, body, content_type="application/json").json()["options"]["cpu_pinning"] == "1#7"
     body = {"options": {"cpu_pinning": "2#7"}}
     assert browser.patch(address, body, content_type="application/json").status_code == 400
+
+
+def test_pages_promised_to_a_machine_that_starts_are_not_promised_twice(pair):
+    kept = [{"kib": 2048, "total": 400, "free": 300}]
+    Host.objects.filter(pk=pair.left.pk).update(
+        nodes=[{"number": 0, "cpus": "0-7", "memory_bytes": 1 << 36, "pages": kept}]
+    )
+    one, two = (pair.make(name, memory_mib=512, options={"hugepages_kib": 2048}) for name in ("one", "two"))
+    assert two.host == pair.left
+    start_vm(actor=SYSTEM, vm=fresh(one))  # not done yet: its 256 pages are free still
+    reasons = explain_start(actor=SYSTEM, vm=fresh(two)).refusal.reasons
+    (reason,) = (one for one in reasons if one.subject == "left")
+    assert (reason.rule, reason.params["free"], reason.params["needed"]) == ("huge_pages", 44, 256)
+
+
+@pytest.mark.parametrize(
+    ("found", "options"),
+    [
+        ({}, {}),
+        ({"cpu_pinning": "1#0-2_0#7"}, {"cpu_pinning": "0#7_1#0-2"}),
+        ({"cpu_pinning": "5#0", "emulator_cpus": "3"}, {"emulator_cpus": "3"}),  # there are two: it says nothing
+        ({"numa_nodes": 2, "hugepages_kib": 2048}, {"numa_nodes": 2, "hugepages_kib": 2048}),
+        ({"numa_mode": "restrictive", "numa_host_nodes": "0"}, {}),
+        ({"numa_mode": "strict", "numa_host_nodes": "0-1"}, {"numa_mode": "strict", "numa_host_nodes": "0-1"}),
+        ({"numa_mode": "none"}, {}),
+    ],
+)
+def test_an_adopted_machine_shows_what_can_be_said(found, options):
+    machine = FoundMachine("x", "", 2, 1024, 0, "q35", ("vnc",), "", (), (), (), **found)
+    assert _columns(machine)["options"] == options

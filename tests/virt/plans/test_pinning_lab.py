@@ -1,5 +1,6 @@
 """Pinned machines on real libvirt hosts: the kernel says where their threads may run, also after a live migration."""
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from broker.virt.actions.start_vm import start_vm
 from broker.virt.explain import explain_start
 from broker.virt.models import Host
 from broker.virt.monitor import facts
+from tests.jobs_help import run_all
 from tests.lab import guest
 from tests.virt.actions.stage import SYSTEM, done, fresh
 from tests.world import World
@@ -63,6 +65,45 @@ def test_its_threads_run_where_they_are_pinned(real, lab_host):
     edit_vm(actor=SYSTEM, vm=fresh(vm), options={"cpu_pinning": "0#4000"})
     (reason,) = explain_start(actor=SYSTEM, vm=fresh(vm)).refusal.reasons
     assert (reason.rule, reason.params["missing"]) == ("pinning", "4000")
+    done(delete_vm(actor=SYSTEM, vm=fresh(vm)))
+
+
+def test_its_guest_sees_nodes_and_its_memory_comes_from_one_of_the_host(real, lab_host):
+    options = {
+        "cpu_pinning": "0#0_1#1", "numa_nodes": 2, "numa_mode": "strict", "numa_host_nodes": "0", "max_memory_mib": 999,
+    }  # fmt: skip
+    vm = real.make("nodes", vcpus=2, memory_mib=65, options=options, start=True)
+    pid = lab_host.qemu_pid(str(vm.pk))
+    words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    backends = [json.loads(word) for word in words if '"ram-node' in word]
+    assert [(one["id"], one["size"] >> 20, one["host-nodes"], one["policy"]) for one in backends] == [
+        ("ram-node0", 33, [0], "bind"), ("ram-node1", 32, [0], "bind"),
+    ]  # fmt: skip
+    numa = [word.replace("=", ",").split(",") for word in words if word.startswith("node,nodeid=")]
+    assert [(one[2], one[4], one[6]) for one in numa] == [("0", "0", "ram-node0"), ("1", "1", "ram-node1")]
+    assert allowed(pid) == {"CPU 0/TCG": "0", "CPU 1/TCG": "1", "emulator": "0-1"}
+    assert "bind:0" in Path(f"/proc/{pid}/numa_maps").read_text()
+    root = etree.fromstring(virsh(lab_host.uri, "dumpxml", str(vm.pk)))
+    assert [(one.get("cpus"), one.get("memory")) for one in root.findall("cpu/numa/cell")] == [
+        ("0", str(33 << 10)), ("1", str(32 << 10)),
+    ]  # fmt: skip
+    assert root.find("numatune/memory").attrib == {"mode": "strict", "nodeset": "0"}
+    edit_vm(actor=SYSTEM, vm=fresh(vm), memory_mib=65 + 128)  # while it runs
+    run_all()
+    assert fresh(vm).memory_mib == 193
+    for memory, cells in ((193, ["97", "96"]), (64, ["32", "32"])):
+        done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
+        edit_vm(actor=SYSTEM, vm=fresh(vm), memory_mib=memory)
+        done(start_vm(actor=SYSTEM, vm=fresh(vm)))
+        root = etree.fromstring(virsh(lab_host.uri, "dumpxml", str(vm.pk)))
+        assert [str(int(one.get("memory")) >> 10) for one in root.findall("cpu/numa/cell")] == cells
+    done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
+    none = {"numa_nodes": 0, "numa_mode": "none", "numa_host_nodes": "", "max_memory_mib": 0, "cpu_pinning": ""}
+    edit_vm(actor=SYSTEM, vm=fresh(vm), options=none)
+    done(start_vm(actor=SYSTEM, vm=fresh(vm)))
+    root = etree.fromstring(virsh(lab_host.uri, "dumpxml", str(vm.pk)))
+    assert [root.find(tag) for tag in ("cpu/numa", "numatune", "cputune", "maxMemory")] == [None] * 4
+    done(power_off_vm(actor=SYSTEM, vm=fresh(vm)))
     done(delete_vm(actor=SYSTEM, vm=fresh(vm)))
 
 

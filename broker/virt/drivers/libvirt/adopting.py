@@ -4,8 +4,8 @@ import libvirt
 
 from broker.virt.driver import FoundDisk, FoundMachine, FoundNic
 from broker.virt.drivers.libvirt.connection import Link
+from broker.virt.drivers.libvirt.domain_xml import numa
 from broker.virt.drivers.libvirt.domain_xml.devices import Disk, Interface
-from broker.virt.drivers.libvirt.domain_xml.hardware import pages_of
 from broker.virt.drivers.libvirt.domain_xml.machine import Machine
 
 _UNITS = {"b": 1, "bytes": 1, "KB": 1000, "k": 1024, "KiB": 1024, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -31,6 +31,7 @@ class Describing(Link):
             memory = _mib(machine.memory, machine.memory_unit)
             current = _mib(machine.current_memory, machine.current_memory_unit)
             video = machine.videos.first()
+            mode, nodes = numa.host_nodes_of(machine) or ("", "")
             return FoundMachine(
                 name=domain.name(), title=machine.title or "", vcpus=machine.vcpus or 1, memory_mib=memory,
                 balloon_mib=0 if current in (0, memory) else current,
@@ -39,7 +40,8 @@ class Describing(Link):
                 video=(video.model if video else None) or "", disks=disks,
                 nics=tuple(FoundNic(card.mac or "", card.network or "") for card in nics), outside=tuple(outside),
                 cpu_pinning="_".join(f"{pin.vcpu}#{pin.cpus}" for pin in machine.pins),
-                emulator_cpus=machine.emulator_cpus or "", hugepages_kib=pages_of(machine) or 0,
+                emulator_cpus=machine.emulator_cpus or "", hugepages_kib=numa.pages_of(machine) or 0,
+                numa_nodes=numa.cells_of(machine), numa_mode=mode, numa_host_nodes=nodes,
             )  # fmt: skip
 
 

@@ -32,5 +32,6 @@ class Describing(Link):
                 nics=tuple(FoundNic(nic["mac"], nic["network"]) for nic in told.get("nics", ())),
                 outside=tuple(outside), cpu_pinning=hardware.get("cpu_pinning") or "",
                 emulator_cpus=hardware.get("emulator_cpus") or "",
-                hugepages_kib=hardware.get("hugepages_kib") or 0,
+                hugepages_kib=hardware.get("hugepages_kib") or 0, numa_nodes=hardware.get("numa_nodes") or 0,
+                numa_mode=hardware.get("numa_mode") or "", numa_host_nodes=hardware.get("numa_host_nodes") or "",
             )  # fmt: skip

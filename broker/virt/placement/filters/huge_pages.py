@@ -12,7 +12,9 @@ def check(request: Request, host: HostFacts) -> Reason | None:
     size = request.page_kib
     if not size or not host.online:
         return None  # none asked for, or not observed yet
-    free = sum(free for _, kib, free in host.pages if kib == size) - host.pages_promised.get(size, 0)
+    anywhere = not request.memory_strict
+    kept = (free for node, kib, free in host.pages if kib == size and (anywhere or node in request.memory_nodes))
+    free = sum(kept) - host.pages_promised.get(size, 0)
     needed = request.memory_mib * 1024 // size
     if free >= needed:
         return None

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from broker.virt.driver import Hardware
+from broker.virt.drivers.libvirt.domain_xml import numa
 from broker.virt.drivers.libvirt.domain_xml.devices import Disk, Interface, Rng, Sound, Tpm, Watchdog
-from broker.virt.drivers.libvirt.domain_xml.machine import Cell, Feature, Machine, Pin, Timer
+from broker.virt.drivers.libvirt.domain_xml.machine import Feature, Machine, Timer
 from broker.virt.drivers.libvirt.domain_xml.mapping import Element, Items
 
 E = TypeVar("E", bound=Element)
-SLOTS = 16  # how often memory can be plugged in
 HYPERV_CLOCK, SPINS = "hypervclock", 8191  # as Microsoft and libvirt's own tools have it
 MODES = ("host-model", "host-passthrough", "maximum")
 
@@ -27,15 +27,7 @@ def apply(hardware: Hardware, machine: Machine, vcpus: int) -> None:
     topology = (hardware.sockets, hardware.cores, hardware.threads)
     if any(topology):
         machine.sockets, machine.cores, machine.threads = (count or 1 for count in topology)
-    if hardware.cpu_pinning is not None:
-        _pin(hardware.cpu_pinning, machine)
-    if hardware.emulator_cpus is not None:
-        machine.emulator_cpus = hardware.emulator_cpus or None
-    if hardware.hugepages_kib is not None and hardware.hugepages_kib != pages_of(machine):
-        machine.forget_pages()
-        if hardware.hugepages_kib:
-            machine.page_size, machine.page_unit = hardware.hugepages_kib, "KiB"
-    _room(hardware, machine)
+    numa.apply(hardware, machine)
     if hardware.balloon_mib:
         machine.current_memory, machine.current_memory_unit = hardware.balloon_mib * 1024, "KiB"
     _wish(machine.tpms, hardware.tpm, lambda: Tpm.new(model="tpm-crb", backend="emulator", version="2.0"))
@@ -60,39 +52,6 @@ def _vcpus(hardware: Hardware, machine: Machine, vcpus: int) -> None:
         machine.current_vcpus = vcpus if vcpus < most else None
     if (machine.vcpus, machine.current_vcpus) != before:
         machine.forget_each_vcpu()
-
-
-def _pin(wanted: str, machine: Machine) -> None:
-    pins = [one.split("#") for one in wanted.split("_") if one]
-    if {int(vcpu): cpus for vcpu, cpus in pins} == {pin.vcpu: pin.cpus for pin in machine.pins}:
-        return
-    machine.forget_pins()
-    for vcpu, cpus in pins:
-        machine.pins.add(Pin.new(vcpu=vcpu, cpus=cpus))
-
-
-def pages_of(machine: Machine) -> int | None:
-    """Of which size in KiB all its pages are, 0 for ordinary ones; None where they are mixed or as the host likes."""
-    if machine.node.find("memoryBacking/hugepages") is None:
-        return 0
-    pages = machine.node.findall("memoryBacking/hugepages/page")
-    plain = len(pages) == 1 and machine.page_unit == "KiB" and pages[0].get("nodeset") is None
-    return machine.page_size if plain else None
-
-
-def _room(hardware: Hardware, machine: Machine) -> None:
-    """Room for more memory needs the present one to be in a cell. Cells that somebody else laid out stay."""
-    if hardware.max_memory_mib is None or len(machine.cells) > 1:
-        return
-    if hardware.max_memory_mib * 1024 <= (machine.memory or 0):
-        if machine.max_memory is not None:
-            machine.forget_room()
-        return
-    machine.max_memory, machine.max_memory_unit = hardware.max_memory_mib * 1024, "KiB"
-    machine.max_memory_slots = machine.max_memory_slots or SLOTS
-    cell = machine.cells.first() or machine.cells.add(Cell.new(id=0))
-    cell.cpus = f"0-{(machine.vcpus or 1) - 1}" if (machine.vcpus or 1) > 1 else "0"
-    cell.memory, cell.unit = machine.memory, "KiB"
 
 
 def _firmware(wanted: str, machine: Machine) -> None:

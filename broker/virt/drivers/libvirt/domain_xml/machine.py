@@ -92,6 +92,8 @@ class Machine(Element):
     current_vcpus = Attr("vcpu@current", int)
     page_size = Attr("memoryBacking/hugepages/page@size", int)
     page_unit = Attr("memoryBacking/hugepages/page@unit")
+    numa_mode = Attr("numatune/memory@mode")
+    numa_host_nodes = Attr("numatune/memory@nodeset")
     emulator_cpus = Attr("cputune/emulatorpin@cpuset")
     os_type = Text("os/type")
     arch = Attr("os/type@arch")
@@ -173,6 +175,16 @@ class Machine(Element):
         if (tune := self.node.find("cputune")) is not None and not len(tune):
             self.node.remove(tune)
 
+    def forget_host_nodes(self) -> None:
+        """Drop from which NUMA nodes of the host its memory comes."""
+        self._drop("numatune")
+
+    def forget_cells(self) -> None:
+        """Drop which NUMA nodes its guest sees."""
+        self._drop("cpu/numa")
+        if (cpu := self.node.find("cpu")) is not None and not len(cpu) and not cpu.attrib:
+            self.node.remove(cpu)
+
     def forget_pages(self) -> None:
         """Drop that its memory is in huge pages."""
         self._drop("memoryBacking/hugepages")
@@ -181,9 +193,8 @@ class Machine(Element):
 
     def forget_room(self) -> None:
         """Drop the room for more memory."""
-        self._drop("maxMemory", "cpu/numa")
-        if (cpu := self.node.find("cpu")) is not None and not len(cpu) and not cpu.attrib:
-            self.node.remove(cpu)
+        self._drop("maxMemory")
+        self.forget_cells()
 
     def forget_boot(self) -> None:
         """Drop what it boots from."""
