@@ -3,7 +3,7 @@
 # ARGS="…" is handed to the command behind a verb: make test-fast ARGS="tests/jobs -x", make run ARGS="--image tiny".
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run dev test test-fast lint types fuzz bench docs texts lock
+.PHONY: help run dev test test-fast test-metal lint types fuzz bench docs texts lock
 
 PYTHON := .venv/bin/python
 PYTEST := $(PYTHON) -m pytest
@@ -34,6 +34,11 @@ test: ## the whole test suite, on real hypervisors, databases and a browser
 
 test-fast: ## tests that need neither root nor servers, under two minutes
 	@$(PYTEST) -m "not lab and not browser and not postgres and not slow" -n 4 --dist worksteal $(ARGS)
+
+test-metal: ## limits of cards, USB and PCI devices on an emulated host with a kernel of its own
+	@deploy/install.sh test
+	@$(ROOT) deploy/image/ensure host >/dev/null
+	@$(ROOT) $(PYTHON) -m tests.lab.cage -- $(PYTEST) -m metal tests/virt $(ARGS)
 
 lint: ## style, formatting and the import contracts
 	@$(PYTHON) -m ruff check .

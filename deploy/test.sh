@@ -62,7 +62,7 @@ stage "fast lane" "${pytest[@]}" -m "not lab and not browser and not postgres an
 stage "guest image" "${root[@]}" deploy/image/ensure tiny
 stage "server image" "${root[@]}" deploy/image/ensure server
 
-machines="(lab or slow) and not browser and not postgres"
+machines="(lab or slow) and not metal and not browser and not postgres"
 computing=(tests/virt/plans tests/portal tests/architecture)
 computed() {
     stage "plans and what computes" "${cage[@]}" "${pytest[@]}" -m "$machines" "${computing[@]}" "$@"
@@ -102,4 +102,5 @@ if [ -e "$logs/failed" ]; then
     done <"$logs/failed" >&2
     exit 1
 fi
+echo "Not among them: the host with a kernel of its own, one test of some minutes (make test-metal)."
 echo "All stages passed."

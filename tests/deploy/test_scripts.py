@@ -31,7 +31,8 @@ def test_script_parses_and_may_be_run(script: Path) -> None:
 
 def test_scripts_are_found() -> None:
     names = {path.name for path in SCRIPTS}
-    assert {"run", "install.sh", "lock.sh", "build-desktop", "build-tiny", "build-server", "ensure", "init"} <= names
+    builders = {"build-desktop", "build-tiny", "build-server", "build-host"}
+    assert {"run", "install.sh", "lock.sh", "ensure", "init", *builders} <= names
 
 
 @pytest.mark.parametrize("command", [("install.sh", "everything"), ("image/ensure", "windows"), ("image/ensure",)])
@@ -116,7 +117,7 @@ def test_install_says_when_there_is_no_space(tree: Path) -> None:
     assert not (tree / ".venv").exists()
 
 
-@pytest.mark.parametrize("builder", ["build-tiny", "build-desktop", "build-server"])
+@pytest.mark.parametrize("builder", ["build-tiny", "build-desktop", "build-server", "build-host"])
 def test_builder_refuses_a_full_disk(tmp_path: Path, builder: str) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()

@@ -13,6 +13,7 @@ A test that uses one of these is marked `@pytest.mark.lab` and runs inside the c
   crashed or left behind on them is put right after it.
 - `tiny_image`: path of the small Linux image that deploy/image/ensure builds.
 - `server_image`: that of the Debian server with cloud-init, built likewise.
+- `host_image`: that of a Debian host, built likewise; tests/lab/metal.py boots it.
 """
 
 import shutil
@@ -161,6 +162,12 @@ def tiny_image() -> Path:
 def server_image() -> Path:
     """Debian with cloud-init, an SSH server and the guest agent, which needs 384 MiB; built on first use."""
     return built_image("server")
+
+
+@pytest.fixture(scope="session")
+def host_image() -> Path:
+    """A Debian host with libvirt, which needs 1 GiB; built on first use."""
+    return built_image("host")
 
 
 def built_image(name: str) -> Path:

@@ -118,7 +118,7 @@ def _node(text: str) -> Node:
 
 
 def _use_of(node: Node) -> str:
-    """Why the host needs what this entry hangs on. What can be pulled out of it, like a memory stick, it does not."""
+    """Why the host needs what this entry hangs on. Not what libvirt calls removable: discs, cards in a reader."""
     if node.kind == "net" and node.text("capability/address") and node.word("capability/link", "state") == "up":
         return "network"
     removable = node.node.find("capability/capability[@type='removable']") is not None
