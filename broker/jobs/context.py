@@ -25,6 +25,8 @@ class Context:
     def __init__(self, job: Job, lease: Lease, *, undoing: bool = False):
         self.job, self.lease, self.undoing = job, lease, undoing
         self._told = 0.0
+        self.cancellable = True
+        """Whether the step at work can be turned back; the runner says so for each."""
         # What the steps of one attempt pass on; whoever takes over begins without it.
         self.kept: dict[str, Any] = {}
 
@@ -66,7 +68,7 @@ class Context:
         if not self.lease.write(**updates):
             raise LeaseLost(self.job.pk)
         publish("job", self.job.pk, "progress")
-        if not self.undoing and Job.objects.filter(pk=self.job.pk, cancel_requested=True).exists():
+        if self.cancellable and not self.undoing and Job.objects.filter(pk=self.job.pk, cancel_requested=True).exists():
             raise CancelRequested
 
     step_count = 1

@@ -107,6 +107,7 @@ class Attempt:
             self._begin(self.plan.steps[0].name, self.plan.steps[0].title, 0)
         while self.job.position < len(self.plan.steps):
             step = self.plan.steps[self.job.position]
+            self.context.cancellable = self._cancellable()
             if self.job.cancel_requested or self._cancel_asked():
                 return self.turn_back(JobState.CANCELLED, None)
             self.boundary(self.plan.name, step.name, "before")
@@ -140,10 +141,11 @@ class Attempt:
         self._end("succeed", progress=100, position=len(self.plan.steps), retries=0)
         raise Stopped
 
+    def _cancellable(self) -> bool:
+        return self.plan.cancellable and not any(step.last_exit for step in self.plan.steps[: self.job.position])
+
     def _cancel_asked(self) -> bool:
-        if not self.plan.cancellable or any(step.last_exit for step in self.plan.steps[: self.job.position]):
-            return False
-        return bool(_CANCEL_ASKED.rows(job=self.job.pk))
+        return self.context.cancellable and bool(_CANCEL_ASKED.rows(job=self.job.pk))
 
     def _patient(self) -> bool:
         started = self.job.steps.get(index=self.job.position).started_at

@@ -114,8 +114,8 @@ def _not_created(stage: Stage, job: Job, volumes) -> None:
 def _kept(stage: Stage, job: Job, volumes) -> None:
     """Cancelled after the power was cut: the machine is off and whole."""
     vm = VirtualMachine.objects.get(pk=job.subject_id)
-    assert (vm.state, stage.power(vm.pk)) == (VmState.READY, PowerState.OFF)
-    assert stage.files_of(vm) == volumes
+    found = vm.state, stage.power(vm.pk), stage.files_of(vm)
+    assert found == (VmState.READY, PowerState.OFF, volumes), found
 
 
 def _power(action, *, running: bool, before=None, **args):

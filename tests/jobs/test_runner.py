@@ -1,5 +1,6 @@
 """A job ends in exactly one way, with one effect, whatever is repeated, refused, cancelled or taken over."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -149,6 +150,20 @@ def test_a_step_that_waits_frees_the_worker(world, toy):
     run_all()
     job.refresh_from_db()
     assert (job.state, len(tries)) == (JobState.SUCCEEDED, 3)
+
+
+def test_a_cancel_that_comes_after_the_last_exit_ends_no_step_in_its_middle(world, toy, monkeypatch):
+    def cancel(ctx):
+        Job.objects.filter(pk=ctx.job.pk).update(cancel_requested=True)
+        ctx.progress(0.5)
+
+    steps = tuple(replace(step, last_exit=step.name == "one") for step in toy.plan.steps)
+    monkeypatch.setitem(plans.PLANS._items, "toy", replace(toy.plan, steps=steps))
+    toy.behaviour["two"] = cancel
+    job = start(world)
+    run_all()
+    job.refresh_from_db()
+    assert (job.state, toy.effects) == (JobState.SUCCEEDED, ["one", "two", "three"])
 
 
 def test_cancelling_undoes_and_says_so(world, toy):

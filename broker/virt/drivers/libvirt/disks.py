@@ -90,7 +90,7 @@ class Storing(Link):
                 and not name.endswith(PART)
                 and name + PART not in found
             ]
-            told = [_info_if_there(found[name]) for name in sorted(whole)]
+            told = [info_if_there(found[name]) for name in sorted(whole)]
             return tuple(one for one in told if one is not None)
 
     def volume(self, storage: StorageSpec, name: str) -> VolumeInfo | None:
@@ -346,7 +346,7 @@ def _info(pool: libvirt.virStoragePool) -> StorageInfo:
     return StorageInfo(capacity=capacity, allocation=allocation, available=available)
 
 
-def _info_if_there(volume: libvirt.virStorageVol) -> VolumeInfo | None:
+def info_if_there(volume: libvirt.virStorageVol) -> VolumeInfo | None:
     """None for one that was removed since it was listed."""
     try:
         return volume_info(volume)

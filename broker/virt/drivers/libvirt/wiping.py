@@ -17,7 +17,7 @@ import libvirt
 from broker.core.text import gettext_noop
 from broker.virt.driver import DriverError, StorageSpec, lain_on
 from broker.virt.drivers import names
-from broker.virt.drivers.libvirt.disks import PART, volume_info, volume_xml
+from broker.virt.drivers.libvirt.disks import PART, info_if_there, volume_info, volume_xml
 from broker.virt.drivers.libvirt.looking import look_up, see
 from broker.virt.drivers.libvirt.transfers import Transferring, ended
 from broker.virt.iscsi.store import blank
@@ -43,8 +43,10 @@ class Wiping(Transferring):
             path = volume.path()
             for other in pool.listAllVolumes():
                 # What is raw by its name lies on nothing, whatever its guest wrote at its beginning.
-                if not other.name().endswith(".raw") and volume_info(other).backing == path:
-                    raise lain_on(name, other.name())
+                if other.name().endswith(".raw") or (info := info_if_there(other)) is None:
+                    continue
+                if info.backing == path:
+                    raise lain_on(name, info.name)
             if look_up(pool, name + PART, fresh=False) is None:
                 pool.createXML(volume_xml(name + PART, capacity=0, image_format="raw"))
             self._overwrite(pool, volume, progress)
