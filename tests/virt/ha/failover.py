@@ -97,7 +97,7 @@ class Failover:
         self.world = World.build(driver="libvirt", uri=lab.hosts["lab-a"].tcp_uri, path=str(lab.shared))
         guest.write_image(lab.shared / self.world.version.volume, image_format="qcow2")
         type(self.world.version).objects.update(size_bytes=1 << 20, memory_mib=16)
-        self.world.cluster.ha = RULES
+        self.world.cluster.ha = dict(RULES)
         self.world.cluster.save()
         Host.objects.filter(pk=self.world.host.pk).delete()
         self.door = Door((f"{lab.subnet}.1", 0), Door.Handler)
