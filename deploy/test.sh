@@ -7,12 +7,10 @@
 # nothing that a test started escapes; the guest images are built before, for there is no network inside.
 # The fast lane waits for a good third of its time, so four processes keep two processors busy, each with tests that lie
 # beside each other and share their servers. So do two with the browser and three with PostgreSQL: each has a Chromium,
-# or a database and numbers on Redis, of its own (tests/environment.py). The tests on real hypervisors wait for most of
-# theirs, for leases and for guests: two processes do them, each in a cage of its own, and share nothing but the images.
-# What needs a processor for long (Debian that boots in an emulated one, generated calls, migrations from nothing) is
-# with one of them, so that it comes one after another and the other's waits are hardly longer for it. With TEST_LANES=2
-# the stages with a browser run beside those without one, too, for which two processors are few. What runs in the
-# background is shown when what it runs beside has ended, and what failed is shown once more at the end.
+# or a database and numbers on Redis, of its own (tests/environment.py). The tests on real hypervisors have the machine
+# for themselves: of emulated guests that boot beside too much else, one in some hundred never gets up. With TEST_LANES=2
+# what computes for long runs beside those that wait, and the stages with a browser beside those without one. What runs
+# in the background is shown when what it runs beside has ended, and what failed is shown once more at the end.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 python=.venv/bin/python
@@ -81,13 +79,17 @@ browsing() {
 
 [ "${TEST_LANES:-1}" = 1 ] || begin browsing "$@"
 stage "crash matrix" "${cage[@]}" "${pytest[@]}" -m lab tests/crash "$@"
-begin computed "$@"
+if [ "${TEST_LANES:-1}" = 1 ]; then
+    computed "$@"
+else
+    begin computed "$@"
+fi
 stage "real hypervisors" "${cage[@]}" "${pytest[@]}" -m "$machines" --ignore=tests/crash \
     "${computing[@]/#/--ignore=}" "$@"
-finish computed
 if [ "${TEST_LANES:-1}" = 1 ]; then
     browsing "$@"
 else
+    finish computed
     finish browsing
 fi
 
