@@ -23,7 +23,7 @@ from broker.jobs.models import Job
 from broker.jobs.states import ACTIVE
 
 from . import hosts
-from .driver import PowerState
+from .driver import MIGRATED, PowerState
 from .models import ForeignMachine, Host, VirtualMachine
 from .states import VM, VmState
 
@@ -32,7 +32,6 @@ DUTY = Actor.system("virt.following")
 UP = (PowerState.RUNNING, PowerState.PAUSED)
 GONE = (PowerState.OFF, PowerState.CRASHED)
 ARRIVING = "migration"  # why a machine is paused that is still on its way
-LEFT = "migrated"
 GRACE = timedelta(seconds=10)  # after a job on the machine: what it did may still be being observed
 TOLD_FOR = timedelta(hours=1)
 BATCH = 50
@@ -71,7 +70,7 @@ def _look(vm: VirtualMachine, copy: ForeignMachine) -> int:
     try:
         own, other = (hosts.connection(host).observe_one(str(vm.pk)) for host in (vm.host, copy.host))
         if other.power in UP and other.reason != ARRIVING:
-            if own.power is PowerState.MISSING or (own.power is PowerState.OFF and own.reason == LEFT):
+            if own.power is PowerState.MISSING or (own.power is PowerState.OFF and own.reason == MIGRATED):
                 return _move(vm, copy.host)
             return _tell_twice(vm, copy.host) if own.power in UP and own.reason != ARRIVING else 0
         if own.power in UP and other.power in GONE:

@@ -25,7 +25,7 @@ from broker.jobs.models import Job
 from broker.jobs.states import ACTIVE
 from broker.sql import Given, Statement, each, given, several, time, write_rows, written
 
-from .driver import UNEXPLAINED, GuestInfo, Observation, PowerState
+from .driver import MIGRATED, UNEXPLAINED, GuestInfo, Observation, PowerState
 from .last_pass import CONDITION, FOREIGN, LastPass
 from .models import ForeignMachine, Host, VirtualMachine
 from .monitor import surprise
@@ -236,6 +236,8 @@ def _write(host: Host, seen: dict[UUID, Observation]) -> tuple[set[UUID], set[UU
             continue
         if one.power is PowerState.MISSING and (row.pk in busy or row.state in VM.unstable):
             continue  # whoever works on it knows better; the next pass looks again
+        if (one.power, one.reason) == (PowerState.OFF, MIGRATED) and row.moving_to_id is not None:
+            continue  # it has just arrived elsewhere, which the move is about to write: nobody's screen ends for it
         if row.created_at > one.at:
             continue
         ours = row.pk in busy or row.state in VM.unstable

@@ -60,6 +60,7 @@ from .networks import Lease as Lease
 from .networks import Networks as Networks
 from .networks import NetworkSpec as NetworkSpec
 from .observation import IO_ERROR as IO_ERROR
+from .observation import MIGRATED as MIGRATED
 from .observation import NO_SPACE as NO_SPACE
 from .observation import UNEXPLAINED as UNEXPLAINED
 from .observation import UNTOLD as UNTOLD

@@ -92,6 +92,8 @@ UNTOLD = Counters()
 
 UNEXPLAINED = "unknown"
 """The reason of a machine that is off and of whose end its host kept nothing, as after a reboot."""
+MIGRATED = "migrated"
+"""Why a machine is off on the host that it was moved away from."""
 NO_SPACE = "no space"
 """The reason of a machine that its host paused because a disk could not grow."""
 IO_ERROR = "ioerror"

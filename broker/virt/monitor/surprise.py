@@ -3,7 +3,7 @@
 from broker.access.actor import Actor
 from broker.core.text import gettext_noop as N_
 from broker.events.record import record
-from broker.virt.driver import IO_ERROR, NO_SPACE, Observation, PowerState
+from broker.virt.driver import IO_ERROR, MIGRATED, NO_SPACE, Observation, PowerState
 from broker.virt.models import VirtualMachine
 
 OUTSIDE = "vm.changed-outside"
@@ -83,7 +83,7 @@ def _while_up(row: VirtualMachine, one: Observation) -> Story | None:
 def _ended(one: Observation) -> Story:
     if one.power is PowerState.SUSPENDED:
         return SUSPENDED
-    if one.reason == "migrated":
+    if one.reason == MIGRATED:
         return LEFT
     return SHUT_DOWN if one.reason == "shutdown" else STOPPED
 

@@ -69,6 +69,18 @@ def test_confirmed_state_is_a_floor_too(world):
     assert reload(vm).power_state == RUNNING
 
 
+def test_one_that_left_in_a_move_of_ours_is_off_only_when_nobody_moves_it(world):
+    vm = machine(world)
+    observe.apply(world.host, [seen(vm, 1)])
+    there = Host.objects.create(cluster=world.cluster, name="there", driver="simulated", uri="sim://there")
+    VirtualMachine.objects.filter(pk=vm.pk).update(moving_to=there)
+    assert observe.apply(world.host, [seen(vm, 2, OFF, reason="migrated")]) == set()
+    assert reload(vm).power_state == RUNNING
+    VirtualMachine.objects.filter(pk=vm.pk).update(moving_to=None)
+    assert observe.apply(world.host, [seen(vm, 3, OFF, reason="migrated")]) == {vm.pk}
+    assert reload(vm).power_state == OFF
+
+
 def test_news_from_before_the_last_full_pass_are_stale(world):
     vm = machine(world)
     observe.apply(world.host, [seen(vm, 1)])
