@@ -5,7 +5,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from broker.virt.driver import StorageSpec
+from broker.virt.driver import StorageSpec, VolumeInfo
 from broker.virt.drivers import load
 
 MIB = 1 << 20
@@ -29,6 +29,24 @@ def test_files_that_come_while_another_is_copied_are_seen(connection, storage, t
             assert (stored.name, stored.format, stored.capacity) == (names[-1], "raw", 4096)
         assert copy.result().capacity == 384 * MIB
     assert {volume.name for volume in connection.volumes(storage)} == {"big.raw", "copy.qcow2", *names}
+
+
+@pytest.mark.lab
+def test_what_came_while_another_is_copied_can_be_copied_itself(connection, storage, tmp_path):
+    with (tmp_path / "big.raw").open("wb") as file:
+        for _piece in range(384):
+            file.write(b"\x55" * MIB)
+    source = VolumeInfo(name="big.raw", path=str(tmp_path / "big.raw"), format="raw", capacity=384 * MIB, allocation=0)
+    with ThreadPoolExecutor(1) as aside:
+        big = aside.submit(connection.copy_volume, storage, "big.qcow2", source=source)
+        copies = 0
+        while not copies or (not big.done() and copies < 50):
+            path = tmp_path / f"late-{copies}.raw"
+            path.write_bytes(b"\x33" * 4096)
+            late = VolumeInfo(name=path.name, path=str(path), format="raw", capacity=4096, allocation=4096)
+            assert connection.copy_volume(storage, f"late-{copies}.qcow2", source=late).capacity == 4096
+            copies += 1
+        assert big.result().capacity == 384 * MIB
 
 
 @pytest.mark.lab

@@ -248,7 +248,7 @@ class Storing(Link):
                 raise
         path = PurePosixPath(source.path)
         pool = self._pool_of(str(path.parent))
-        refresh(pool)
+        see(pool)
         return _alike(pool.storageVolLookupByName(path.name), source)
 
     def _pool_of(self, directory: str) -> libvirt.virStoragePool:
@@ -309,7 +309,7 @@ def _let_go(pool: libvirt.virStoragePool) -> libvirt.virStoragePool | None:
 def _alike(origin: libvirt.virStorageVol, source: VolumeInfo) -> libvirt.virStorageVol:
     """`origin`; refused when it should be raw and libvirt, which goes by the first bytes, sees something else."""
     if source.format == "raw" and source.backing == "":
-        refresh(origin.storagePoolLookupByVolume())
+        see(origin.storagePoolLookupByVolume())
         if volume_info(origin).format != "raw":
             raise Refused(
                 gettext_noop("The first bytes of “%(name)s” make it look like another kind of image."),

@@ -30,7 +30,7 @@ from broker.virt.drivers.libvirt.disks import Storing, volume_info
 from broker.virt.drivers.libvirt.domain_xml.build import disk_element
 from broker.virt.drivers.libvirt.domain_xml.devices import Disk
 from broker.virt.drivers.libvirt.domain_xml.machine import Machine
-from broker.virt.drivers.libvirt.looking import look_up, refresh
+from broker.virt.drivers.libvirt.looking import look_up, see
 
 _ALMOST = 0.99
 _DEEPEST = 64  # images below each other, before we take it for a ring
@@ -68,7 +68,7 @@ class Layering(Storing):
                     domain.blockResize(target, size, libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES)
                 return
             pool = self._pool(storage)
-            refresh(pool)
+            see(pool)
             volume = look_up(pool, name)
             if volume is None:
                 raise no_volume(name)
@@ -101,7 +101,7 @@ class Layering(Storing):
         if path.startswith(f"{LUN_PATHS}/"):
             return ""  # an image on a LUN lies on nothing
         pool = self._pool_of(folder)
-        refresh(pool)
+        see(pool)
         volume = look_up(pool, name, fresh=False)
         return "" if volume is None else volume_info(volume).backing
 
