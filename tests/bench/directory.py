@@ -55,9 +55,9 @@ def follow_it(config: dict[str, Any], url: str) -> dict[str, Any]:
     from broker.directories.kinds.ldap.config import parse
     from broker.directories.kinds.ldap.line import dial
     from broker.directories.kinds.ldap.roster import read
-    from broker.directories.kinds.ldap.secret import sealed
     from broker.directories.kinds.ldap.sync import follow
     from broker.directories.models import Directory, Membership, User
+    from broker.directories.secret import sealed
 
     row = Directory.objects.create(
         name="Site", kind="ldap", config=config, secret=sealed(servers.READER_PASSWORD), sync_asked="full"

@@ -159,8 +159,8 @@ class Stage:
         from django.core.management import call_command
 
         call_command("migrate", verbosity=0)
-        from broker.directories.kinds.ldap.secret import sealed
         from broker.directories.models import Directory, Group
+        from broker.directories.secret import sealed
         from tests.servers import slapd as servers
         from tests.world import GIB, World
 

@@ -3,9 +3,9 @@
 import pytest
 from django.urls import reverse
 
-from broker.directories.kinds.ldap.secret import sealed
 from broker.directories.kinds.oidc import provider as remembered
 from broker.directories.models import Directory, User
+from broker.directories.secret import sealed
 from tests.servers import provider as servers
 
 from .test_pages import violations

@@ -3,9 +3,9 @@
 import pytest
 
 from broker.directories.kinds.ldap import kept, line
-from broker.directories.kinds.ldap.secret import sealed
 from broker.directories.kinds.oidc import provider as remembered
 from broker.directories.models import Directory
+from broker.directories.secret import sealed
 from tests.servers import provider as providers
 from tests.servers import slapd as servers
 

@@ -13,9 +13,9 @@ from broker.core.errors import Unavailable
 from broker.directories.kinds.ldap import KIND, line
 from broker.directories.kinds.ldap.config import parse
 from broker.directories.kinds.ldap.preview import preview
-from broker.directories.kinds.ldap.secret import sealed
 from broker.directories.kinds.ldap.sync import follow
 from broker.directories.models import Directory, Membership, User
+from broker.directories.secret import sealed
 from tests.servers import samba
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(240)]

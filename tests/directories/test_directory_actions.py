@@ -11,9 +11,9 @@ from broker.directories.actions.enable_user import enable_user
 from broker.directories.actions.sync_directory import sync_directory
 from broker.directories.kinds.ldap.config import parse
 from broker.directories.kinds.ldap.preview import preview, preview_of
-from broker.directories.kinds.ldap.secret import opened
 from broker.directories.kinds.ldap.sync import follow
 from broker.directories.models import Directory, User
+from broker.directories.secret import opened
 from broker.events.models import Event
 from tests.servers.slapd import READER_PASSWORD
 

@@ -13,7 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from django_auth_ldap.config import NestedActiveDirectoryGroupType
 
 from broker.core.errors import Unavailable
-from broker.directories.kinds.ldap import KIND, finding, people
+from broker.directories import people
+from broker.directories.kinds.ldap import KIND, finding
 from broker.directories.models import Group, Membership, User
 from broker.events.models import Event
 from tests.servers import slapd as servers

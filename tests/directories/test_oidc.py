@@ -11,9 +11,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from broker.directories.actions.edit_directory import edit_directory
-from broker.directories.kinds.ldap.secret import opened
 from broker.directories.kinds.oidc import provider as remembered
 from broker.directories.models import Directory, Group, Membership, User
+from broker.directories.secret import opened
 from broker.events.models import Event
 from tests.servers import provider as servers
 from tests.world import PASSWORD

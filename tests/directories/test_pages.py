@@ -14,8 +14,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from broker.directories.actions.preview_directory import preview_directory
-from broker.directories.kinds.ldap.secret import opened
 from broker.directories.models import Directory, Group, Membership, TryCount, User
+from broker.directories.secret import opened
 from broker.events.models import Event
 from pools.models import Desktop
 from tests.portal.web.conftest import build

@@ -14,6 +14,7 @@ from broker.access.actor import Actor
 from broker.core.errors import BerthError, Missing
 from broker.core.text import gettext_noop as N_
 from broker.directories.devices import device_of, keep_device
+from broker.directories.elsewhere import anew
 from broker.directories.kinds import KINDS
 from broker.directories.models import Directory
 from broker.directories.throttle import guessed_token
@@ -60,8 +61,6 @@ class Begin(_Door):
 
 class Back(_Door):
     def lead(self, directory: Directory) -> HttpResponse:
-        from broker.directories.kinds.oidc.flow import anew  # what checks signatures is loaded by who needs it
-
         told = {name: str(value) for name, value in self.request.GET.items() if len(value) <= LONGEST}
         taken = take(self.request, directory, told.get("state", ""))
         if taken is None:

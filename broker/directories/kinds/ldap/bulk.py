@@ -17,13 +17,12 @@ from django.db import transaction
 from broker.access.actor import Actor
 from broker.core import clock
 from broker.core.text import gettext_noop as N_
+from broker.directories.found import GroupFound, Person
 from broker.directories.models import Directory, Group, Membership, User
+from broker.directories.people import parked
 from broker.events.news import publish
 from broker.events.record import record
 
-from .entries import Person
-from .finding import GroupFound
-from .people import parked
 from .roster import Roster
 
 T = TypeVar("T")

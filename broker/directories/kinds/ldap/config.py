@@ -2,7 +2,6 @@
 
 import json
 import re
-import ssl
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
@@ -13,8 +12,9 @@ import ldap
 import ldap.dn
 import ldap.filter
 
-from broker.core.errors import Invalid, Unavailable
+from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
+from broker.directories.typed import CA_FIX, check_ca, invalid, typed, usable
 
 if TYPE_CHECKING:
     from broker.directories.models import Directory
@@ -114,16 +114,11 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 
 def parse(given: Mapping[str, Any]) -> LdapConfig:
     """The configuration with the defaults filled in. Raises Invalid with the field that cannot be right."""
-    known = {field.name: field for field in fields(LdapConfig)}
-    for name in given:
-        if name not in known:
-            raise _invalid("config", N_("There is no setting called %(value)s."), str(name))
+    known = {field.name: field.default for field in fields(LdapConfig)}
+    values = typed(given, known, _FIXES, {})
     flavour = given.get("flavour", "openldap")
     if flavour not in FLAVOURS:
         raise _invalid("flavour", N_("%(value)s is no kind of LDAP directory we know."), str(flavour))
-    values = {
-        name: _typed(name, value, type(field.default)) for name, value in given.items() for field in [known[name]]
-    }
     filled = DEFAULTS[flavour] | {name: value for name, value in values.items() if value not in ("", ())}
     config = replace(LdapConfig(), **filled)
     if not config.group_base:
@@ -140,29 +135,7 @@ def _parsed(text: str) -> LdapConfig:
 
 def of_row(directory: "Directory") -> LdapConfig:
     """The configuration of a row. Raises Unavailable when it cannot be right: nobody can be asked then."""
-    try:
-        return _parsed(json.dumps(directory.config, sort_keys=True))
-    except Invalid as error:
-        raise Unavailable(
-            N_("The directory %(directory)s is not set up rightly: %(cause)s"),
-            fix=N_("An administrator has to correct its settings."),
-            rule="directory.answers",
-            directory=directory.name,
-            cause=error.message,
-        ) from None
-
-
-def _typed(name: str, value: Any, wanted: type) -> Any:
-    if wanted is tuple:
-        parts = value.split() if isinstance(value, str) else value
-        if isinstance(parts, list | tuple) and all(isinstance(part, str) for part in parts):
-            return tuple(part.strip() for part in parts if part.strip())
-    elif wanted is bool or wanted is int:
-        if type(value) is wanted:
-            return value
-    elif isinstance(value, str) and "\0" not in value:
-        return value.strip()
-    raise _invalid(name, N_("%(value)s cannot be used here."), str(value)[:80])
+    return usable(directory, lambda: _parsed(json.dumps(directory.config, sort_keys=True)))
 
 
 def _check(config: LdapConfig) -> None:
@@ -191,11 +164,7 @@ def _check(config: LdapConfig) -> None:
         raise _invalid("group_member", N_("%(value)s is no way in which groups name members."), config.group_member)
     if not 1 <= config.full_sync_minutes <= 1440:
         raise _invalid("full_sync_minutes", N_("This has to be between 1 and 1440 minutes."), "")
-    if config.ca:
-        try:
-            ssl.create_default_context(cadata=config.ca)
-        except ssl.SSLError:
-            raise _invalid("ca", N_("This is no certificate in PEM format."), "") from None
+    check_ca(config.ca, _FIXES)
 
 
 def _check_server(server: str) -> None:
@@ -223,7 +192,7 @@ def _check_filter(name: str, value: str) -> None:
 
 
 def _invalid(field: str, message: str, value: str) -> Invalid:
-    return Invalid(message, field=field, fix=_FIXES.get(field, N_("Correct it.")), value=value)
+    return invalid(field, message, value, _FIXES)
 
 
 _FIXES = {
@@ -235,5 +204,5 @@ _FIXES = {
     "group_filter": N_("Write it as (objectClass=groupOfNames)."),
     "group_member": N_("Choose member, uniqueMember or memberUid."),
     "flavour": N_("Choose openldap, ad or freeipa."),
-    "ca": N_("Paste the text from BEGIN CERTIFICATE to END CERTIFICATE."),
+    "ca": CA_FIX,
 }

@@ -6,7 +6,6 @@ Whatever is of the wrong type refuses: an attribute that says who may sign in an
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -14,6 +13,7 @@ from uuid import UUID
 from ldap.cidict import cidict
 
 from broker.core import clock
+from broker.directories.found import Person
 
 from .config import LdapConfig
 
@@ -26,19 +26,6 @@ _NEVER = (0, 0x7FFFFFFFFFFFFFFF)
 _EPOCH = 11_644_473_600
 _IPA_ENDS, _IPA_PASSWORD_ENDS = "krbPrincipalExpiration", "krbPasswordExpiration"
 _LOCKED_FOR_GOOD = "000001010000Z"  # pwdAccountLockedTime: until an administrator unlocks
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """A user as the directory has them now. `must_change`: the password is over; who is signed in goes on."""
-
-    id: str
-    username: str
-    display_name: str
-    email: str
-    may_sign_in: bool
-    changed: str = ""
-    must_change: bool = False
 
 
 def user_attributes(config: LdapConfig) -> list[str]:

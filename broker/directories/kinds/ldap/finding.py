@@ -4,7 +4,6 @@ Nested groups are walked upwards; every DN is looked at once, so that groups whi
 AD is asked in one search by its matching rule.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -23,8 +22,10 @@ from django_auth_ldap.config import (
     PosixGroupType,
 )
 
+from broker.directories.found import GroupFound, Person
+
 from .config import LdapConfig
-from .entries import Person, external_id, first, id_filter, person, user_attributes
+from .entries import external_id, first, id_filter, person, user_attributes
 from .kept import DOOR, READER, Keeper
 from .line import SIGN_IN_SECONDS, Line, unavailable
 from .reading import pages
@@ -35,14 +36,6 @@ REFUSED = (
     ldap.NO_SUCH_OBJECT, ldap.INSUFFICIENT_ACCESS, ldap.INVALID_DN_SYNTAX,
 )  # fmt: skip
 """How servers say no to a user's own bind: wrong, locked, disabled, expired, without a password."""
-
-
-@dataclass(frozen=True, slots=True)
-class GroupFound:
-    """A group as the directory names it."""
-
-    id: str
-    name: str
 
 
 class Ambiguous(Exception):

@@ -9,12 +9,12 @@ from django.db import IntegrityError
 from broker.core.errors import Conflict, Invalid
 from broker.core.text import gettext_noop as N_
 from broker.directories.models import Directory, User
+from broker.directories.people import take_in
+from broker.directories.secret import opened, sealed
 
 from .config import of_row, parse
 from .finding import Ambiguous, RowBackend
-from .people import take_in
 from .preview import Preview, preview_of
-from .secret import opened, sealed
 from .sync import follow
 
 log = logging.getLogger(__name__)

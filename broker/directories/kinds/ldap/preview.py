@@ -6,14 +6,15 @@ from itertools import islice
 from typing import Any
 
 from broker.core.errors import Unavailable
+from broker.directories.found import GroupFound
 from broker.directories.models import Directory
+from broker.directories.secret import opened
 
 from .config import LdapConfig, of_row
 from .entries import external_id, first, person, user_attributes
-from .finding import Ambiguous, GroupFound, RowBackend
+from .finding import Ambiguous, RowBackend
 from .line import dial
 from .reading import pages
-from .secret import opened
 
 SECONDS = 8.0
 """For everything the preview asks; a server that does not answer is known after half of it."""

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 import ldap.dn
 
+from broker.directories.found import GroupFound, Person
+
 from .config import LdapConfig
-from .entries import Person, external_id, first, person, user_attributes
-from .finding import GroupFound
+from .entries import external_id, first, person, user_attributes
 from .line import Line
 from .reading import pages, whole
 

@@ -16,14 +16,15 @@ from broker.access.actor import Actor
 from broker.core import clock
 from broker.core.errors import BerthError, Conflict, Unavailable
 from broker.core.text import gettext_noop as N_
+from broker.directories.found import Person
 from broker.directories.models import Directory, SyncAsked, User
+from broker.directories.secret import opened
 from broker.events.news import publish
 from broker.events.record import record
 
 from .bulk import Outcome, People, Row, unlikely, write_groups
 from .config import LdapConfig, of_row
 from .entries import (
-    Person,
     changed_attribute,
     external_id,
     id_filter,
@@ -35,7 +36,6 @@ from .entries import (
 from .line import Line, dial
 from .reading import pages
 from .roster import fingerprint, read
-from .secret import opened
 
 log = logging.getLogger(__name__)
 DIAL_SECONDS = 5.0

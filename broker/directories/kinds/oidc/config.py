@@ -1,23 +1,21 @@
 """How a provider is spoken to, and which of its claims mean what: the row's `config`, checked."""
 
 import re
-import ssl
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from broker.core.errors import Invalid, Unavailable
+from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
+from broker.directories.https import is_safe
+from broker.directories.typed import CA_FIX, LONGEST_CA, check_ca, invalid, typed, usable
 
 if TYPE_CHECKING:
     from broker.directories.models import Directory
 
 LONGEST = 1000
-LONGEST_CA = 100_000
 _CLAIM = re.compile(r"[A-Za-z0-9_:/.-]{1,200}")
 _SCOPES = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")  # RFC 6749, appendix A.4
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True)
@@ -51,11 +49,8 @@ class OidcConfig:
 
 def parse(given: Mapping[str, Any]) -> OidcConfig:
     """The configuration with the defaults filled in. Raises Invalid with the field that cannot be right."""
-    known = {field.name: field for field in fields(OidcConfig)}
-    for name in given:
-        if name not in known:
-            raise _invalid("config", N_("There is no setting called %(value)s."), str(name))
-    values = {name: _typed(name, value, type(known[name].default)) for name, value in given.items()}
+    known = {field.name: field.default for field in fields(OidcConfig)}
+    values = typed(given, known, _FIXES, {"": LONGEST, "ca": LONGEST_CA})
     config = OidcConfig(**{name: value for name, value in values.items() if value != ""})
     _check(config)
     return config
@@ -68,40 +63,7 @@ def as_dict(config: OidcConfig) -> dict[str, Any]:
 
 def of_row(directory: "Directory") -> OidcConfig:
     """The configuration of a row. Raises Unavailable when it cannot be right: nobody can sign in then."""
-    try:
-        return parse(directory.config)
-    except Invalid as error:
-        raise Unavailable(
-            N_("The directory %(directory)s is not set up rightly: %(cause)s"),
-            fix=N_("An administrator has to correct its settings."),
-            rule="directory.answers",
-            directory=directory.name,
-            cause=error.message,
-        ) from None
-
-
-def is_safe(url: Any, *, loopback: bool = False) -> bool:
-    """Whether a provider's address can be used: HTTPS; with `loopback` plain HTTP to this very computer as well."""
-    if not isinstance(url, str) or not 0 < len(url) <= LONGEST or not url.isascii():
-        return False
-    if any(ord(character) <= 32 or character in '\x7f\\"<>' for character in url):
-        return False
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port or 443
-    except ValueError:
-        return False
-    plain = loopback and parts.scheme == "http" and host in LOOPBACK
-    return bool(host) and (parts.scheme == "https" or plain) and "@" not in parts.netloc and port > 0
-
-
-def _typed(name: str, value: Any, wanted: type) -> Any:
-    if wanted is bool or wanted is int:
-        if type(value) is wanted:
-            return value
-    elif isinstance(value, str) and "\0" not in value and len(value) <= (LONGEST_CA if name == "ca" else LONGEST):
-        return value.strip()
-    raise _invalid(name, N_("%(value)s cannot be used here."), str(value)[:80])
+    return usable(directory, lambda: parse(directory.config))
 
 
 def _check(config: OidcConfig) -> None:
@@ -118,20 +80,16 @@ def _check(config: OidcConfig) -> None:
             raise _invalid(name, N_("%(value)s is no name of a claim."), value[:80])
     if not 1 <= config.session_hours <= 12:
         raise _invalid("session_hours", N_("This has to be between 1 and 12 hours."), "")
-    if config.ca:
-        try:
-            ssl.create_default_context(cadata=config.ca)
-        except ssl.SSLError:
-            raise _invalid("ca", N_("This is no certificate in PEM format."), "") from None
+    check_ca(config.ca, _FIXES)
 
 
 def _invalid(field: str, message: str, value: str) -> Invalid:
-    return Invalid(message, field=field, fix=_FIXES.get(field, N_("Correct it.")), value=value)
+    return invalid(field, message, value, _FIXES)
 
 
 _FIXES = {
     "issuer": N_("Write it as the provider does, like https://login.example.org/realms/staff."),
     "client_id": N_("Copy it from the provider."),
     "scopes": N_("Write openid, and others behind it, separated by spaces."),
-    "ca": N_("Paste the text from BEGIN CERTIFICATE to END CERTIFICATE."),
+    "ca": CA_FIX,
 }

@@ -13,20 +13,20 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from django.db import IntegrityError
 from django.utils.crypto import constant_time_compare
 
-from broker.core.errors import BerthError, Denied, Unavailable
+from broker.core.errors import BerthError
 from broker.core.text import gettext_noop as N_
-from broker.directories.kinds.ldap.people import take_in
-from broker.directories.kinds.ldap.secret import opened
+from broker.directories.elsewhere import Untrue, anew, down, let_in, not_believed, refused_there, unanswered
+from broker.directories.https import Silent
 from broker.directories.models import Directory, User
+from broker.directories.secret import opened
 
 from .config import OidcConfig, of_row
-from .line import Line, Silent
+from .line import Line
 from .person import at, groups_of, person_of
 from .provider import Provider, provider_of
-from .token import Untrue, claims_of
+from .token import claims_of
 
 log = logging.getLogger(__name__)
 LONGEST_CODE = 4096
@@ -54,7 +54,7 @@ def begin(directory: Directory, back: str) -> tuple[str, Begun]:
     try:
         provider = provider_of(Line(config))
     except Silent as error:
-        raise _down(directory, error) from None
+        raise down(directory, error) from None
     begun = Begun(secrets.token_urlsafe(32), secrets.token_urlsafe(32), secrets.token_urlsafe(48), back)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(begun.verifier.encode()).digest()).rstrip(b"=").decode()
     asked = {
@@ -83,36 +83,10 @@ def finish(directory: Directory, begun: Begun, told: Mapping[str, str]) -> User:
         claims = _claims(directory, line, provider, begun, told.get("code", ""))
         person, groups = person_of(config, claims), groups_of(config, claims)
     except Silent as error:
-        raise _down(directory, error) from None
+        raise down(directory, error) from None
     except Untrue as error:
-        log.warning("%s: a sign-in was refused: %s", directory, error)
-        raise Denied(
-            N_("What %(directory)s says about you could not be used, so you were not signed in."),
-            rule="directory.proof",
-            fix=N_("Try again; if it stays so, tell an administrator: the server's log says why."),
-            directory=directory.name,
-        ) from None
-    # Nobody can be asked about by id between two sign-ins: who has a name keeps it until an administrator decides.
-    look = _still_there(directory)
-    try:
-        user = take_in(directory, person, groups, look)
-    except IntegrityError:  # the same person in another tab was first: now the row is there
-        user = take_in(directory, person, groups, look)
-    if not user.is_active:
-        raise Denied(
-            N_("This account is disabled here."), rule="access.user", fix=N_("Ask an administrator to enable it.")
-        )
-    user.directory = directory
-    return user
-
-
-def anew() -> Denied:
-    """For a browser that comes back with what it did not begin, or began too long ago."""
-    return Denied(
-        N_("This sign-in was not begun in this browser, is over, or was used already."),
-        rule="directory.state",
-        fix=N_("Begin it anew."),
-    )
+        raise not_believed(directory, error) from None
+    return let_in(directory, person, groups)
 
 
 def _claims(directory: Directory, line: Line, provider: Provider, begun: Begun, code: str) -> dict[str, Any]:
@@ -152,16 +126,6 @@ def _exchange(line: Line, provider: Provider, secret: str, begun: Begun, code: s
     return answer
 
 
-def _still_there(directory: Directory) -> Any:
-    from broker.directories.kinds.ldap.entries import Person
-
-    def look(external_id: str) -> Person | None:
-        holder = User.objects.filter(directory=directory, external_id=external_id).first()
-        return Person(external_id, holder.username, holder.display_name, holder.email, True) if holder else None
-
-    return look
-
-
 _WORDS = {
     "access_denied": N_("%(directory)s did not let you in, or you cancelled it there."),
     "login_required": N_("%(directory)s wants you to sign in there first."),
@@ -177,24 +141,5 @@ def _refused_there(directory: Directory, error: str) -> BerthError:
     if error not in _WORDS:
         log.warning("%s: the provider refused a sign-in: %r", directory, error[:100])
     if error in ("temporarily_unavailable", "server_error"):
-        return _unanswered(directory, _WORDS[error])
-    return Denied(
-        _WORDS.get(error, N_("%(directory)s refused the sign-in.")),
-        rule="directory.refused",
-        fix=N_("Try again; if it stays so, tell an administrator."),
-        directory=directory.name,
-    )
-
-
-def _down(directory: Directory, error: Silent) -> Unavailable:
-    log.warning("%s: the provider cannot be used: %s", directory, error)
-    return _unanswered(directory, N_("%(directory)s does not answer at the moment, or not as it should."))
-
-
-def _unanswered(directory: Directory, words: str) -> Unavailable:
-    return Unavailable(
-        words,
-        fix=N_("Try again in a moment; if it stays so, tell an administrator."),
-        rule="directory.provider",
-        directory=directory.name,
-    )
+        return unanswered(directory, _WORDS[error])
+    return refused_there(directory, _WORDS.get(error, N_("%(directory)s refused the sign-in.")))

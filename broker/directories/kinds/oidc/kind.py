@@ -5,8 +5,8 @@ from typing import Any
 
 from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
-from broker.directories.kinds.ldap.secret import sealed
 from broker.directories.models import Directory, SyncAsked, User
+from broker.directories.secret import sealed
 
 from .config import as_dict, of_row, parse
 from .flow import Begun, begin, finish

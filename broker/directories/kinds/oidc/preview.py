@@ -5,10 +5,11 @@ from typing import Any
 
 from broker.core.errors import Unavailable
 from broker.core.text import gettext_noop as N_
+from broker.directories.https import Silent
 from broker.directories.models import Directory
 
 from .config import of_row
-from .line import Line, Silent
+from .line import Line
 from .provider import keys_of, provider_of
 
 SECONDS = 8.0

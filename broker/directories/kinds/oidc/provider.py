@@ -12,9 +12,10 @@ from jwcrypto.common import JWException
 from jwcrypto.jwk import JWK
 
 from broker.core import clock
+from broker.directories.https import Silent, is_safe
 
-from .config import OidcConfig, is_safe
-from .line import Line, Silent
+from .config import OidcConfig
+from .line import Line
 
 REMEMBERED = 300.0
 ANEW_AFTER = 10.0

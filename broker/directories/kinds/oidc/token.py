@@ -13,6 +13,7 @@ from jwcrypto.common import JWException
 from jwcrypto.jws import JWS
 
 from broker.core import clock
+from broker.directories.elsewhere import Untrue
 
 from .line import Line
 from .provider import FAMILIES, Provider, keys_of
@@ -21,10 +22,6 @@ LEEWAY = 60
 """Seconds by which the provider's clock may differ."""
 LONGEST = 64 * 1024
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-
-
-class Untrue(Exception):
-    """The token proves nothing; the text is for the log."""
 
 
 def claims_of(line: Line, provider: Provider, token: Any, *, nonce: str) -> dict[str, Any]:

@@ -20,8 +20,7 @@ from broker.events.news import publish
 from broker.events.record import record
 from broker.sql import Given, Statement, each, several
 
-from .entries import Person
-from .finding import GroupFound
+from .found import GroupFound, Person
 
 Look = Callable[[str], Person | None]
 """Asks the directory for the entry with an external id, now."""
