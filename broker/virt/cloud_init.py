@@ -10,7 +10,6 @@ import ipaddress
 import json
 import re
 import secrets
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,29 +21,33 @@ from broker.core.errors import Invalid, Unavailable
 from broker.core.sealing import CannotOpen, Sealer
 from broker.core.text import gettext_noop as N_
 
+from . import guest_users
 from .models import VirtualMachine
 
 _SEALER = Sealer("cloud-init")
 
-FIELDS = ("hostname", "user", "password", "ssh_keys", "packages", "script", "address", "gateway", "nameservers")
+FIELDS = (
+    "hostname", "user", "password", "ssh_keys", "users", "packages", "script", "address", "gateway", "nameservers"
+)  # fmt: skip
 LABEL = "CIDATA"
-_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62}))*")
 _PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_:=~-]{0,127}")
-_KEY = re.compile(r"(ssh|ecdsa|sk-ssh|sk-ecdsa)[a-z0-9@.-]* [A-Za-z0-9+/=]{16,8000}( [^\r\n\x00]{0,200})?")
 _LONGEST_SCRIPT, _MOST = 64 * 1024, 64
 
 
 def checked(given: Mapping[str, Any], *, name: str) -> dict[str, Any]:
-    """`given` by the names of FIELDS, with the password as its hash. Raises Invalid naming what is wrong."""
+    """`given` by the names of FIELDS, with passwords as their hashes. Raises Invalid naming what is wrong.
+
+    `user`, who may use sudo, is the first of the users; `users` are the others, by guest_users.FIELDS.
+    """
     if not isinstance(given, Mapping) or not set(given) <= set(FIELDS):
         raise _wrong("cloud_init", N_("This is not offered."), N_("Use: %(known)s."), known=", ".join(FIELDS))
     wish = {key: value for key, value in given.items() if value}
     found: dict[str, Any] = {"hostname": _text(wish, "hostname", _HOST, name)}
     if len(found["hostname"]) > 253:
         raise _wrong("hostname", N_("This is no name of a host."), N_("Use letters, digits, “-” and “.”."))
-    found["user"] = _text(wish, "user", _USER, "")
-    for field, pattern in (("ssh_keys", _KEY), ("packages", _PACKAGE)):
+    found["user"] = _text(wish, "user", guest_users.NAME, "")
+    for field, pattern in (("ssh_keys", guest_users.KEY), ("packages", _PACKAGE)):
         found[field] = _list(wish, field)
         for one in found[field]:
             if not pattern.fullmatch(one):
@@ -52,7 +55,8 @@ def checked(given: Mapping[str, Any], *, name: str) -> dict[str, Any]:
     if (wish.get("password") or found["ssh_keys"]) and not found["user"]:
         raise _wrong("user", N_("Whose password or key is it?"), N_("Say the user's name."))
     if password := wish.get("password"):
-        found["password_hash"] = _hash(password)
+        found["password_hash"] = guest_users.hashed(password)
+    found["users"] = guest_users.checked(wish.get("users", []), first=found["user"])
     script = wish.get("script", "")
     if not isinstance(script, str) or len(script.encode()) > _LONGEST_SCRIPT or "\0" in script:
         raise _wrong("script", N_("This script cannot be used."), N_("Use text of at most 64 KiB."))
@@ -102,14 +106,13 @@ def files(instance: str, words: Mapping[str, Any], macs: list[str]) -> dict[str,
     config: dict[str, Any] = {
         "hostname": words["hostname"], "preserve_hostname": False, "manage_etc_hosts": "localhost"
     }  # fmt: skip
+    users = list(words.get("users", []))  # words that were sealed by an older version have none
     if words["user"]:
-        user = {"name": words["user"], "shell": "/bin/bash", "sudo": "ALL=(ALL) NOPASSWD:ALL"}
-        if words["ssh_keys"]:
-            user["ssh_authorized_keys"] = words["ssh_keys"]
-        if words.get("password_hash"):
-            # Not `passwd`, which a user who is there already would not get.
-            user |= {"hashed_passwd": words["password_hash"], "lock_passwd": False}
-        config["users"] = ["default", user]
+        hashed = words.get("password_hash", "")
+        first = {"name": words["user"], "ssh_keys": words["ssh_keys"], "password_hash": hashed, "sudo": True}
+        users.insert(0, first)
+    if users:
+        config["users"] = ["default", *map(guest_users.entry, users)]
     if words["packages"]:
         config |= {"packages": words["packages"], "package_update": True}
     if words["script"]:
@@ -160,21 +163,6 @@ def _network(wish: Mapping[str, Any]) -> dict[str, Any]:
     if found.get("gateway") and not found.get("address"):
         raise _wrong("address", N_("A gateway needs an address."), N_("Give the address, too, or neither."))
     return found
-
-
-def _hash(password: Any) -> str:
-    """As /etc/shadow has it. The password goes to openssl by a pipe, where no list of processes shows it."""
-    if not isinstance(password, str) or not 8 <= len(password) <= 256 or not password.isprintable():
-        raise _wrong("password", N_("This password cannot be used."), N_("Use 8 to 256 characters of one line."))
-    try:
-        done = subprocess.run(
-            ["openssl", "passwd", "-6", "-stdin"], input=password.encode(), capture_output=True, timeout=20, check=True
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise Unavailable(
-            N_("The password could not be hashed."), rule="server.tool", fix=N_("Install openssl.")
-        ) from error
-    return done.stdout.decode().strip()
 
 
 def _text(wish: Mapping[str, Any], field: str, pattern: re.Pattern[str], default: str) -> str:

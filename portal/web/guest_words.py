@@ -7,6 +7,8 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from broker.virt.guest_users import LONGEST_FULL_NAME, MOST_USERS
+
 from .forms import StyledForm
 
 WORDS = ("hostname", "user", "password", "ssh_keys", "packages", "script", "address", "gateway", "nameservers")
@@ -18,6 +20,29 @@ class Group:
     hint: Any
     fields: list[Any]
     open: bool
+    users: Any = None  # the rows of further users, where they stand in it
+
+
+class UserForm(StyledForm):
+    """One more user of the guest; a row of which nothing is filled in is none."""
+
+    name = forms.CharField(label=_("User"), max_length=32)
+    full_name = forms.CharField(label=_("Full name"), max_length=LONGEST_FULL_NAME, required=False)
+    groups = forms.CharField(
+        label=_("Groups"), max_length=2_000, required=False, help_text=_("With commas between; made where missing.")
+    )
+    password = forms.CharField(
+        label=_("Password"), max_length=256, required=False, strip=False, help_text=_("Empty: none."),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )  # fmt: skip
+    ssh_keys = forms.CharField(
+        label=_("SSH keys"), required=False, max_length=60_000, help_text=_("One a line."),
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )  # fmt: skip
+    sudo = forms.BooleanField(label=_("May use sudo"), required=False)
+
+
+UserRows = forms.formset_factory(UserForm, extra=1, max_num=MOST_USERS, absolute_max=MOST_USERS, validate_max=True)
 
 
 class GuestWords(StyledForm):
@@ -55,13 +80,33 @@ class GuestWords(StyledForm):
         widget=forms.Textarea(attrs={"rows": 2}),
     )  # fmt: skip
 
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        # Who sends the fields alone, without rows, has no further users.
+        sent = self.data if self.is_bound and "users-TOTAL_FORMS" in self.data else None
+        self.users = UserRows(sent, prefix="users")
+
+    def clean(self) -> dict[str, Any]:
+        """With the further users as `users`, by the names of broker.virt.guest_users."""
+        values = super().clean() or self.cleaned_data
+        rows = self.users
+        if rows.is_bound and not rows.is_valid():
+            self.add_error(None, _("Correct what is said of further users."))
+        else:
+            values["users"] = [row.cleaned_data for row in rows if rows.is_bound and row.has_changed()]
+        return values
+
     def groups(self) -> Iterator[Group]:
         """The fields as the page shows them."""
         for title, hint, names in self.GROUPS:
             used = any(self.data.get(name) or name in self.errors for name in names) if self.is_bound else False
-            yield Group(title, hint, [self[name] for name in names], open=names not in self.CLOSED or used)
+            users = self.users if names is WORDS else None
+            if users and users.is_bound:
+                used = used or any(row.has_changed() or row.errors for row in users)
+            fields = [self[name] for name in names]
+            yield Group(title, hint, fields, open=names not in self.CLOSED or used, users=users)
 
     @staticmethod
     def words(values: dict[str, Any]) -> dict[str, Any] | None:
         """Taken out of a form's values: those that were said; None: none."""
-        return {name: value for name in WORDS if (value := values.pop(name))} or None
+        return {name: value for name in (*WORDS, "users") if (value := values.pop(name))} or None

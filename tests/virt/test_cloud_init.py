@@ -52,6 +52,29 @@ def _read(path):
     return found
 
 
+def test_several_users_are_told_each_with_what_is_said_of_it_alone():
+    users = [
+        {"name": "bob", "full_name": "Bob Ö. Builder", "groups": "staff, video", "password": "another horse"},
+        {"name": "eve", "groups": ["staff"], "ssh_keys": [KEY], "sudo": True},
+    ]
+    words = cloud_init.checked({"user": "alice", "password": "correct horse", "users": users}, name="web")
+    assert not {"another horse", "correct horse"} & set(json.dumps(words).split('"'))
+    config = json.loads(cloud_init.files("one", words, [])["user-data"].split(b"\n", 1)[1])
+    default, alice, bob, eve = config["users"]
+    shell, sudo = "/bin/bash", "ALL=(ALL) NOPASSWD:ALL"
+    assert default == "default" and (alice["name"], alice["sudo"]) == ("alice", sudo)
+    assert bob.pop("hashed_passwd").startswith("$6$") and bob.pop("lock_passwd") is False
+    assert bob == {"name": "bob", "shell": shell, "gecos": "Bob Ö. Builder", "groups": ["staff", "video"]}
+    assert eve == {"name": "eve", "shell": shell, "groups": ["staff"], "sudo": sudo, "ssh_authorized_keys": [KEY]}
+
+
+def test_what_an_older_version_sealed_is_still_told():
+    words = cloud_init.checked(WISH, name="web")
+    del words["users"]
+    config = json.loads(cloud_init.files("one", words, [])["user-data"].split(b"\n", 1)[1])
+    assert [one if isinstance(one, str) else one["name"] for one in config["users"]] == ["default", "alice"]
+
+
 def test_the_machine_s_name_is_the_host_s_and_lines_are_a_list():
     words = cloud_init.checked({"user": "bob", "ssh_keys": f"{KEY}\n\n  {KEY}  \n"}, name="web-1")
     assert words["hostname"] == "web-1" and words["ssh_keys"] == [KEY, KEY]
@@ -69,6 +92,22 @@ def test_the_machine_s_name_is_the_host_s_and_lines_are_a_list():
         ({"user": "alice", "password": "two\nlines of it"}, "password"),
         ({"user": "alice", "ssh_keys": ["nonsense"]}, "ssh_keys"),
         ({"user": "alice", "ssh_keys": [KEY + "\nruncmd: [x]"]}, "ssh_keys"),
+        ({"users": "bob"}, "users"),
+        ({"users": ["bob"]}, "users"),
+        ({"users": [{"full_name": "Bob"}]}, "users"),
+        ({"users": [{"name": "Bob"}]}, "users"),
+        ({"users": [{"name": "bob\n"}]}, "users"),
+        ({"users": [{"name": "bob", "uid": 0}]}, "users"),
+        ({"users": [{"name": "bob"}, {"name": "bob"}]}, "users"),
+        ({"user": "bob", "users": [{"name": "bob"}]}, "users"),
+        ({"users": [{"name": f"u{number}"} for number in range(33)]}, "users"),
+        ({"users": [{"name": "bob", "full_name": "a:0:0"}]}, "users"),
+        ({"users": [{"name": "bob", "full_name": "two\nlines"}]}, "users"),
+        ({"users": [{"name": "bob", "groups": ["-G root"]}]}, "users"),
+        ({"users": [{"name": "bob", "groups": 7}]}, "users"),
+        ({"users": [{"name": "bob", "ssh_keys": [KEY + "\nruncmd: [x]"]}]}, "users"),
+        ({"users": [{"name": "bob", "password": "short"}]}, "users"),
+        ({"users": [{"name": "bob", "sudo": "yes"}]}, "users"),
         ({"packages": ["-oProxy"]}, "packages"),
         ({"packages": ["a"] * 65}, "packages"),
         ({"script": "echo hi"}, "script"),

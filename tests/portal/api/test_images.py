@@ -9,8 +9,8 @@ import pytest
 
 from broker.core import clock
 from broker.jobs.models import Job
-from broker.virt import image_duty, sums, uploads
-from broker.virt.models import Image, ImageSource, StorageDomain
+from broker.virt import cloud_init, image_duty, sums, uploads
+from broker.virt.models import Image, ImageSource, StorageDomain, VirtualMachine
 from tests.jobs_help import run_all
 from tests.virt.actions.stage import Stage
 
@@ -177,3 +177,19 @@ def test_an_image_is_renamed_and_one_is_fetched(root, begun, world, caller):
     assert caller("charlie").post("images/fetch/", wish | {"name": "x"}).status_code == 404
     assert caller("charlie").get("image-sources/").json()["results"] == []
     assert root.delete(address).status_code == 204 and not ImageSource.objects.exists()
+
+
+def test_a_guest_s_users_are_said_over_the_api(root, world):
+    wish = {"name": "web", "storage": str(world.storage.pk), "disk_bytes": 1 << 30}
+    users = [{"name": "bob", "full_name": "Bob", "groups": ["staff"], "password": "correct horse", "sudo": True}]
+    told = {"user": "alice", "users": users}
+    for wrong in ([{"full_name": "Bob"}], [{"name": "bob", "uid": 0}], [{"name": "bob", "sudo": "yes"}], "bob"):
+        assert root.post("vms/", wish | {"cloud_init": told | {"users": wrong}}).status_code == 400, wrong
+    taken = root.post("vms/", wish | {"cloud_init": told | {"users": [{"name": "alice"}]}})
+    assert taken.status_code == 400 and "Two users are called alice." in taken.json()["detail"]
+    made = root.post("vms/", wish | {"cloud_init": told})
+    assert made.status_code == 202, made.content
+    words = cloud_init.opened(VirtualMachine.objects.get(pk=made.json()["subject"]["id"]))
+    (bob,) = words["users"]
+    assert (bob["name"], bob["groups"], bob["sudo"]) == ("bob", ["staff"], True)
+    assert "correct horse" not in str(words) and "correct horse" not in str(Job.objects.values_list("args", flat=True))

@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from broker.core import clock
 from broker.jobs.models import Job
+from broker.virt import cloud_init
 from broker.virt.models import ForeignMachine, Image, ImageSource, VirtualMachine
 
 
@@ -55,6 +56,33 @@ def test_a_machine_is_made_from_each_source(site, images):
     assert vm.disks.get().size_bytes == 8 << 30 and vm.cloud_init and "alice" not in vm.cloud_init
     assert new(site, name="three", version=site.world.version.pk, linked="on").status_code == 302
     assert VirtualMachine.objects.get(name="three").linked
+
+
+def test_further_users_of_its_guest_are_rows_of_the_form(site, images):
+    page = site.client("root").get(reverse("portal:vm-new")).content.decode()
+    assert 'name="users-0-full_name"' in page and 'name="users-__prefix__-sudo"' in page
+    rows = {
+        "users-TOTAL_FORMS": 3, "users-INITIAL_FORMS": 0,
+        "users-0-name": "bob", "users-0-groups": "staff, video", "users-0-password": "correct horse",
+        "users-2-name": "eve", "users-2-full_name": "Eve E.", "users-2-sudo": "on",
+    }  # fmt: skip
+    made = {"image": images[1].pk, "disk_gib": 8, "user": "alice"}
+    assert new(site, name="two", **made, **rows).status_code == 302
+    words = cloud_init.opened(VirtualMachine.objects.get(name="two"))
+    bob, eve = words["users"]
+    assert (words["user"], bob["name"], bob["groups"], bob["sudo"]) == ("alice", "bob", ["staff", "video"], False)
+    assert bob["password_hash"].startswith("$6$")
+    assert eve == {"name": "eve", "full_name": "Eve E.", "groups": [], "ssh_keys": [], "sudo": True}
+    for wrong, told in (
+        ({"users-0-name": ""}, "Correct what is said of further users."),
+        ({"users-2-name": "bob"}, "Two users are called bob."),
+        ({"users-0-name": "alice"}, "Two users are called alice."),
+        ({"users-TOTAL_FORMS": 900}, "Correct what is said of further users."),
+        ({"users-TOTAL_FORMS": "x"}, "Correct what is said of further users."),
+    ):
+        answer = new(site, name="three", **made, **rows | wrong)
+        assert answer.status_code == 400 and told in answer.content.decode(), wrong
+    assert not VirtualMachine.objects.filter(name="three").exists()
 
 
 def test_what_an_appliance_says_is_shown_and_is_what_a_machine_gets(site, images):

@@ -28,6 +28,13 @@ SCRIPT = '#!/bin/sh\necho "$(id -un) on $(hostname -f) has $(tree --version | cu
 FIRST = {
     "hostname": "web.example.org", "user": "alice", "password": "correct horse", "ssh_keys": KEYS[:1],
     "packages": ["tree"], "script": SCRIPT,
+    "users": [
+        {
+            "name": "bob", "full_name": "Bob Ö. Builder", "groups": ["staff", "builders"], "ssh_keys": KEYS[1:],
+            "password": "third horse",
+        },
+        {"name": "carol", "sudo": True, "groups": ["builders"]},
+    ],
     "address": "192.168.77.50/24", "gateway": "192.168.77.1", "nameservers": ["192.168.77.1"],
 }  # fmt: skip
 AGAIN = FIRST | {
@@ -65,6 +72,7 @@ def test_a_debian_server_is_what_cloud_init_was_told_and_what_it_is_told_anew(re
     assert guest.says("su alice -c 'sudo -n id -un'") == "root"
     first = guest.says("getent shadow alice").split(":")[1]
     assert verifies("correct horse", first) and not verifies("other horse", first)
+    further_users_are_there(guest)
     assert addresses(guest) == ["192.168.77.50/24"]
     assert guest.says("ip -o route show default").startswith("default via 192.168.77.1 ")
     assert guest.says("dpkg-query --show --showformat '${db:Status-Status}' tree") == "installed"
@@ -84,6 +92,20 @@ def test_a_debian_server_is_what_cloud_init_was_told_and_what_it_is_told_anew(re
     assert guest.says("cat /root/told").splitlines() == ["root on web.example.org has tree v", "again"]
     done(delete_vm(actor=SYSTEM, vm=fresh(vm)))
     assert not [name for name in real.files() if str(vm.pk) in name]
+
+
+def further_users_are_there(guest: "Guest") -> None:
+    """Each has what was said of it and nothing of the others: name, groups, keys, password, sudo."""
+    bob = guest.says("getent passwd bob").split(":")
+    assert bob[4:] == ["Bob Ö. Builder", "/home/bob", "/bin/bash"]
+    assert guest.says("id -nG bob").split() == ["bob", "staff", "builders"]
+    assert guest.says("cat /home/bob/.ssh/authorized_keys").splitlines() == KEYS[1:]
+    assert verifies("third horse", guest.says("getent shadow bob").split(":")[1])
+    assert guest.says("su bob -c 'sudo -n id -un' 2>/dev/null || echo no") == "no"
+    assert guest.says("id -nG carol").split() == ["carol", "builders"]
+    assert guest.says("getent shadow carol").split(":")[1].startswith("!"), "nobody signs in with a password"
+    assert guest.says("su carol -c 'sudo -n id -un'") == "root"
+    assert guest.says("cat /home/carol/.ssh/authorized_keys || true") == ""
 
 
 class Guest:

@@ -7,6 +7,7 @@ import "./times.js";
 import "./filters.js";
 import "./complete.js";
 import "./choose.js";
+import "./rows.js";
 import "./live.js";
 import "./copy.js";
 import "./why.js";
