@@ -75,3 +75,27 @@ def test_signing_out_elsewhere_leads_to_the_door(site, visit, monkeypatch):
     page.wait_for_selector(LISTENING)
     Session.objects.all().delete()
     expect(page).to_have_url(re.compile(re.escape(reverse("portal:sign-in"))), timeout=10_000)
+
+
+def test_a_form_keeps_its_refusal_what_was_unfolded_and_rows_that_were_added(site, visit):
+    page = visit("root", reverse("portal:vm-new"))
+    page.wait_for_selector(LISTENING)
+    first_start = page.locator("summary", has_text="First start")
+    first_start.click()
+    page.get_by_role("button", name="One more user").click()
+    assert page.evaluate("document.activeElement.name") == "users-1-name"
+    added = page.locator("[name=users-1-full_name]")
+    added.fill("Bob")
+    page.fill("[name=name]", "web")
+    page.wait_for_timeout(1000)  # far longer than a page waits before it asks for itself anew
+    assert page.input_value("[name=users-TOTAL_FORMS]") == "2"
+    expect(added).to_have_value("Bob")
+    expect(added).to_be_visible()
+    page.get_by_role("button", name="Make the machine").click()
+    refusal = page.locator(".notice.bad[role=alert]")
+    expect(refusal).to_be_visible()
+    page.wait_for_selector(LISTENING)
+    page.wait_for_timeout(1000)
+    expect(refusal).to_be_visible()
+    expect(added).to_have_value("Bob")
+    expect(added).to_be_visible()

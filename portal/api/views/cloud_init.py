@@ -26,7 +26,9 @@ class CloudInit(Input):
     user = TextField(max_length=32, required=False, help_text="The first user, who may use sudo.")
     password = serializers.CharField(max_length=256, required=False, write_only=True, trim_whitespace=False)
     ssh_keys = serializers.ListField(child=TextField(max_length=9000), max_length=64, required=False)
-    users = CloudInitUser(many=True, max_length=MOST_USERS, required=False, help_text="The users besides that one.")
+    users = CloudInitUser(  # type: ignore[call-arg]
+        many=True, max_length=MOST_USERS, required=False, help_text="The users besides that one."
+    )
     packages = serializers.ListField(child=TextField(max_length=128), max_length=64, required=False)
     script = LongTextField(max_length=48_000, required=False, help_text="Run once as root; begins with #!.")
     address = TextField(max_length=64, required=False, help_text="Of its first card, like 10.0.0.5/24; else DHCP.")

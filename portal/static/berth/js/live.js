@@ -7,6 +7,9 @@
 import { pageData } from "./texts.js";
 
 const region = () => document.getElementById("live");
+// A page that says of nothing that it shows it, such as a form, is not fetched again: that would take away the refusal
+// it shows, and what was unfolded or added by hand.
+const follows = () => Boolean(region()?.dataset.live || document.body.dataset.live !== undefined);
 const settle = 120; // ms in which further news joins the same fetch
 const retry = { first: 500, most: 15000 };
 const patience = 10000; // ms to wait for the fragment
@@ -69,7 +72,7 @@ function connect() {
   socket.addEventListener("open", () => {
     offline(false);
     document.documentElement.dataset.liveSocket = "open";
-    soon(); // what happened since the page was made, or the line was lost, was not told
+    if (follows()) soon(); // what happened since the page was made, or the line was lost, was not told
     failures = 0;
   });
   socket.addEventListener("message", (event) => {
@@ -101,10 +104,10 @@ document.addEventListener("htmx:response:error", (event) => {
 // Whoever acts sees the effect at once, before the news comes round.
 document.addEventListener("berth:refresh", soon);
 document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible" && socket?.readyState !== WebSocket.OPEN) soon();
+  if (document.visibilityState === "visible" && socket?.readyState !== WebSocket.OPEN && follows()) soon();
 });
 
 if (region() || document.body.dataset.live !== undefined) {
   connect();
-  setInterval(() => document.visibilityState === "visible" && soon(), repair);
+  setInterval(() => document.visibilityState === "visible" && follows() && soon(), repair);
 }
