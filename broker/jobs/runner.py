@@ -108,7 +108,7 @@ class Attempt:
         while self.job.position < len(self.plan.steps):
             step = self.plan.steps[self.job.position]
             self.context.cancellable = self._cancellable()
-            if self.job.cancel_requested or self._cancel_asked():
+            if self._cancel_asked():
                 return self.turn_back(JobState.CANCELLED, None)
             self.boundary(self.plan.name, step.name, "before")
             try:
@@ -145,6 +145,7 @@ class Attempt:
         return self.plan.cancellable and not any(step.last_exit for step in self.plan.steps[: self.job.position])
 
     def _cancel_asked(self) -> bool:
+        """Read anew for each step: whoever took the job over past its last exit goes forward, as the first would."""
         return self.context.cancellable and bool(_CANCEL_ASKED.rows(job=self.job.pk))
 
     def _patient(self) -> bool:

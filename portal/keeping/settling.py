@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from django.contrib.sessions.models import Session as SignIn
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from broker.access.actor import Actor
 from broker.core import clock
@@ -16,7 +16,7 @@ from broker.core.text import gettext_noop as N_
 from broker.events.record import record
 from broker.jobs.duties import Duty
 from broker.jobs.models import Job
-from broker.jobs.states import ACTIVE, JobState
+from broker.jobs.states import ACTIVE, JOB, JobState
 from broker.virt.driver import PowerState
 from broker.virt.models import HaWatch, Host, HostHealth, HostSign, MonitorProcess, Recovery, VirtualMachine
 from broker.virt.states import RECOVERY
@@ -39,7 +39,8 @@ NOT_SEEN = N_("Not looked at since the manager was restored")
 def settle(made_at: datetime) -> dict[str, int]:
     """Returns how many jobs were cancelled and how many go on. `made_at`: the moment of the dump."""
     now = clock.now()
-    told = {"cancelled": _end_momentary(now), "going_on": _put_off(now)}
+    going_on = _put_off(now)
+    told = {"cancelled": _end_momentary(now), "going_on": going_on}
     _forget_health(now)
     _forget_power()
     _begin_counting(now)
@@ -53,17 +54,24 @@ def settle(made_at: datetime) -> dict[str, int]:
     return told
 
 
-def _end_momentary(now: datetime) -> int:
-    """The next worker ends them as cancelled before it does anything."""
+def _late() -> QuerySet[Job]:
+    """Orders that only made sense at that moment."""
     late = Q(plan__in=MOMENTARY) | Q(plan__in=POWER_FIRST, position=0)
-    rows = Job.objects.filter(late, state__in=ACTIVE).exclude(state=JobState.UNDOING)
-    return rows.update(cancel_requested=True, lease_until=now, next_run_at=now)
+    return Job.objects.filter(late, state__in=ACTIVE).exclude(state=JobState.UNDOING)
 
 
 def _put_off(now: datetime) -> int:
     """`worker` stays as it was: who takes one of them over knows that it is not the first."""
-    rows = Job.objects.filter(Q(state=JobState.UNDOING) | Q(cancel_requested=False), state__in=ACTIVE)
+    rows = Job.objects.filter(state__in=ACTIVE).exclude(pk__in=_late().order_by().values("pk"))
     return rows.update(lease_until=now, next_run_at=now + LOOK_FIRST)
+
+
+def _end_momentary(now: datetime) -> int:
+    """Turned back wherever they were, also past their last exit: the next worker ends them and does nothing else."""
+    return JOB.attempt(
+        _late(), "undo", outcome=JobState.CANCELLED, error=None, retries=0, message="", message_params={},
+        lease_until=now, next_run_at=now,
+    )  # fmt: skip
 
 
 def _forget_health(now: datetime) -> None:

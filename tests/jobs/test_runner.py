@@ -166,6 +166,26 @@ def test_a_cancel_that_comes_after_the_last_exit_ends_no_step_in_its_middle(worl
     assert (job.state, toy.effects) == (JobState.SUCCEEDED, ["one", "two", "three"])
 
 
+def test_a_cancel_past_the_last_exit_counts_for_no_worker_that_takes_the_job_over(world, toy, monkeypatch):
+    """The first one dies in the step; the flag is set when the second claims the job."""
+
+    def die(ctx):
+        Job.objects.filter(pk=ctx.job.pk).update(cancel_requested=True, lease_until=clock.now() - timedelta(seconds=1))
+        raise LeaseLost(ctx.job.pk)
+
+    steps = tuple(replace(step, last_exit=step.name == "one") for step in toy.plan.steps)
+    monkeypatch.setitem(plans.PLANS._items, "toy", replace(toy.plan, steps=steps))
+    toy.behaviour["two"] = die
+    job = start(world)
+    Runner().run(job.pk)
+    assert toy.effects == ["one"]
+    toy.behaviour.clear()
+    Runner().run(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.takeovers, toy.effects) == (JobState.SUCCEEDED, 1, ["one", "two", "three"])
+    assert not [call for call in toy.calls if call.startswith("undo")]
+
+
 def test_cancelling_undoes_and_says_so(world, toy):
     def cancel(ctx):
         Job.objects.filter(pk=ctx.job.pk).update(cancel_requested=True)

@@ -80,6 +80,14 @@ def test_the_others_are_taken_over_after_the_hosts_were_looked_at(vm, plan, stat
     assert one.epoch == 4
 
 
+def test_a_cancel_past_the_last_exit_is_no_reason_to_begin_before_the_hosts_were_looked_at(vm):
+    one = job("vm.delete", vm, position=len(PLANS.get("vm.delete").steps) - 1)
+    Job.objects.filter(pk=one.pk).update(cancel_requested=True)
+    assert settle(clock.now()) == {"cancelled": 0, "going_on": 1}
+    one.refresh_from_db()
+    assert one.state == "running" and one.next_run_at > clock.now()
+
+
 def test_one_that_had_ended_stays_so(vm):
     done = job("vm.start", vm, state="succeeded", position=3)
     assert settle(clock.now()) == {"cancelled": 0, "going_on": 0}
