@@ -27,6 +27,7 @@ DUTIES: dict[str, tuple[float, str]] = {
     "pools.reconcile": (10.0, "pools.reconcile.reconcile_all"),
     "pools.forecast": (300.0, "pools.aiming.make_forecasts"),
     "pools.sessions": (5.0, "pools.session_duty.run"),
+    "pools.bookings": (10.0, "pools.booking_duty.run"),
     "connections.tidy": (15.0, "broker.connections.reconcile.tidy"),
     "connections.timing": (15.0, "broker.connections.timing_duty.tidy"),
     "connections.recordings": (300.0, "broker.connections.recording_duty.tidy"),

@@ -9,6 +9,7 @@ from broker.core import clock
 from broker.events.news import publish
 
 from .aim import Aim, aim
+from .booked import due_soon
 from .calendar import Sizes, read_rules
 from .forecast import WEEKS, Cell, Forecast, Use, forecast
 from .models import Assignment, Pool, PoolForecast
@@ -38,7 +39,9 @@ def aim_of(pool: Pool, *, in_use: int) -> Aim:
     """The same, without writing."""
     base = Sizes(pool.size, pool.prestarted, pool.suspended)
     foreseen = forecast_of(pool) if pool.forecast else None
-    return aim(base, read_rules(pool.schedule), clock.now(), foreseen=foreseen, in_use=in_use)
+    now = clock.now()
+    due = due_soon(pool, now) if pool.booked else 0
+    return aim(base, read_rules(pool.schedule), now, foreseen=foreseen, in_use=in_use, due=due)
 
 
 def forecast_of(pool: Pool) -> Forecast | None:

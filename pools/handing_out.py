@@ -9,6 +9,7 @@ from broker.virt.driver import PowerState
 from broker.virt.models import VirtualMachine
 from broker.virt.states import VmState
 
+from .admission import admit, enter
 from .bringing_up import Allocation, bring_up
 from .holding import hand_over, jobs_on_desktops
 from .hours import require_open
@@ -33,11 +34,13 @@ def lock(user: User) -> None:
 def hand_out(actor: Actor, user: User, pool: Pool) -> Allocation:
     """A free desktop of `pool`, within a transaction that holds the user's lock. Raises Conflict or NoCapacity."""
     require_open(pool)
+    entry = admit(user, pool)
     for attempt in range(TRIES):
         desktop = _running(pool, attempt) or _other(pool, attempt)
         if desktop is None:
             break
         if hand_over(actor, desktop, user, how="allocated"):
+            enter(entry, desktop, pool)
             if pool.prestarted or pool.suspended or pool.target:
                 wake(pool.pk)
             return bring_up(actor, desktop)

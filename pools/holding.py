@@ -19,6 +19,7 @@ from broker.sql import Given, Statement, time, written
 from broker.virt import quotas
 from broker.virt.driver import PowerState
 
+from .admission import leave
 from .models import Assignment, Desktop, Pool
 from .states import DESKTOP, note
 from .wake import wake
@@ -101,6 +102,7 @@ def take_back(actor: Actor, desktop: Desktop, pool: Pool, *, reason: str, discar
     desktop.changed_at = now
     note(desktop, event)
     Assignment.objects.filter(desktop=desktop, until__isnull=True).update(until=now, reason=reason)
+    leave(desktop, pool, now)
     end_sessions_of(actor=Actor.system("pools"), vm=desktop.pk)
     record(
         "desktop.released",

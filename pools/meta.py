@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Count, Q
 
 from broker.access.actor import Actor
+from broker.core import clock
 from broker.core.errors import BerthError, Conflict, NoCapacity, OverQuota, Reason
 from broker.core.text import gettext_noop as N_
 from broker.directories.models import User
@@ -15,14 +16,15 @@ from broker.virt.states import HostState, VmState
 
 from .bringing_up import Allocation
 from .handing_out import hand_out
-from .models import Desktop, MetaMember, MetaPool, Pool
-from .states import POOL, DesktopState
+from .models import Booking, Desktop, MetaMember, MetaPool, Pool
+from .states import POOL, BookingState, DesktopState
 
 POLICY = "meta-pool.policy"
 # rule of a refusal → the same for who may not see the pool
 _WORDS = {
     "pool.open": N_("being deleted"),
     "pool.hours": N_("closed now"),
+    "pool.booking": N_("not booked by the user now"),
     "pool.max-per-user": N_("the user has as many as it allows"),
     "host.usable": N_("without a host that works"),
     POLICY: N_("not asked, another one comes first"),
@@ -63,6 +65,17 @@ def standings(meta: MetaPool) -> list[Standing]:
     )
     found = [Standing(row.pool, row.position, row.taken, row.free) for row in rows]
     return in_order(meta.policy, found)
+
+
+def booked_first(user: User, members: list[Standing]) -> list[Standing]:
+    """`members` with those first of which the user has booked a desktop for now: one query where some are booked."""
+    pools = [one.pool.pk for one in members if one.pool.booked]
+    if not pools:
+        return members
+    now = clock.now()
+    rows = Booking.objects.filter(user=user, pool__in=pools, state=BookingState.BOOKED, start__lte=now, end__gt=now)
+    mine = set(rows.order_by().values_list("pool", flat=True))
+    return sorted(members, key=lambda one: one.pool.pk not in mine)
 
 
 def in_order(policy: str, members: Sequence[Standing]) -> list[Standing]:

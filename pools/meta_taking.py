@@ -8,6 +8,7 @@ from broker.core.errors import Conflict, NoCapacity
 from broker.directories.models import User
 
 from .actions.join_queue import join_queue
+from .admission import admissible
 from .hours import opening_of
 from .meta import Given, standings
 from .models import MetaPool, Pool, PoolWaiter
@@ -45,7 +46,7 @@ def _wait(actor: Actor, meta: MetaPool, waiter: PoolWaiter | None) -> Given | Pl
         except (Conflict, NoCapacity):
             PoolWaiter.objects.filter(pk=waiter.pk, desktop__isnull=True).delete()
     for member in standings(meta):
-        if opening_of(member.pool).open and worth_waiting(member.pool):
+        if opening_of(member.pool).open and admissible(actor.user, member.pool) and worth_waiting(member.pool):
             return _joined(actor, member.pool, meta)
     return None
 

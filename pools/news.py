@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from broker.connections.models import Session
 from broker.events.news import subscribe
@@ -52,7 +52,9 @@ def session_changed(id: str, change: str) -> None:
     if change not in ("opened", "closed"):
         return
     sessions = Session.objects.filter(pk=UUID(id)).values("vm_id")
-    row = Desktop.objects.filter(vm__in=sessions, pool__session_rules__isnull=False).values_list("pk", flat=True)
+    row = Desktop.objects.filter(
+        Q(pool__session_rules__isnull=False) | Q(pool__booked=True), vm__in=sessions
+    ).values_list("pk", flat=True)
     if (desktop := row.first()) is not None:
         from .tasks import look_at_desktop  # loads Celery, which a gateway without such pools is spared
 

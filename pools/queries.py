@@ -18,7 +18,7 @@ from broker.virt.driver import PowerState
 from broker.virt.queries import active_jobs
 from broker.virt.states import VmState
 
-from .models import Assignment, Desktop, MetaPool, Pool
+from .models import Assignment, Booking, Desktop, MetaPool, Pool
 from .states import DesktopState, PoolState
 
 _FREE = Q(desktops__state=DesktopState.FREE, desktops__vm__state=VmState.READY)
@@ -120,3 +120,27 @@ def history(actor: Actor, pool: Pool) -> QuerySet[Assignment]:
     rows = Assignment.objects.filter(pool=pool).select_related("user")
     reads_all = may(actor, "system.view") or may(actor, "pool.manage", pool)
     return rows if reads_all else rows.filter(user=actor.user)
+
+
+def bookings(actor: Actor, pool: Pool) -> QuerySet[Booking]:
+    """What is and was booked of `pool`: all for who manages it or reads all, else one's own."""
+    rows = Booking.objects.filter(pool=pool)
+    reads_all = may(actor, "system.view") or may(actor, "pool.manage", pool)
+    return rows if reads_all else rows.filter(user=actor.user, user__isnull=False)
+
+
+def find_booking(actor: Actor, pk: Any) -> Booking:
+    """One's own booking, or one of a pool that one manages or may read all of; raises Missing."""
+    try:
+        booking = Booking.objects.select_related("pool", "user").get(pk=pk)
+    except (Booking.DoesNotExist, ValueError, TypeError, ValidationError) as error:
+        raise _no_booking() from error
+    if not bookings(actor, booking.pool).filter(pk=booking.pk).exists():
+        raise _no_booking()
+    return booking
+
+
+def _no_booking() -> Missing:
+    return Missing(
+        N_("There is no such booking."), fix=N_("Go back to the calendar; it may have been removed, or is not yours.")
+    )

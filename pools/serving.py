@@ -22,6 +22,7 @@ from broker.sql import Given, Statement
 from broker.virt.driver import PowerState
 from broker.virt.states import VmState
 
+from .admission import admit, enter
 from .bringing_up import bring_up
 from .holding import hand_over, jobs_on_desktops, take_back
 from .hours import opening_of
@@ -127,6 +128,7 @@ def _entitled(pool: Pool, waiter: PoolWaiter) -> bool:
             require(actor, "pool.use", pool)
         else:
             require(actor, "meta-pool.use", via)
+        admit(waiter.user, pool)
     except BerthError as error:
         _send_away(pool, waiter, error)
         return False
@@ -144,8 +146,10 @@ def _give(pool: Pool, waiter: PoolWaiter, desktop: Desktop) -> bool:
     actor = replace(Actor.for_user(waiter.user), asked_at=waiter.joined_at)
     try:
         with transaction.atomic():
+            entry = admit(waiter.user, pool)
             if not hand_over(actor, desktop, waiter.user, how="allocated"):
                 return False
+            enter(entry, desktop, pool)
             bring_up(actor, desktop)
     except (Denied, OverQuota):
         raise

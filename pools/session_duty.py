@@ -25,8 +25,8 @@ from broker.virt.actions.suspend_vm import suspend_vm
 
 from .actions.release import release
 from .models import Desktop, SessionRules, Sitting
-from .session_facts import Screens, facts_of, screens_at, see
-from .session_rules import Act, Due, Rules, Trigger, decide, harsher
+from .session_facts import Screens, booking_of, facts_of, screens_at, see
+from .session_rules import ENDS, Act, Due, Rules, Trigger, decide, harsher, with_booking
 from .states import DesktopState
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,7 @@ _WHY = {
     Trigger.IDLE: N_("nothing was typed"),
     Trigger.LOGOFF: N_("its user logged off"),
     Trigger.LONGEST: N_("the longest session was over"),
+    Trigger.BOOKING: N_("the booked time was over"),
 }
 
 
@@ -58,8 +59,9 @@ def run() -> int:
     seen, now, done = screens_at(desktops), clock.now(), 0
     for desktop in desktops:
         screens = seen.get(desktop.pk, Screens())
-        if not screens.opened_at and not screens.closed_at and not desktop.vm.guest.get("users"):
-            continue  # nobody has been there yet
+        nobody = not screens.opened_at and not screens.closed_at and not desktop.vm.guest.get("users")
+        if nobody and booking_of(desktop) is None:
+            continue  # nobody has been there yet, and no end is set
         try:
             done += _look(desktop, screens, now)
         except Exception:
@@ -77,15 +79,17 @@ def look_at(desktop_id: UUID) -> int:
 
 def _held() -> Any:
     rows = Desktop.objects.filter(state=DesktopState.ASSIGNED, held_since__isnull=False)
-    return rows.select_related("vm__host", "holder", "sitting", "pool__session_rules")
+    return rows.select_related("vm__host", "holder", "sitting", "pool__session_rules", "booking")
 
 
 def rules_of(desktop: Desktop) -> Rules:
-    """The rules of its pool; none when nobody has made any."""
+    """The rules of its pool, none when nobody has made any; and the end of its booking."""
+    booking = booking_of(desktop)
     try:
-        return desktop.pool.session_rules.rules()
+        rules = desktop.pool.session_rules.rules()
     except SessionRules.DoesNotExist:
-        return Rules()
+        rules = SessionRules().rules() if booking else Rules()
+    return with_booking(rules) if booking else rules
 
 
 def _look(desktop: Desktop, screens: Screens, now: datetime) -> int:
@@ -149,7 +153,7 @@ def _carry_out(desktop_id: UUID) -> int:
 
 def _do(desktop: Desktop, sitting: Sitting, due: Due, now: datetime) -> None:
     act, name = due.step.act, due.step.name
-    if due.step.trigger is Trigger.LONGEST:
+    if due.step.trigger in ENDS:
         sitting.cut_at, sitting.began_at = now, None
         end_sessions_of(actor=ACTOR, vm=desktop.pk, user=desktop.holder_id, reason=EndReason.TIME_LIMIT)
     try:
@@ -186,7 +190,11 @@ def _act(desktop: Desktop, act: Act, step: str) -> None:
     elif act is Act.SHUT_DOWN:
         shutdown_vm(actor=ACTOR, vm=desktop.vm)
     elif act is Act.GIVE_BACK:
-        release(actor=ACTOR, desktop=desktop, reason=N_("the session rules of the pool"))
+        release(
+            actor=ACTOR,
+            desktop=desktop,
+            reason=_WHY[Trigger.BOOKING] if step == "booking" else N_("the session rules of the pool"),
+        )
 
 
 # -- orders to guests ----------------------------------------------------------------------------------------

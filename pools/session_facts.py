@@ -13,7 +13,7 @@ from broker.connections.viewer import VIA
 from broker.virt.driver import PowerState
 from broker.virt.guest_orders import people_in
 
-from .models import Desktop, Sitting
+from .models import Booking, Desktop, Sitting
 from .session_rules import Facts
 
 AWAY = timedelta(minutes=5)
@@ -54,6 +54,11 @@ def sitting_of(desktop: Desktop) -> Sitting | None:
     """The desktop's sitting, if it is that of its present holder."""
     sitting = getattr(desktop, "sitting", None)
     return sitting if sitting is not None and sitting.held_since == desktop.held_since else None
+
+
+def booking_of(desktop: Desktop) -> Booking | None:
+    """The booking by which its holder has the desktop, if its pool is booked; `booking` should be loaded."""
+    return getattr(desktop, "booking", None)
 
 
 def _screens(rows: Iterable[dict[str, Any]], *, cut: datetime | None) -> Screens:
@@ -104,6 +109,7 @@ def facts_of(desktop: Desktop, sitting: Sitting, screens: Screens) -> Facts:
         left_at=sitting.left_at,
         input_at=sitting.input_at,
         logged_off_at=sitting.logged_off_at,
+        booked_until=booking.end if (booking := booking_of(desktop)) else None,
         extended=timedelta(seconds=sitting.extended),
         done={name: datetime.fromisoformat(act["base"]) for name, act in sitting.acts.items()},
     )

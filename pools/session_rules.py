@@ -5,7 +5,7 @@ occurrence of what it waits for: facts.done remembers the moment it was counted 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -32,6 +32,11 @@ class Trigger(StrEnum):
     LOGOFF = "logoff"
     IDLE = "idle"
     LONGEST = "longest"
+    BOOKING = "booking"
+
+
+ENDS = (Trigger.LONGEST, Trigger.BOOKING)
+"""What ends a session whatever its user does: it is warned of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,8 @@ class Facts:
 
     `began_at`: when the present session began, None before the first screen. `left_at`: when the last screen closed,
     None while one is open. `input_at`: the last key or pointer. `logged_off_at`: when the guest's own login ended.
-    `extended`: by how much the longest session was put off. `done`: step → the moment it was counted from when done.
+    `booked_until`: when the time ends for which the desktop was booked. `extended`: by how much the longest session was
+    put off. `done`: step → the moment it was counted from when done.
     """
 
     running: bool = True
@@ -73,6 +79,7 @@ class Facts:
     left_at: datetime | None = None
     input_at: datetime | None = None
     logged_off_at: datetime | None = None
+    booked_until: datetime | None = None
     extended: timedelta = timedelta(0)
     done: Mapping[str, datetime] = field(default_factory=dict)
 
@@ -106,10 +113,16 @@ def harsher(rules: Rules, facts: Facts, failed: Due, now: datetime) -> Due | Non
 
 
 def warned(rules: Rules, facts: Facts, now: datetime) -> Due | None:
-    """The end of the longest session, once it is near enough to be told."""
-    coming = [one for one in _all(rules, facts) if one.step.trigger is Trigger.LONGEST]
+    """The end of the longest session or of the booked time, once it is near enough to be told."""
+    coming = [one for one in _all(rules, facts) if one.step.trigger in ENDS]
     near = [one for one in coming if one.at - rules.warn <= now]
     return min(near, key=lambda one: one.at, default=None)
+
+
+def with_booking(rules: Rules) -> Rules:
+    """The rules of a desktop that is had for a booked time: it goes back at its end."""
+    end = Step("booking", Trigger.BOOKING, Act.GIVE_BACK, timedelta(0))
+    return replace(rules, steps=(*rules.steps, end))
 
 
 def _all(rules: Rules, facts: Facts) -> Sequence[Due]:
@@ -131,6 +144,8 @@ def _base(trigger: Trigger, facts: Facts) -> datetime | None:
         return facts.input_at if facts.connected else None
     if trigger is Trigger.LOGOFF:
         return facts.logged_off_at
+    if trigger is Trigger.BOOKING:
+        return facts.booked_until
     return facts.began_at
 
 

@@ -104,6 +104,39 @@ ROLLOUT = Machine(
 )
 
 
+class BookingState(StrEnum):
+    BOOKED = "booked"
+    TAKEN = "taken"
+    OVER = "over"
+    LAPSED = "lapsed"
+    CANCELLED = "cancelled"
+
+
+BOOKING = Machine(
+    name="booking",
+    states=BookingState,
+    initial=BookingState.BOOKED,
+    transitions={
+        "come": transition("booked", BookingState.TAKEN),
+        "end": transition("booked taken", BookingState.OVER),
+        "lapse": transition("booked", BookingState.LAPSED),
+        "cancel": transition("booked", BookingState.CANCELLED),
+    },
+    meanings={
+        BookingState.BOOKED: N_("A desktop of the pool is kept for that time."),
+        BookingState.TAKEN: N_("Its user has the desktop, until the end of that time."),
+        BookingState.OVER: N_("The time is over, or the desktop was given back before."),
+        BookingState.LAPSED: N_("Nobody came in time; the desktop was free for others."),
+        BookingState.CANCELLED: N_("It was taken back before it began."),
+    },
+    unstable={
+        BookingState.BOOKED: "pools.bookings: lapsed when nobody has come in time, over at the end of a block.",
+        BookingState.TAKEN: "pools.sessions: gives the desktop back at the end; pools.bookings: over without one.",
+    },
+    sets={"open": frozenset({BookingState.BOOKED, BookingState.TAKEN})},
+)
+
+
 def note(desktop: Any, event: str) -> None:
     """Let an instance say what an `attempt` on its row has written."""
     desktop.state = DESKTOP.transitions[event].target

@@ -14,7 +14,7 @@ from broker.events.record import record
 from pools.bringing_up import bring_up
 from pools.handing_out import lock
 from pools.holding import running
-from pools.meta import POLICY, Given, ask, held_of, none_serves, not_asked, refusal_of, standings
+from pools.meta import POLICY, Given, ask, booked_first, held_of, none_serves, not_asked, refusal_of, standings
 from pools.models import MetaPool, Pool, PoolWaiter
 from pools.wake import wake
 
@@ -44,7 +44,7 @@ def _allocate(actor: Actor, user: User, meta: MetaPool) -> Given:
     if len(held) >= meta.max_per_user:
         return Given(bring_up(actor, max(held, key=running)), {})
     of = Counter(desktop.pool_id for desktop in held)
-    members = standings(meta)
+    members = booked_first(user, standings(meta))
     refused: list[tuple[Pool, BerthError]] = []
     for index, member in enumerate(members, start=1):
         try:

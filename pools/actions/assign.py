@@ -9,6 +9,7 @@ from broker.core.text import gettext_noop as N_
 from broker.directories.models import User
 from broker.virt.actions.start_vm import WHEN, start_vm
 from broker.virt.asking import require_usable
+from pools.admission import admit, enter
 from pools.holding import hand_over
 from pools.models import Desktop, Pool
 from pools.states import POOL
@@ -19,6 +20,7 @@ from pools.wake import wake
 def assign(*, actor: Actor, desktop: Desktop, user: User) -> Desktop:
     """Give the free `desktop` to `user`, entitled to the pool or not: having it is the right to use it.
 
+    In a pool that is booked as its user would get one: by a booking, or until others need it.
     A desktop of an automatic pool is started, for one that is off goes back. Raises Missing, Denied, Conflict
     (not free, the pool is being deleted, the user is disabled) or OverQuota.
     """
@@ -51,6 +53,7 @@ def assign(*, actor: Actor, desktop: Desktop, user: User) -> Desktop:
             most=pool.max_per_user,
             pool=str(pool),
         )
+    entry = admit(owner, pool)
     if not hand_over(actor, desktop, owner, how="assigned"):
         raise Conflict(
             N_("%(name)s is not free."),
@@ -59,6 +62,7 @@ def assign(*, actor: Actor, desktop: Desktop, user: User) -> Desktop:
             fix=N_("Choose another desktop, or wait until it is given back."),
             name=desktop.vm.name,
         )
+    enter(entry, desktop, pool)
     if pool.kind == Pool.Kind.AUTOMATIC and desktop.vm.power_state in WHEN:
         start_vm(actor=actor, vm=desktop.vm)
     wake(pool.pk)

@@ -10,6 +10,7 @@ from broker.events.news import publish
 from broker.events.record import record
 from pools.holding import take_back
 from pools.models import Desktop, Pool
+from pools.shrinking import cancel_all
 from pools.states import POOL
 from pools.wake import wake
 
@@ -21,7 +22,7 @@ def delete_pool(*, actor: Actor, pool: Pool, force: bool = False) -> Pool:
     """Hand out nothing more and remove the desktops; the pool goes with the last of them. Returns the pool.
 
     Refused while it is protected. Refused with the names of the holders while desktops are in use; `force` takes
-    those away from their users.
+    those away from their users, and cancels what is booked.
     Raises Missing, Denied or Conflict.
     """
     require(actor, "pool.manage", pool)
@@ -56,6 +57,8 @@ def delete_pool(*, actor: Actor, pool: Pool, force: bool = False) -> Pool:
             pool=str(pool),
             holders=", ".join(sorted({str(desktop.holder) for desktop in held})[:MOST_NAMED]),
         )
+    if pool.booked:
+        cancel_all(actor, pool, force=force)
     for desktop in held:
         take_back(actor, desktop, pool, reason=N_("the pool is deleted"), discard=True)
     record("pool.delete.asked", actor=actor, subject=pool, message=N_("The pool %(pool)s is being deleted"), pool=pool)

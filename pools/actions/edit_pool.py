@@ -12,6 +12,7 @@ from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
 from pools.models import Pool
+from pools.shrinking import check_still_bookable
 from pools.states import POOL
 from pools.values import READINESS, check_together, checked
 from pools.wake import wake
@@ -26,7 +27,8 @@ def edit_pool(*, actor: Actor, pool: Pool, revision: int | None = None, **change
     """Write `changes` (names as in EDITABLE); returns the pool as it is now. Desktops in use are never touched.
 
     `revision` is the one the editor saw: with it, an edit over somebody else's newer one is refused.
-    Raises Missing, Denied, Invalid, or Conflict (edited meanwhile, being deleted).
+    Raises Missing, Denied, Invalid, or Conflict (edited meanwhile, being deleted, more booked than it
+    would have).
     """
     require(actor, "pool.manage", pool)
     if unknown := sorted(changes.keys() - EDITABLE):
@@ -50,6 +52,8 @@ def edit_pool(*, actor: Actor, pool: Pool, revision: int | None = None, **change
         prestarted=values.get("prestarted", present.prestarted),
         suspended=values.get("suspended", present.suspended),
     )
+    if present.booked:
+        check_still_bookable(present, values)
     before = {field: getattr(present, field) for field in values}
     if changed := {field: value for field, value in values.items() if value != before[field]}:
         Pool.objects.filter(pk=present.pk).update(**changed, revision=F("revision") + 1)

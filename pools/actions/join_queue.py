@@ -7,7 +7,9 @@ from broker.access.require import require
 from broker.core import clock
 from broker.core.errors import Conflict, Denied
 from broker.core.text import gettext_noop as N_
+from broker.directories.models import User
 from broker.events.record import record
+from pools.admission import admit
 from pools.bringing_up import Allocation, bring_up
 from pools.hours import require_open
 from pools.models import MetaMember, MetaPool, Pool, PoolWaiter
@@ -22,7 +24,7 @@ def join_queue(*, actor: Actor, pool: Pool, via: MetaPool | None = None) -> Plac
     """The actor's place in the queue, at its end at first; calling again keeps it. A desktop that came is returned.
 
     Who does not call again within `queue.PATIENCE` has gone away. `via`: the meta-pool of this pool whose right it
-    is; without it, that on the pool itself. Raises Missing or Denied, Conflict (closed, or
+    is; without it, that on the pool itself. Raises Missing or Denied, Conflict (closed, not booked, or
     being deleted), and NoCapacity when no desktop can come.
     """
     if via is None:
@@ -41,7 +43,7 @@ def join_queue(*, actor: Actor, pool: Pool, via: MetaPool | None = None) -> Plac
         if came.holder_id == user.pk:
             return bring_up(actor, came)
         waiter = None  # it was taken away meanwhile
-    _check(pool)
+    _check(user, pool)
     if waiter is None:
         waiter, new = PoolWaiter.objects.get_or_create(pool=pool, user=user, defaults={"seen_at": now, "via": via})
         if new:
@@ -52,7 +54,7 @@ def join_queue(*, actor: Actor, pool: Pool, via: MetaPool | None = None) -> Plac
     return place_of(waiter, pool)
 
 
-def _check(pool: Pool) -> None:
+def _check(user: User, pool: Pool) -> None:
     if not POOL.is_(pool.state, "open"):
         raise Conflict(
             N_("The pool %(pool)s is being deleted."),
@@ -62,6 +64,7 @@ def _check(pool: Pool) -> None:
             pool=str(pool),
         )
     require_open(pool)
+    admit(user, pool, lock=False)
     if not worth_waiting(pool):
         raise none_free(pool)
 

@@ -1,6 +1,7 @@
-"""Pool, MetaPool, Desktop, Assignment, PoolWaiter, PoolForecast, SessionRules, Sitting."""
+"""Pool, MetaPool, Desktop, Assignment, PoolWaiter, PoolForecast, SessionRules, Sitting, Booking."""
 
 from .assignment import Assignment
+from .booking import Booking, BookingRules
 from .desktop import Desktop
 from .forecast import PoolForecast
 from .goal import PoolGoal
@@ -13,6 +14,8 @@ from .waiter import PoolWaiter
 
 __all__ = [
     "Assignment",
+    "Booking",
+    "BookingRules",
     "Desktop",
     "MetaMember",
     "MetaPool",

@@ -22,6 +22,7 @@ class Pool(models.Model):
     the pool, as pools.calendar reads them: other numbers at certain times, and when desktops are handed out (empty:
     always). `target` is what reconcile last aimed at when that is not what the pool's own numbers say.
     `failures` and `retry_at` hold back a pool whose desktops fail; `alert` is the cause, shown until it heals.
+    `booked`: desktops are had for a time that was booked, by its BookingRules.
     `revision` counts edits: whoever edits says which one they saw.
     """
 
@@ -55,6 +56,7 @@ class Pool(models.Model):
     after_hours = models.CharField(max_length=8, choices=AfterHours, default=AfterHours.KEEP)
     forecast = models.BooleanField(default=False)
     protected = models.BooleanField(default=False)
+    booked = models.BooleanField(default=False, editable=False)
     target = models.JSONField(null=True, editable=False)
     max_per_user = models.PositiveIntegerField(default=1, validators=[MinValueValidator(1), MaxValueValidator(100)])
     name_pattern = models.CharField(max_length=48, default="", blank=True)

@@ -8,6 +8,7 @@ from .schema import Docs, Schema
 from .views.access import Quotas, Rights
 from .views.availability import Availability, ConfirmRebooted, Fence, FenceDevices, Verdicts
 from .views.backups import Backups, BackupSchedules, BackupTargets
+from .views.bookings import Bookings, FreeTimes, PoolBookingRules
 from .views.chain import Chain, VerifyChain
 from .views.changes import Nics
 from .views.console_policy import MachinePolicy, PoolPolicy
@@ -45,6 +46,7 @@ router = SimpleRouter(use_regex_path=False)
 for prefix, viewset in {
     "pools": Pools,
     "pools/<uuid:pool_pk>/entitlements": Entitlements,
+    "pools/<uuid:pool_pk>/bookings": Bookings,
     "meta-pools": MetaPools,
     "desktops": Desktops,
     "vms": Vms,
@@ -125,6 +127,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("pools/<uuid:pool_pk>/console-policy/", PoolPolicy.as_view(), name="api-pool-console-policy"),
     path("vms/<uuid:vm_pk>/console-policy/", MachinePolicy.as_view(), name="api-vm-console-policy"),
     path("pools/<uuid:pool_pk>/session-rules/", Rules.as_view(), name="api-session-rules"),
+    path("pools/<uuid:pool_pk>/booking-rules/", PoolBookingRules.as_view(), name="api-booking-rules"),
+    path("pools/<uuid:pool_pk>/free-times/", FreeTimes.as_view(), name="api-free-times"),
     path("desktops/bulk/", Bulk.as_view(), name="api-desktops-bulk"),
     *router.urls,
     re_path(r"^.*$", NotFound.as_view(), name="api-none"),

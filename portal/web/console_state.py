@@ -19,11 +19,13 @@ from broker.connections.states import HelpState, SessionState
 from broker.core import clock
 from broker.gateway.closing import BY_NAME
 from broker.virt.models import VirtualMachine
+from pools.extending import room_after
 from pools.hours import closing
 from pools.models import Desktop
+from pools.session_duty import rules_of
 from pools.session_facts import Screens, facts_of, screens_at, sitting_of
-from pools.session_rules import Due, Trigger, ahead, decide, warned
-from pools.session_sentence import WHAT, rules_of, sentence
+from pools.session_rules import ENDS, Due, Trigger, ahead, decide, warned
+from pools.session_sentence import WHAT, sentence
 from portal.web.waiting import closes
 
 IDLE_TOLD = 60
@@ -34,7 +36,7 @@ def console_state(actor: Actor, vm: VirtualMachine) -> dict[str, Any]:
     """The state for who sits at the machine `vm`; a constant number of queries."""
     desktop = (
         Desktop.objects.filter(pk=vm.pk, holder=actor.user_id)
-        .select_related("vm", "pool__session_rules", "sitting")
+        .select_related("vm", "pool__session_rules", "sitting", "booking")
         .first()
     )
     now = clock.now()
@@ -95,23 +97,23 @@ def _countdowns(desktop: Desktop, now: datetime) -> list[dict[str, Any]]:
     sitting = sitting_of(desktop)
     if sitting is None:
         return []
-    rules = rules_of(desktop.pool)
+    rules = rules_of(desktop)
     screens = screens_at([desktop]).get(desktop.pk, Screens())
     facts = facts_of(desktop, sitting, screens)
     end = warned(rules, facts, now)
     shown = [end] if end else []
     for one in (*decide(rules, facts, now), *ahead(rules, facts, now)):
         near = one.step.trigger is not Trigger.IDLE or (one.at - now).total_seconds() <= IDLE_TOLD
-        if one.step.trigger is not Trigger.LONGEST and near:
+        if one.step.trigger not in ENDS and near:
             shown.append(one)
-    more = bool(end) and sitting.extensions < rules.extensions
+    more = bool(end) and sitting.extensions < rules.extensions and room_after(desktop, rules)
     extend = reverse("portal:console-extend", args=[desktop.pk])
     return [
         {
             "kind": one.step.trigger.value,
             "at": one.at.isoformat(),
             "text": _counting(one),
-            "extend": extend if more and one.step.trigger is Trigger.LONGEST else "",
+            "extend": extend if more and one.step.trigger in ENDS else "",
         }
         for one in shown
     ]
@@ -119,6 +121,9 @@ def _countdowns(desktop: Desktop, now: datetime) -> list[dict[str, Any]]:
 
 def _counting(one: Due) -> str:
     """With {time} where the page puts what is left."""
+    if one.step.trigger is Trigger.BOOKING:
+        text = _("Your booked time ends in {time}: this desktop %(what)s. Save your work.")
+        return text % {"what": WHAT[one.step.act]}
     if one.step.trigger is Trigger.LONGEST:
         return _("Your session ends in {time}: this desktop %(what)s. Save your work.") % {"what": WHAT[one.step.act]}
     return _("This desktop %(what)s in {time}.") % {"what": WHAT[one.step.act]}

@@ -34,7 +34,7 @@ from broker.virt.models import (
     Snapshot,
 )  # fmt: skip
 from broker.virt.ssh.key import public_key
-from pools.models import MetaMember, MetaPool
+from pools.models import Booking, MetaMember, MetaPool, Pool
 from portal.models import ApiToken
 
 pytestmark = pytest.mark.urls("tests.portal.api.urls")
@@ -70,6 +70,7 @@ def tenant(world, make_vm, make_pool, make_desktop):
     public_key()  # made when it is first asked for
     world.grant(world.bob, "operator")
     pool = make_pool("theirs", size=3)
+    Pool.objects.filter(pk=pool.pk).update(booked=True)
     desktop = make_desktop(pool, 1, holder=world.bob)
     vm = desktop.vm
     meta = MetaPool.objects.create(name="theirs")
@@ -97,6 +98,9 @@ def tenant(world, make_vm, make_pool, make_desktop):
     return {
         # First those within another, whose own parameter is filled after them.
         "/api/v1/hosts/{host_pk}/devices/{id}/": device.pk,
+        "/api/v1/pools/{pool_pk}/bookings/{id}/": Booking.objects.create(
+            pool=pool, user=world.bob, start=clock.now(), end=clock.now()
+        ).pk,
         "/api/v1/vms/{vm_pk}/host-devices/{id}/": DeviceUse.objects.create(vm=vm, device=device).pk,
         "/api/v1/vms/{vm_pk}/disks/{id}/": disk.pk,
         "/api/v1/vms/{vm_pk}/shared-disks/{id}/": DiskShare.objects.create(vm=vm, disk=shared, target="vdy").pk,
