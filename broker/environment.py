@@ -3,6 +3,7 @@
 `docs/settings.md` lists them; broker.settings makes Django's settings of them.
 """
 
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 
@@ -71,6 +72,11 @@ class Environment(BaseSettings):
     console_ca_dir: str = Field(
         default="", description="Directory with ca-cert.pem, client-cert.pem, client-key.pem for remote consoles"
     )
+    rdp_networks: list[IPv4Network | IPv6Network] = Field(
+        default_factory=list,
+        description="Networks of desktops that gateways may reach by RDP for browsers; empty: none",
+    )
+    rdp_most: int = Field(default=20, ge=1, description="RDP sessions for browsers in one gateway at a time")
     recordings_dir: Path | None = Field(
         default=None,
         description="Where recordings lie; gateways, workers and web must all see it; empty: in data_dir",

@@ -1,27 +1,36 @@
 """Where a machine's screen listens, as the monitor last saw it. Never shown to a browser."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from broker.virt.serial import socket_path
 
 if TYPE_CHECKING:
+    from broker.connections.rdp_login import RdpLogin
     from broker.virt.models import VirtualMachine
 
 
 SERIAL = "serial"
 """The kind of console that is the machine's serial line; whoever watches its host keeps it."""
+RDP = "rdp"
+"""The desktop's own remote desktop, which no hypervisor knows of."""
+BY_VNC = (SERIAL, RDP)
+"""Kinds that come by the door of VNC: the ticket alone says which of them it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A unix socket path on this machine, or host and port; `tls` says that only TLS is spoken there."""
+    """A unix socket path on this machine, or host and port; `tls` says that only TLS is spoken there.
+
+    With `login` it is the desktop's own remote desktop.
+    """
 
     kind: str
     unix: str = ""
     host: str = ""
     port: int = 0
     tls: bool = False
+    login: "RdpLogin | None" = field(default=None, repr=False)
 
 
 def endpoints(vm: "VirtualMachine") -> list[Endpoint]:

@@ -1,4 +1,4 @@
-"""The .rdp file with which a Windows desktop is opened straight at its own address, past the gateway.
+"""A desktop's own remote desktop: the .rdp file that leads straight to it, past the gateway, and the way by browser.
 
 Format: the settings that Microsoft lists under "Supported RDP properties". There is no password in it. What Berth
 cannot see it cannot keep either: the switches in the file are what the policy wishes, and the desktop's own rules
@@ -11,17 +11,18 @@ from broker.access.actor import Actor
 from broker.access.require import require
 from broker.core.errors import Conflict
 from broker.core.text import gettext_noop as N_
+from broker.settings import env
 from broker.virt.driver import PowerState
 from broker.virt.models import Nic, VirtualMachine
 
 from .consent import require_own_screen
-from .endpoints import Endpoint
+from .endpoints import RDP, Endpoint, through_gateway
 from .models import ConsolePolicy
 from .policy import policy_of
 from .viewer import note_viewer
 
 MEDIA_TYPE = "application/x-rdp"
-RDP, PORT = "rdp", 3389
+PORT = 3389
 
 
 def rdp_file(actor: Actor, vm: VirtualMachine, *, full_screen: bool = False) -> bytes:
@@ -57,6 +58,25 @@ def offered(vm: VirtualMachine, policy: ConsolePolicy) -> str:
     return address_of(vm) if usable else ""
 
 
+def in_browser(vm: VirtualMachine, policy: ConsolePolicy) -> str:
+    """The address at which a gateway may open it for a browser; empty when it may not. One query at most.
+
+    What a guest says its address is may be any: only those in BERTH_RDP_NETWORKS are dialed.
+    """
+    if not policy.rdp or not env.rdp_networks or vm.power_state != PowerState.RUNNING:
+        return ""
+    address = address_of(vm)
+    return address if address and any(ipaddress.ip_address(address) in one for one in env.rdp_networks) else ""
+
+
+def screen_of(vm: VirtualMachine, kind: str, policy: ConsolePolicy) -> Endpoint | None:
+    """Where a gateway finds the machine's screen of this kind, its remote desktop among them."""
+    if kind != RDP:
+        return through_gateway(vm, kind)
+    address = in_browser(vm, policy)
+    return Endpoint(RDP, host=address, port=PORT, tls=True) if address else None
+
+
 def address_of(vm: VirtualMachine) -> str:
     """Where the guest says it is, else what DHCP gave it; empty when nobody knows."""
     guest = vm.guest if isinstance(vm.guest, dict) else {}
@@ -75,7 +95,7 @@ def _render(actor: Actor, policy: ConsolePolicy, address: str, *, full_screen: b
     both_ways = int(policy.paste and policy.copy)
     lines = [
         f"full address:s:{address}:{PORT}",
-        f"username:s:{_name(actor)}",
+        f"username:s:{user_name(actor)}",
         "authentication level:i:2",  # warn of a certificate that does not fit
         "enablecredsspsupport:i:1",
         "prompt for credentials:i:1",
@@ -94,7 +114,7 @@ def _render(actor: Actor, policy: ConsolePolicy, address: str, *, full_screen: b
     return text.encode("ascii") if text.isascii() else text.encode("utf-16")
 
 
-def _name(actor: Actor) -> str:
+def user_name(actor: Actor) -> str:
     """The user as Windows asks for them: with their domain, where their directory is one."""
     if actor.user is None:
         return ""

@@ -81,7 +81,7 @@ def _serve(options: argparse.Namespace, lifeline: int = -1) -> None:
             cookie=settings.SESSION_COOKIE_NAME,
             proxies=env.trusted_proxies if env.behind_proxy else (),
         ),
-        limits=Limits(revalidate_every=env.console_check_every),
+        limits=Limits(revalidate_every=env.console_check_every, remote_desktops=env.rdp_most),
         hypervisor_tls=hypervisor_context(env.console_ca_dir) if env.console_ca_dir else None,
     )
     run(

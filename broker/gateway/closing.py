@@ -52,6 +52,10 @@ GONE = Closing(
 IDLE = Closing(4417, "idle", N_("Nothing was typed for a long time; the connection was closed."))
 CONSENT_ENDED = Closing(4418, "consent-ended", N_("The person whose desktop this is ended your access to the screen."))
 WITHHELD = Closing(4419, "withheld", N_("Who only looks on may not use this part of the screen."))
+RDP_ENDED = Closing(
+    4420, "rdp-ended",
+    N_("The remote desktop closed the connection: user name or password were not right, or you signed out there."),
+)  # fmt: skip
 TOO_MANY = Closing(4429, "too-many", N_("You have too many consoles open. Close one and try again."))
 UNREACHABLE = Closing(
     4502, "unreachable", N_("The machine's screen cannot be reached. Its host may be down."), again=True
@@ -85,6 +89,7 @@ ALL: tuple[Closing, ...] = (
     IDLE,
     CONSENT_ENDED,
     WITHHELD,
+    RDP_ENDED,
     TOO_MANY,
     UNREACHABLE,
     NONSENSE,

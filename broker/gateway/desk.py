@@ -40,11 +40,30 @@ class Agent:
 
 
 @dataclass(frozen=True, slots=True)
+class Rdp:
+    """A desktop's own remote desktop: where it is, who signs in, the picture's size.
+
+    `trust` is the folder of known certificates; the one of this `run` of the `machine` may not change.
+    """
+
+    address: str
+    machine: str
+    run: str
+    trust: str
+    username: str
+    password: str = field(repr=False)
+    domain: str = ""
+    width: int = 1280
+    height: int = 800
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """Where the machine's screen is: a unix socket path, or host and port to be reached by VeNCrypt only.
 
     With a `hello` it is no screen: that is sent first, and then bytes pass as they are, without any handshake. With an
-    `agent` host and port are the agent's, and behind it is what else were behind the unix socket.
+    `agent` host and port are the agent's, and behind it is what else were behind the unix socket. With `rdp` the screen
+    is made when somebody comes.
     """
 
     unix: str = ""
@@ -52,6 +71,7 @@ class Target:
     port: int = 0
     hello: bytes = b""
     agent: Agent | None = None
+    rdp: Rdp | None = None
 
 
 @dataclass(frozen=True, slots=True)

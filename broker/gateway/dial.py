@@ -8,7 +8,7 @@ import aiofastnet
 
 from broker.virt.agent.sockets import connected
 
-from . import agents
+from . import agents, rdp
 from .closing import NONSENSE, UNREACHABLE
 from .desk import Refused, Target
 from .floor import Floor
@@ -143,6 +143,8 @@ async def dial(target: Target, receiver: Receiver, floor: Floor) -> Machine:
     sets the time limit.
     """
     loop = asyncio.get_running_loop()
+    if target.rdp:
+        target = Target(unix=await loop.run_in_executor(None, rdp.begin, target.rdp, floor.limits.remote_desktops))
     inside = bool(target.unix or target.agent)
     if not inside and floor.hypervisor_tls is None:
         raise Refused(UNREACHABLE)

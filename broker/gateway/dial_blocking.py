@@ -3,7 +3,7 @@
 import socket
 import struct
 
-from . import agents
+from . import agents, rdp
 from .closing import NONSENSE, UNREACHABLE
 from .desk import Refused, Target
 from .dial import keep_watch
@@ -14,6 +14,8 @@ from .rfb.hypervisor import HypervisorHandshake, Stage
 
 def dial_blocking(target: Target, floor: Floor) -> tuple[socket.socket, bytes]:
     """Connect and settle security; returns the socket and what the machine sent early. Raises Refused."""
+    if target.rdp:
+        target = Target(unix=rdp.begin(target.rdp, floor.limits.remote_desktops))
     inside = bool(target.unix or target.agent)
     if not inside and floor.hypervisor_tls is None:
         raise Refused(UNREACHABLE)

@@ -14,12 +14,14 @@ from django.db import DatabaseError, close_old_connections
 from broker.access.actor import Actor
 from broker.connections.actions import TicketRefused, close_session, redeem_ticket
 from broker.connections.blind import may_be_blind, ticket_is_blind
-from broker.connections.endpoints import SERIAL, Endpoint
+from broker.connections.endpoints import BY_VNC, SERIAL, Endpoint
 from broker.connections.joining import session_to_join
 from broker.connections.models import ConsolePolicy, Session
 from broker.connections.policy import policy_of
 from broker.connections.queries import must_end
+from broker.connections.rdp_login import RdpLogin
 from broker.connections.rules import INPUT_FRESH, NATIVE
+from broker.connections.secrets import fingerprint
 from broker.connections.timing import Picture, note_pictures
 from broker.core.text import gettext_noop as N_
 from broker.events.models import Severity
@@ -32,7 +34,7 @@ from broker.virt.serial.wire import Hello
 
 from . import closing as why
 from .closing import Closing
-from .desk import Admitted, Agent, Alive, Presented, Refused, Target, Terms
+from .desk import Admitted, Agent, Alive, Presented, Rdp, Refused, Target, Terms
 
 if TYPE_CHECKING:
     from broker.virt.models import VirtualMachine
@@ -87,7 +89,7 @@ class DjangoDesk:
                 self._tell_unknown(presented.address)
             raise Refused(why.BY_NAME[refusal.reason]) from None
         policy = policy_of(session.vm)
-        tape = self._tape(session) if policy.record and endpoint.kind in ("vnc", SERIAL) else None
+        tape = self._tape(session) if policy.record and endpoint.kind in ("vnc", *BY_VNC) else None
         return _admitted(session, endpoint, policy, tape)
 
     @_on_fresh_connection
@@ -189,9 +191,26 @@ def _target(session: Session, endpoint: Endpoint) -> Target:
     if endpoint.kind == SERIAL:
         hello = Hello(str(session.vm_id), str(session.user), write=not session.view_only)
         return Target(unix=endpoint.unix, hello=hello.line())
+    if endpoint.login:
+        return Target(rdp=_remote_desktop(session, endpoint, endpoint.login))
     if endpoint.unix:
         return through_agent(session.vm, endpoint.kind) or Target(unix=endpoint.unix)
     return Target(host=endpoint.host, port=endpoint.port)
+
+
+def _remote_desktop(session: Session, endpoint: Endpoint, login: RdpLogin) -> Rdp:
+    user, domain = login.user_and_domain
+    return Rdp(
+        address=f"{endpoint.host}:{endpoint.port}",
+        machine=str(session.vm_id),
+        run=fingerprint(session.boot_id)[:16],
+        trust=str(env.data_dir / "remote-desktops"),
+        username=user,
+        password=login.password,
+        domain=domain,
+        width=login.width,
+        height=login.height,
+    )
 
 
 def _blind(session: Session, endpoint: Endpoint) -> Target | None:

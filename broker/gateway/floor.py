@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from .admission import Policy
-from .closing import FINISHED, LOST, Closing
+from .closing import FINISHED, LOST, RDP_ENDED, Closing
 from .consoles import LiveConsoles
 from .desk import Admitted, Alive, Presented, TicketDesk
 from .limits import Limits
@@ -68,17 +68,18 @@ class Floor:
         """Begin the console's recording, if it is to have one."""
         return self.scribe.begin(admitted.tape) if admitted.tape else None
 
-    def why_lost(self, console: Alive) -> Closing:
+    def why_lost(self, console: Alive, admitted: Admitted | None = None) -> Closing:
         """Why a machine closed its screen, if the desk knows; called from a thread a moment after it did.
 
         The moment lets the news arrive: whoever stops a machine says so right before or after.
         """
         time.sleep(self.limits.news)
+        unknown = RDP_ENDED if admitted and admitted.target.rdp else LOST
         try:
-            return self.desk.revalidate([console]).get(console.session, LOST)
+            return self.desk.revalidate([console]).get(console.session, unknown)
         except Exception as error:
             log.warning("the end of session %s could not be explained: %r", console.session, error)
-            return LOST
+            return unknown
 
     def report_closed(self, console: Alive, closing: Closing) -> None:
         """Tell the desk in the background that a session is over; a failure there is repaired by its own duty."""

@@ -26,6 +26,8 @@ class Limits:
     control_frames: int = 60
     """Ping frames a browser may send in ten seconds."""
     consoles: int = 2000
+    remote_desktops: int = 20
+    """RDP sessions for browsers at a time; each is two programs and 120 MB."""
     unsent: int = 512 * 1024
     """How much the kernel may hold for a slow browser beyond what is on its way; more only makes the picture late."""
     channels: int = 24

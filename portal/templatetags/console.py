@@ -62,6 +62,7 @@ def _texts() -> dict[str, Any]:
         "takeOver": _("Take it over"),
         "takeBack": _("Take it back"),
         "connectNow": _("Connect now"),
+        "signInAgain": _("Sign in again"),
         "allow": _("Allow"),
         "refuse": _("Refuse"),
         "stop": _("End it"),

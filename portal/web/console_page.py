@@ -10,7 +10,8 @@ from django.utils.translation import gettext as _
 
 from broker.access.actor import Actor
 from broker.access.require import may
-from broker.connections.endpoints import through_gateway
+from broker.connections import rdp
+from broker.connections.endpoints import RDP, through_gateway
 from broker.connections.models import ConsolePolicy, Help, Share
 from broker.connections.policy import clipboard_told, only_by_vnc, policy_of
 from broker.connections.policy import told as policy_told
@@ -51,12 +52,16 @@ class ConsolePage:
 
 
 def console_page(
-    actor: Actor, vm: VirtualMachine, *, view_only: bool, csrf: str, help: Help | None = None
+    actor: Actor, vm: VirtualMachine, *, view_only: bool, csrf: str, help: Help | None = None, wanted: str = ""
 ) -> ConsolePage:
-    """`vm` comes from `for_lists`, already checked for "vm.use"; `help` is the consent to see another's screen."""
+    """`vm` comes from `for_lists`, already checked for "vm.use"; `help` is the consent to see another's screen.
+
+    `wanted` is the kind of screen that is shown first, where it is offered.
+    """
     job = jobs_of("vm", [vm.pk]).get(vm.pk)
     ready = vm.state == "ready" and vm.power_state in ("running", "paused")
     policy = policy_of(vm)
+    kinds = kinds_in_browser(vm, policy)
     desktop = getattr(vm, "desktop", None)
     # One's own desktop may be about to start by itself, without a job that could be shown yet.
     starts = power_actions(vm, job, ("start", "resume"))
@@ -88,7 +93,9 @@ def console_page(
             "stateUrl": reverse("portal:console-state", args=[vm.pk]) + (f"?help={help.pk}" if help else ""),
             "shareUrl": "" if help else reverse("portal:console-shares", args=[vm.pk]),
             "help": str(help.pk) if help else "",
-            "kinds": ["vnc"] if help else kinds_in_browser(vm, policy),
+            "kinds": ["vnc"] if help else kinds,
+            "wanted": wanted if wanted in kinds else "",
+            "rdpUser": rdp.user_name(actor) if RDP in kinds else "",
             "viewOnly": view_only or bool(help and help.level == Help.Level.LOOK),
             "policy": _policy(policy, actor.name),
             "windows": _windows(vm),
@@ -102,7 +109,8 @@ def kinds_in_browser(vm: VirtualMachine, policy: ConsolePolicy) -> list[str]:
     carried = ("vnc", "spice") if env.console_engine == "picows" else ("vnc",)
     if only_by_vnc(policy, vm):
         carried = ("vnc",)
-    return [kind for kind in carried if through_gateway(vm, kind)] or ["vnc"]
+    kinds = [kind for kind in carried if through_gateway(vm, kind)] or ["vnc"]
+    return [*kinds, RDP] if rdp.in_browser(vm, policy) else kinds
 
 
 def _update(actor: Actor, desktop: Any) -> Update | None:
@@ -133,6 +141,7 @@ def shared_page(request: HttpRequest, share: Share) -> ConsolePage:
             "shareUrl": "",
             "help": "",
             "kinds": ["vnc"],
+            "wanted": "",
             "viewOnly": share.level == Share.Level.VIEW,
             "policy": _policy(policy_of(share.vm), str(request.user)),
             "windows": _windows(share.vm),

@@ -12,9 +12,11 @@ from broker import sql
 from broker.access.actor import Actor
 from broker.access.require import require
 from broker.connections.consent import require_one_device, require_own_screen
-from broker.connections.endpoints import SERIAL, through_gateway
-from broker.connections.models import ConsoleTicket, Help, Session, Share
+from broker.connections.endpoints import RDP, SERIAL
+from broker.connections.models import ConsolePolicy, ConsoleTicket, Help, Session, Share
 from broker.connections.policy import only_by_vnc, policy_of
+from broker.connections.rdp import screen_of
+from broker.connections.rdp_login import RdpLogin, seal
 from broker.connections.rights import SERIAL_VERB
 from broker.connections.rules import NATIVE, NATIVE_TICKET_LIFE, SESSIONS_PER_USER, TICKET_LIFE, TICKETS_WAITING
 from broker.connections.secrets import computer, fingerprint, new_secret, uptime
@@ -77,12 +79,14 @@ def issue_ticket(
     help: Help | None = None,
     share: Share | None = None,
     unasked: bool = False,
+    login: RdpLogin | None = None,
 ) -> IssuedTicket:
     """Make a ticket bound to the actor's sign-in (`actor.session_key`), the machine and its present run.
 
     `help` or `share` is the consent of the person whose screen it is; what they allow bounds `view_only`.
     `take_over`: when the screen opens here, it closes on the person's other devices.
     `via` "native" is for a program on the user's computer, which needs no sign-in.
+    `login` is for the desktop's own remote desktop (`kind` "rdp"), and needed there.
     `unasked`: it comes with a page, and may not use up what others that are asked for need.
     Raises Missing or Denied without the right "vm.use" ("vm.serial" for the serial line), or when the screen is
     another person's; Denied without a sign-in in a browser; Invalid for an unknown kind; OpenElsewhere without
@@ -105,8 +109,14 @@ def issue_ticket(
         require_own_screen(actor, vm)
     consent = help is not None or share is not None
     _check_kind(kind, via, other_person=consent)
-    _check_state(vm, kind)
+    if (kind == RDP) != (login is not None):
+        raise Invalid(
+            N_("A user name and a password go with the remote desktop, and with nothing else."),
+            field="login",
+            fix=N_("Type both to open it; leave them out elsewhere."),
+        )
     policy = policy_of(vm)
+    _check_state(vm, kind, policy)
     if kind == "spice" and only_by_vnc(policy, vm):
         _refuse_spice(vm, recorded=policy.record)
     if not consent and kind != SERIAL and not take_over:
@@ -133,18 +143,20 @@ def issue_ticket(
             expires_at=now + life,
             tick=uptime(),
             computer=computer(),
+            login=seal(login) if login else "",
         )
     )
     return IssuedTicket(str(ticket.pk), secret, int(life.total_seconds()), kind, view_only, policy.record)
 
 
 def _check_kind(kind: str, via: str, *, other_person: bool) -> None:
-    if kind not in ("vnc", "spice", SERIAL) or (kind == SERIAL and other_person) or (via == NATIVE and kind != "spice"):
+    alone = kind in (SERIAL, RDP) and other_person
+    if kind not in ("vnc", "spice", SERIAL, RDP) or alone or (via == NATIVE and kind != "spice"):
         raise Invalid(
             N_("There is no console of kind %(kind)s in this way."),
             field="kind",
             kind=kind,
-            fix=N_("Use vnc, spice or serial in the browser, spice in remote-viewer."),
+            fix=N_("Use vnc, spice, rdp or serial in the browser, spice in remote-viewer."),
         )
     if kind == "spice" and other_person:
         raise Invalid(
@@ -200,7 +212,7 @@ def _check_help(actor: Actor, vm: VirtualMachine, help: Help) -> bool:
     return present.level == Help.Level.LOOK
 
 
-def _check_state(vm: VirtualMachine, kind: str) -> None:
+def _check_state(vm: VirtualMachine, kind: str, policy: ConsolePolicy) -> None:
     if not VM.is_(vm.state, "usable"):
         raise Conflict(
             N_("%(name)s is %(state)s."),
@@ -218,7 +230,15 @@ def _check_state(vm: VirtualMachine, kind: str) -> None:
             fix=N_("Start it, then connect."),
             name=vm.name,
         )
-    if through_gateway(vm, kind) is None:
+    if screen_of(vm, kind, policy) is None:
+        if kind == RDP:
+            raise Conflict(
+                N_("%(name)s is not offered by RDP in the browser, or its address is not known yet."),
+                rule="console.rdp",
+                about=vm,
+                fix=N_("Open its screen by VNC, or wait until its guest agent answers."),
+                name=vm.name,
+            )
         raise Conflict(
             N_("%(name)s has no screen that the gateway can reach safely."),
             rule="console.reachable",

@@ -1,5 +1,6 @@
 """Use up a ticket and open its session: the gateway's question when a browser knocks."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.db import transaction
@@ -10,9 +11,11 @@ from django.utils.crypto import constant_time_compare
 from broker.access.actor import Actor
 from broker.access.require import require
 from broker.connections.consent import hidden_from
-from broker.connections.endpoints import SERIAL, Endpoint, through_gateway
+from broker.connections.endpoints import BY_VNC, RDP, SERIAL, Endpoint
 from broker.connections.models import ConsoleTicket, Session, Share
 from broker.connections.policy import only_by_vnc, policy_of
+from broker.connections.rdp import screen_of
+from broker.connections.rdp_login import unseal
 from broker.connections.rights import SERIAL_VERB, entitled
 from broker.connections.rules import NATIVE, NATIVE_TICKET_LIFE, SESSIONS_PER_USER, SESSIONS_PER_VM, TICKET_LIFE
 from broker.connections.secrets import computer, fingerprint, uptime
@@ -61,10 +64,11 @@ def redeem_ticket(
         ticket = rows.filter(secret_hash=fingerprint(secret)).first()
         if ticket is None:
             raise TicketRefused(EndReason.TICKET, known=False)
+        if ticket.login:
+            ConsoleTicket.objects.filter(pk=ticket.pk).update(login="")
         reason, _endpoint = EndReason.TICKET, None
         if used:
-            # A serial line comes by the door of VNC: the ticket alone says which of the two it is.
-            door = "vnc" if ticket.kind == SERIAL else ticket.kind
+            door = "vnc" if ticket.kind in BY_VNC else ticket.kind
             fits = (door, ticket.via) == (kind, via) and machine in ("", str(ticket.vm_id))
             verdict = _judge(ticket, web_session, address) if fits else EndReason.FOREIGN
             if isinstance(verdict, Endpoint):
@@ -116,7 +120,11 @@ def _judge(ticket: ConsoleTicket, web_session: str, address: str | None) -> Endp
         return EndReason.UNREACHABLE
     if policy.record and not ticket.recorded:
         return EndReason.TICKET  # the policy came after the ticket: the page asks for another, and tells its reader
-    return through_gateway(vm, ticket.kind) or EndReason.UNREACHABLE
+    screen = screen_of(vm, ticket.kind, policy)
+    if screen and ticket.kind == RDP:
+        login = unseal(ticket.login)
+        return replace(screen, login=login) if login else EndReason.TICKET
+    return screen or EndReason.UNREACHABLE
 
 
 def _without_consent(ticket: ConsoleTicket) -> EndReason | None:

@@ -15,7 +15,8 @@ class ConsoleTicket(models.Model):
 
     The database's clock says when it expires. `tick` is the issuing computer's uptime in seconds and `computer`
     names that computer's run: there, a wall clock that is set back does not bring the ticket back to life. `recorded`:
-    whoever asked for it was told that the screen is recorded.
+    whoever asked for it was told that the screen is recorded. `login` is for the desktop's own remote desktop, sealed,
+    and gone as soon as the ticket is used.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -37,6 +38,7 @@ class ConsoleTicket(models.Model):
     used_at = models.DateTimeField(null=True)
     tick = models.FloatField()
     computer = models.CharField(max_length=64)
+    login = models.TextField(blank=True, editable=False)
 
     class Meta:
         indexes = (models.Index(fields=("user", "used_at")),)

@@ -189,7 +189,7 @@ class PicowsConsole(OnLoop, picows.WSListener):  # type: ignore[misc]
 
     def machine_lost(self) -> None:
         if self._relaying and self._closing is None:
-            asked = self._floor.pool.submit(self._floor.why_lost, self.alive())
+            asked = self._floor.pool.submit(self._floor.why_lost, self.alive(), self._admitted)
             asked.add_done_callback(lambda done: self.end(why.LOST if done.cancelled() else done.result()))
 
     def machine_full(self) -> None:

@@ -251,9 +251,9 @@ class TicketHandler(ProxyRequestHandler):  # type: ignore[misc]
             try:
                 data = target.recv(self.buffer_size)
             except OSError as error:
-                raise Broken(self.floor.why_lost(self.alive())) from error
+                raise Broken(self.floor.why_lost(self.alive(), self._admitted)) from error
             if not data:
-                raise Broken(self.floor.why_lost(self.alive()))
+                raise Broken(self.floor.why_lost(self.alive(), self._admitted))
             self._down += self._sight.saw(data)
             self._to_browser(data)
             if self._meter and (wait := self._meter.spend(len(data), time.monotonic())):

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from broker.access.require import find
 from broker.connections.actions.issue_ticket import issue_ticket
 from broker.connections.finding import found, helps
+from broker.connections.rdp_login import RdpLogin
 from broker.virt.actions.create_vm import create_vm
 from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.actions.edit_vm import edit_vm
@@ -124,8 +125,16 @@ class FreshDisks(Input):
     start = Switch(required=False)
 
 
+class RemoteDesktop(Input):
+    username = serializers.CharField(max_length=256, help_text="As the desktop knows it.")
+    password = serializers.CharField(max_length=256, write_only=True, trim_whitespace=False)
+    width = WholeNumber(required=False, min_value=640, max_value=3840)
+    height = WholeNumber(required=False, min_value=480, max_value=2160)
+
+
 class Console(Input):
-    kind = serializers.ChoiceField(choices=["vnc"], required=False)
+    kind = serializers.ChoiceField(choices=["vnc", "rdp"], required=False)
+    login = RemoteDesktop(required=False, help_text="For rdp: who signs in at the desktop.")
     view_only = Switch(required=False)
     take_over = Switch(required=False, help_text="Close the screen on your other devices; 409 open-elsewhere without.")
     help = Id(required=False, allow_null=True, help_text="The consent to see another person's screen.")
@@ -258,6 +267,8 @@ class Vms(Listed, Read, Copying, Moving, MovingDisks, Changing, ChangingCd):
         vm, given = self.find(), self.input(Console)
         help = given.pop("help", None)
         given["help"] = found(helps(self.actor).filter(vm=vm), help) if help else None
+        if "login" in given:
+            given["login"] = RdpLogin.of(given["login"])
         ticket = issue_ticket(actor=self.actor, vm=vm, **given)
         return Response(TicketSerializer(ticket).data)
 

@@ -14,6 +14,7 @@ from broker.access.require import find, named, require
 from broker.connections.actions import IssuedTicket, issue_ticket
 from broker.connections.consent import OpenElsewhere
 from broker.connections.finding import found, helps
+from broker.connections.rdp_login import RdpLogin
 from broker.connections.viewer_wishes import USUAL, ViewerWishes
 from broker.connections.vv import MEDIA_TYPE, viewer_file
 from broker.core.errors import BerthError, Invalid, Missing
@@ -26,7 +27,7 @@ from portal.web.machines import for_lists
 from portal.web.parts import error_sentences
 from portal.why import why_of
 
-SOCKETS = {"vnc": "/console/ws", "spice": "/console/spice", "serial": "/console/ws"}
+SOCKETS = {"vnc": "/console/ws", "spice": "/console/spice", "serial": "/console/ws", "rdp": "/console/ws"}
 LONGEST_BODY = 4096
 TOLD_ONCE_IN = timedelta(minutes=10)
 """A page that waits for its screen asks again and again, and is refused in the same way each time."""
@@ -47,8 +48,9 @@ class Console(SignedIn):
             else None
         )
         view_only = request.GET.get("view") == "only"
-        page = console_page(self.actor, vm, view_only=view_only, csrf=get_token(request), help=help)
-        if page.ready and page.own and not is_htmx(request):
+        wanted = request.GET.get("kind", "")
+        page = console_page(self.actor, vm, view_only=view_only, csrf=get_token(request), help=help, wanted=wanted)
+        if page.ready and page.own and not is_htmx(request) and page.data["wanted"] in ("", page.data["kinds"][0]):
             page.data["ticket"] = self._brought(vm, page.data["kinds"][0], view_only=view_only)
         template = "portal/partials/console_live.html" if is_htmx(request) else "portal/console.html"
         response = render(request, template, {"page": page, "late": is_htmx(request)})
@@ -69,7 +71,7 @@ class Console(SignedIn):
 
 
 class Ticket(SignedIn):
-    """POST {kind, view_only, take_over, help} → {ticket, path, kind, view_only, recorded}.
+    """POST {kind, view_only, take_over, help, login} → {ticket, path, kind, view_only, recorded}.
 
     Errors are JSON too: {code, message, fix, retry, rule, why}.
     """
@@ -92,6 +94,7 @@ class Ticket(SignedIn):
                 view_only=bool(wanted.get("view_only")),
                 take_over=bool(wanted.get("take_over")),
                 help=found(helps(self.actor).filter(vm=vm), help) if help else None,
+                login=RdpLogin.of(wanted["login"]) if "login" in wanted else None,
             )
 
         return ticket_answer(request, issue)

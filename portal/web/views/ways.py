@@ -36,6 +36,7 @@ class Ways(Page):
             "monitors": int(vm.options.get("heads", 1)),
             "viewer_needs": needs.VIEWER,
             "rdp_address": rdp.offered(vm, policy),
+            "rdp_browser": rdp.in_browser(vm, policy),
             "rdp_needs": needs.RDP,
             "rules": told(policy),
             "back_url": reverse("portal:vm", args=[vm.pk]),

@@ -9,6 +9,7 @@ import { savePicture, tellLine } from "./console/line.js";
 import { dropPicture, keepPicture, pictureOf } from "./console/still.js";
 import { sessionStrip } from "./console/session.js";
 import { KeptTicket, Patience, askTicket } from "./console/ticket.js";
+import { forgetLogin, rdpLogin } from "./console/rdp.js";
 import { fill, pageData } from "./texts.js";
 import "./why.js";
 
@@ -25,10 +26,13 @@ let timer;
 let leaving = false;
 let takeOver = false; // the next ticket closes this screen on the person's other devices; only a press asks for it
 const replaced = 4409;
+const rdpEnded = 4420;
+let wanted = data.wanted; // the address asks for this kind, until another is chosen
 if (data.ticket) kept.keep({ status: 200, came: 0, ...data.ticket });
 
 const shown = () => (phase === "open" ? screen : null);
 const showBar = toolbar(document.getElementById("toolbar"), shown);
+for (const choice of document.querySelectorAll(`[name=kind][value="${wanted}"]`)) choice.checked = true;
 const watchClipboard = clipboardPanel(document.getElementById("clipboard"), shown, data.policy, texts);
 sendAsTheMachineHasIt(data.windows);
 const limit = applyPolicy(data.policy, shown);
@@ -54,13 +58,18 @@ function say(title, { text = "", why = [], busy = false, again = false, label = 
 }
 
 /** What the person chose last, if the machine offers it. */
-const wantedKind = () => (data.kinds.includes(choices.kind) ? choices.kind : data.kinds[0]);
+const wantedKind = () => wanted || (data.kinds.includes(choices.kind) ? choices.kind : data.kinds[0]);
 
 /** A ticket, or why there is none. The page brings the first along: good once, and for half a minute. */
 async function nextTicket() {
   const ticket = kept.take(wantedKind());
   if (ticket) return ticket;
-  return askTicket(data, { kind: wantedKind(), view_only: data.viewOnly, take_over: takeOver, help: data.help });
+  const wishes = { kind: wantedKind(), view_only: data.viewOnly, take_over: takeOver, help: data.help };
+  if (wishes.kind === "rdp") {
+    wishes.login = await rdpLogin(stage);
+    if (!wishes.login) return { code: "given-up" };
+  }
+  return askTicket(data, wishes);
 }
 
 async function connect() {
@@ -84,6 +93,8 @@ async function connect() {
   answer.came ??= performance.now();
   if (answer.status === 401) {
     location.reload(); // the session is over: the server sends the browser to the sign-in page
+  } else if (answer.code === "given-up") {
+    end(texts.closed);
   } else if (answer.ticket) {
     takeOver = false;
     open(answer);
@@ -155,6 +166,9 @@ function finished({ code, reason }) {
     if (code === replaced) {
       end(known.text, "", texts.takeBack);
       takeOver = true;
+    } else if (code === rdpEnded) {
+      forgetLogin(); // never tried again by itself: the desktop may lock whoever is wrong too often
+      end(known.text, "", texts.signInAgain);
     } else if (known.again) again(known.text, known.fix);
     else end(known.text, known.fix);
   } else if (code === 1000) {
@@ -210,6 +224,7 @@ document.querySelector("[data-disconnect]").addEventListener("click", () => {
 document.addEventListener("berth:kind", () => {
   const old = screen;
   screen = null;
+  wanted = "";
   clearTimeout(timer);
   patience.succeeded();
   setPhase("switching");
