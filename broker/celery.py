@@ -22,6 +22,7 @@ DUTIES: dict[str, tuple[float, str]] = {
     "virt.reconcile": (10.0, "broker.virt.reconcile.reconcile"),
     "virt.following": (10.0, "broker.virt.following.follow"),
     "virt.balancing": (20.0, "broker.virt.balancing.run"),
+    "virt.power": (10.0, "broker.virt.power_saving.run"),
     "virt.ha": (5.0, "broker.virt.ha.duty.run"),
     "virt.autostart": (5.0, "broker.virt.autostart.run"),
     "pools.reconcile": (10.0, "pools.reconcile.reconcile_all"),

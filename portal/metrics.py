@@ -120,9 +120,12 @@ class Numbers:
             up=Count("pk", filter=Q(state="active", error="")),
             down=Count("pk", filter=Q(state="active") & ~Q(error="")),
             maintenance=Count("pk", filter=Q(state="maintenance")),
+            asleep=Count("pk", filter=Q(state="asleep")),
         )
         family = GaugeMetricFamily(
-            "berth_hosts", "Hosts: up, down (in service, silent) or maintenance.", labels=("is",)
+            "berth_hosts",
+            "Hosts: up, down (in service, silent), maintenance or asleep (to save power).",
+            labels=("is",),
         )
         for state, count in found.items():
             family.add_metric((state,), count)

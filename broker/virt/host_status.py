@@ -30,6 +30,7 @@ class HostStatus(StrEnum):
     NON_OPERATIONAL = "non-operational"
     PREPARING = "preparing-for-maintenance"
     MAINTENANCE = "maintenance"
+    ASLEEP = "asleep"
     REBOOTING = "rebooting"
     DOWN = "down"
 
@@ -59,6 +60,8 @@ CONNECTING = ("", Decision.ALIVE, Decision.WAIT, Decision.ASK)
 TABLE = (
     Line(HostStatus.MAINTENANCE, lambda host: host.state == HostState.MAINTENANCE,
          N_("Nothing is started on it, and its silence alarms nobody.")),
+    Line(HostStatus.ASLEEP, lambda host: host.state == HostState.ASLEEP,
+         N_("It is switched off to save power, and is woken when it is needed.")),
     Line(HostStatus.REBOOTING, lambda host: host.lost and host.error and host.cut and host.power_on,
          N_("Its power was cut and given again; it has not answered since.")),
     Line(HostStatus.DOWN, lambda host: host.lost and host.error,

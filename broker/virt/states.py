@@ -107,6 +107,7 @@ class HostState(StrEnum):
     ACTIVE = "active"
     PREPARING = "preparing"
     MAINTENANCE = "maintenance"
+    ASLEEP = "asleep"
 
 
 HOST = Machine(
@@ -117,13 +118,16 @@ HOST = Machine(
         "evacuate": transition("active maintenance", HostState.PREPARING),
         "emptied": transition("preparing", HostState.MAINTENANCE),
         "keep": transition("preparing", HostState.ACTIVE),
-        "maintain": transition("active", HostState.MAINTENANCE),
+        "maintain": transition("active asleep", HostState.MAINTENANCE),
         "activate": transition("maintenance", HostState.ACTIVE),
+        "sleep": transition("active", HostState.ASLEEP),
+        "wake": transition("asleep", HostState.ACTIVE),
     },
     meanings={
         HostState.ACTIVE: N_("Machines may be started on it."),
         HostState.PREPARING: N_("Its machines are being moved to other hosts; none is started on it."),
         HostState.MAINTENANCE: N_("No machine is started on it; those that run go on."),
+        HostState.ASLEEP: N_("It is switched off to save power, and is woken when it is needed."),
     },
     unstable={
         HostState.PREPARING: "Its host.evacuate job ends it: emptied, or kept in service by the undo.",

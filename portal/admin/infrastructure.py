@@ -35,7 +35,9 @@ from broker.virt.actions.fence_host import fence_host
 from broker.virt.actions.maintain_host import maintain_host
 from broker.virt.actions.maintain_storage import maintain_storage
 from broker.virt.actions.tidy_storage import tidy_storage
+from broker.virt.actions.wake_host import wake_host
 from broker.virt.models import Cluster, Host, MonitorProcess, Network, StorageDomain, TemplateVersion, VmTemplate
+from broker.virt.states import HostState
 from portal.sealing import left_unsealed
 from portal.templatetags.berth import bytesize, mib, share
 
@@ -64,6 +66,9 @@ class ClusterAdmin(Rows):
 
     def change_by(self, request: HttpRequest, obj: Cluster, values: dict[str, Any]) -> None:
         edit_cluster(actor=self.actor(request), cluster=obj, **values)
+
+
+CHANGEABLE_OF_HOST = ("name", "uri", "host_key", "may_sleep")
 
 
 @admin.register(Host, site=site)
@@ -102,6 +107,7 @@ class ClusterAdmin(Rows):
         "verified_user",
         destroys=True,
     ),
+    Deed("wake", _("Wake"), wake_host, "host", _("It is switched on, if it was switched off to save power."), "bolt"),
     Deed("activate", _("Activate"), activate_host, "host", _("Machines are started on it again."), "play_arrow"),
     Deed("delete", _("Delete"), delete_host, "host", GONE, "delete", destroys=True),
 )
@@ -114,7 +120,10 @@ class HostAdmin(Rows):
     search_fields = ("name", "hostname", "uri")
     list_select_related = ("cluster",)
     fieldsets = (
-        (None, {"fields": (("name", "cluster"), ("driver", "uri"), "host_key", ("life", "reach"), "error")}),
+        (
+            None,
+            {"fields": (("name", "cluster"), ("driver", "uri"), "host_key", ("life", "reach"), "error", "may_sleep")},
+        ),
         (
             _("Seen"),
             {
@@ -137,7 +146,7 @@ class HostAdmin(Rows):
         return create_host(actor=self.actor(request), **values)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        seen = [field.name for field in Host._meta.fields if field.name not in ("name", "uri", "host_key")]
+        seen = [field.name for field in Host._meta.fields if field.name not in CHANGEABLE_OF_HOST]
         return (*self.readonly_fields, *seen) if obj else self.readonly_fields
 
     def change_by(self, request: HttpRequest, obj: Host, values: dict[str, Any]) -> None:
@@ -148,15 +157,20 @@ class HostAdmin(Rows):
         return [host.name, host.hostname or host.uri, host.name[:2].upper()]
 
     @display(
-        description=_("State"), ordering="state", label={"active": GREEN, "preparing": AMBER, "maintenance": AMBER}
+        description=_("State"),
+        ordering="state",
+        label={"active": GREEN, "preparing": AMBER, "maintenance": AMBER, "asleep": BLUE},
     )
     def life(self, host: Host) -> str:
         return host.state
 
     @display(
-        description=_("Connection"), label={_("answers"): GREEN, _("does not answer"): RED, _("never seen"): AMBER}
+        description=_("Connection"),
+        label={_("answers"): GREEN, _("does not answer"): RED, _("never seen"): AMBER, _("asleep"): BLUE},
     )
     def reach(self, host: Host) -> Any:
+        if host.state == HostState.ASLEEP:
+            return _("asleep")
         if host.error:
             return _("does not answer")
         return _("answers") if host.observed_at else _("never seen")

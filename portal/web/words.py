@@ -81,6 +81,7 @@ HOST = {
     "active": Mark(_("In service"), "good"),
     "preparing": Mark(_("Preparing for maintenance"), "busy"),
     "maintenance": Mark(_("Maintenance"), "warn"),
+    "asleep": Mark(_("Asleep"), "idle"),
 }
 HOST_STATUS = {
     "up": Mark(_("Up"), "good"),
@@ -90,6 +91,7 @@ HOST_STATUS = {
     "non-operational": Mark(_("Not operational"), "bad"),
     "preparing-for-maintenance": Mark(_("Preparing for maintenance"), "busy"),
     "maintenance": Mark(_("Maintenance"), "warn"),
+    "asleep": Mark(_("Asleep"), "idle"),
     "rebooting": Mark(_("Rebooting"), "busy"),
     "down": Mark(_("Down"), "bad"),
 }

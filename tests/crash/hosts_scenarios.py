@@ -5,16 +5,18 @@ package fence-agents are: options on its standard input, an exit code as its ans
 """
 
 import itertools
+from datetime import timedelta
 from pathlib import Path
 
 from broker.access.actor import Actor
 from broker.core import clock
 from broker.jobs.enqueue import enqueue
+from broker.virt import hosts, queries, specs
 from broker.virt.actions.create_vm import create_vm
 from broker.virt.actions.evacuate_host import evacuate_host
 from broker.virt.driver import PowerState
 from broker.virt.drivers.simulated.world import world
-from broker.virt.models import AffinityGroup, FenceDevice, Host, HostHealth, Recovery, VirtualMachine
+from broker.virt.models import AffinityGroup, Cluster, FenceDevice, Host, HostHealth, Recovery, VirtualMachine
 from broker.virt.states import RecoveryState
 from tests.jobs_help import finish
 
@@ -142,3 +144,63 @@ def not_evacuated(stage, job, known) -> None:
     there = stage.pair.there.observe_one(str(vm.pk)).power
     assert PowerState.RUNNING in (stage.power(vm.pk), there)
     Host.objects.filter(pk=host.pk).update(state="maintenance")  # it is the hypervisor of "left": no machine for it
+
+
+def sleep(stage):
+    """A host that saves power, with a machine that is off; the real hypervisor is the other host of its cluster."""
+    name = f"h-{next(_numbers)}"
+    cluster = Cluster.objects.create(name=name)
+    uri = f"sim://{name}?state={stage.images / name}"
+    host = Host.objects.create(
+        cluster=cluster, name=name, driver="simulated", uri=uri, observed_at=clock.now(), may_sleep=True
+    )
+    Host.objects.create(cluster=cluster, name=f"{name}-other", uri=stage.world.host.uri, observed_at=clock.now())
+    plug = stage.images / f"{name}.plug"
+    plug.write_text("on")
+    FenceDevice.objects.create(host=host, agent="fence_ipmilan", address=str(plug))
+    vm = VirtualMachine.objects.create(
+        cluster=cluster, host=host, name=f"on-{name}", state="ready", power_state="off", memory_mib=16
+    )
+    hosts.connection(host).define(specs.machine_spec(queries.whole_machine(vm.pk)))
+    return enqueue("host.sleep", actor=ACTOR, subject=host), (host, vm, plug)
+
+
+def slept(stage, job, known) -> None:
+    """Switched off once; its machine is on the other host, in the row and in the world, and nowhere twice."""
+    host, vm, plug = known
+    host.refresh_from_db()
+    vm.refresh_from_db()
+    assert (host.state, host.asleep_at is not None, plug.read_text().strip()) == ("asleep", True, "off")
+    assert set(Path(f"{plug}.log").read_text().split()) == {"off"}
+    assert vm.host.name == f"{host.name}-other"
+    assert stage.power(vm.pk) is PowerState.OFF
+    assert hosts.connection(host).observe_one(str(vm.pk)).power is PowerState.MISSING
+
+
+def not_slept(stage, job, known) -> None:
+    """Its power is on and it serves, or will when it answers; where its machine is said to be, it is."""
+    host, vm, plug = known
+    host.refresh_from_db()
+    vm.refresh_from_db()
+    assert (host.state, plug.read_text().strip()) == ("asleep" if Path(f"{plug}.log").exists() else "active", "on")
+    there = hosts.connection(host).observe_one(str(vm.pk)).power
+    assert (there if vm.host == host else stage.power(vm.pk)) is PowerState.OFF
+
+
+def wake(stage):
+    """A host that sleeps, and is heard of the moment that it has power: the monitor is told beforehand."""
+    name = f"h-{next(_numbers)}"
+    plug = stage.images / f"{name}.plug"
+    plug.write_text("off")
+    host = Host.objects.create(
+        cluster=Cluster.objects.create(name=name), name=name, driver="simulated", uri=f"sim://{name}", state="asleep",
+        asleep_at=clock.now(), observed_at=clock.now() + timedelta(hours=1), may_sleep=True,
+    )  # fmt: skip
+    FenceDevice.objects.create(host=host, agent="fence_ipmilan", address=str(plug))
+    return enqueue("host.wake", actor=ACTOR, subject=host), (host, plug)
+
+
+def woken(stage, job, known) -> None:
+    host, plug = known
+    host.refresh_from_db()
+    assert (host.state, host.asleep_at, plug.read_text().strip()) == ("active", None, "on")

@@ -362,6 +362,8 @@ def _not_migrated(stage: Stage, job: Job, vm) -> None:
 
 
 SCENARIOS: dict[str, Scenario] = {
+    "host.sleep": Scenario(of_hosts.sleep, of_hosts.slept, of_hosts.not_slept),
+    "host.wake": Scenario(of_hosts.wake, of_hosts.woken),
     "host.ask": Scenario(of_hosts.ask, of_hosts.asked),
     "host.fence": Scenario(of_hosts.fence, of_hosts.fenced, of_hosts.not_fenced),
     "host.clean": Scenario(of_hosts.clean, of_hosts.cleaned),

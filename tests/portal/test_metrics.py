@@ -60,7 +60,7 @@ def test_what_it_says(world, make_pool):  # noqa: F811
     assert waits[("bucket", "1.0")] == 3
     assert waits[("bucket", "+Inf")] == waits[("count", None)] == 4
     assert waits[("sum", None)] == 1.234
-    assert values(found["berth_hosts"], "is") == {("up",): 1, ("down",): 0, ("maintenance",): 0}
+    assert values(found["berth_hosts"], "is") == {("up",): 1, ("down",): 0, ("maintenance",): 0, ("asleep",): 0}
     assert values(found["berth_queue_length"], "pool") == {("seats",): 0}
     assert sum(values(found["berth_desktops"], "pool", "state").values()) == Desktop.objects.count()
     assert values(found["berth_jobs"], "state")[("queued",)] == 0

@@ -1,4 +1,4 @@
-"""Change a host's name, its labels, and where it is reached."""
+"""Change a host's name, its labels, where it is reached, and whether it may be switched off to save power."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from django.db import transaction
 
 from broker.access.actor import Actor
 from broker.access.require import require
-from broker.core.errors import Conflict
+from broker.core.errors import Conflict, Invalid
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
@@ -25,11 +25,13 @@ def edit_host(
     uri: str | None = None,
     labels: Sequence[str] | None = None,
     host_key: str | None = None,
+    may_sleep: bool | None = None,
 ) -> Host:
     """Write what is given (None: leave).
 
     A `host_key` of "" has the next key that the host shows over SSH count. The address changes in
     maintenance only; a host that then answers with another id is refused by the monitor.
+    `may_sleep`: it may be switched off to save power, which needs a fence device; one that sleeps is woken first.
     Raises Missing, Denied, Invalid, or Conflict (the name is taken, or the host is in use).
     """
     require(actor, "host.manage", host)
@@ -38,7 +40,18 @@ def edit_host(
         "uri": None if uri is None else names.host_uri(uri),
         "host_key": None if host_key is None else normal(host_key),
         "labels": None if labels is None else names.labels(labels),
+        "may_sleep": may_sleep,
     }
+    if may_sleep and not host.may_sleep and not host.fence_devices.exists():
+        raise Invalid(
+            N_("%(host)s has no fence device, so it could not be switched on again."), field="may_sleep",
+            fix=N_("Add one on its page, under Availability."), host=host.name,
+        )  # fmt: skip
+    if may_sleep is False and host.state == HostState.ASLEEP:
+        raise Conflict(
+            N_("%(host)s is switched off to save power."), rule="power.asleep", about=host, host=host.name,
+            fix=N_("Wake the host first."),
+        )  # fmt: skip
     if wanted["uri"] not in (None, host.uri) and host.state != HostState.MAINTENANCE:
         raise Conflict(
             N_("The address of %(host)s cannot be changed while it is in use."),

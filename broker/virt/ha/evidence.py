@@ -15,7 +15,7 @@ from broker.settings import env
 from broker.sql import Statement
 from broker.virt.driver import PowerState
 from broker.virt.models import HaWatch, Host, HostHealth, HostSign
-from broker.virt.states import HOST
+from broker.virt.states import HOST, HostState
 
 from .judge import LIBVIRT, Case, Evidence, Ruling, Surroundings, judge
 from .rules import HaRules
@@ -70,7 +70,13 @@ def look(now: datetime) -> Look:
     return Look(now, before, watch, _judged(found, signs, watch, now))
 
 
-_HOSTS = Statement(lambda: Host.objects.filter(observed_at__isnull=False).select_related("cluster"))
+_HOSTS = Statement(
+    lambda: (
+        Host.objects.filter(observed_at__isnull=False)
+        .exclude(state=HostState.ASLEEP)  # off by our own wish, so neither dead nor one of those that should answer
+        .select_related("cluster")
+    )
+)
 _SIGNS = Statement(lambda: HostSign.objects.filter(host__observed_at__isnull=False))
 _HEALTHS = Statement(lambda: HostHealth.objects.filter(host__observed_at__isnull=False))
 

@@ -131,15 +131,18 @@ def start_some(cluster: Cluster, due: list[Recovery], now: datetime) -> None:
 def plan(cluster: Cluster, rows: list[Recovery]) -> list[Restart]:
     """Where each of the machines would be restarted, in order of priority; changes nothing."""
     picture = picture_of(cluster)
-    machines = [_facts(row) for row in rows]
+    machines = [facts_of(row) for row in rows]
     for one in machines:
         picture.machines[one.id] = one
     machines.sort(key=lambda one: (-one.priority, -one.request.memory_mib, one.name, one.id))
     return place_all(picture, machines)
 
 
-def _facts(row: Recovery) -> MachineFacts:
-    """One that crashed on a host that lives (no epoch) is restarted there: its definition is there."""
+def facts_of(row: Recovery) -> MachineFacts:
+    """A machine to restart as planners see it.
+
+    One that crashed on a host that lives (no epoch) is restarted there: its definition is there.
+    """
     facts = machine_facts(row.vm)
     return facts if row.epoch else replace(facts, request=replace(facts.request, host=row.host_id))
 

@@ -16,8 +16,10 @@ class Host(models.Model):
     `host_key` is the SSH key it has to show, where it is reached that way (ssh/host_key.py); the first one seen, if
     nobody gave it. Only the monitor writes observed_* and, by `ticked_seconds` (driver/observation.py), `rebooted_at`.
     `error` is why the host cannot be reached, empty when it can. `monitor` and `monitor_until` say which monitor
-    process looks after it. `nodes`: its NUMA nodes, each {"number", "cpus", "memory_bytes"};
-    `cpus` as "0-3", and "pages", each {"kib", "total", "free"}.
+    process looks after it. `may_sleep`: it may be switched off to save power. `asleep_at`: since when power management
+    says that it is off for that; `empty_since`: since when nothing has run on it, written by power_saving.py alone.
+    `nodes`: its NUMA nodes, each {"number", "cpus", "memory_bytes"}; `cpus` as "0-3", and "pages", each {"kib",
+    "total", "free"}.
     """
 
     access_kind = "host"
@@ -46,6 +48,9 @@ class Host(models.Model):
     nodes = models.JSONField(default=list, editable=False)
     ticked_seconds = models.PositiveBigIntegerField(null=True, editable=False)
     rebooted_at = models.DateTimeField(null=True, editable=False)
+    may_sleep = models.BooleanField(default=False)
+    asleep_at = models.DateTimeField(null=True, editable=False)
+    empty_since = models.DateTimeField(null=True, editable=False)
     labels = models.JSONField(default=list, blank=True, editable=False)
     error = models.TextField(blank=True, editable=False)
     monitor = models.CharField(max_length=128, blank=True, editable=False)
@@ -56,3 +61,8 @@ class Host(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def trouble(self) -> str:
+        """Its error, but for a host that is silent because it was switched off to save power."""
+        return "" if self.state == HostState.ASLEEP else self.error

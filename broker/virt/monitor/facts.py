@@ -18,6 +18,7 @@ from broker.virt import autostart
 from broker.virt.cpu_pinning import written
 from broker.virt.driver import HostConnection, HostFacts, HostUnreachable, StorageInfo
 from broker.virt.models import Host, StorageDomain
+from broker.virt.states import HostState
 
 from . import attachments
 from .surprise import MONITOR
@@ -100,8 +101,9 @@ def write(host: Host, facts: HostFacts) -> None:
             )
         if "rebooted_at" in changed:
             autostart.note(row, moment)
+            by_us = row.state == HostState.ASLEEP
             record(
-                "host.rebooted", actor=MONITOR, subject=row, severity="warning", name=row.name,
+                "host.rebooted", actor=MONITOR, subject=row, severity="info" if by_us else "warning", name=row.name,
                 message=N_("%(name)s was rebooted"),
             )  # fmt: skip
         publish("host", host.pk, "changed")
@@ -114,7 +116,7 @@ def unreachable(host: Host, error: BerthError) -> None:
         row = Host.objects.select_for_update().filter(pk=host.pk).first()
         if row is None or row.error == text:
             return
-        if not row.error:
+        if not row.error and row.state != HostState.ASLEEP:
             record(
                 "host.unreachable",
                 actor=MONITOR,

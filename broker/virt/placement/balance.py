@@ -34,7 +34,7 @@ def balance(picture: Picture, *, most: int = MOST_MOVES) -> tuple[Move, ...]:
     """The moves the policy wants now, in order; none when all is well. Changes nothing."""
     trial = picture.copy()
     moves = _mend_affinity(trial)
-    steps = {EVEN: (_relieve,), SAVING: (_relieve, _empty), BY_NUMBER: (_even_out,)}
+    steps = {EVEN: (relieve,), SAVING: (relieve, _empty), BY_NUMBER: (_even_out,)}
     for step in steps.get(picture.policy.policy, ()):
         moves += step(trial)
     return tuple(moves[:most])
@@ -42,7 +42,7 @@ def balance(picture: Picture, *, most: int = MOST_MOVES) -> tuple[Move, ...]:
 
 def _mend_affinity(picture: Picture) -> list[Move]:
     moves = []
-    for machine in sorted(_movable(picture), key=lambda one: (one.name, one.id)):
+    for machine in sorted(movable(picture), key=lambda one: (one.name, one.id)):
         host = picture.machines[machine.id].host
         demands = [one for one in picture.request(machine.id).affinities if one.hard]
         broken = next((one for one in demands if host is not None and not agrees(one, host)), None)
@@ -51,13 +51,13 @@ def _mend_affinity(picture: Picture) -> list[Move]:
     return moves
 
 
-def _relieve(picture: Picture) -> list[Move]:
+def relieve(picture: Picture) -> list[Move]:
     """Take machines from overloaded hosts, the busiest first, until they are not, or nothing helps."""
     moves = []
     for host in sorted(picture.hosts.values(), key=lambda one: (-(one.load or 0), one.name)):
-        for machine in sorted(_movable(picture, host.id), key=lambda one: (one.busy, one.name)):
+        for machine in sorted(movable(picture, host.id), key=lambda one: (one.busy, one.name)):
             now = picture.hosts[host.id]
-            if not _overloaded(picture, now):
+            if not overloaded(picture, now):
                 break
             target = _target(picture, machine, keep_below_high=True)
             if target is None:
@@ -96,14 +96,14 @@ def _even_out(picture: Picture) -> list[Move]:
     moves: list[Move] = []
     policy = picture.policy
     while len(moves) < len(picture.machines):
-        usable = [one for one in picture.hosts.values() if _usable(one)]
-        if len(usable) < 2:
+        serving = [one for one in picture.hosts.values() if usable(one)]
+        if len(serving) < 2:
             return moves
-        fullest = max(usable, key=lambda one: (one.machines, one.name))
-        fewest = min(one.machines for one in usable)
+        fullest = max(serving, key=lambda one: (one.machines, one.name))
+        fewest = min(one.machines for one in serving)
         if fullest.machines < policy.high_vm_count or fullest.machines - fewest < policy.migration_threshold:
             return moves
-        for machine in _movable(picture, fullest.id):
+        for machine in movable(picture, fullest.id):
             target = _target(picture, machine)
             if target and target.machines + 1 < fullest.machines:
                 moves.append(
@@ -116,7 +116,8 @@ def _even_out(picture: Picture) -> list[Move]:
     return moves
 
 
-def _movable(picture: Picture, host: UUID | None = None) -> list[MachineFacts]:
+def movable(picture: Picture, host: UUID | None = None) -> list[MachineFacts]:
+    """The machines that could move now, of all hosts or of one."""
     found = [one for one in picture.machines.values() if one.movable and one.running and one.host in picture.hosts]
     return sorted((one for one in found if host in (None, one.host)), key=lambda one: (one.name, one.id))
 
@@ -128,7 +129,7 @@ def _target(
     source = picture.machines[machine.id].host
     others = [host for host in picture.hosts.values() if host.id != source and (host.machines or not in_use)]
     if keep_below_high:
-        others = [host for host in others if not _would_overload(picture, host, machine)]
+        others = [host for host in others if not would_overload(picture, host, machine)]
     try:
         return choose(picture.request(machine.id), others).host
     except NoCapacity:
@@ -145,11 +146,13 @@ def _move(picture: Picture, machine: MachineFacts, target: HostFacts, why: str, 
     return move
 
 
-def _usable(host: HostFacts) -> bool:
+def usable(host: HostFacts) -> bool:
+    """Whether machines may be started on it now."""
     return host.schedulable and not host.error and not host.lost
 
 
-def _overloaded(picture: Picture, host: HostFacts) -> bool:
+def overloaded(picture: Picture, host: HostFacts) -> bool:
+    """Whether it has more load, or less memory free, than the policy wants."""
     policy = picture.policy
     if host.load is not None and host.load > policy.high_utilization:
         return True
@@ -157,7 +160,8 @@ def _overloaded(picture: Picture, host: HostFacts) -> bool:
     return bool(least and host.memory and host.memory_left < least * MIB)
 
 
-def _would_overload(picture: Picture, host: HostFacts, machine: MachineFacts) -> bool:
+def would_overload(picture: Picture, host: HostFacts, machine: MachineFacts) -> bool:
+    """Whether the host would be, with this machine on it as well."""
     load = (host.load or 0.0) + (machine.busy * 100 / host.cpus if host.cpus else 0.0)
     if load > picture.policy.high_utilization:
         return True
@@ -167,7 +171,7 @@ def _would_overload(picture: Picture, host: HostFacts, machine: MachineFacts) ->
 
 def _underused(picture: Picture, host: HostFacts) -> bool:
     policy = picture.policy
-    if not _usable(host) or host.load is None or host.load >= policy.low_utilization:
+    if not usable(host) or host.load is None or host.load >= policy.low_utilization:
         return False
     most = policy.min_free_memory_for_under_utilized
     return not most or host.memory_left > most * MIB

@@ -67,7 +67,8 @@ class HostFacts:
     those that run and those being started, `given_mib` and `vcpus` what these were given. `load` is the mean processor
     load in percent over the policy's minutes, None when nothing was measured. `models` are the processor models the
     host can give its guests, and `online` the numbers of its processors, both empty when not observed.
-    `lost`: it was found dead, and has not come back. `reserved` is memory kept free for machines of hosts that fail.
+    `lost`: it was found dead, and has not come back. `asleep`: it was switched off to save power.
+    `reserved` is memory kept free for machines of hosts that fail.
     `nodes`: its NUMA nodes and the bytes of each. `pages`: of each node and size in KiB the free huge
     pages, and `pages_promised`: by size those given to machines that do not hold them yet.
     """
@@ -94,6 +95,7 @@ class HostFacts:
     pages: tuple[tuple[int, int, int], ...] = ()
     pages_promised: Mapping[int, int] = field(default_factory=dict)
     lost: bool = False
+    asleep: bool = False
     reserved: int = 0
 
     @property

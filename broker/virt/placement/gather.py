@@ -17,7 +17,7 @@ from broker.sql import Given, Statement
 from broker.virt import cpu_pinning, host_devices
 from broker.virt.driver import PowerState
 from broker.virt.models import Cluster, Host, StorageDomain, VirtualMachine
-from broker.virt.states import HOST, StorageState
+from broker.virt.states import HOST, HostState, StorageState
 
 from .choose import Decision, Verdict, choose, judge
 from .facts import HostFacts, Request
@@ -78,6 +78,7 @@ def hosts_of(
                 ),
                 pages_promised=pages[host.pk] if pages else {},
                 lost=host.lost_at is not None,
+                asleep=host.state == HostState.ASLEEP,
             )
         )
     if policy.reserve_hosts:
@@ -110,8 +111,9 @@ def _load_of(host: Host, busy: dict[UUID, tuple[UUID, float]]) -> float:
 
 
 def _with_reserves(cluster_id: UUID, facts: list[HostFacts], policy: Policy) -> list[HostFacts]:
-    kept = reserves(Picture(policy, facts, _machines(cluster_id, {}, frozenset())), policy.reserve_hosts)
-    return [replace(one, reserved=kept[one.id]) for one in facts]
+    awake = [one for one in facts if not one.asleep]
+    kept = reserves(Picture(policy, awake, _machines(cluster_id, {}, frozenset())), policy.reserve_hosts)
+    return [replace(one, reserved=kept.get(one.id, 0)) for one in facts]
 
 
 def picture_of(cluster: Cluster) -> Picture:
@@ -235,6 +237,11 @@ def place(
 _LOCKED_RULES = Statement(
     lambda: Cluster.objects.select_for_update().filter(pk=Given("cluster")).order_by().values_list("rules")
 )
+
+
+def wanted_by(vm: VirtualMachine, *, bound_to: UUID | None = None) -> Request:
+    """What `place` would look for: the machine's needs with its cluster's policy and what affinity groups want."""
+    return _within(vm, request_of(vm, bound_to=bound_to), Policy.of(Cluster.objects.get(pk=vm.cluster_id).rules))
 
 
 def verdicts_on(

@@ -47,6 +47,14 @@ SETTINGS = (
     Setting("vcpu_ratio", 0, N_("Virtual processors for each real one"), N_("0: as many as wanted."), 0, 64),
     Setting("reserve_hosts", 0, N_("Hosts that may fail"),
             N_("Memory is kept free so that the highly available machines of this many hosts can be restarted."), 0, 8),
+    Setting("host_power_management", False, N_("Switch empty hosts off"),
+            N_("With power saving: hosts that may be, and on which nothing runs, are switched off, and on again when "
+               "they are needed.")),
+    Setting("hosts_in_reserve", 1, N_("Empty hosts kept on"),
+            N_("So many hosts on which nothing runs stay on, for machines that are started next."), 0, 8),
+    Setting("power_off_after_minutes", 10, N_("Minutes until an empty host is switched off"), "", 1, 1440),
+    Setting("wake_minutes", 10, N_("Minutes that a host may take to wake"),
+            N_("One that does not answer by then is told of, and another is woken instead."), 1, 120),
     Setting("cpu_level", "", N_("Processor level"),
             N_("A processor model that every host must offer, such as Haswell. Empty: any host will do.")),
 )  # fmt: skip
@@ -68,7 +76,16 @@ class Policy:
     memory_overcommit: int = 100
     vcpu_ratio: int = 0
     reserve_hosts: int = 0
+    host_power_management: bool = False
+    hosts_in_reserve: int = 1
+    power_off_after_minutes: int = 10
+    wake_minutes: int = 10
     cpu_level: str = ""
+
+    @property
+    def switches_hosts(self) -> bool:
+        """Whether hosts are switched off by themselves when nothing runs on them."""
+        return self.policy == SAVING and self.host_power_management
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> "Policy":

@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 
 from broker import sql
+from broker.core.errors import NoCapacity
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.jobs.context import Context
@@ -14,15 +15,19 @@ from broker.virt.driver import HostConnection, Refused, StorageSpec, VolumeInfo
 from broker.virt.models import Disk, Host, Image, VirtualMachine
 from broker.virt.placement.gather import place
 from broker.virt.states import VM
+from broker.virt.waking import wait_for_host
 
 
 def choose_host(ctx: Context) -> None:
     """Write the host down before anything is made there."""
     vm = work.kept_machine(ctx)
     if vm.host is None:
-        with ctx.write():
-            host = sql.get(Host, place(vm).host.id)
-            _PLACED.run(pk=vm.pk, host=host.pk)
+        try:
+            with ctx.write():
+                host = sql.get(Host, place(vm).host.id)
+                _PLACED.run(pk=vm.pk, host=host.pk)
+        except NoCapacity as refusal:
+            wait_for_host(ctx, vm, refusal)
         vm.host = host
 
 

@@ -8,7 +8,7 @@ and a disk in use means that it was not.
 from uuid import UUID
 
 from broker.core import clock
-from broker.core.errors import Conflict
+from broker.core.errors import Conflict, NoCapacity
 from broker.core.text import gettext_noop as N_
 from broker.jobs.context import Context
 from broker.jobs.plans import NotYet, Plan, Step, register
@@ -19,6 +19,7 @@ from broker.virt.models import Host, Image, Recovery, VirtualMachine
 from broker.virt.placement.gather import lacks_hardware, place
 from broker.virt.states import HOST, RecoveryState
 from broker.virt.turns import wait_for_turn
+from broker.virt.waking import wait_for_host
 
 UP = (PowerState.RUNNING, PowerState.PAUSED)
 LOCK_SECONDS = 8.0  # a QEMU that is being killed has gone by then
@@ -27,8 +28,16 @@ LOCK_SECONDS = 8.0  # a QEMU that is being killed has gone by then
 def choose_host(ctx: Context) -> None:
     """When its turn comes: keep the host unless it is in maintenance or lacks what the machine is made for.
 
-    Then another that sees the disks.
+    Then another that sees the disks; where none has room, one that sleeps is woken.
     """
+    try:
+        _choose(ctx)
+    except NoCapacity as refusal:
+        asked = ctx.args.get("host")
+        wait_for_host(ctx, work.machine(ctx), refusal, bound_to=UUID(asked) if asked else None)
+
+
+def _choose(ctx: Context) -> None:
     vm = work.machine(ctx)
     asked = ctx.args.get("host")
     wait_for_turn(ctx, vm, Host.objects.filter(pk=asked).first() if asked else vm.host)

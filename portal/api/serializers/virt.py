@@ -109,6 +109,8 @@ class HostSerializer(serializers.ModelSerializer):
             "host_key",
             "state",
             "status",
+            "may_sleep",
+            "asleep_at",
             "error",
             "observed_at",
             "hostname",

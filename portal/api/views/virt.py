@@ -29,6 +29,7 @@ from broker.virt.actions.edit_template_version import edit_template_version
 from broker.virt.actions.evacuate_host import evacuate_host
 from broker.virt.actions.import_template_version import import_template_version
 from broker.virt.actions.maintain_host import maintain_host
+from broker.virt.actions.wake_host import wake_host
 from broker.virt.driver import PowerState
 from broker.virt.ha.rules import SETTINGS as HA_SETTINGS
 from broker.virt.host_status import with_status
@@ -39,7 +40,7 @@ from broker.virt.network_rules import MOST_MTU
 from broker.virt.placement.policy import SETTINGS
 from broker.virt.states import HostState, VersionState
 from portal.api.base import Listed, Read, Resource, job_verb, verb
-from portal.api.fields import Id, Input, Labels, LongTextField, NameField, TextField, WholeNumber
+from portal.api.fields import Id, Input, Labels, LongTextField, NameField, Switch, TextField, WholeNumber
 from portal.api.machine_fields import MachineOptions
 from portal.api.queries import Search, choices
 from portal.api.serializers.jobs import JobSerializer
@@ -124,6 +125,7 @@ class ChangedHost(Input):
     uri = TextField(max_length=255, required=False, help_text="Where it is reached; changed in maintenance only.")
     host_key = TextField(max_length=4096, required=False, allow_blank=True, help_text=HOST_KEY)
     labels = Labels(required=False)
+    may_sleep = Switch(required=False, help_text="It may be switched off to save power; it needs a fence device.")
 
 
 class HostFilter(InCluster):
@@ -177,6 +179,12 @@ class Hosts(Listed, Read, Resource):
         """Let machines be started on it again."""
         self.nothing()
         return self.shown(activate_host(actor=self.actor, host=self.find()))
+
+    @job_verb("wake")
+    def wake(self, request: Request, pk: Any) -> Response:
+        """Switch it on, if it was switched off to save power."""
+        self.nothing()
+        return self.accepted(wake_host(actor=self.actor, host=self.find()))
 
 
 class ForeignFilter(filters.FilterSet):

@@ -51,7 +51,7 @@ class Dashboard(Page):
                 {
                     "url": reverse("portal:host", args=[host.pk]),
                     "name": host.name,
-                    "error": host.error,
+                    "error": host.trouble,
                     "memory_percent": share(host.memory_bytes - host.memory_free_bytes, host.memory_bytes),
                 }
                 for host in hosts
@@ -89,9 +89,9 @@ def _emulated(hosts: list[Host]) -> int:
 
 def _notices(actor: Actor, hosts: Sequence[Host], pools: Sequence[Pool]) -> list[Notice]:
     notices = [
-        Notice(_("%(host)s cannot be reached: %(error)s") % {"host": host.name, "error": host.error}, tone="bad")
+        Notice(_("%(host)s cannot be reached: %(error)s") % {"host": host.name, "error": host.trouble}, tone="bad")
         for host in hosts
-        if host.error
+        if host.trouble
     ]
     sight = Sight(actor, [pool.alert for pool in pools])
     for pool in pools:

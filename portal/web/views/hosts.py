@@ -16,9 +16,11 @@ from broker.virt import open_screens
 from broker.virt.actions.activate_host import activate_host
 from broker.virt.actions.adopt_vm import adopt_vm
 from broker.virt.actions.maintain_host import maintain_host
+from broker.virt.actions.wake_host import wake_host
 from broker.virt.host_status import line_of, status_of, with_status
 from broker.virt.migrating import reach
 from broker.virt.models import ForeignMachine, Host, VirtualMachine
+from broker.virt.power_facts import SLEEP_PLAN, WAKE_PLAN
 from portal.context import holds
 from portal.templatetags.berth import bytesize, share
 from portal.web import words
@@ -31,6 +33,7 @@ from portal.web.parts import Action, Cell, Notice, Pair, Related, Row, jobs_of, 
 from portal.web.words import Mark
 
 from .devices import devices_of_host
+from .host_power import power_of
 from .inventory import MOST_RELATED, machines_on
 from .removals import host_removal
 
@@ -70,7 +73,7 @@ class Hosts(Page):
             "rows": [
                 Row([
                     Cell(host.name, reverse("portal:host", args=[host.pk]), under=host.hypervisor),
-                    Cell(mark=host_mark(host), under=host.error),
+                    Cell(mark=host_mark(host), under=host.trouble),
                     Cell(host.cluster.name),
                     Cell(host.cpus or "–", under=host.cpu_model),
                     Cell(percent=_memory(host), label=_("Memory of %(name)s in use") % {"name": host.name}),
@@ -89,8 +92,8 @@ class HostOne(Page):
     def content(self, pk: Any) -> dict[str, Any]:
         host = with_status(visible_to(self.actor, Host)).get(pk=find(self.actor, Host, pk).pk)
         notices = [*_under_way(host)]
-        if host.error:
-            notices.append(Notice(_("This host cannot be reached: %(error)s") % {"error": host.error}, tone="bad"))
+        if host.trouble:
+            notices.append(Notice(_("This host cannot be reached: %(error)s") % {"error": host.trouble}, tone="bad"))
         if host.emulated:
             notices.append(_emulation(host.name, host.emulated_reason))
         machines = visible_to(self.actor, VirtualMachine).filter(host=host)[:MOST_RELATED]
@@ -119,6 +122,7 @@ class HostOne(Page):
                 Pair(_("Memory"), bytesize(host.memory_bytes)),
                 Pair(_("Memory free"), bytesize(host.memory_free_bytes)),
                 Pair(_("Seen"), moment=host.observed_at) if host.observed_at else Pair(_("Seen"), _("never")),
+                *power_of(host),
             ],
             "charts": of_host(host, self.request.GET.get("range", "")),
             "relateds": [
@@ -148,11 +152,12 @@ def _nodes(host: Host) -> list[Pair]:
 
 
 class HostDeed(Deed):
-    """Put a host into maintenance, or back into use."""
+    """Put a host into maintenance, back into use, or have it woken."""
 
     VERBS = {
         "maintain": (maintain_host, gettext_lazy("No machine is started on this host any more; those that run go on.")),
         "activate": (activate_host, gettext_lazy("Machines can be started on this host again.")),
+        "wake": (wake_host, gettext_lazy("The host is switched on; it is in service when it answers.")),
     }
 
     def do(self, pk: Any, verb: str) -> HttpResponse:
@@ -173,6 +178,13 @@ def _actions(host: Host) -> list[Action]:
         return [seen, edit, upkeep, _anew(host)]
     if host.state == "preparing":
         return [seen, edit]
+    if host.state == "asleep":
+        return [
+            seen, edit,
+            Action(_("To maintenance"), _deed(host, "maintain"), "settings",
+                   confirm=_("It stays switched off, and nothing wakes it until it is back in use.")),
+            Action(_("Wake"), _deed(host, "wake"), "power"),
+        ]  # fmt: skip
     back = Action(_("Back into use"), _deed(host, "activate"), "player-play")
     return [seen, edit, back, _anew(host), host_removal(host)]
 
@@ -193,9 +205,9 @@ def host_mark(host: Host) -> Mark:
 
 
 def _under_way(host: Host) -> list[Notice]:
-    """The job that empties the host."""
+    """The job that empties the host, or switches it off or on to save power."""
     job = jobs_of("host", [host.pk]).get(host.pk)
-    if job is None or job.plan != "host.evacuate":
+    if job is None or job.plan not in ("host.evacuate", SLEEP_PLAN, WAKE_PLAN):
         return []
     return [Notice(str(progress_of(job).text), _("Its job can be cancelled on the page of jobs."), "idle", "activity")]
 

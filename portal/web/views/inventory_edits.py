@@ -61,12 +61,19 @@ class EditHostForm(EditStorageForm):
         label=gettext_lazy("SSH key of the host"), max_length=4096, required=False,
         help_text=gettext_lazy("For qemu+ssh. Emptied, the next key that the host shows counts."),
     )  # fmt: skip
+    may_sleep = forms.BooleanField(
+        label=gettext_lazy("May be switched off to save power"), required=False,
+        help_text=gettext_lazy(
+            "Where its cluster saves power and switches empty hosts off. It needs a fence device, by which it is woken."
+        ),
+    )  # fmt: skip
 
 
 class EditHost(FormPage):
     def form(self, data: Any, pk: Any) -> EditHostForm:
         host = find(self.actor, Host, pk, "host.manage")
-        return EditHostForm(data, initial={"name": host.name, "uri": host.uri, "host_key": host.host_key})
+        known = {name: getattr(host, name) for name in ("name", "uri", "host_key", "may_sleep")}
+        return EditHostForm(data, initial=known)
 
     def make(self, values: dict[str, Any], pk: Any) -> str:
         edit_host(actor=self.actor, host=find(self.actor, Host, pk), **values)

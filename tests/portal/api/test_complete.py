@@ -112,6 +112,7 @@ DOORS = {
         "detach_storage": "POST storage-domains/{id}/detach/",
         "import_found": "POST storage-domains/{id}/import/",
         "take_storage": "POST storage-domains/{id}/take-over/",
+        "wake_host": "POST hosts/{id}/wake/",
         "activate_host": "POST hosts/{id}/activate/",
         "act_on_machines": "POST batches/",
         "create_saved_search": "POST saved-searches/",

@@ -275,6 +275,7 @@ CASES = {
         lambda stage, vm: {"storage": stage.world.storage, "target": stage.world.storage},
     ),
     "evacuate_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
+    "wake_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
     "activate_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
     "delete_host": Case("host", "host.manage", lambda stage, vm: {"host": stage.world.host}),
     "create_storage": Case(
