@@ -30,6 +30,8 @@ from .states import JOB, JobState
 log = logging.getLogger(__name__)
 MOST_TAKEOVERS = 5
 UNDO_TRIES = 8
+UNTOLD = "untold"
+"""An argument of a job that was asked for by somebody who looks what becomes of it: no event tells that it failed."""
 
 BUG = {
     "code": "bug",
@@ -243,7 +245,7 @@ class Attempt:
             self._move(event, finished_at=now, lease_until=now, worker="", **updates)
             if event == "succeed":
                 _END_STEP.run(job=self.job.pk, index=last, state=StepState.DONE, finished_at=now)
-            else:
+            elif not self.job.args.get(UNTOLD):
                 self._tell()
         publish(self.job.subject_kind, self.job.subject_id, "job-ended")
 

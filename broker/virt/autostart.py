@@ -1,8 +1,9 @@
 """Machines that start with their host, in order, after it was seen to have been rebooted.
 
 The monitor notes in `start_due` what is to be started, in the transaction in which it writes the reboot; the duty
-starts it by ordinary jobs, as many at once as a host bears. A note ends with the start that was asked for, whatever
-comes of it.
+starts it by ordinary jobs, as many at once as a host bears. A note ends with the start that was asked for. One that is
+refused or fails is noted again for later, a few times: what was missing, a storage or another machine, often comes up
+a little later than the host. Only the last failure is told.
 """
 
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from broker.access.actor import Actor
 from broker.core import clock
@@ -33,7 +34,12 @@ DUTY = Actor.system("virt.autostart")
 UP = (PowerState.RUNNING, PowerState.PAUSED)
 SETTLED = timedelta(seconds=60)
 LAST, LONGEST_DELAY = 100, 3600
+AGAIN_AFTER = (15, 60, 240)
+"""Seconds from each failure to the next try; after that of the last try nobody tries again."""
+# Whoever asked for one of these since it failed has taken the machine in hand.
+_BY_HAND = ("vm.start", "vm.shutdown", "vm.power-off", "vm.suspend")
 # A highly available machine has rules of its own, a pool's desktop those of its pool.
+_OVER: dict[str, Any] = {"start_due": None, "start_tries": 0, "start_job": None}
 _WANTED = Q(autostart=True, available=False, desktop__isnull=True, state=VmState.READY)
 
 
@@ -58,16 +64,22 @@ def require_possible(vm: VirtualMachine) -> None:
 
 def note(host: Host, at: datetime) -> int:
     """The host came up anew at `at`: what starts with it is due. Returns how many. Call in a transaction."""
-    return VirtualMachine.objects.filter(_WANTED, host=host).update(start_due=at)
+    wanted = VirtualMachine.objects.filter(_WANTED, host=host)
+    return wanted.update(start_due=at, start_tries=0, start_job=None)
 
 
 def run() -> None:
-    """Every few seconds: for each host on which something is due, start what may be started now."""
+    """Every few seconds: look what became of the starts; for each host on which something is due, start what may be."""
+    for row in _STARTED.rows():
+        _look_after(VirtualMachine.objects.get(pk=row[0]))
     for (host,) in _HOSTS_DUE.rows():
         for vm in _due_on(host):
             _start(vm)
 
 
+_STARTED = Statement(
+    lambda: VirtualMachine.objects.filter(start_job__isnull=False).order_by().values_list("pk")
+)  # fmt: skip
 _HOSTS_DUE = Statement(
     lambda: (
         VirtualMachine.objects.filter(start_due__isnull=False, host__isnull=False)
@@ -81,7 +93,7 @@ _HOSTS_DUE = Statement(
 def _due_on(host_id: UUID) -> list[VirtualMachine]:
     """What of one host is to be started now. Notes on what runs already, or is not wanted any more, are dropped."""
     noted = VirtualMachine.objects.filter(host=host_id, start_due__isnull=False)
-    noted.exclude(pk__in=VirtualMachine.objects.filter(_WANTED).order_by().values("pk")).update(start_due=None)
+    noted.exclude(pk__in=VirtualMachine.objects.filter(_WANTED).order_by().values("pk")).update(**_OVER)
     host = Host.objects.get(pk=host_id)
     if host.error or not HOST.is_(host.state, "schedulable") or lost_epoch(host):
         return []
@@ -91,7 +103,7 @@ def _due_on(host_id: UUID) -> list[VirtualMachine]:
     seen = noted.filter(start_due__lt=host.observed_at)
     # A pass marks the host before its machines: what is up counts when it was seen so, or is not gone after a while.
     stands = Q(observed_at__gt=F("start_due")) | Q(start_due__lt=host.observed_at - SETTLED)
-    seen.filter(stands, power_state__in=UP).update(start_due=None)
+    seen.filter(stands, power_state__in=UP).update(**_OVER)
     waiting = list(seen.filter(power_state__in=WHEN).order_by("autostart_order", "name"))
     if not waiting or not _their_turn(host, waiting[0]):
         return []
@@ -120,26 +132,54 @@ def _their_turn(host: Host, first: VirtualMachine) -> bool:
 
 
 def _start(vm: VirtualMachine) -> None:
-    """Ask for its start and end the note, both or neither; a refusal ends it too, and is told."""
+    """Ask for its start and end the note, both or neither."""
+    mine = VirtualMachine.objects.filter(pk=vm.pk, start_due=vm.start_due)
+    if vm.start_tries and _in_hand(vm):
+        mine.update(**_OVER)
+        return
+    tries = vm.start_tries + 1
     try:
         with transaction.atomic():
-            if _end(vm):
+            if not mine.update(start_due=None, start_tries=tries):
+                return  # somebody else did
+            if tries == 1:
                 _tell(vm, "vm.autostart", N_("%(name)s starts with its host %(host)s"))
-                start_vm(actor=DUTY, vm=VirtualMachine.objects.get(pk=vm.pk))
+            job = start_vm(actor=DUTY, vm=VirtualMachine.objects.get(pk=vm.pk), untold=True)
+            VirtualMachine.objects.filter(pk=vm.pk).update(start_job=job.pk)
     except Busy:
         return  # the next round looks again
     except BerthError as error:
-        with transaction.atomic():
-            if _end(vm):
-                _tell(
-                    vm, "vm.autostart-refused", N_("%(name)s does not start with its host %(host)s: %(cause)s"),
-                    severity="error", cause=error.message, explanation=error.as_dict(),
-                )  # fmt: skip
+        _failed(vm, mine, tries, cause=error.message, explanation=error.as_dict())
 
 
-def _end(vm: VirtualMachine) -> bool:
-    """False when somebody else did."""
-    return bool(VirtualMachine.objects.filter(pk=vm.pk, start_due=vm.start_due).update(start_due=None))
+def _look_after(vm: VirtualMachine) -> None:
+    """What became of the start that was asked for."""
+    mine = VirtualMachine.objects.filter(pk=vm.pk, start_job=vm.start_job)
+    job = Job.objects.filter(pk=vm.start_job).first() if vm.start_job else None
+    if job is None or job.state in (JobState.SUCCEEDED, JobState.CANCELLED):
+        mine.update(**_OVER)
+    elif job.state not in ACTIVE:
+        _failed(vm, mine, vm.start_tries, cause=job.cause, explanation=job.error)
+
+
+def _failed(vm: VirtualMachine, mine: QuerySet[VirtualMachine], tries: int, **why: Any) -> None:
+    """Note it for later, or tell `why` not. `mine`: its row, as long as nobody else has dealt with this failure."""
+    if tries <= len(AGAIN_AFTER):
+        later = clock.now() + timedelta(seconds=AGAIN_AFTER[tries - 1])
+        mine.update(start_due=later, start_tries=tries, start_job=None)
+        return
+    with transaction.atomic():
+        if mine.update(**_OVER):
+            message = N_("%(name)s does not start with its host %(host)s: %(cause)s")
+            _tell(vm, "vm.autostart-refused", message, severity="error", **why)
+
+
+def _in_hand(vm: VirtualMachine) -> bool:
+    """Whether somebody else started or stopped it since its last try failed: it is theirs now."""
+    assert vm.start_due is not None
+    failed_at = vm.start_due - timedelta(seconds=AGAIN_AFTER[vm.start_tries - 1])
+    since = Job.objects.filter(subject_kind="vm", subject_id=vm.pk, plan__in=_BY_HAND, created_at__gt=failed_at)
+    return since.exclude(actor_name=DUTY.name).exists()
 
 
 def _tell(vm: VirtualMachine, kind: str, message: str, **more: Any) -> None:

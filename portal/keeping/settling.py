@@ -97,7 +97,8 @@ def _forget_power() -> None:
     """
     moving = (PowerState.RUNNING, PowerState.PAUSED, PowerState.CRASHED)
     shaky = Q(power_state__in=moving) | Q(power_reason=HOST_LOST) | Q(available=False)
-    VirtualMachine.objects.filter(start_due__isnull=False).update(start_due=None)
+    started = Q(start_due__isnull=False) | Q(start_job__isnull=False)
+    VirtualMachine.objects.filter(started).update(start_due=None, start_tries=0, start_job=None)
     VirtualMachine.objects.filter(shaky).update(
         power_state=PowerState.UNKNOWN, power_reason="", boot_id="", definition="", observed_at=None
     )

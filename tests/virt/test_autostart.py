@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from broker.access.actions.cancel_job import cancel_job
 from broker.core import clock
 from broker.core.errors import Conflict, Invalid
 from broker.events.models import Event
@@ -13,6 +14,7 @@ from broker.jobs.models import Job
 from broker.virt import autostart, observe
 from broker.virt.actions.edit_vm import edit_vm
 from broker.virt.actions.maintain_host import maintain_host
+from broker.virt.actions.power_off_vm import power_off_vm
 from broker.virt.actions.start_vm import start_vm
 from broker.virt.driver import HostFacts, Refused
 from broker.virt.models import Host, HostHealth, VirtualMachine
@@ -229,22 +231,96 @@ def test_by_order_with_delays_and_a_failure_stops_nobody(stage, host):
     assert running(stage) == {"b-first", "last"}
 
 
-def test_a_refused_start_is_told_and_the_others_go_on(stage, host, monkeypatch):
-    wish(stage.make("a-bad")), wish(stage.make("good"))
+def later(vm) -> None:
+    """The time of its next try has come, and its host was looked at since."""
+    due = clock.now() - timedelta(seconds=1)
+    assert VirtualMachine.objects.filter(pk=vm.pk, start_due__gt=clock.now()).update(start_due=due)
+    Host.objects.update(observed_at=clock.now())
+
+
+def test_a_refused_start_is_tried_again_then_told_and_the_others_go_on(stage, host, monkeypatch):
+    bad = wish(stage.make("a-bad"))
+    wish(stage.make("good"))
     reboot(stage)
 
-    def refuse(*, actor, vm):
+    def refuse(*, actor, vm, untold):
         if vm.name == "a-bad":
             raise Conflict("Its device is gone.", rule="device.startable", fix="Give it another.")
-        return start_vm(actor=actor, vm=vm)
+        return start_vm(actor=actor, vm=vm, untold=untold)
 
     monkeypatch.setattr(autostart, "start_vm", refuse)
+    for seconds in autostart.AGAIN_AFTER:
+        asked = clock.now()
+        for _ in range(2):
+            autostart.run()
+        assert kinds("vm.autostart-refused") == [] and starts() == ["good"]
+        waits = fresh(bad).start_due - asked
+        assert timedelta(seconds=seconds) <= waits < timedelta(seconds=seconds + 10), "not before its time"
+        later(bad)
     for _ in range(2):
         autostart.run()
-    assert starts() == ["good"]
-    assert kinds("vm.autostart", "vm.autostart-refused") == ["vm.autostart-refused a-bad", "vm.autostart good"]
+    assert kinds("vm.autostart", "vm.autostart-refused") == ["vm.autostart good", "vm.autostart-refused a-bad"]
     event = Event.objects.get(kind="vm.autostart-refused")
     assert "Its device is gone." in str(event.message) and event.severity == "error"
+    assert fresh(bad).start_due is None and fresh(bad).start_tries == 0
+
+
+def test_a_start_that_failed_is_tried_again_and_heals_without_a_word(stage, host):
+    vm = wish(stage.make("one"))
+    reboot(stage)
+    stage.sim.fail_next("start", Refused("Its storage is not there yet.", fix="Wait."))
+    autostart.run()
+    run_all()
+    assert Job.objects.get(plan="vm.start").state == "failed"
+    for _ in range(2):
+        autostart.run()
+    assert starts() == ["one"] and fresh(vm).start_tries == 1
+    later(vm)
+    autostart.run()
+    run_all()
+    autostart.run()
+    assert starts() == ["one", "one"] and running(stage) == {"one"}
+    assert not Event.objects.filter(severity="error").exists() and kinds("vm.autostart") == ["vm.autostart one"]
+    assert (fresh(vm).start_job, fresh(vm).start_due, fresh(vm).start_tries) == (None, None, 0)
+
+
+def test_one_that_never_starts_is_told_once_with_its_cause(stage, host):
+    vm = wish(stage.make("one"))
+    reboot(stage)
+    for number in range(1 + len(autostart.AGAIN_AFTER)):
+        stage.sim.fail_next("start", Refused("It cannot.", fix="Mend it."))
+        autostart.run()
+        run_all()
+        autostart.run()
+        if number < len(autostart.AGAIN_AFTER):
+            later(vm)
+    autostart.run()
+    assert starts() == ["one"] * 4 and running(stage) == set() and fresh(vm).start_due is None
+    (event,) = Event.objects.filter(severity="error")
+    assert event.kind == "vm.autostart-refused" and "It cannot." in str(event.message)
+
+
+@pytest.mark.parametrize("then", ["cancelled", "stopped"])
+def test_whoever_takes_it_in_hand_keeps_it(stage, host, then):
+    vm = wish(stage.make("one"))
+    reboot(stage)
+    if then == "cancelled":
+        autostart.run()
+        cancel_job(actor=SYSTEM, job=Job.objects.get(plan="vm.start"))
+        run_all()
+    else:
+        stage.sim.fail_next("start", Refused("It cannot.", fix="Mend it."))
+        autostart.run()
+        run_all()
+        autostart.run()
+        start_vm(actor=SYSTEM, vm=fresh(vm))
+        run_all()
+        power_off_vm(actor=SYSTEM, vm=fresh(vm))
+        run_all()
+        later(vm)
+    autostart.run()
+    assert starts() == ["one"] and running(stage) == set()
+    assert fresh(vm).start_due is None and fresh(vm).start_job is None
 
 
 def test_no_more_at_once_than_the_host_bears(stage, host, settings):

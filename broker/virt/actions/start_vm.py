@@ -6,6 +6,7 @@ from broker.access.actor import Actor
 from broker.access.require import require
 from broker.core.text import gettext_noop as N_
 from broker.jobs.models import Job
+from broker.jobs.runner import UNTOLD
 from broker.virt import host_devices, pending, quotas
 from broker.virt.asking import power_job, require_power, require_usable
 from broker.virt.driver import PowerState
@@ -15,8 +16,11 @@ WHEN = (PowerState.OFF, PowerState.SUSPENDED, PowerState.CRASHED, PowerState.MIS
 
 
 @transaction.atomic
-def start_vm(*, actor: Actor, vm: VirtualMachine) -> Job:
-    """Ask for it; returns the job. Raises Missing, Denied, Conflict (its power state), OverQuota or Busy."""
+def start_vm(*, actor: Actor, vm: VirtualMachine, untold: bool = False) -> Job:
+    """Ask for it; returns the job. `untold`: whoever asks looks after it, and tells if it fails for good.
+
+    Raises Missing, Denied, Conflict (its power state), OverQuota or Busy.
+    """
     require(actor, "vm.power", vm)
     require_usable(vm)
     require_power(vm, WHEN)
@@ -24,4 +28,7 @@ def start_vm(*, actor: Actor, vm: VirtualMachine) -> Job:
         pending.fold(vm)
     host_devices.require_startable(vm)
     quotas.claim_start(actor, vm)
-    return power_job(actor=actor, vm=vm, plan="vm.start", when=WHEN, message=N_("Start of %(name)s was asked for"))
+    return power_job(
+        actor=actor, vm=vm, plan="vm.start", when=WHEN, message=N_("Start of %(name)s was asked for"),
+        args={UNTOLD: True} if untold else None,
+    )  # fmt: skip

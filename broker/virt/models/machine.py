@@ -25,7 +25,8 @@ class VirtualMachine(models.Model):
     its host's lease on storage guards it, so the lease's end alone proves that it cannot run there any more.
     `on_error`: what is done when a disk is full or fails (disk_trouble.py).
     `autostart`: started when its host was rebooted, those of the lowest `autostart_order` first, and others
-    `autostart_delay` seconds after it (autostart.py); `start_due`: its host was rebooted then, and it is to start.
+    `autostart_delay` seconds after it (autostart.py); `start_due`: its host was rebooted then, and it is to start, or
+    it is tried again then; `start_job`: the start that was asked for, the `start_tries`-th after this reboot.
     `instance_type`: by which it was made or resized last; its own size may differ by now.
     `options`: the hardware somebody chose, by the names in machine_options.py.
     `cd`: what lies in its CD drive, which it has with a CD only; `run_cd`: what was put there for its present or last
@@ -95,6 +96,8 @@ class VirtualMachine(models.Model):
     autostart_order = models.PositiveSmallIntegerField("order of starting", default=50)
     autostart_delay = models.PositiveSmallIntegerField("seconds until the next order", default=0)
     start_due = models.DateTimeField(null=True, editable=False)
+    start_tries = models.PositiveSmallIntegerField(default=0, editable=False)
+    start_job = models.UUIDField(null=True, editable=False)
     created_at = models.DateTimeField(default=clock.now)
     shutdown_asked_at = models.DateTimeField(null=True, blank=True)
 
@@ -120,6 +123,7 @@ class VirtualMachine(models.Model):
             models.Index(fields=("state",)),
             models.Index(fields=("host", "power_state")),
             models.Index(fields=("host",), name="vm_start_due", condition=models.Q(start_due__isnull=False)),
+            models.Index(fields=("start_job",), name="vm_start_job", condition=models.Q(start_job__isnull=False)),
         )
 
     def __str__(self) -> str:
