@@ -31,5 +31,6 @@ def bring_up(actor: Actor, desktop: Desktop) -> Allocation:
     job = Job.objects.filter(subject_kind="vm", subject_id=vm.pk, state__in=ACTIVE).first()
     if job is None or job.plan not in BRINGING_UP:
         wakener = resume_vm if vm.power_state == PowerState.PAUSED else start_vm
-        job = wakener(actor=actor, vm=vm)  # raises Busy while another job has the machine
+        # It belongs to taking the desktop, so a token that may take one needs not be one that may start machines.
+        job = wakener(actor=actor.without_scope(), vm=vm)  # raises Busy while another job has the machine
     return Allocation(desktop, "starting", job)

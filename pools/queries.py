@@ -10,11 +10,12 @@ from django.core.exceptions import ValidationError
 from django.db.models import Count, Prefetch, Q, QuerySet
 
 from broker.access.actor import Actor
-from broker.access.require import may, visible_to
+from broker.access.require import in_scope, may, own, visible_to
 from broker.core.errors import Missing
 from broker.core.text import gettext_noop as N_
 from broker.jobs.models import Job
 from broker.virt.driver import PowerState
+from broker.virt.models import VirtualMachine
 from broker.virt.queries import active_jobs
 from broker.virt.states import VmState
 
@@ -59,6 +60,9 @@ def desktops(actor: Actor) -> QuerySet[Desktop]:
     """Desktops the actor holds, or that are in pools the actor manages; machine, pool and holder loaded."""
     managed = visible_to(actor, Pool, "pool.manage").values("pk")
     mine = Q(holder=actor.user) if actor.user else Q(pk__in=[])
+    if actor.scope is not None:
+        machines = in_scope(actor, VirtualMachine.objects.all(), "vm.view").values("pk")
+        mine &= Q(vm__in=machines) | Q(pool__in=in_scope(actor, Pool.objects.all(), "pool.view").values("pk"))
     return Desktop.objects.filter(mine | Q(pool__in=managed)).select_related("vm__host", "pool", "holder")
 
 
@@ -119,14 +123,15 @@ def history(actor: Actor, pool: Pool) -> QuerySet[Assignment]:
     """Who had which desktop of `pool`, the newest first: all for who manages it or reads all, else one's own."""
     rows = Assignment.objects.filter(pool=pool).select_related("user")
     reads_all = may(actor, "system.view") or may(actor, "pool.manage", pool)
-    return rows if reads_all else rows.filter(user=actor.user)
+    return rows if reads_all else rows.filter(own(actor, Q(user=actor.user_id), "pool.view", pool))
 
 
 def bookings(actor: Actor, pool: Pool) -> QuerySet[Booking]:
     """What is and was booked of `pool`: all for who manages it or reads all, else one's own."""
     rows = Booking.objects.filter(pool=pool)
     reads_all = may(actor, "system.view") or may(actor, "pool.manage", pool)
-    return rows if reads_all else rows.filter(user=actor.user, user__isnull=False)
+    mine = Q(user=actor.user_id, user__isnull=False)
+    return rows if reads_all else rows.filter(own(actor, mine, "pool.view", pool))
 
 
 def find_booking(actor: Actor, pk: Any) -> Booking:

@@ -12,7 +12,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from broker.access.actor import Actor
-from broker.access.roles import covers
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ AT_THE_SCREEN = ("console", "serial", "ways", "connect", "update", "release")
 
 def holds(actor: Actor, verb: str) -> bool:
     """Whether any grant, on whatever object, has the verb: worth a menu entry; the page itself filters."""
-    return any(covers(list(held.verbs), verb) for held in actor.grants())
+    return bool(actor.held(verb))
 
 
 def manages(actor: Actor) -> bool:

@@ -11,11 +11,18 @@ from broker.core import clock
 
 
 class ApiToken(AbstractAuthToken):
-    """A named, expiring token; only its hash is here."""
+    """A named, expiring token; only its hash is here.
+
+    `scope`: what of its person's rights it has (Scope.as_dict()), None for all. `networks`: from where it may be used,
+    as CIDR; none for everywhere. `last_used_at` to the minute.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     digest = models.CharField(max_length=128, unique=True)
     name = models.CharField(max_length=64)
+    scope = models.JSONField(null=True, editable=False)
+    networks = models.JSONField(default=list, editable=False)
+    last_used_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         ordering = ("-created",)

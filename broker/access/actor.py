@@ -1,12 +1,14 @@
 """Who acts: a signed-in user from some address, or a part of Berth itself."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db.models import Q
 
 from broker.sql import Given, Statement
+
+from .roles import covers
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
     from broker.directories.models import User
+
+    from .scope import Scope, Token
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ class Held:
 class Actor:
     """Passed as the first argument of every action. Its grants are read once, on the first question.
 
-    `asked_at`: when the request arrived that it acts in; None for parts of Berth itself.
+    `asked_at`: when the request arrived that it acts in; None for parts of Berth itself. `token`: the API token that
+    the user acts by, if any.
     """
 
     user: "User | None"
@@ -42,6 +47,7 @@ class Actor:
     is_system: bool = False
     session_key: str = ""
     asked_at: "datetime | None" = None
+    token: "Token | None" = None
     _cache: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
@@ -71,9 +77,24 @@ class Actor:
     def user_id(self) -> UUID | None:
         return self.user.pk if self.user else None
 
+    @property
+    def scope(self) -> "Scope | None":
+        """What the token is narrowed to; None for all that the user may."""
+        return self.token.scope if self.token else None
+
     def forget(self) -> None:
         """Read the grants again at the next question: they were just changed."""
         self._cache.pop("grants", None)
+
+    def held(self, verb: str) -> "list[Held]":
+        """The grants that include the right, as far as the token does; where they are and where it is, not asked."""
+        if self.scope is not None and not self.scope.covers(verb):
+            return []
+        return [grant for grant in self.grants() if covers(list(grant.verbs), verb)]
+
+    def without_scope(self) -> "Actor":
+        """The person, whatever token they act by: for what is theirs to have, and for naming why a token may not."""
+        return replace(self, token=replace(self.token, scope=None)) if self.token else self
 
     def grants(self) -> tuple[Held, ...]:
         """What was granted to the user and the user's groups: one query, then remembered."""

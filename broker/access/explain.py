@@ -98,7 +98,7 @@ def verbs_for(obj: models.Model) -> list[str]:
 def limits(asker: Actor, user: Any) -> list[Limit]:
     """The quotas that limit `user`, with their own share of those of each member; as far as `asker` may see them."""
     rows = applying_to(user.pk, None)
-    if asker.user_id != user.pk:
+    if asker.user_id != user.pk or asker.scope is not None:
         rows = visible_to(asker, rows)
     quotas = list(rows.order_by("created_at", "pk"))
     used = uses(quotas, of=user.pk)
@@ -123,7 +123,7 @@ def _names(asker: Actor, user: Any, grants: Iterable[Grant]) -> dict[tuple[str, 
     for one in grants:
         if one.object_kind in KINDS:
             ids[one.object_kind].add(one.object_id)
-    all_of_it = asker.user_id == user.pk or may(asker, "system.view")
+    all_of_it = (asker.user_id == user.pk and asker.scope is None) or may(asker, "system.view")
     found: dict[tuple[str, UUID | None], str] = {}
     for kind, wanted in ids.items():
         rows = KINDS.get(kind).model._default_manager.filter(pk__in=wanted)

@@ -14,7 +14,6 @@ from .lineage import lineage
 from .models import Grant, Role
 from .objects import existing_object
 from .require import may, require
-from .roles import covers
 
 _HARMLESS = (".view", ".use", ".power")
 
@@ -44,16 +43,20 @@ def ensure_within_own(actor: Actor, verbs: Iterable[str], obj: models.Model | No
 def lacking(actor: Actor, verbs: Iterable[str], obj: models.Model | None) -> list[str]:
     """Those of `verbs` that no grant of the actor on `obj`, or on what it belongs to, includes as a whole.
 
-    A pattern is included only by a pattern at least as wide: who has each verb of today has not those of tomorrow.
-    What one may do as the holder of a desktop does not count: it is lent, not given.
+    What the token that they act by leaves out is lacking, too. A pattern is included only by a pattern at least as
+    wide: who has each verb of today has not those of tomorrow. What one may do as the
+    holder of a desktop does not count: it is lent, not given.
     """
     if actor.is_system:
         return []
     above = lineage(obj) if obj is not None else frozenset()
-    here = [
-        held for held in actor.grants() if held.object_kind == "system" or (held.object_kind, held.object_id) in above
-    ]
-    return sorted(verb for verb in verbs if not any(covers(list(held.verbs), verb) for held in here))
+    if actor.scope is not None and actor.scope.objects and not above & actor.scope.objects:
+        return sorted(verbs)
+    return sorted(
+        verb
+        for verb in verbs
+        if not any(one.object_kind == "system" or (one.object_kind, one.object_id) in above for one in actor.held(verb))
+    )
 
 
 def ensure_over_person(actor: Actor, *, user: models.Model | None = None, group: models.Model | None = None) -> None:

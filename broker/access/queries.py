@@ -5,8 +5,7 @@ from django.db.models import Q, QuerySet
 from .actor import Actor
 from .kinds import GRANTABLE, KINDS
 from .models import Grant, Quota, Role
-from .require import may, visible_to
-from .roles import covers
+from .require import may, own, visible_to
 
 
 def roles(actor: Actor) -> QuerySet[Role]:
@@ -20,7 +19,8 @@ def grants(actor: Actor) -> QuerySet[Grant]:
     rows = Grant.objects.select_related("user", "group", "role")
     if may(actor, "system.view"):
         return rows
-    seen = Q(user=actor.user_id) | Q(group__in=actor.user.directory_groups.values("pk")) if actor.user else Q(pk__in=[])
+    groups = actor.user.directory_groups.values("pk") if actor.user else []
+    seen = own(actor, Q(user=actor.user_id) | Q(group__in=groups))
     for kind in _managed(actor):
         managed = visible_to(actor, KINDS.get(kind).model, f"{kind}.manage").order_by().values("pk")
         seen |= Q(object_kind=kind, object_id__in=managed)
@@ -34,8 +34,4 @@ def quotas(actor: Actor) -> QuerySet[Quota]:
 
 def _managed(actor: Actor) -> list[str]:
     """The kinds of which the actor may give rights on some object."""
-    return [
-        kind
-        for kind in GRANTABLE
-        if kind in KINDS and any(covers(list(held.verbs), f"{kind}.manage") for held in actor.grants())
-    ]
+    return [kind for kind in GRANTABLE if kind in KINDS and actor.held(f"{kind}.manage")]

@@ -1,6 +1,7 @@
 """The verbs there are, so that a role with a typing error is refused instead of granting nothing."""
 
 import re
+from collections.abc import Iterable
 
 from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
@@ -64,11 +65,12 @@ VERBS: dict[str, str] = {
 _PATTERN = re.compile(r"[a-z*][a-z*-]*(\.[a-z*][a-z*-]*)?")
 
 
-def checked_verbs(patterns: list[str]) -> list[str]:
-    """The patterns, sorted and without doubles. Raises Invalid for one that stands for no verb at all."""
+def checked_verbs(patterns: Iterable[str], known: Iterable[str] = VERBS) -> list[str]:
+    """The patterns, sorted and without doubles. Raises Invalid for one that stands for no verb of `known` at all."""
+    patterns, known = list(patterns), tuple(known)
     for pattern in patterns:
         # "*" is the only wild card: whether one pattern lies within another could not be told with "?" and "[…]".
-        if not _PATTERN.fullmatch(pattern) or not any(covers([pattern], verb) for verb in VERBS):
+        if not _PATTERN.fullmatch(pattern) or not any(covers([pattern], verb) for verb in known):
             raise Invalid(
                 N_("There is no right called %(verb)s."),
                 field="verbs",

@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 
 from broker.access.actor import Actor
-from broker.access.require import visible_to
+from broker.access.require import own, visible_to
 from broker.core.errors import Missing
 from broker.core.text import gettext_noop as N_
 from broker.virt.models import VirtualMachine
@@ -16,20 +16,20 @@ from .models import Help, Message, Share
 
 def helps(actor: Actor) -> QuerySet[Help]:
     """Those one asked for or was asked for, and those at machines one may edit."""
-    mine = Q(helper=actor.user) | Q(asked_of=actor.user) if actor.user else Q(pk__in=[])
+    mine = own(actor, Q(helper=actor.user_id) | Q(asked_of=actor.user_id))
     rows = Help.objects.select_related("vm", "helper", "asked_of")
     return rows.filter(mine | Q(vm__in=_edited(actor)))
 
 
 def shares(actor: Actor) -> QuerySet[Share]:
     """One's own, those one has opened, and those of machines one may edit."""
-    mine = Q(owner=actor.user) | Q(guests=actor.user) if actor.user else Q(pk__in=[])
+    mine = own(actor, Q(owner=actor.user_id) | Q(guests=actor.user_id))
     return Share.objects.select_related("vm", "owner").filter(mine | Q(vm__in=_edited(actor))).distinct()
 
 
 def messages(actor: Actor) -> QuerySet[Message]:
     """Those written to one, and those to people at machines one may edit."""
-    mine = Q(user=actor.user) if actor.user else Q(pk__in=[])
+    mine = own(actor, Q(user=actor.user_id))
     return Message.objects.select_related("vm", "user").filter(mine | Q(vm__in=_edited(actor)))
 
 

@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from broker.access.actor import Actor
-from broker.access.require import may, visible_to
+from broker.access.require import may, own, visible_to
 from broker.core import clock
 from broker.directories.demands import lacking
 from broker.virt.driver import PowerState
@@ -32,7 +32,7 @@ def visible_sessions(actor: Actor) -> "models.QuerySet[Session]":
     if may(actor, "system.view"):
         return rows
     others = Q(vm__in=visible_to(actor, VirtualMachine, "vm.edit"))
-    return rows.filter(Q(user=actor.user) | others if actor.user else others)
+    return rows.filter(own(actor, Q(user=actor.user_id)) | others)
 
 
 def live_at(vm: VirtualMachine) -> "models.QuerySet[Session]":

@@ -10,7 +10,7 @@ from django.core.validators import validate_email
 
 from broker.access.actor import Actor
 from broker.access.handing_out import ensure_over_person
-from broker.access.require import require
+from broker.access.require import require, require_account
 from broker.core.errors import Conflict, Denied, Invalid
 from broker.core.text import gettext_noop as N_
 
@@ -108,6 +108,7 @@ def require_over_group(actor: Actor, group: Group) -> None:
 def require_self(actor: Actor, user: User) -> None:
     """Raise unless it is the actor's own account, of somebody who signs in: Missing, or Denied."""
     require(actor, "user.view", user)
+    require_account(actor)
     if actor.user_id != user.pk or user.directory.kind == "guest":
         raise Denied(
             N_("A second factor is set up and changed by whose it is."),

@@ -11,6 +11,9 @@ from django.db import models
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+BY_TOKEN = "token"  # noqa: S105 - a name
+"""The parameter that names the API token by which something was done."""
+
 
 class Severity(models.TextChoices):
     INFO = "info", _("Information")
@@ -47,6 +50,18 @@ class Event(models.Model):
         """The sentence, translated to the reader's language."""
         text = gettext(self.template)
         return text % self.params if self.params else text
+
+    @property
+    def token(self) -> str:
+        """The API token by which it was done; empty when by none."""
+        return str(self.params.get(BY_TOKEN, ""))
+
+    @property
+    def by(self) -> str:
+        """Who did it, and by which API token of theirs if by one."""
+        if not self.token:
+            return self.actor_name
+        return gettext("%(name)s, token %(token)s") % {"name": self.actor_name, "token": self.token}
 
     def sealed_content(self) -> list[Any]:
         """What the digest covers: everything but the chain itself."""

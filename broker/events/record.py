@@ -7,7 +7,7 @@ from django.db import models
 from broker import sql
 from broker.core import clock
 
-from .models import Event, Severity
+from .models import BY_TOKEN, Event, Severity
 
 
 class ActorLike(Protocol):
@@ -34,8 +34,11 @@ def record(
 ) -> Event:
     """Add an event. `message` is an untranslated %-template over `params`; `subject` is named by its str().
 
+    The API token that the actor acts by is named among `params`.
+
     `explanation`: for a refusal, the error's as_dict().
     """
+    token = getattr(actor, "token", None)  # duties and jobs act by none
     event = Event(
         at=clock.now(),
         kind=kind,
@@ -47,13 +50,13 @@ def record(
         subject_id=subject.pk if subject is not None else None,
         subject_name=str(subject)[:255] if subject is not None else "",
         template=message,
-        params={key: str(value) for key, value in params.items()},
+        params={key: str(value) for key, value in params.items()} | ({BY_TOKEN: token.name} if token else {}),
         correlation=correlation or actor.correlation,
         explanation=explanation,
     )
     return sql.add(event)
 
 
-def subject_kind(row: models.Model) -> str:
-    """The word for a row's kind in events, jobs and grants: `access_kind`, or the model's name."""
+def subject_kind(row: models.Model | type[models.Model]) -> str:
+    """The word for a row's kind in events, jobs and grants, or for a model's: `access_kind`, or the model's name."""
     return getattr(row, "access_kind", row._meta.model_name or "")

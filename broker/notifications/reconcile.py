@@ -89,8 +89,7 @@ def _made(row: Subscription, part: str, events: list[Event], *, count: int = 0, 
 def _mail(row: Subscription, events: list[Event], *, count: int, test: bool) -> tuple[str, str]:
     """Subject and text, in the language that is set."""
     lines = [
-        f"{one.at:%Y-%m-%d %H:%M:%S} UTC  {one.severity:7}  {one.message}  ({one.kind}, {one.actor_name})"
-        for one in events
+        f"{one.at:%Y-%m-%d %H:%M:%S} UTC  {one.severity:7}  {one.message}  ({one.kind}, {one.by})" for one in events
     ]
     if count > len(events):
         lines.append(_("… and %(count)d more; the page of events has them all.") % {"count": count - len(events)})
@@ -105,7 +104,7 @@ def _mail(row: Subscription, events: list[Event], *, count: int, test: bool) -> 
 def _told(event: Event) -> dict[str, Any]:
     return {
         "position": event.position, "digest": event.digest, "at": event.at.isoformat(), "kind": event.kind,
-        "severity": event.severity, "actor": event.actor_name, "subject_kind": event.subject_kind,
+        "severity": event.severity, "actor": event.actor_name, "token": event.token, "subject_kind": event.subject_kind,
         "subject_id": str(event.subject_id) if event.subject_id else None, "subject": event.subject_name,
         "text": event.message, "correlation": event.correlation,
     }  # fmt: skip

@@ -10,7 +10,7 @@ from django.db.models import Q, QuerySet
 
 from broker.access.actor import Actor
 from broker.access.kinds import KINDS
-from broker.access.require import may, require
+from broker.access.require import may, own, require, require_within
 from broker.core.errors import Conflict, Invalid, Missing
 from broker.core.text import gettext_noop as N_
 from broker.events.models import Event, Severity
@@ -36,11 +36,14 @@ def require_reading(actor: Actor) -> None:
 def subscriptions(actor: Actor) -> QuerySet[Subscription]:
     """One's own; the site's and everybody's for who runs the system."""
     rows = Subscription.objects.select_related("owner")
-    return rows if may(actor, "system.manage") else rows.filter(owner=actor.user_id, owner__isnull=False)
+    return rows if may(actor, "system.manage") else rows.filter(own(actor, Q(owner=actor.user_id, owner__isnull=False)))
 
 
 def require_own(actor: Actor, row: Subscription) -> None:
-    if may(actor, "system.manage") or (row.owner_id is not None and row.owner_id == actor.user_id):
+    if may(actor, "system.manage"):
+        return
+    if row.owner_id is not None and row.owner_id == actor.user_id:
+        require_within(actor)
         return
     raise Missing(
         N_("There is no such object."), fix=N_("Go back to the list; it may have been removed, or is not yours.")

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from broker.access.actor import Actor
-from broker.access.require import may
+from broker.access.require import may, own
 from broker.core import clock
 from broker.jobs.models import Job
 from broker.jobs.states import ACTIVE, JobState
@@ -50,7 +50,7 @@ def right_of(verb: str) -> str:
 def visible_batches(actor: Actor) -> QuerySet[Batch]:
     """One's own; those of everybody for who sees all jobs."""
     rows = Batch.objects.select_related("owner")
-    return rows if may(actor, "job.view") else rows.filter(owner=actor.user_id)
+    return rows if may(actor, "job.view") else rows.filter(own(actor, Q(owner=actor.user_id), "job.view"))
 
 
 def look(results: dict[str, dict[str, Any]]) -> bool:

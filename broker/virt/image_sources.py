@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from django.db.models import QuerySet
 
 from broker.access.actor import Actor
-from broker.access.roles import covers
 from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
 
@@ -33,7 +32,7 @@ class Place:
 def image_sources(actor: Actor) -> QuerySet[ImageSource]:
     """All of them for whoever may bring images along or sees settings, none for others."""
     rows = ImageSource.objects.all()
-    if actor.user and not any(covers(list(held.verbs), verb) for held in actor.grants() for verb in VERBS):
+    if actor.user and not any(actor.held(verb) for verb in VERBS):
         return rows.none()
     return rows
 

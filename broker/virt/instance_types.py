@@ -6,7 +6,6 @@ from typing import Any
 from django.db.models import QuerySet
 
 from broker.access.actor import Actor
-from broker.access.roles import covers
 
 from . import machine_options, names
 from .models import InstanceType, VirtualMachine
@@ -18,7 +17,7 @@ VERBS = ("vm.create", "vm.edit", "system.view")
 def instance_types(actor: Actor) -> QuerySet[InstanceType]:
     """All of them for whoever may make or change some machine or sees settings, none for others."""
     rows = InstanceType.objects.all()
-    if actor.user and not any(covers(list(held.verbs), verb) for held in actor.grants() for verb in VERBS):
+    if actor.user and not any(actor.held(verb) for verb in VERBS):
         return rows.none()
     return rows
 

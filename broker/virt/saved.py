@@ -5,7 +5,7 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from broker.access.actor import Actor
-from broker.access.require import may, require
+from broker.access.require import may, own, require, require_within
 from broker.core.errors import Denied, Invalid, Missing
 from broker.core.text import gettext_noop as N_
 
@@ -22,7 +22,7 @@ MOST_EACH = 50
 
 def saved_searches(actor: Actor) -> QuerySet[SavedSearch]:
     """One's own and those that are shared, by name."""
-    return SavedSearch.objects.filter(Q(owner=actor.user_id) | Q(shared=True)).select_related("owner")
+    return SavedSearch.objects.filter(own(actor, Q(owner=actor.user_id) | Q(shared=True))).select_related("owner")
 
 
 def checked(actor: Actor, values: dict[str, Any]) -> dict[str, Any]:
@@ -51,7 +51,10 @@ def checked(actor: Actor, values: dict[str, Any]) -> dict[str, Any]:
 
 def require_own(actor: Actor, row: SavedSearch) -> None:
     """Raise Missing when one does not see it, Denied when it is somebody else's; who runs the system may anyway."""
-    if row.owner_id == actor.user_id or may(actor, "system.manage"):
+    if may(actor, "system.manage"):
+        return
+    if row.owner_id == actor.user_id:
+        require_within(actor)
         return
     if not row.shared:
         raise Missing(

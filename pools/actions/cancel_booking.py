@@ -3,7 +3,7 @@
 from django.db import transaction
 
 from broker.access.actor import Actor
-from broker.access.require import may, require
+from broker.access.require import may, require, require_within
 from broker.core import clock
 from broker.core.errors import Conflict
 from broker.core.text import gettext_noop as N_
@@ -26,6 +26,7 @@ def cancel_booking(*, actor: Actor, booking: Booking, reason: str = "") -> Booki
         require(actor, "pool.manage", pool)
     else:
         require(actor, "pool.view", pool)
+        require_within(actor, "pool.use", pool)
     said = names.title(reason, field="reason", longest=200)
     lock_pool(pool)
     booking.refresh_from_db(fields=["state", "start", "end"])

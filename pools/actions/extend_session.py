@@ -4,7 +4,7 @@ from django.db import transaction
 from django.db.models import F
 
 from broker.access.actor import Actor
-from broker.access.require import require
+from broker.access.require import require, within
 from broker.core import clock
 from broker.core.errors import Conflict, OverQuota
 from broker.core.text import gettext_noop as N_
@@ -27,7 +27,7 @@ def extend_session(*, actor: Actor, desktop: Desktop) -> Sitting:
     For the holder; others need "pool.manage". Pressing twice at once extends once. Raises Missing, Denied; Conflict
     when there is no end near, or others booked what follows; OverQuota when it was put off as often as the pool allows.
     """
-    if actor.user_id is None or desktop.holder_id != actor.user_id:
+    if actor.user_id is None or desktop.holder_id != actor.user_id or not within(actor, "pool.use", desktop.pool):
         require(actor, "pool.manage", desktop.pool)
     locked = Sitting.objects.select_for_update().filter(pk=desktop.pk).first()
     if locked is not None:

@@ -3,7 +3,7 @@
 from django.db import transaction
 
 from broker.access.actor import Actor
-from broker.access.require import require
+from broker.access.require import require, within
 from broker.core.text import gettext_noop as N_
 from pools.holding import take_back
 from pools.models import Desktop, Pool
@@ -18,7 +18,7 @@ def release(*, actor: Actor, desktop: Desktop, reason: str = "") -> Desktop:
     """
     pool = desktop.pool
     own = actor.user_id is not None and desktop.holder_id == actor.user_id
-    if not (own and pool.kind == Pool.Kind.AUTOMATIC):
+    if not (own and pool.kind == Pool.Kind.AUTOMATIC and within(actor, "pool.use", pool)):
         require(actor, "pool.manage", pool)
     take_back(actor, desktop, pool, reason=reason or (N_("given back") if own else N_("taken back")))
     return desktop

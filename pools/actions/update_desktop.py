@@ -3,7 +3,7 @@
 from django.db import transaction
 
 from broker.access.actor import Actor
-from broker.access.require import require
+from broker.access.require import require, within
 from broker.connections.actions import end_sessions_of
 from broker.core import clock
 from broker.core.errors import Conflict
@@ -29,7 +29,7 @@ def update_desktop(*, actor: Actor, desktop: Desktop, discard: bool = False) -> 
     Raises Missing, Denied, Busy, or Conflict (no update waits, or data would be lost).
     """
     pool = desktop.pool
-    if actor.user_id is None or desktop.holder_id != actor.user_id:
+    if actor.user_id is None or desktop.holder_id != actor.user_id or not within(actor, "pool.use", pool):
         require(actor, "pool.manage", pool)
     require_usable(desktop.vm)
     rollout, wanted = open_rollout(pool), wanted_version(pool)

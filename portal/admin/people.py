@@ -23,6 +23,7 @@ from broker.access.actions.delete_role import delete_role
 from broker.access.actions.edit_role import edit_role
 from broker.access.actions.grant import grant
 from broker.access.actions.revoke import revoke
+from broker.access.actor import Actor
 from broker.access.kinds import GRANTABLE, KINDS
 from broker.access.models import Grant, Role
 from broker.access.objects import granted_object
@@ -44,6 +45,7 @@ from portal.models import ApiToken
 from portal.tokens import revoke_token
 from portal.web.parts import stored_sentences
 from portal.web.second_factor_words import whom_it_hits
+from portal.web.token_words import sentences
 
 from .deeds import Deed, with_deeds
 from .rows import GREEN, GREY, RED, Rows, link
@@ -319,12 +321,20 @@ class GrantAdmin(Rows):
     Deed("revoke", _("Revoke"), revoke_token, "token", _("The token stops working at once."), "block", destroys=True)
 )
 class TokenAdmin(Rows):
-    list_display = ("name", "user", "hint", "created", "expiry")
+    list_display = ("name", "user", "hint", "narrowed", "created", "expiry", "last_used_at")
     list_filter = (("user", RelatedDropdownFilter),)
     search_fields = ("name", "user__username")
     list_select_related = ("user",)
-    fields = readonly_fields = ("name", "user", "hint", "created", "expiry")
+    fields = readonly_fields = ("name", "user", "hint", "may", "created", "expiry", "last_used_at")
 
     @display(description=_("Begins with"))
     def hint(self, token: ApiToken) -> str:
         return str(token.token_key)
+
+    @display(description=_("Narrowed"), boolean=True)
+    def narrowed(self, token: ApiToken) -> bool:
+        return token.scope is not None or bool(token.networks)
+
+    @display(description=_("It may do"))
+    def may(self, token: ApiToken) -> str:
+        return sentences(Actor.system("back office"), [token])[token.pk]

@@ -42,17 +42,21 @@ class EventAdmin(Rows):
     fields = (
         ("at", "kind"),
         "sentence",
-        ("actor_name", "address"),
+        ("actor_name", "by_token", "address"),
         ("subject_kind", "subject_name"),
         ("subject_id", "severity"),
         ("correlation", "position"),
         "digest",
     )
-    readonly_fields = ("sentence",)
+    readonly_fields = ("sentence", "by_token")
 
     @display(description=_("Level"), ordering="severity", label={"info": BLUE, "warning": AMBER, "error": RED})
     def level(self, event: Event) -> str:
         return event.severity
+
+    @display(description=_("API token"))
+    def by_token(self, event: Event) -> str:
+        return event.token or "–"
 
     @display(description=_("What happened"))
     def sentence(self, event: Event) -> str:

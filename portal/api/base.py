@@ -20,8 +20,8 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from broker.access.actor import Actor
-from broker.access.require import visible_to
-from broker.core.errors import BerthError, Missing
+from broker.access.require import missing, visible_to
+from broker.core.errors import BerthError
 from broker.core.text import gettext_noop as N_
 from portal.refusals import READING, note_refusal
 
@@ -73,7 +73,7 @@ class Door(APIView):
         # Not around dispatch(): the call must be authenticated first, and errors become answers only later.
         if (key := key_of(request)) and self.actor.user_id and (answer := getattr(self, name, None)):
             secret = getattr(self, "action", None) in self.secret_answers
-            setattr(self, name, once(answer, key=key, user_id=self.actor.user_id, request=request, secret=secret))
+            setattr(self, name, once(answer, key=key, actor=self.actor, request=request, secret=secret))
 
     def known_parameters(self) -> frozenset[str]:
         """Query parameters that mean something to this view."""
@@ -141,10 +141,7 @@ class Resource(Door, GenericViewSet):
         try:
             return self.get_queryset().get(**(by or {"pk": self.kwargs["pk"]}))
         except self.get_queryset().model.DoesNotExist:
-            raise Missing(
-                N_("There is no such object."),
-                fix=N_("Go back to the list; it may have been removed, or is not yours."),
-            ) from None
+            raise missing(self.actor) from None
 
     def input(self, serializer: type[Input], *, partial: bool = False) -> dict[str, Any]:
         """The checked body of the call as plain values."""

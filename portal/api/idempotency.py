@@ -17,6 +17,7 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from broker.access.actor import Actor
 from broker.core import clock
 from broker.core.errors import BerthError, Conflict, Invalid
 from broker.core.text import gettext_noop as N_
@@ -43,11 +44,16 @@ def key_of(request: Request) -> str:
     return key
 
 
-def once(answer: Answer, *, key: str, user_id: UUID, request: Request, secret: bool) -> Answer:
-    """`answer`, which for this user's `key` runs once and is repeated from then on."""
+def once(answer: Answer, *, key: str, actor: Actor, request: Request, secret: bool) -> Answer:
+    """`answer`, which for this user's `key` runs once and is repeated from then on.
+
+    A narrowed token is told nothing that was answered to a wider one: with another scope it is another call.
+    """
+    user_id = actor.user_id
+    assert user_id is not None, "only people send keys"
 
     def run(*args: Any, **kwargs: Any) -> Response:
-        digest = _digest(request)
+        digest = _digest(request, actor)
         with transaction.atomic():
             row = _claim(user_id, key, digest)
             if row is None:
@@ -90,8 +96,9 @@ def _keep(row: IdempotencyKey, response: Response, secret: bool) -> Response:
     return response
 
 
-def _digest(request: Request) -> str:
-    head = f"{request.method}\n{request.get_full_path()}\n".encode()
+def _digest(request: Request, actor: Actor) -> str:
+    scope = json.dumps(actor.scope.as_dict()) + "\n" if actor.scope else ""
+    head = f"{request.method}\n{request.get_full_path()}\n{scope}".encode()
     return hashlib.sha256(head + request._request.body).hexdigest()
 
 

@@ -39,23 +39,28 @@ class EditRoleForm(StyledForm):
     @property
     def verb_groups(self) -> list[dict[str, Any]]:
         """The check boxes as the template draws them."""
-        field = self.fields["verbs"]
-        assert isinstance(field, forms.MultipleChoiceField)
-        chosen = {str(value) for value in self["verbs"].value() or ()}
-        groups: Any = field.choices
-        return [
-            {
-                "label": label,
-                "options": [{"value": verb, "label": words, "chosen": verb in chosen} for verb, words in options],
-            }
-            for label, options in groups
-        ]
+        return verb_options(self)
 
     def clean_verbs(self) -> list[str]:
         """Without those that a chosen pattern includes anyway."""
         chosen: list[str] = self.cleaned_data["verbs"]
         patterns = [verb for verb in chosen if "*" in verb]
         return [verb for verb in chosen if "*" in verb or not covers(patterns, verb)]
+
+
+def verb_options(form: forms.Form) -> list[dict[str, Any]]:
+    """The choices of a form's field `verbs`, in their groups, each with whether it is chosen."""
+    field = form.fields["verbs"]
+    assert isinstance(field, forms.MultipleChoiceField)
+    chosen = {str(value) for value in form["verbs"].value() or ()}
+    groups: Any = field.choices
+    return [
+        {
+            "label": label,
+            "options": [{"value": verb, "label": words, "chosen": verb in chosen} for verb, words in options],
+        }
+        for label, options in groups
+    ]
 
 
 class RoleForm(EditRoleForm):

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import models
@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from broker.access.actor import Actor
 from broker.access.explain import Answer, Way, limits
 from broker.access.kinds import GRANTABLE, KINDS
-from broker.access.models import Grant, Quota
+from broker.access.models import Quota
 from broker.access.quota import any_in_force
 from broker.access.require import may, visible_to
 from broker.access.resources import number
@@ -50,6 +50,15 @@ MODES = {
     "enforced": Mark(gettext_lazy("Enforced"), "good"),
 }
 _PAGES = {"storage": "storage-one"}
+
+
+class OnObject(Protocol):
+    """A grant, or something else that is on an object."""
+
+    @property
+    def object_kind(self) -> str: ...
+    @property
+    def object_id(self) -> UUID | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +138,7 @@ def page_of(kind: str, pk: Any) -> str:
         return ""
 
 
-def names_of(actor: Actor, grants: Iterable[Grant]) -> dict[tuple[str, UUID | None], str]:
+def names_of(actor: Actor, grants: Iterable[OnObject]) -> dict[tuple[str, UUID | None], str]:
     """What grants are on, by name, as far as `actor` may see it: one query a kind."""
     wanted: dict[str, set[UUID | None]] = defaultdict(set)
     for grant in grants:
@@ -144,7 +153,7 @@ def names_of(actor: Actor, grants: Iterable[Grant]) -> dict[tuple[str, UUID | No
     return found
 
 
-def place(grant: Grant, names: dict[tuple[str, UUID | None], str]) -> str:
+def place(grant: OnObject, names: dict[tuple[str, UUID | None], str]) -> str:
     """Where a grant holds: "pool Office"."""
     word = str(KIND_WORDS.get(grant.object_kind, grant.object_kind))
     if grant.object_kind == "system":

@@ -14,7 +14,6 @@ from django.utils.translation import ngettext
 
 from broker.access.actor import Actor
 from broker.access.require import visible_to
-from broker.access.roles import covers
 from broker.connections.models import Session
 from broker.connections.vv import refusals
 from broker.core import clock
@@ -81,9 +80,7 @@ def cards_for(actor: Actor) -> list[Card]:
 
 def my_machines(actor: Actor) -> list[VirtualMachine]:
     """Desktops the user holds and machines granted one by one; not what a wide role lets somebody manage."""
-    granted = [
-        held.object_id for held in actor.grants() if held.object_kind == "vm" and covers(list(held.verbs), "vm.use")
-    ]
+    granted = [held.object_id for held in actor.held("vm.use") if held.object_kind == "vm"]
     mine = Q(desktop__holder=actor.user_id) | Q(pk__in=granted)
     return list(for_lists(VirtualMachine.objects.filter(mine)).order_by("name"))
 

@@ -158,7 +158,7 @@ def happening(event: Event, *, named: bool = False, sight: Sight | None = None) 
 
     `sight`: as that reader may know it.
     """
-    who = f"{event.actor_name} · {event.address}" if event.address else event.actor_name
+    who = f"{event.by} · {event.address}" if event.address else event.by
     return Happening(
         text=sight.text_of(event) if sight else event.message,
         who=who,

@@ -173,7 +173,7 @@ class TestNoWayUp:
 
     def test_each_verb_of_today_is_not_every_verb_of_tomorrow(self, world):
         held = [Held(tuple(verb for verb in VERBS if verb.startswith("vm.")), "system", None)]
-        actor = SimpleNamespace(is_system=False, grants=lambda: held)
+        actor = Actor(user=None, name="x", _cache={"grants": held})
         assert lacking(actor, ["vm.view", "vm.delete"], None) == []
         assert lacking(actor, ["vm.*"], None) == ["vm.*"]
 

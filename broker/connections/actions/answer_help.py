@@ -3,7 +3,7 @@
 from django.db import transaction
 
 from broker.access.actor import Actor
-from broker.access.require import require
+from broker.access.require import require, require_within
 from broker.connections.models import Help
 from broker.connections.states import HELP
 from broker.core import clock
@@ -19,6 +19,7 @@ def answer_help(*, actor: Actor, help: Help, allow: bool) -> Help:
     Raises Missing, Denied; Conflict when the question does not stand any more.
     """
     require(actor, "vm.use", help.vm)
+    require_within(actor)
     if actor.user is None or help.asked_of_id != actor.user_id:
         raise Denied(
             N_("This question was put to somebody else."), rule="console.consent", fix=N_("Let them answer it.")

@@ -3,7 +3,7 @@
 from django.db import IntegrityError, transaction
 
 from broker.access.actor import Actor
-from broker.access.require import require
+from broker.access.require import require, require_within
 from broker.connections.models import Help, Session
 from broker.core.errors import Conflict, Denied, Invalid
 from broker.core.text import gettext_noop as N_
@@ -18,6 +18,7 @@ def ask_help(*, actor: Actor, session: Session, level: str = Help.Level.LOOK) ->
     is one's own or not the person's own screen, or a question of the actor stands already.
     """
     require(actor, "vm.use", session.vm)
+    require_within(actor)
     if actor.user is None:
         raise Denied(N_("Only people can be let in."), rule="console.sign-in", fix=N_("Sign in as yourself."))
     if level not in Help.Level.values:

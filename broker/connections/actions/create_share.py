@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.db import transaction
 
 from broker.access.actor import Actor
-from broker.access.require import require
+from broker.access.require import require, require_within
 from broker.connections.consent import require_own_screen
 from broker.connections.models import Share
 from broker.connections.policy import policy_of
@@ -42,6 +42,7 @@ def create_share(
     long; Conflict for people without an account where the policy does not have it; OverQuota with too many links.
     """
     require(actor, "vm.use", vm)
+    require_within(actor)
     if actor.user is None:
         raise Denied(N_("Only people share a screen."), rule="console.sign-in", fix=N_("Sign in as yourself."))
     require_own_screen(actor, vm)

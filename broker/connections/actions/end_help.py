@@ -3,7 +3,8 @@
 from django.db import transaction
 
 from broker.access.actor import Actor
-from broker.access.require import require
+from broker.access.require import require, within
+from broker.access.scope import OWN_MANAGE
 from broker.connections.models import Help, Session
 from broker.connections.states import HELP, SESSION, EndReason
 from broker.core import clock
@@ -17,7 +18,7 @@ def end_help(*, actor: Actor, help: Help) -> Help:
 
     Raises Missing, Denied; Conflict when it is over already.
     """
-    if actor.user is None or actor.user_id not in (help.asked_of_id, help.helper_id):
+    if actor.user is None or actor.user_id not in (help.asked_of_id, help.helper_id) or not within(actor, OWN_MANAGE):
         require(actor, "vm.edit", help.vm)
     with transaction.atomic():
         HELP.move(help, "end", ended_at=clock.now())

@@ -5,7 +5,8 @@ from uuid import UUID
 from django.db import transaction
 
 from broker.access.actor import Actor
-from broker.access.require import require
+from broker.access.require import require, within
+from broker.access.scope import OWN_MANAGE
 from broker.connections.models import Session
 from broker.connections.standing import withdraw
 from broker.connections.states import SESSION, EndReason
@@ -19,7 +20,7 @@ def end_session(*, actor: Actor, session: Session, reason: EndReason = EndReason
 
     One's own may always be ended, another's with "vm.edit". Raises Missing, Denied; Conflict when it is over.
     """
-    if actor.user is None or session.user_id != actor.user_id:
+    if actor.user is None or session.user_id != actor.user_id or not within(actor, OWN_MANAGE):
         require(actor, "vm.edit", session.vm)
     with transaction.atomic():
         SESSION.move(session, "end", close_reason=reason)

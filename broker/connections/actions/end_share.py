@@ -3,7 +3,8 @@
 from django.db import transaction
 
 from broker.access.actor import Actor
-from broker.access.require import require
+from broker.access.require import require, within
+from broker.access.scope import OWN_MANAGE
 from broker.connections.models import Session, Share
 from broker.connections.states import SESSION, EndReason
 from broker.core import clock
@@ -15,7 +16,7 @@ from broker.events.record import record
 
 def end_share(*, actor: Actor, share: Share) -> Share:
     """Who made it may, others need "vm.edit". Raises Missing, Denied; Conflict when it was ended before."""
-    if actor.user is None or share.owner_id != actor.user_id:
+    if actor.user is None or share.owner_id != actor.user_id or not within(actor, OWN_MANAGE):
         require(actor, "vm.edit", share.vm)
     with transaction.atomic():
         if not Share.objects.filter(pk=share.pk, ended_at__isnull=True).update(ended_at=clock.now()):

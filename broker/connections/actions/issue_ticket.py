@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce, Now
 
 from broker import sql
 from broker.access.actor import Actor
-from broker.access.require import require
+from broker.access.require import require, require_within
 from broker.connections.consent import require_one_device, require_own_screen
 from broker.connections.endpoints import RDP, SERIAL
 from broker.connections.models import ConsolePolicy, ConsoleTicket, Help, Session, Share
@@ -94,6 +94,7 @@ def issue_ticket(
     is not running or has no such screen; OverQuota with too many consoles open or tickets unused.
     """
     if share is not None:
+        require_within(actor, "vm.use", vm)
         view_only = _check_share(actor, vm, share) or view_only
     else:
         require(actor, SERIAL_VERB if kind == SERIAL else "vm.use", vm)

@@ -3,7 +3,7 @@
 from django.db import transaction
 
 from broker.access.actor import Actor
-from broker.access.require import may
+from broker.access.require import may, require_within
 from broker.connections.models import Guest, Share
 from broker.connections.secrets import fingerprint
 from broker.core.errors import Denied, Missing
@@ -20,6 +20,7 @@ def open_share(*, actor: Actor, secret: str) -> Share:
     """
     if actor.user is None or not actor.user.is_active:
         raise Denied(N_("A shared screen needs a sign-in."), rule="console.sign-in", fix=N_("Sign in, then open it."))
+    require_within(actor)
     rows = Share.objects.good().select_related("owner", "vm")
     share = rows.filter(secret_hash=fingerprint(secret)).first() if isinstance(secret, str) else None
     guest = Guest.objects.filter(user=actor.user).first()

@@ -3,7 +3,7 @@
 from django.db.models import Q, QuerySet
 
 from broker.access.actor import Actor
-from broker.access.require import visible_to
+from broker.access.require import own, visible_to
 from broker.connections.models import Recording
 
 
@@ -13,5 +13,5 @@ def visible_recordings(actor: Actor) -> QuerySet[Recording]:
     With user and machine loaded.
     """
     granted = Q(pk__in=visible_to(actor, Recording).order_by().values("pk"))
-    mine = Q(user=actor.user) if actor.user else Q(pk__in=[])
+    mine = own(actor, Q(user=actor.user_id))
     return Recording.objects.select_related("user", "vm").filter(granted | mine)

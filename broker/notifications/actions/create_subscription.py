@@ -6,7 +6,7 @@ from typing import Any
 from django.db import transaction
 
 from broker.access.actor import Actor
-from broker.access.require import require
+from broker.access.require import require, require_within
 from broker.core.errors import Conflict
 from broker.core.text import gettext_noop as N_
 from broker.events.record import record
@@ -24,6 +24,7 @@ def create_subscription(
     Raises Denied, Invalid, or Conflict (no mail is set up, or there are too many).
     """
     rules.require_reading(actor)
+    require_within(actor)
     if site or actor.user is None:
         require(actor, "system.manage")
     values = rules.checked(actor, {

@@ -48,7 +48,10 @@ def act_on_machines(*, actor: Actor, verb: str, machines: Iterable[UUID]) -> Job
             verb=right,
         )
     results = {str(pk): {"name": names[pk], "state": batches.WAITING} for pk in wanted}
-    batch = Batch.objects.create(verb=verb, owner_id=actor.user.pk, results=results)
+    batch = Batch.objects.create(
+        verb=verb, owner_id=actor.user.pk, results=results, token=actor.token.name if actor.token else "",
+        scope=actor.scope.as_dict() if actor.scope else None,
+    )  # fmt: skip
     record("batch.asked", actor=actor, subject=batch, message=N_("%(verb)s was asked of %(count)s machines"),
            verb=verb, count=len(wanted))  # fmt: skip
     return enqueue("batch.run", actor=actor, subject=batch)

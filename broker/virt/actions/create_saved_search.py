@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from django.db import transaction
 
 from broker.access.actor import Actor
+from broker.access.require import require_within
 from broker.core.errors import Conflict, Denied
 from broker.core.text import gettext_noop as N_
 from broker.events.record import record
@@ -22,6 +23,7 @@ def create_saved_search(
     """
     if actor.user is None:
         raise Denied(N_("A saved search belongs to somebody who signed in."), fix=N_("Sign in first."))
+    require_within(actor)
     values = saved.checked(actor, {"name": name, "text": text, "columns": list(columns), "shared": shared})
     if SavedSearch.objects.filter(owner=actor.user_id).count() >= saved.MOST_EACH:
         raise Conflict(

@@ -4,6 +4,7 @@ from django.db import transaction
 
 from broker.access.actor import Actor
 from broker.access.require import find
+from broker.access.scope import Scope, Token
 from broker.core.errors import BerthError
 from broker.core.text import gettext_noop as N_
 from broker.directories.models import User
@@ -20,8 +21,7 @@ LOOK_EVERY = 1.0
 def run(ctx: Context) -> None:
     """A machine's job and its line in the results come into being in one transaction, so none is asked twice."""
     batch = Batch.objects.get(pk=ctx.job.subject_id)
-    user = User.objects.get(pk=batch.owner_id)
-    actor = Actor(user=user, name=user.username, correlation=ctx.job.correlation or str(ctx.job.pk))
+    actor = actor_of(batch, correlation=ctx.job.correlation or str(ctx.job.pk))
     for number, (pk, one) in enumerate(batch.results.items()):
         if one["state"] != batches.WAITING:
             continue
@@ -38,6 +38,13 @@ def run(ctx: Context) -> None:
     if going_on:
         ctx.progress(0.5 + 0.5 * ended / len(batch.results))
         raise NotYet(LOOK_EVERY, N_("%(ended)s of %(all)s machines are done"), ended=ended, all=len(batch.results))
+
+
+def actor_of(batch: Batch, *, correlation: str = "") -> Actor:
+    """Who asked, by the token that they asked by."""
+    user = User.objects.get(pk=batch.owner_id)
+    token = Token(batch.token, Scope.of(batch.scope)) if batch.token else None
+    return Actor(user=user, name=user.username, correlation=correlation, token=token)
 
 
 def _ask(actor: Actor, verb: str, pk: str) -> dict[str, object]:

@@ -60,13 +60,16 @@ class JobDetailSerializer(JobSerializer):
 
 
 class EventSerializer(serializers.ModelSerializer):
+    """`token`: the name of the actor's API token by which it was done; empty when by none."""
+
     actor = serializers.CharField(source="actor_name")
+    token = serializers.CharField()
     subject = serializers.SerializerMethodField()
     message = serializers.SerializerMethodField()
 
     class Meta:
         model = Event
-        fields = ("id", "at", "kind", "severity", "actor", "address", "subject", "message", "correlation")
+        fields = ("id", "at", "kind", "severity", "actor", "token", "address", "subject", "message", "correlation")
 
     def get_message(self, event: Event) -> str:
         return sight_of(self).text_of(event)

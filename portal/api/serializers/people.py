@@ -1,5 +1,6 @@
 """Users, groups, and what they were given."""
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from broker.access.models import Grant, Role
@@ -74,14 +75,40 @@ class GrantSerializer(serializers.ModelSerializer):
         fields = ("id", "user", "group", "role", "object_kind", "object_id", "created_at")
 
 
+class TokenObjectSerializer(serializers.Serializer):
+    kind = serializers.CharField()
+    id = serializers.UUIDField()
+
+
 class TokenSerializer(serializers.ModelSerializer):
-    """`hint` is the beginning of the token, to tell tokens apart."""
+    """`hint` is the beginning of the token, to tell tokens apart.
+
+    What it may do of all that its person may: `read_only`; `verbs`, null for all rights; `objects`, and what belongs to
+    them, none for everywhere; from `networks`, none for everywhere. `last_used_at` is to the minute.
+    """
 
     hint = serializers.CharField(source="token_key")
+    read_only = serializers.SerializerMethodField()  # type: ignore[assignment]  # the field, not the option
+    verbs = serializers.SerializerMethodField()
+    objects = serializers.SerializerMethodField()
+    networks = serializers.ListField(child=serializers.CharField(), read_only=True)
 
     class Meta:
         model = ApiToken
-        fields = ("id", "name", "hint", "created", "expiry")
+        fields = (
+            "id", "name", "hint", "created", "expiry", "last_used_at", "read_only", "verbs", "objects", "networks",
+        )  # fmt: skip
+
+    def get_read_only(self, token: ApiToken) -> bool:
+        return bool(token.scope and token.scope["read_only"])
+
+    @extend_schema_field(serializers.ListField(child=serializers.CharField(), allow_null=True))
+    def get_verbs(self, token: ApiToken) -> list[str] | None:
+        return token.scope["verbs"] if token.scope else None
+
+    @extend_schema_field(TokenObjectSerializer(many=True))
+    def get_objects(self, token: ApiToken) -> list[dict[str, str]]:
+        return [{"kind": kind, "id": pk} for kind, pk in (token.scope["objects"] if token.scope else ())]
 
 
 class NewTokenSerializer(TokenSerializer):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -19,7 +19,8 @@ from broker.access.kinds import GRANTABLE
 from broker.access.models import Grant, Role
 from broker.access.objects import granted_object
 from broker.access.queries import grants, roles
-from broker.access.require import find
+from broker.access.require import find, may, own
+from broker.access.verbs import VERBS
 from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
 from broker.directories.actions.create_group import create_group
@@ -59,8 +60,11 @@ class Me(Door):
         """Who one is, and what one may do to the whole system."""
         assert self.actor.user_id is not None, "the door is closed to who is not signed in"
         user = User.objects.select_related("directory").prefetch_related("directory_groups").get(pk=self.actor.user_id)
-        held = (grant.verbs for grant in self.actor.grants() if grant.object_kind == "system")
-        user.verbs = sorted({verb for verbs in held for verb in verbs})  # type: ignore[attr-defined]
+        held = {verb for one in self.actor.grants() if one.object_kind == "system" for verb in one.verbs}
+        if self.actor.scope is not None:
+            # A pattern that the token includes in part only is told as what is left of it.
+            held = {verb for verb in VERBS if may(self.actor, verb)}
+        user.verbs = sorted(held)  # type: ignore[attr-defined]
         return Response(MeSerializer(user).data)
 
 
@@ -305,13 +309,35 @@ class Grants(Listed, Read, Resource):
         return Response(status=204)
 
 
+class TokenObject(Input):
+    kind = serializers.ChoiceField(choices=GRANTABLE)
+    id = Id()
+
+
 class NewToken(Input):
+    """Without `read_only`, `verbs` and `objects` the token may do all that its person may, else both: no more than the
+    person may at the time of the call, and no more than is said here."""
+
     name = TextField(max_length=64)
     days = WholeNumber(required=False, min_value=1, max_value=365)
+    read_only = Switch(required=False, help_text="Only what rights to see allow.")  # type: ignore[assignment]
+    verbs = serializers.ListField(
+        child=serializers.CharField(max_length=64), max_length=100, required=False, allow_null=True,
+        help_text="Rights as roles have them, patterns too, and own.view, own.manage, account.manage for what is "
+        "one's own; those to see the same things, and to follow jobs, come along.",
+    )  # fmt: skip
+    objects = serializers.ListField(
+        child=TokenObject(), max_length=100, required=False,
+        help_text="Only these, and what belongs to them as roles are inherited.",
+    )  # fmt: skip
+    networks = serializers.ListField(
+        child=serializers.CharField(max_length=64), max_length=20, required=False,
+        help_text="Only from these, as 192.0.2.0/24 or 2001:db8::/32.",
+    )  # fmt: skip
 
 
 class Tokens(Listed, Read, Resource):
-    """One's own API tokens."""
+    """One's own API tokens, and what each may do."""
 
     serializer_class = TokenSerializer
     ordering = ("-created",)
@@ -323,13 +349,14 @@ class Tokens(Listed, Read, Resource):
         return tokens
 
     def visible(self, rows: QuerySet[ApiToken]) -> QuerySet[ApiToken]:
-        return rows.filter(user=self.actor.user)
+        return rows.filter(own(self.actor, Q(user=self.actor.user_id)))
 
     @extend_schema(request=NewToken, responses={201: NewTokenSerializer})
     def create(self, request: Request) -> Response:
-        """Make a token; it is shown in this answer and never again."""
-        given = self.input(NewToken)
-        row, secret = create_token(actor=self.actor, name=given["name"], days=given.get("days", 90))
+        """Make a token; it is shown in this answer and never again. By a narrowed one only such as are no wider."""
+        given = {"days": 90} | self.input(NewToken)
+        objects = [granted_object(one["kind"], one["id"]) for one in given.pop("objects", ())]
+        row, secret = create_token(actor=self.actor, objects=[obj for obj in objects if obj is not None], **given)
         row.token = secret  # type: ignore[attr-defined]
         return Response(NewTokenSerializer(row).data, status=201)
 

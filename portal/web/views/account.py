@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from broker.access.actor import Actor
 from broker.connections.models import Guest
 from broker.core.errors import BerthError, Invalid
 from broker.core.text import gettext_noop as N_
@@ -22,6 +23,8 @@ from portal.tokens import create_token, revoke_token
 from portal.web.base import Deed, Page, SignedIn, done, refuse
 from portal.web.forms import StyledForm
 from portal.web.parts import Action
+from portal.web.token_form import TokenForm
+from portal.web.token_words import sentences
 
 LONGEST = 1024
 
@@ -47,11 +50,6 @@ class OwnPasswordForm(StyledForm):
         return values
 
 
-class TokenForm(StyledForm):
-    name = forms.CharField(label=gettext_lazy("What it is for"), max_length=64)
-    days = forms.IntegerField(label=gettext_lazy("Days it is good for"), min_value=1, max_value=365, initial=90)
-
-
 class Account(Page):
     template = "portal/account.html"
 
@@ -61,17 +59,22 @@ class Account(Page):
 
 def _content(request: HttpRequest, **more: Any) -> dict[str, Any]:
     user: Any = request.user
+    actor: Actor = request.actor  # type: ignore[attr-defined]
+    rows = list(ApiToken.objects.filter(user=user))
+    may = sentences(actor, rows)
     tokens = [
         {
             "name": token.name,
+            "may": may[token.pk],
             "created": token.created,
             "expiry": token.expiry,
+            "used": token.last_used_at,
             "revoke": Action(
                 _("Revoke"), reverse("portal:token-revoke", args=[token.pk]), "trash", danger=True,
                 confirm=_("Programs that use “%(name)s” stop working at once.") % {"name": token.name},
             ),
         }
-        for token in ApiToken.objects.filter(user=user)
+        for token in rows
     ]  # fmt: skip
     local = user.directory.kind == "local"
     shown = {
@@ -79,10 +82,10 @@ def _content(request: HttpRequest, **more: Any) -> dict[str, Any]:
         "directory": user.directory,
         "groups": list(user.directory_groups.order_by("name")),
         "password_form": OwnPasswordForm(auto_id="password_%s") if local else None,
-        "token_form": TokenForm(auto_id="token_%s"),
+        "token_form": more.get("token_form") or TokenForm(auto_id="token_%s", actor=actor),
         "tokens": tokens,
         "second_factor_at": user.second_factor_at,
-        "second_factor_demanded": demanded(user, request.actor),  # type: ignore[attr-defined]
+        "second_factor_demanded": demanded(user, actor),
         "recovery_codes": RecoveryCode.objects.filter(factor=user.pk).count() if user.second_factor_at else 0,
         "guest": Guest.objects.filter(user=user).exists(),
     }
@@ -124,10 +127,10 @@ class OwnPassword(_Posted):
 
 class NewToken(_Posted):
     def post(self, request: HttpRequest) -> HttpResponse:
-        form = TokenForm(request.POST, auto_id="token_%s")
+        form = TokenForm(request.POST, auto_id="token_%s", actor=self.actor)
         if form.is_valid():
             try:
-                _row, secret = create_token(actor=self.actor, **form.cleaned_data)
+                _row, secret = create_token(actor=self.actor, **form.values())
             except BerthError as error:
                 refuse(request, form, error)
             else:

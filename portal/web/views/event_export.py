@@ -19,7 +19,9 @@ from portal.web.listing import search_text
 from portal.why import Sight
 
 BATCH = 500
-FIELDS = ("position", "digest", "at", "severity", "kind", "actor", "address", "on", "name", "text", "correlation")
+FIELDS = (
+    "position", "digest", "at", "severity", "kind", "actor", "address", "on", "name", "text", "correlation", "token",
+)  # fmt: skip
 TYPES = {"jsonl": "application/jsonl", "csv": "text/csv; charset=utf-8"}
 SEARCHED = ("kind", "subject_name", "actor_name", "template", "correlation", "address")
 
@@ -67,7 +69,7 @@ def _read(actor: Actor, rows: QuerySet[Event]) -> list[tuple[int, dict[str, Any]
                 "position": event.position, "digest": event.digest, "at": event.at.isoformat(),
                 "severity": event.severity, "kind": event.kind, "actor": event.actor_name, "address": event.address,
                 "on": event.subject_kind, "name": event.subject_name, "text": sight.text_of(event),
-                "correlation": event.correlation,
+                "correlation": event.correlation, "token": event.token,
             },
         )
         for event in rows

@@ -183,7 +183,7 @@ def _event(event: Event, sight: Sight) -> dict[str, Any]:
         "kind": event.kind,
         "subject": event.subject_name,
         "url": subject_url(event.subject_kind, event.subject_id),
-        "actor": event.actor_name,
+        "actor": event.by,
         "address": event.address,
         "why": sight.why(event.explanation),
     }

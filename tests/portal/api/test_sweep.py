@@ -106,7 +106,7 @@ def tenant(world, make_vm, make_pool, make_desktop):
         "/api/v1/vms/{vm_pk}/shared-disks/{id}/": DiskShare.objects.create(vm=vm, disk=shared, target="vdy").pk,
         "/api/v1/vms/{vm_pk}/exports/{id}/": DiskExport.objects.create(vm=vm, name="theirs.qcow2").pk,
         "/api/v1/vms/{vm_pk}/snapshots/{id}/": Snapshot.objects.create(vm=vm, name="theirs").pk,
-        "/api/v1/vms/{vm_pk}/nics/{id}/": Nic.objects.create(vm=vm, network=world.network, mac="52:54:00:00:00:98").pk,
+        "/api/v1/vms/{vm_pk}/nics/{id}/": Nic.objects.create(vm=vm, network=world.network, mac="52:54:00:01:00:98").pk,
         "/api/v1/backups/{id}/": backup.pk, "/api/v1/backup-targets/{id}/": target.pk,
         "/api/v1/backup-schedules/{id}/": schedule.pk,
         "/api/v1/floating-disks/{id}/": FloatingDisk.objects.create(

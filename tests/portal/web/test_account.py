@@ -54,7 +54,7 @@ def test_who_is_kept_elsewhere_changes_it_there(site, alice):
 
 
 def test_a_token_is_shown_once_works_and_is_revoked(site, alice):
-    made = alice.post(reverse("portal:token-new"), {"name": "backup script", "days": 30})
+    made = alice.post(reverse("portal:token-new"), {"name": "backup script", "days": 30, "may": "everything"})
     page = made.content.decode()
     secret = page.split('id="secret">')[1].split("<")[0]
     assert made["Cache-Control"] == "no-store"
@@ -68,3 +68,45 @@ def test_a_token_is_shown_once_works_and_is_revoked(site, alice):
     assert alice.post(revoke).status_code == 302
     assert script.get("/api/v1/pools/").status_code == 401
     assert alice.post(reverse("portal:token-new"), {"name": "", "days": 9999}).status_code == 400
+
+
+def make_token(client, **sent):
+    return client.post(reverse("portal:token-new"), {"name": "narrow", "days": 30, "may": "everything", **sent})
+
+
+def test_a_token_is_narrowed_on_the_page_and_told_of_in_a_sentence(site, alice):
+    vm = site.machine("mine")
+    site.world.grant(site.world.alice, "vm-user", vm)
+    site.world.grant(site.world.alice, "cluster-admin", site.world.cluster)
+    page = alice.get(PAGE).content.decode()
+    assert f"cluster:{site.world.cluster.pk}" in page and 'value="vm.power"' in page and "account.manage" in page
+    assert 'value="system.manage"' not in page, "only rights that she has are offered"
+    sent = {"may": "some", "verbs": ["vm.power"], "machines": "mine", "networks": "10.0.0.0/8, 192.0.2.1"}
+    page = make_token(alice, **sent).content.decode()
+    row = ApiToken.objects.get(name="narrow")
+    assert row.scope == {
+        "read_only": False, "verbs": ["job.view", "vm.power", "vm.view"], "objects": [["vm", str(vm.pk)]]
+    }  # fmt: skip
+    assert row.networks == ["10.0.0.0/8", "192.0.2.1/32"]
+    assert "Only job.view, vm.power, vm.view, on machine mine, from 10.0.0.0/8, 192.0.2.1/32" in page
+    assert "never" in page, "it was not used yet"
+    make_token(alice, name="reads", may="reading", places=[f"cluster:{site.world.cluster.pk}"])
+    page = make_token(alice, name="all", may="everything").content.decode()
+    assert f"Only reads, on cluster {site.world.cluster}" in page and "All rights of its person" in page
+
+
+@pytest.mark.parametrize(
+    "sent, told",
+    [
+        ({"machines": "not-hers"}, "There is no machine not-hers"),
+        ({"may": "some"}, "A token has 1 to"),
+        ({"networks": "10.0.0.1/8"}, "is no network"),
+        ({"may": "some", "verbs": ["system.manage"]}, "Select a valid choice"),
+        ({"places": ["cluster:" + "0" * 32]}, "Select a valid choice"),
+    ],
+)
+def test_what_cannot_be_is_said_in_the_form_and_nothing_is_made(site, alice, sent, told):
+    site.machine("not-hers")
+    answer = make_token(alice, **sent)
+    assert answer.status_code == 400 and told in answer.content.decode()
+    assert not ApiToken.objects.exists()
