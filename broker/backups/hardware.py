@@ -56,15 +56,13 @@ def machine(backup: Backup, *, name: str, owner: User | None) -> VirtualMachine:
 
 def plug(vm: VirtualMachine, backup: Backup) -> None:
     """Its cards, where their networks are still there; an address that another machine has by now is a new one."""
-    for card in backup.hardware.get("nics", []):
-        network = Network.objects.filter(pk=card["network"], cluster=vm.cluster_id).first()
-        if network is not None:
-            taken = Nic.objects.filter(mac=card["mac"]).exists()
-            nic = Nic(vm=vm, network=network, order=card["order"], mac=card["mac"])
-            if taken:
-                macs.plug(nic)
-            else:
-                nic.save(force_insert=True)
+    cards = backup.hardware.get("nics", [])
+    networks = Network.objects.filter(cluster=vm.cluster_id).in_bulk([card["network"] for card in cards])
+    there = {str(pk): network for pk, network in networks.items()}
+    macs.plug_all([
+        Nic(vm=vm, network=there[card["network"]], order=card["order"], mac=card["mac"])
+        for card in cards if card["network"] in there
+    ])  # fmt: skip
 
 
 def _columns() -> list[Any]:

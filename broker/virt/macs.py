@@ -1,7 +1,8 @@
 """The addresses of network cards: made here, from a cluster's ranges where it has some, and no address twice.
 
 An address is chosen at random among those that no card has, and the row's constraint has the last word: of two callers
-that chose the same one, the later chooses again. No lock is taken, for ranges of clusters may overlap.
+that chose the same one, the later chooses again. No lock is taken, for ranges of clusters may overlap. All cards of one
+transaction are written in the order of their addresses, so that two that write several never wait for each other.
 """
 
 import itertools
@@ -141,33 +142,58 @@ def use_of(clusters: Collection[Cluster]) -> dict[Cluster, Use]:
 
 
 def plug(nic: Nic) -> Nic:
-    """Write the new card with an address made for it, and return it. Call in a transaction.
+    """Write the new card with an address made for it, and return it; else as `plug_all`."""
+    plug_all([nic])
+    return nic
 
-    Raises Conflict when every address of its cluster is used.
+
+def plug_all(nics: Sequence[Nic]) -> None:
+    """Write the new cards of one machine. One that has an address keeps it, unless some card has that already.
+
+    Call in a transaction that writes no other cards. Raises Conflict when every address of the cluster is used.
     """
-    cluster = nic.vm.cluster
-    for _ in range(_TRIES):
-        nic.mac = _free(cluster)
+    for _ in range(_TRIES if nics else 0):
+        _address(nics)
         try:
             with transaction.atomic():
-                return sql.add(nic)
+                # Whoever waits here for another's address has lower ones only, and that one waits for none of those.
+                for nic in sorted(nics, key=lambda one: one.mac):
+                    sql.add(nic)
+                return
         except IntegrityError:
-            if not Nic.objects.filter(mac=nic.mac).exists():
+            if not Nic.objects.filter(mac__in=[nic.mac for nic in nics]).exists():
                 raise  # something else than the address was refused
-    raise Unavailable(
-        N_("Others took each network address that was chosen."), rule="mac.taken", fix=N_("Try again in a moment.")
-    )
+    if nics:
+        raise Unavailable(
+            N_("Others took each network address that was chosen."), rule="mac.taken",
+            fix=N_("Try again in a moment."),
+        )  # fmt: skip
 
 
-def _free(cluster: Cluster) -> str:
-    """An address that no card has; in ranges that are nearly full the free ones are counted and one is chosen."""
+def _address(nics: Sequence[Nic]) -> None:
+    """Give an address to each that has none, or one that is taken."""
+    wanted = {nic.mac for nic in nics if nic.mac}
+    taken = set(Nic.objects.filter(mac__in=wanted).values_list("mac", flat=True))
+    chosen: set[str] = set()
+    for nic in sorted(nics, key=lambda one: one.mac, reverse=True):  # those that keep theirs come first
+        if not nic.mac or nic.mac in taken or nic.mac in chosen:
+            nic.mac = _free(nic.vm.cluster, besides=wanted | chosen)
+        chosen.add(nic.mac)
+
+
+def _free(cluster: Cluster, *, besides: Collection[str]) -> str:
+    """An address that no card has and that is not among `besides`; in ranges that are nearly full the free ones are
+    counted and one is chosen.
+    """
     ranges = ranges_of(cluster) or (USUAL,)
     size = sum(one.size for one in ranges)
     some = [_text(_nth(ranges, secrets.randbelow(size))) for _ in range(_AT_A_LOOK)]
-    taken = set(Nic.objects.filter(mac__in=some).values_list("mac", flat=True))
+    taken = {*besides, *Nic.objects.filter(mac__in=some).values_list("mac", flat=True)}
     if found := next((one for one in some if one not in taken), ""):
         return found
-    numbers = sorted(map(_number, _cards().filter(_within(ranges)).values_list("mac", flat=True)))
+    there = {*map(_number, _cards().filter(_within(ranges)).values_list("mac", flat=True))}
+    there.update(one for one in map(_number, besides) if any(part.first <= one <= part.last for part in ranges))
+    numbers = sorted(there)
     left = size - len(numbers)
     if left < 1:
         raise Conflict(

@@ -1,7 +1,9 @@
 """Addresses drawn at the same instant, in real threads with a database connection each."""
 
+import time
+
 import pytest
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from broker.core.errors import Conflict
 from broker.virt import macs
@@ -54,6 +56,27 @@ class Races:
         assert sum(one is None for one in told) == 2
         assert {one.rule for one in told if one} == {"mac.free"}
         assert Nic.objects.values("mac").distinct().count() == SIZE
+
+    def test_transactions_with_several_cards_each_never_wait_for_each_other(self, world, monkeypatch):
+        """All of a range goes to two of them; each card is followed by a rest in which the other one goes on."""
+        write = macs.sql.add
+
+        def slowly(row):
+            write(row)
+            time.sleep(0.05)
+            return row
+
+        monkeypatch.setattr(macs.sql, "add", slowly)
+
+        def draw(vm):
+            with transaction.atomic():
+                macs.plug_all([Nic(vm=vm, network=world.network, order=order) for order in range(SIZE // 2)])
+
+        machines = self.machines(world, 2)
+        for _ in range(3):
+            assert all_at_once([lambda vm=vm: draw(vm) for vm in machines], DatabaseError) == [None, None]
+            assert Nic.objects.values("mac").distinct().count() == Nic.objects.count() == SIZE
+            Nic.objects.all().delete()
 
 
 @pytest.mark.django_db(transaction=True)

@@ -135,3 +135,14 @@ def test_uses_are_counted_by_one_query(stage, django_assert_num_queries):
     clusters = list(Cluster.objects.all())
     with django_assert_num_queries(1):
         assert len(macs.use_of(clusters)) == 6
+
+
+def test_several_cards_are_written_at_once_with_addresses_of_their_own_or_kept(stage):
+    vm, network = stage.make(), stage.world.network
+    there = vm.nics.get().mac
+    kept, second, taken = (Nic(vm=vm, network=network, order=number) for number in (1, 2, 3))
+    kept.mac, taken.mac = "52:54:00:ab:cd:ef", there
+    macs.plug_all([second, taken, kept])
+    assert Nic.objects.get(pk=kept.pk).mac == "52:54:00:ab:cd:ef"
+    assert len({there, kept.mac, second.mac, taken.mac}) == 4 and vm.nics.count() == 4
+    macs.plug_all([])

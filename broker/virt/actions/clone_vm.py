@@ -65,13 +65,14 @@ def clone_vm(
     quotas.claim_creation(actor, clone, disk_bytes=size, start=start)
     rows.insert(clone)
     copies = {str(_disk(clone, disk, storage or disk.storage).pk): str(disk.disk.pk) for disk in disks}
-    for nic in vm.nics.all():
-        macs.plug(
-            Nic(
-                vm=clone, network_id=nic.network_id, order=nic.order, model=nic.model, connected=nic.connected,
-                in_kib=nic.in_kib, out_kib=nic.out_kib, guard=nic.guard,
-            )
-        )  # fmt: skip
+    cards = [
+        Nic(
+            vm=clone, network_id=nic.network_id, order=nic.order, model=nic.model, connected=nic.connected,
+            in_kib=nic.in_kib, out_kib=nic.out_kib, guard=nic.guard,
+        )
+        for nic in vm.nics.all()
+    ]  # fmt: skip
+    macs.plug_all(cards)
     Tag.objects.bulk_create([Tag(vm=clone, name=tag.name) for tag in vm.tags.all()])
     OwnField.objects.bulk_create([OwnField(vm=clone, name=one.name, value=one.value) for one in vm.own_fields.all()])
     give_to_maker(actor, "vm-manager", clone)

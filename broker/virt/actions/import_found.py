@@ -89,7 +89,8 @@ def _machine(actor: Actor, storage: StorageDomain, thing: Found, name: str) -> m
     vm.save(force_insert=True)
     for disk in disks:
         disk.save(force_insert=True)
-    for order, one in enumerate(entry["nics"]):
+    # As macs.plug_all: in the order of their addresses.
+    for order, one in sorted(enumerate(entry["nics"]), key=lambda card: str(card[1]["row"]["mac"]).lower()):
         _plug(vm, one, order)
     give_to_maker(actor, "vm-manager", vm)
     publish("vm", vm.pk, "created")

@@ -33,7 +33,8 @@ def adopt(ctx: Context) -> None:
                 outside.append(f"disk {one.target}")
                 continue
             _keep(vm, storage, one, order)
-        for order, card in enumerate(found.nics):
+        # As macs.plug_all: in the order of their addresses.
+        for order, card in sorted(enumerate(found.nics), key=lambda one: one[1].mac.lower()):
             if card.network in networks and not Nic.objects.filter(mac=names.mac(card.mac)).exists():
                 Nic.objects.create(vm=vm, network=networks[card.network], mac=names.mac(card.mac), order=order)
             else:
