@@ -1,7 +1,7 @@
 """Duty: what time does to bookings. Level-triggered: each is looked at as it is, in a transaction of its own."""
 
 import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
@@ -13,7 +13,7 @@ from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
 
-from .booked import PREPARED, grace_of, rules_for
+from .booked import grace_of, rules_for
 from .cancelling import cancel
 from .models import Booking
 from .states import BOOKING, BookingState
@@ -21,11 +21,10 @@ from .wake import wake
 
 log = logging.getLogger(__name__)
 ACTOR = Actor.system("pools.bookings")
-ROUND = timedelta(seconds=30)
 
 
 def run() -> int:
-    """The duty; returns how many bookings changed. Pools are woken in which bookings begin to be prepared."""
+    """The duty; returns how many bookings changed."""
     now = clock.now()
     rows = Booking.objects.filter(state__in=sorted(BOOKING.sets["open"]))
     odd = Q(start__lte=now, state=BookingState.BOOKED) | Q(user__is_active=False)
@@ -36,9 +35,6 @@ def run() -> int:
             changed += _look(pk, now)
         except Exception:
             log.exception("Booking %s could not be looked at; it comes round again", pk)
-    near = rows.filter(state=BookingState.BOOKED, start__gt=now, start__lte=now + PREPARED)
-    for pool_id in set(near.filter(start__gt=now + PREPARED - ROUND).order_by().values_list("pool", flat=True)):
-        wake(pool_id)
     return changed
 
 

@@ -7,11 +7,11 @@ from broker.environment import Environment
 from broker.jobs.plans import PLANS
 from broker.jobs.states import JOB
 from broker.virt.states import HOST, STORAGE, VERSION, VM
-from pools.states import DESKTOP, POOL, ROLLOUT
+from pools.states import BOOKING, DESKTOP, POOL, ROLLOUT
 
 
 def machines() -> list[Machine]:
-    return [JOB, VM, VERSION, HOST, STORAGE, BACKUP, SESSION, DESKTOP, POOL, ROLLOUT]
+    return [JOB, VM, VERSION, HOST, STORAGE, BACKUP, SESSION, DESKTOP, POOL, ROLLOUT, BOOKING]
 
 
 def states_page() -> str:

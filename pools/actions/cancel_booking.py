@@ -22,7 +22,8 @@ def cancel_booking(*, actor: Actor, booking: Booking, reason: str = "") -> Booki
     Returns the booking. Raises Missing, Denied, Invalid, or Conflict (too late, or begun or gone meanwhile).
     """
     pool = booking.pool
-    if actor.user_id is None or booking.user_id != actor.user_id:
+    others = actor.user_id is None or booking.user_id != actor.user_id
+    if others:
         require(actor, "pool.manage", pool)
     else:
         require(actor, "pool.view", pool)
@@ -37,5 +38,5 @@ def cancel_booking(*, actor: Actor, booking: Booking, reason: str = "") -> Booki
         )  # fmt: skip
     if not may(actor, "pool.manage", pool):
         check_still_free_to_change(rules_for(pool), booking, clock.now())
-    cancel(actor, booking, said)
+    cancel(actor, booking, said or (N_("no reason was given") if others else ""))
     return booking

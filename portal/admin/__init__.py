@@ -6,6 +6,7 @@ Django imports this package when it looks for admin modules; the imports below r
 from . import (
     availability,
     backups,
+    bookings,
     devices,
     disks,
     hardware,
@@ -25,7 +26,7 @@ from . import (
 from .site import site
 
 __all__ = [
-    "availability", "backups", "devices", "disks", "hardware", "images", "infrastructure", "instance_types", "machines",
-    "meta_pools",
+    "availability", "backups", "bookings", "devices", "disks", "hardware", "images", "infrastructure", "instance_types",
+    "machines", "meta_pools",
     "people", "pools", "quotas", "records", "rollouts", "screens", "site", "watching",
 ]  # fmt: skip

@@ -49,6 +49,7 @@ def groups(request: HttpRequest) -> list[dict[str, Any]]:
             _item(_("Pools"), "layers", "pools_pool_changelist"),
             _item(_("Meta-pools"), "stacks", "pools_metapool_changelist"),
             _item(_("Desktops"), "desktop_windows", "pools_desktop_changelist"),
+            _item(_("Bookings"), "calendar_month", "pools_booking_changelist"),
             _item(_("Rollouts"), "update", "pools_rollout_changelist"),
             _item(_("Sessions"), "cast", "connections_session_changelist"),
         ),

@@ -25,6 +25,7 @@ from pools.session_sentence import rules_of, sentence
 from pools.updates import waiting as updates_waiting
 
 from . import meta_cards, words
+from .booking_cards import Booked, booked_by, calendar_action
 from .machines import (
     connect_to,
     for_lists,
@@ -91,6 +92,7 @@ def _machine_cards(actor: Actor, machines: list[VirtualMachine]) -> list[Card]:
     powered = set(visible_to(actor, VirtualMachine.objects.filter(pk__in=ids), "vm.power").values_list("pk", flat=True))
     sparks = _sparks(ids)
     held = [vm.desktop for vm in machines if _is_own(actor, vm)]
+    booked = booked_by(actor, [desktop.pool for desktop in held])
     updates = updates_waiting(held)
     refused = refusals(machines)
     watched = set(Session.objects.live().filter(vm_id__in=ids).values_list("vm_id", flat=True))
@@ -98,6 +100,7 @@ def _machine_cards(actor: Actor, machines: list[VirtualMachine]) -> list[Card]:
         replace(
             _machine_card(actor, vm, jobs.get(vm.pk), vm.pk in powered, sparks.get(vm.pk, ""), vm.pk in watched),
             connect=connect_to(vm, jobs.get(vm.pk), refused.get(vm.pk)),
+            **_booking(vm, booked),
             update=update_of(vm.desktop, updates[vm.pk]) if vm.pk in updates and vm.pk not in jobs else None,
         )
         for vm in machines
@@ -111,6 +114,8 @@ def _machine_card(actor: Actor, vm: VirtualMachine, job: Job | None, powered: bo
     actions: list[Action] = power_actions(vm, job) if powered else []
     if desktop and desktop.holder_id == actor.user_id and desktop.pool.kind == "automatic" and not job:
         actions.append(release_action(vm, stateful=desktop.pool.stateful))
+    if desktop and desktop.pool.booked and desktop.holder_id == actor.user_id:
+        actions.append(calendar_action(desktop.pool))
     title = str(desktop.pool) if desktop else (vm.title or vm.name)
     system = os_name(vm)
     return Card(
@@ -133,6 +138,12 @@ def _machine_card(actor: Actor, vm: VirtualMachine, job: Job | None, powered: bo
         progress=progress_on(job),
         actions=actions,
     )
+
+
+def _booking(vm: VirtualMachine, booked: Booked) -> dict[str, Any]:
+    """Until when it is theirs, in place of what happens to it by itself."""
+    said = booked.until(getattr(vm, "desktop", None))
+    return {"sentence": said} if said else {}
 
 
 def _is_own(actor: Actor, vm: VirtualMachine) -> bool:
@@ -194,12 +205,28 @@ def _pool_cards(actor: Actor, machines: list[VirtualMachine]) -> list[Card]:
     }  # fmt: skip
     versions = _versions(pools)
     places = places_of(actor.user, [pool.pk for pool in pools]) if actor.user else {}
+    booked = booked_by(actor, pools)
     return [
         _waiting_card(waiting_of(places[pool.pk]), versions.get(pool.template_id))
         if pool.pk in places
-        else _pool_card(pool, counts.get(pool.pk, {}), versions.get(pool.template_id), held[pool.pk])
+        else _with_bookings(
+            _pool_card(pool, counts.get(pool.pk, {}), versions.get(pool.template_id), held[pool.pk]), pool, booked
+        )
         for pool in pools
     ]
+
+
+def _with_bookings(card: Card, pool: Pool, booked: Booked) -> Card:
+    """The card of a pool that is booked says what is booked instead, and leads to the calendar."""
+    if not pool.booked:
+        return card
+    mark, sentence = booked.says(pool)
+    take = reverse("portal:pool-take", args=[pool.pk])
+    running = pool.pk in booked.due
+    return replace(
+        card, mark=mark, running=running, icon="calendar-event", sentence=sentence,
+        connect=booked.connect(pool, take), actions=(calendar_action(pool),),
+    )  # fmt: skip
 
 
 def _meta_cards(actor: Actor, machines: list[VirtualMachine]) -> list[Card]:

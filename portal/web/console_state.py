@@ -19,11 +19,12 @@ from broker.connections.states import HelpState, SessionState
 from broker.core import clock
 from broker.gateway.closing import BY_NAME
 from broker.virt.models import VirtualMachine
+from pools.booked import rules_for
 from pools.extending import room_after
-from pools.hours import closing
+from pools.hours import closing, moment
 from pools.models import Desktop
 from pools.session_duty import rules_of
-from pools.session_facts import Screens, facts_of, screens_at, sitting_of
+from pools.session_facts import Screens, booking_of, facts_of, screens_at, sitting_of
 from pools.session_rules import ENDS, Due, Trigger, ahead, decide, warned
 from pools.session_sentence import WHAT, sentence
 from portal.web.waiting import closes
@@ -43,7 +44,7 @@ def console_state(actor: Actor, vm: VirtualMachine) -> dict[str, Any]:
     return {
         "now": now.isoformat(),
         "ending": _ending(actor, vm),
-        "rules": sentence(desktop.pool) if desktop else "",
+        "rules": _rules(desktop) if desktop else "",
         "countdowns": [*_closing(desktop, now), *_countdowns(desktop, now)] if desktop else [],
         "helps": _helps(actor, vm),
         "guests": _guests(actor, vm),
@@ -91,6 +92,15 @@ def _closing(desktop: Desktop, now: datetime) -> list[dict[str, Any]]:
     over = at <= now
     return [{"kind": "hours", "at": None if over else at.isoformat(), "text": closes(desktop.pool) if over else text,
              "extend": ""}]  # fmt: skip
+
+
+def _rules(desktop: Desktop) -> str:
+    """Until when it is theirs, where that was booked, and what happens to it by itself."""
+    booking = booking_of(desktop)
+    if booking is None:
+        return sentence(desktop.pool)
+    until = _("Yours until %(when)s.") % {"when": moment(booking.end, rules_for(desktop.pool).zone)}
+    return f"{until} {sentence(desktop.pool)}"
 
 
 def _countdowns(desktop: Desktop, now: datetime) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ class PoolSerializer(serializers.ModelSerializer):
         fields = (
             "id", "name", "title", "description", "cluster", "template", "version", "storage", "network", "kind",
             "stateful", "size", "prestarted", "suspended", "zone", "schedule", "hours", "after_hours", "forecast",
-            "protected", "target", "max_per_user", "name_pattern", "state", "desktops", "free", "assigned",
+            "protected", "booked", "target", "max_per_user", "name_pattern", "state", "desktops", "free", "assigned",
             "alert", "revision", "created_at",
         )  # fmt: skip
 

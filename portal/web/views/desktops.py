@@ -11,6 +11,7 @@ from pools.actions.release import release
 from pools.queries import find_desktop
 from portal.web.access_page import over_now
 from portal.web.base import Deed, Page, done
+from portal.web.booking_cards import cancelled
 from portal.web.cards import Card, cards_for
 from portal.web.listing import search_text
 
@@ -28,6 +29,7 @@ class Desktops(Page):
         return {
             "cards": [card for card in cards if _fits(card, show, search)],
             "over": over_now(self.actor),
+            "cancelled": cancelled(self.actor),
             "total": len(cards),
             "running": sum(card.running for card in cards if card.kind == "machine"),
             "search": search,

@@ -22,11 +22,13 @@ from pools.actions.mend_desktop import mend_desktop
 from pools.actions.release import release
 from pools.actions.reset_desktop import reset_desktop
 from pools.actions.retire_desktop import retire_desktop
+from pools.booked import rules_for
 from pools.models import Desktop, Pool
 from pools.queries import find_desktop
 from portal.context import holds
 from portal.web import words
 from portal.web.base import Deed, Page, SignedIn, done, refuse
+from portal.web.booking_page import sentence as booking_sentence
 from portal.web.bulk import BULK
 from portal.web.forms import PoolForm
 from portal.web.listing import Column, Filter, Listing
@@ -96,6 +98,7 @@ class PoolOne(Page):
             "entitled": _entitled(pool, manageable),
             "entitle_url": reverse("portal:pool-entitle", args=[pool.pk]) if manageable else "",
             "events": recent_events("pool", pool.pk, self.actor),
+            "bookings": booking_sentence(rules_for(pool)),
             "rollout": rollout_part(pool, manageable=manageable),
             "ready": ready_part(pool, manageable=manageable),
             "time": time_part(self.request, pool, manageable=manageable),

@@ -31,7 +31,7 @@ ELSEWHERE = {
     "jobs.Step": PART, "virt.SnapshotDisk": PART, "virt.SetAside": PART, "virt.PendingChange": PART,
     "virt.DiskShare": PART, "virt.DeviceUse": PART, "virt.Tag": PART, "virt.OwnField": PART, "backups.BackupDisk": PART,
     "directories.Membership": PART, "pools.PoolForecast": PART, "pools.PoolGoal": PART, "pools.SessionRules": PART,
-    "access.QuotaOverrun": PART, "pools.MetaMember": PART,
+    "access.QuotaOverrun": PART, "pools.MetaMember": PART, "pools.BookingRules": PART,
     "directories.TryCount": INNER, "directories.KnownPlace": INNER, "virt.HostSign": INNER, "virt.HaWatch": INNER,
     "virt.LoadMark": INNER, "pools.Sitting": INNER, "connections.TimingTotal": INNER,
     "virt.SshKey": "a private key, which is shown to nobody; the form of a new host shows the public one",

@@ -19,7 +19,8 @@ def pages_of(site) -> dict[str, object]:
     return {
         "vm": site.server.pk, "vm-edit": site.server.pk, "vm-hardware": site.server.pk, "console": site.server.pk,
         "pool": site.pool.pk,
-        "pool-explain": site.pool.pk, "vm-explain": site.server.pk,
+        "pool-explain": site.pool.pk, "vm-explain": site.server.pk, "booking-calendar": site.pool.pk,
+        "pool-bookings": site.pool.pk, "pool-booking-rules": site.pool.pk,
         "vm-changes": site.server.pk, "card-new": site.server.pk, "vm-once": site.server.pk,
         "vm-clone": site.server.pk, "network-edit": world.network.pk,
         "vm-disks": site.server.pk, "disk-new": site.server.pk, "snapshot-new": site.server.pk,
