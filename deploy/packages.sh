@@ -13,4 +13,4 @@ IMAGE_PACKAGES="mmdebstrap mtools dosfstools syslinux syslinux-common fdisk kmod
 # Servers and clients the tests run for real.
 TEST_PACKAGES="chromium postgresql redis-server slapd ldap-utils socat gettext xvfb virt-viewer xdotool uidmap imagemagick
     bindfs faketime ffmpeg fence-agents openipmi ipmitool samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind tgt
-    freerdp2-shadow-x11 winpr-utils xterm"
+    freerdp2-shadow-x11 winpr-utils xterm xmlsec1"

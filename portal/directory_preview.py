@@ -22,6 +22,7 @@ MOST = 50
 WARNINGS = {
     "plain": gettext_lazy("Passwords cross the network in clear. Use ldaps:// or StartTLS."),
     "public": gettext_lazy("The client has no secret: the provider has to take it for a public one."),
+    "over": gettext_lazy("Its certificates are over. Their keys still count; ask the provider whether others are due."),
     "anonymous": gettext_lazy("Berth reads the directory without signing in to it."),
 }
 PROBLEMS = {

@@ -15,13 +15,13 @@ from broker.core.errors import Unavailable
 from broker.core.text import gettext_noop as N_
 
 from . import throttle
-from .kinds import KINDS
+from .kinds import ELSEWHERE, KINDS
 from .models import Directory, User
 
 log = logging.getLogger(__name__)
 LONGEST_NAME = 150
 LONGEST_PASSWORD = 1024
-NOT_ASKED = ("local", "guest", "oidc")
+NOT_ASKED = ("local", "guest", *ELSEWHERE)
 """Kinds that no server is asked about a password for."""
 LONGEST_SECONDS = 2.5
 """For all directories together: the page has to say within three seconds that one is down."""

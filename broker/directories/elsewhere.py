@@ -7,6 +7,7 @@ import hashlib
 import logging
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -31,6 +32,25 @@ _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 
 class Untrue(Exception):
     """What the provider says proves nothing; the text is for the log."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """`facts` are pairs of words and what was found; the rest is what LDAP directories tell, and unknown here.
+
+    `error` says why nothing (more) could be read. `warnings` are names of what works but should not stay so.
+    """
+
+    bound: bool = False
+    server: str = ""
+    error: Unavailable | None = None
+    facts: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+    users: tuple[Any, ...] = ()
+    user_count: int = 0
+    groups: tuple[Any, ...] = ()
+    group_count: int = 0
+    named: None = None
 
 
 def person_of(issuer: str, subject: str, username: Any, name: Any, mail: Any) -> Person:

@@ -32,7 +32,7 @@ from broker.core.text import gettext_noop as N_
 from broker.events.record import record
 from broker.sql import Given, Statement, given, written
 
-from .models import KnownPlace, TryCount
+from .models import KnownPlace, ProviderAnswer, TryCount
 
 REMEMBERED = timedelta(days=90)
 SEEN_AGAIN = timedelta(days=1)
@@ -219,9 +219,10 @@ def guessed_token(address: str | None) -> None:
 
 
 def tidy() -> None:
-    """The duty: forget counts that have run empty, and places not seen for long."""
+    """The duty: forget counts that have run empty, places not seen for long, and answers of providers that are over."""
     TryCount.objects.filter(gone_at__lt=clock.now().timestamp()).delete()
     KnownPlace.objects.filter(seen_at__lt=clock.now() - REMEMBERED).delete()
+    ProviderAnswer.objects.filter(until__lt=clock.now()).delete()
 
 
 def network_of(address: str | None) -> str:

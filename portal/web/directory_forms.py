@@ -12,6 +12,7 @@ from broker.access.actor import Actor
 from broker.core.errors import BerthError, Invalid
 from broker.directories.kinds.ldap.config import DEFAULTS, FLAVOURS, GROUP_KINDS
 from broker.directories.kinds.oidc.config import OidcConfig
+from broker.directories.kinds.saml.config import SamlConfig
 from broker.directories.models import Directory
 
 from .forms import StyledForm
@@ -21,7 +22,7 @@ from .second_factor_words import whom_it_hits
 
 FLAVOUR_NAMES = {"openldap": "OpenLDAP", "ad": "Active Directory", "freeipa": "FreeIPA"}
 ABOUT_THE_ROW = ("name", "order", "enabled", "second_factor")
-OIDC = OidcConfig()
+OIDC, SAML = OidcConfig(), SamlConfig()
 NOT_CONFIG = (*ABOUT_THE_ROW, "password", "forget_password", "try_user")
 
 
@@ -96,6 +97,8 @@ class AskedForm(DirectoryForm):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        if "password" not in self.fields:
+            return
         if self.directory and self.directory.secret:
             self.fields["password"].help_text = _("One is stored. Leave this empty to keep it.")
         else:
@@ -268,4 +271,83 @@ class OidcForm(AskedForm):
         return dict(config)
 
 
-FORMS: dict[str, type[DirectoryForm]] = {"local": DirectoryForm, "ldap": LdapForm, "oidc": OidcForm}
+class SamlForm(AskedForm):
+    """The settings of a provider of SAML (broker/directories/kinds/saml/config.py)."""
+
+    metadata_url = forms.CharField(
+        label=_("Address of the provider's metadata"), max_length=1000, required=False,
+        help_text=_("https://login.example.org/metadata. Its keys are read anew when they change."),
+    )  # fmt: skip
+    metadata = forms.CharField(
+        label=_("or the metadata as text"), max_length=500_000, required=False,
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
+        help_text=_("The whole XML document. Several signing certificates in it count at once."),
+    )  # fmt: skip
+    private = forms.BooleanField(
+        label=_("It is in a network of our own"), required=False,
+        help_text=_("Else it has to have addresses of the public internet."),
+    )  # fmt: skip
+    ca = forms.CharField(
+        label=_("Own certificate authority"), max_length=100_000, required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        help_text=_("PEM text. Empty: those this server trusts anyway."),
+    )  # fmt: skip
+    issuer = forms.CharField(
+        label=_("Entity id of the provider"), max_length=1000, required=False,
+        help_text=_("Only where the metadata has several providers."),
+    )  # fmt: skip
+    entity_id = forms.CharField(
+        label=_("Entity id of Berth"), max_length=1000, required=False,
+        help_text=_("Empty: the address of Berth's own metadata, which the directory's page shows."),
+    )  # fmt: skip
+    encrypted = forms.BooleanField(
+        label=_("Demand encrypted assertions"), required=False,
+        help_text=_("What is encrypted is understood anyway; with this, nothing else is taken."),
+    )  # fmt: skip
+    session_hours = forms.IntegerField(
+        label=_("A sign-in is good for"), min_value=1, max_value=12, initial=8,
+        help_text=_("Hours. Whoever is disabled at the provider is out after that, or at the next sign-in."),
+    )  # fmt: skip
+    id_attribute = forms.CharField(
+        label=_("Id that never changes"), max_length=200, required=False,
+        help_text=_("An attribute by which a renamed user is known. Empty: the NameID, which has to be persistent."),
+    )  # fmt: skip
+    username_attribute = forms.CharField(label=_("User name"), max_length=200, initial=SAML.username_attribute)
+    name_attribute = forms.CharField(label=_("Full name"), max_length=200, initial=SAML.name_attribute)
+    mail_attribute = forms.CharField(label=_("E-mail"), max_length=200, initial=SAML.mail_attribute)
+    groups_attribute = forms.CharField(
+        label=_("Groups"), max_length=200, initial=SAML.groups_attribute,
+        help_text=_("Attributes are found by their Name or FriendlyName."),
+    )  # fmt: skip
+    forget_password = forms.BooleanField(
+        label=_("Make a new key"), required=False,
+        help_text=_("Berth signs with it from then on. The provider has to read Berth's metadata anew."),
+    )  # fmt: skip
+    sections = (
+        Section(_("Directory"), ABOUT_THE_ROW),
+        Section(
+            _("Provider"),
+            ("metadata_url", "metadata", "private", "ca", "issuer", "entity_id", "encrypted", "session_hours",
+             "forget_password"),
+        ),
+        Section(
+            _("Attributes"),
+            ("id_attribute", "username_attribute", "name_attribute", "mail_attribute", "groups_attribute"),
+            folded=True,
+        ),
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        if not self.directory:
+            del self.fields["forget_password"]
+
+    def shown(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(config)
+
+    def config(self) -> dict[str, Any]:
+        given = super().config()
+        return {**given, "metadata": given["metadata"].replace("\r\n", "\n")}
+
+
+FORMS: dict[str, type[DirectoryForm]] = {"local": DirectoryForm, "ldap": LdapForm, "oidc": OidcForm, "saml": SamlForm}

@@ -10,12 +10,12 @@ from broker.directories.models import Directory
 
 from .directory_forms import FLAVOUR_NAMES
 from .parts import Action, Cell, Notice, Pair, Related, Row, stored_sentences
-from .providers import back_address
+from .providers import back_address, metadata_address
 from .words import Mark
 
 KIND_NAMES = {
     "local": gettext_lazy("Kept here"), "ldap": gettext_lazy("LDAP"), "guest": gettext_lazy("Guests of shared links"),
-    "oidc": gettext_lazy("OpenID Connect"),
+    "oidc": gettext_lazy("OpenID Connect"), "saml": gettext_lazy("SAML"),
 }  # fmt: skip
 MOST = 100
 
@@ -67,6 +67,17 @@ def details_of(row: Any) -> list[Pair]:
             Pair(_("Client id"), config.get("client_id", "")),
             Pair(_("Redirect address to register there"), back_address(row)),
             Pair(_("Groups"), config.get("groups_claim", "")),
+            Pair(_("A sign-in is good for"), _("%(hours)s hours") % {"hours": config.get("session_hours", "")}),
+        ]
+    if row.kind == "saml":
+        pairs += [
+            Pair(_("Provider's metadata"), config.get("metadata_url") or _("as text")),
+            Pair(_("Metadata of Berth, to register there"), metadata_address(row), url=metadata_address(row)),
+            Pair(_("Entity id of Berth"), config.get("entity_id") or _("the address of its metadata")),
+            Pair(_("Address answers are posted to"), back_address(row)),
+            Pair(_("Id that never changes"), config.get("id_attribute") or _("persistent NameID")),
+            Pair(_("Groups"), config.get("groups_attribute", "")),
+            Pair(_("Encrypted assertions"), _("demanded") if config.get("encrypted") else _("taken")),
             Pair(_("A sign-in is good for"), _("%(hours)s hours") % {"hours": config.get("session_hours", "")}),
         ]
     pairs.append(Pair(_("Second factor"), _("demanded") if row.second_factor else _("as everybody likes")))

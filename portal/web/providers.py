@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 
 from broker.core import clock
+from broker.directories.kinds import ELSEWHERE, KINDS
 from broker.directories.models import Directory
 from broker.sql import Statement
 
@@ -18,7 +19,9 @@ MOST = 5
 """Tabs in which somebody is signing in at once; the oldest gives way."""
 
 _OFFERED = Statement(
-    lambda: Directory.objects.filter(kind="oidc", enabled=True).order_by("order", "name").values_list("pk", "name")
+    lambda: (
+        Directory.objects.filter(kind__in=ELSEWHERE, enabled=True).order_by("order", "name").values_list("pk", "name")
+    )
 )
 
 
@@ -33,7 +36,31 @@ def back_address(directory: Directory, origin: str = "") -> str:
     Each directory has an address of its own, so that one provider's answer cannot be taken for another's.
     """
     ours: str = origin if origin in settings.ORIGINS else settings.ORIGINS[0]
-    return ours + reverse("portal:provider-back", args=[directory.pk])
+    name = "provider-post" if directory.kind == "saml" else "provider-back"
+    return ours + reverse(f"portal:{name}", args=[directory.pk])
+
+
+def back_addresses(directory: Directory) -> list[str]:
+    """All of them, one for each of our origins."""
+    return [back_address(directory, origin) for origin in settings.ORIGINS]
+
+
+def metadata_address(directory: Directory) -> str:
+    """Where a provider of SAML reads about Berth."""
+    return settings.ORIGINS[0] + reverse("portal:provider-metadata", args=[directory.pk])
+
+
+def entity_id(directory: Directory) -> str:
+    """What Berth is called at that provider of SAML."""
+    return directory.config.get("entity_id") or metadata_address(directory)
+
+
+def begin(directory: Directory, origin: str) -> tuple[str, Any]:
+    """The provider's address to lead the browser to, and what to keep. Raises Unavailable."""
+    kind: Any = KINDS.get(directory.kind)
+    more = [entity_id(directory)] if directory.kind == "saml" else []
+    begun: tuple[str, Any] = kind.begin(directory, back_address(directory, origin), *more)
+    return begun
 
 
 def keep(request: HttpRequest, directory: Directory, begun: Mapping[str, str], wanted: str) -> None:

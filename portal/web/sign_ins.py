@@ -12,7 +12,7 @@ from broker.connections.signing_out import end_native_of
 from broker.connections.timing import SIGNED_IN
 from broker.core import clock
 from broker.core.text import gettext_noop as N_
-from broker.directories.kinds import KINDS
+from broker.directories.kinds import ELSEWHERE, KINDS
 from broker.directories.throttle import shown_name
 from broker.events.record import record
 
@@ -25,9 +25,9 @@ def _actor(request: HttpRequest | None, user: Any = None) -> Actor:
 
 def _longest(user: Any) -> int | None:
     """How many hours a sign-in of the user's directory is good at most, where nothing else tells who is out."""
-    if user.directory.kind != "oidc":
+    if user.directory.kind not in ELSEWHERE:
         return None
-    kind: Any = KINDS.get("oidc")
+    kind: Any = KINDS.get(user.directory.kind)
     hours: int = kind.session_hours(user.directory)
     return hours
 

@@ -1,11 +1,15 @@
-"""A real slapd and a real provider for the whole run, empty before each test, and Directory rows that use them."""
+"""A real slapd and real providers for the whole run, empty before each test, and Directory rows that use them."""
 
 import pytest
 
 from broker.directories.kinds.ldap import kept, line
 from broker.directories.kinds.oidc import provider as remembered
+from broker.directories.kinds.saml import KIND as SAML
+from broker.directories.kinds.saml import metadata
 from broker.directories.models import Directory
 from broker.directories.secret import sealed
+from portal.web.providers import back_addresses, entity_id
+from tests.servers import idp as idps
 from tests.servers import provider as providers
 from tests.servers import slapd as servers
 
@@ -64,5 +68,41 @@ def make(world, provider):
     def made(name="Corporate", **changes) -> Directory:
         row = {"name": name, "kind": "oidc", "secret": sealed(providers.SECRET)}
         return Directory.objects.create(**row, config=provider.config(**changes))
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def one_idp():
+    with idps.running() as idp:
+        yield idp
+
+
+@pytest.fixture(scope="session")
+def sealed_key():
+    """Made once: a key takes its time."""
+    return SAML.sealed("")
+
+
+@pytest.fixture
+def idp(one_idp):
+    """A provider of SAML at which erin is known."""
+    one_idp.reset()
+    metadata.forget()
+    one_idp.person("erin", "staff", "finance")
+    yield one_idp
+    metadata.forget()
+
+
+@pytest.fixture
+def federate(world, idp, sealed_key):
+    """Make a directory whose people sign in at the provider of SAML, which knows it by its metadata."""
+
+    def made(name="Federated", *, config=None, **changes) -> Directory:
+        row = Directory.objects.create(
+            name=name, kind="saml", secret=sealed_key, config=SAML.cleaned(config or idp.config(**changes))
+        )
+        idp.peer = SAML.metadata(row, back_addresses(row), entity_id(row))
+        return row
 
     return made

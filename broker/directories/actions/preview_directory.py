@@ -51,6 +51,12 @@ def preview_directory(
         subject=directory,
         message=N_("Settings of a directory (%(sort)s) were tried out: %(where)s"),
         sort=kind,
-        where=", ".join(map(str, wanted.get("servers", ())))[:300] or wanted.get("issuer") or kind,
+        where=_place(wanted) or kind,
     )
     return offered.preview(row, username=username.strip() or None)
+
+
+def _place(config: Mapping[str, Any]) -> str:
+    """Where that directory is, as far as its settings say."""
+    places = [*config.get("servers", ()), config.get("issuer"), config.get("metadata_url")]
+    return ", ".join(str(place) for place in places if place)[:300]

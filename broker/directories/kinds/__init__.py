@@ -43,6 +43,8 @@ class DirectoryKind(Protocol):
         ...
 
 
+ELSEWHERE = ("oidc", "saml")
+"""Kinds whose people sign in at a provider: no password is asked here, and a sign-in has a longest age."""
 KINDS: Registry[DirectoryKind] = Registry("directory kind")
 
 

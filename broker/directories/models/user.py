@@ -19,7 +19,8 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser):  # type: ignore[django-manager-missing]  # of the API tokens, whose base has no types
-    """`external_id` is entryUUID or objectGUID for LDAP, issuer and subject for OpenID Connect, "" for local users.
+    """`external_id` is entryUUID or objectGUID for LDAP, issuer and subject for OpenID Connect and SAML,
+    "" for local users.
 
     `disabled_in_directory` says that it was the directory which took `is_active` away, and may give it back; what an
     administrator disabled here stays disabled whatever the directory says. `second_factor_at` says since when a code

@@ -1,4 +1,4 @@
-"""Signing in at a provider (OpenID Connect): the way there, and the way back."""
+"""Signing in at a provider (OpenID Connect, SAML): the way there, and the way back."""
 
 from dataclasses import replace
 from typing import Any
@@ -15,23 +15,26 @@ from broker.core.errors import BerthError, Missing
 from broker.core.text import gettext_noop as N_
 from broker.directories.devices import device_of, keep_device
 from broker.directories.elsewhere import anew
-from broker.directories.kinds import KINDS
+from broker.directories.kinds import ELSEWHERE, KINDS
 from broker.directories.models import Directory
 from broker.directories.throttle import guessed_token
 from broker.events.record import record
 from portal.middleware import retry_after
 from portal.web.pending import needs_second_factor, wait
-from portal.web.providers import back_address, keep, providers, take
+from portal.web.providers import begin, keep, providers, take
 from portal.web.views.doors import landing, told_at_the_door
 
 LONGEST = 4096
 """Of anything a provider's answer has in its address."""
 
 
-class _Door(View):
+class Door(View):
     """What is refused is said on the sign-in page, where the other ways are."""
 
     def get(self, request: HttpRequest, pk: Any) -> HttpResponse:
+        return self.answer(request, pk)
+
+    def answer(self, request: HttpRequest, pk: Any) -> HttpResponse:
         wanted = request.GET.get("next", "")
         self.wanted = wanted if url_has_allowed_host_and_scheme(wanted, None) else ""
         try:
@@ -48,30 +51,29 @@ class _Door(View):
         raise NotImplementedError
 
 
-class Begin(_Door):
+class Begin(Door):
     def lead(self, directory: Directory) -> HttpResponse:
         if self.request.user.is_authenticated:
             return HttpResponseRedirect(self.wanted or reverse("portal:home"))
         origin = f"{self.request.scheme}://{self.request.get_host()}"
-        kind: Any = KINDS.get("oidc")
-        address, begun = kind.begin(directory, back_address(directory, origin))
+        address, begun = begin(directory, origin)
         keep(self.request, directory, begun.as_dict(), self.wanted)
         return HttpResponseRedirect(address)
 
 
-class Back(_Door):
+class Back(Door):
     def lead(self, directory: Directory) -> HttpResponse:
         told = {name: str(value) for name, value in self.request.GET.items() if len(value) <= LONGEST}
         taken = take(self.request, directory, told.get("state", ""))
         if taken is None:
             raise anew()
         begun, self.wanted = taken
-        kind: Any = KINDS.get("oidc")
+        kind: Any = KINDS.get(directory.kind)
         try:
             user = kind.finish(directory, begun, told)
         except BerthError as error:
             if error.status < 500:
-                self._tell(directory, error)
+                tell(self.request, directory, error)
             raise
         device, person = device_of(self.request), Actor.for_user(user)
         if needs_second_factor(user, person):
@@ -85,19 +87,20 @@ class Back(_Door):
         keep_device(response, device)
         return response
 
-    def _tell(self, directory: Directory, error: BerthError) -> None:
-        """Write it down; whoever comes back with nonsense again and again is slowed down instead."""
-        address = self.request.META.get("REMOTE_ADDR") or None
-        guessed_token(address)
-        record(
-            "user.sign-in-refused", actor=Actor(user=None, name="anonymous", address=address), subject=directory,
-            severity="warning", message=N_("A sign-in at %(directory)s was refused: %(cause)s"), directory=directory,
-            cause=error.message,
-        )  # fmt: skip
+
+def tell(request: HttpRequest, directory: Directory, error: BerthError) -> None:
+    """Write it down; whoever comes back with nonsense again and again is slowed down instead."""
+    address = request.META.get("REMOTE_ADDR") or None
+    guessed_token(address)
+    record(
+        "user.sign-in-refused", actor=Actor(user=None, name="anonymous", address=address), subject=directory,
+        severity="warning", message=N_("A sign-in at %(directory)s was refused: %(cause)s"), directory=directory,
+        cause=error.message,
+    )  # fmt: skip
 
 
 def _offered(pk: Any) -> Directory:
-    directory = Directory.objects.filter(pk=pk, kind="oidc", enabled=True).first()
+    directory = Directory.objects.filter(pk=pk, kind__in=ELSEWHERE, enabled=True).first()
     if directory is None:
         raise Missing(N_("There is no such way to sign in."), fix=N_("Choose one that is on this page."))
     return directory

@@ -16,6 +16,7 @@ from broker.directories.actions.drop_second_factor import drop_second_factor
 from broker.directories.actions.renew_recovery_codes import renew_recovery_codes
 from broker.directories.actions.set_up_second_factor import set_up_second_factor
 from broker.directories.devices import device_of
+from broker.directories.kinds import ELSEWHERE
 from broker.directories.rules import require_self
 from broker.directories.second_factor import LONGEST
 from portal.web.base import SignedIn, done, refuse
@@ -103,7 +104,7 @@ class SetUp(_Own):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         user: Any = request.user
-        if user.is_authenticated and user.directory.kind == "oidc":
+        if user.is_authenticated and user.directory.kind in ELSEWHERE:
             raise Denied(
                 N_("You have no password here that could show who sits at this browser."),
                 rule="access.user",

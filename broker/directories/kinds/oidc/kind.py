@@ -5,12 +5,13 @@ from typing import Any
 
 from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
+from broker.directories.elsewhere import Preview
 from broker.directories.models import Directory, SyncAsked, User
 from broker.directories.secret import sealed
 
 from .config import as_dict, of_row, parse
 from .flow import Begun, begin, finish
-from .preview import Preview, preview_of
+from .preview import preview_of
 
 LONGEST_SECRET = 1024
 

@@ -1,10 +1,8 @@
 """What a configuration yields, before it is saved: the provider is asked who it is, and writes nothing."""
 
-from dataclasses import dataclass
-from typing import Any
-
 from broker.core.errors import Unavailable
 from broker.core.text import gettext_noop as N_
+from broker.directories.elsewhere import Preview
 from broker.directories.https import Silent
 from broker.directories.models import Directory
 
@@ -13,25 +11,6 @@ from .line import Line
 from .provider import keys_of, provider_of
 
 SECONDS = 8.0
-
-
-@dataclass(frozen=True)
-class Preview:
-    """`facts` are pairs of words and what was found; the rest is what LDAP directories tell, and unknown here.
-
-    `error` says why nothing (more) could be read. `warnings` are names of what works but should not stay so.
-    """
-
-    bound: bool = False
-    server: str = ""
-    error: Unavailable | None = None
-    facts: tuple[tuple[str, str], ...] = ()
-    warnings: tuple[str, ...] = ()
-    users: tuple[Any, ...] = ()
-    user_count: int = 0
-    groups: tuple[Any, ...] = ()
-    group_count: int = 0
-    named: None = None
 
 
 def preview_of(directory: Directory) -> Preview:
