@@ -117,4 +117,4 @@ def _hosts(pool: Pool) -> tuple[Table, ...]:
         memory_mib=version.memory_mib,
         storages=frozenset({pool.storage_id or version.storage_id, version.storage_id}),
     )
-    return (host_table(judge(request, hosts_of(pool.cluster_id))),)
+    return (host_table(judge(request, hosts_of(pool.cluster_id, asked=request))),)

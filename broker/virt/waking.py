@@ -29,7 +29,7 @@ def wait_for_host(ctx: Context, vm: VirtualMachine, refusal: NoCapacity, *, boun
         raise refusal
     cluster = Cluster.objects.get(pk=vm.cluster_id)
     request, powers = wanted_by(vm, bound_to=bound_to), powers_of(cluster)
-    facts = hosts_of(cluster.pk, besides=vm.pk, policy=Policy.of(cluster.rules), paged=request.page_kib > 0)
+    facts = hosts_of(cluster.pk, besides=vm.pk, policy=Policy.of(cluster.rules), asked=request)
     if fit(request, [one for one in facts if one.asleep and powers[one.id].waking]) is None:
         found = fit(request, [one for one in facts if powers[one.id].ready])
         if found is None:

@@ -70,7 +70,8 @@ class HostFacts:
     `lost`: it was found dead, and has not come back. `asleep`: it was switched off to save power.
     `reserved` is memory kept free for machines of hosts that fail.
     `nodes`: its NUMA nodes and the bytes of each. `pages`: of each node and size in KiB the free huge
-    pages, and `pages_promised`: by size those given to machines that do not hold them yet.
+    pages, and `pages_promised`: by size those given to machines that do not hold them yet. `on_nodes`: what machines on
+    it take from certain nodes, in MiB by these nodes.
     """
 
     id: UUID
@@ -94,6 +95,7 @@ class HostFacts:
     nodes: tuple[tuple[int, int], ...] = ()
     pages: tuple[tuple[int, int, int], ...] = ()
     pages_promised: Mapping[int, int] = field(default_factory=dict)
+    on_nodes: Mapping[frozenset[int], int] = field(default_factory=dict)
     lost: bool = False
     asleep: bool = False
     reserved: int = 0

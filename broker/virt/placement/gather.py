@@ -37,18 +37,20 @@ BY_HARDWARE = ("pinning", "huge_pages", "numa")  # rules by which a machine does
 
 
 def hosts_of(
-    cluster_id: UUID, *, besides: UUID | None = None, policy: Policy | None = None, paged: bool = False
+    cluster_id: UUID, *, besides: UUID | None = None, policy: Policy | None = None, asked: Request | None = None
 ) -> list[HostFacts]:
     """The hosts of a cluster as rules see them; the machine `besides` is not counted among theirs.
 
-    `paged`: with the huge pages that are promised to machines being started.
+    `asked`: with what a request like this is judged by and others are not: the huge pages that are promised to machines
+    being started, and the memory that machines take from certain NUMA nodes.
     """
     now = clock.now()
     policy = policy or Policy()
     busy = busy_of(cluster_id, policy) if policy.policy in BY_LOAD else {}
     shared, local, unseen = _storages(cluster_id)
     load = _load(cluster_id, besides)
-    pages = _pages_promised(cluster_id, besides) if paged else {}
+    pages = _pages_promised(cluster_id, besides) if asked and asked.page_kib else {}
+    noded = _on_nodes(cluster_id, besides) if asked and asked.memory_nodes else {}
     facts = []
     for host in _HOSTS.objects(cluster=cluster_id):
         promised_mib, machines, vcpus, given = load.get(host.pk, (0, 0, 0, 0))
@@ -77,6 +79,7 @@ def hosts_of(
                     (node["number"], one["kib"], one["free"]) for node in host.nodes for one in node.get("pages", ())
                 ),
                 pages_promised=pages[host.pk] if pages else {},
+                on_nodes=noded.get(host.pk, {}),
                 lost=host.lost_at is not None,
                 asleep=host.state == HostState.ASLEEP,
             )
@@ -121,7 +124,8 @@ def picture_of(cluster: Cluster) -> Picture:
     policy = Policy.of(cluster.rules)
     active = Job.objects.filter(subject_kind="vm", state__in=ACTIVE).values_list("subject_id", flat=True)
     machines = _machines(cluster.pk, busy_of(cluster.pk, policy), frozenset(active))
-    return Picture(policy, hosts_of(cluster.pk, policy=policy), machines, groups_of(cluster.pk))
+    asked = next((one.request for one in machines if one.request.memory_nodes), None)
+    return Picture(policy, hosts_of(cluster.pk, policy=policy, asked=asked), machines, groups_of(cluster.pk))
 
 
 def _machines(cluster_id: UUID, busy: dict[UUID, tuple[UUID, float]], at_work: frozenset[UUID]) -> list[MachineFacts]:
@@ -200,6 +204,19 @@ def _pages_promised(cluster_id: UUID, besides: UUID | None) -> dict[UUID, dict[i
     return found
 
 
+def _on_nodes(cluster_id: UUID, besides: UUID | None) -> dict[UUID, dict[frozenset[int], int]]:
+    """Per host the MiB of machines that run or are being started or moved there, by the nodes that they come from."""
+    found: dict[UUID, dict[frozenset[int], int]] = defaultdict(lambda: defaultdict(int))
+    there = Q(power_state__in=UP) | Q(moving_to__isnull=False) | Q(pk__in=_starting())
+    rows = VirtualMachine.objects.filter(
+        there, cluster=cluster_id, host__isnull=False, options__has_key="numa_host_nodes"
+    ).exclude(pk=besides or NOBODY)
+    for host, memory, options in rows.values_list(Coalesce("moving_to_id", "host_id"), "memory_mib", "options"):
+        if nodes := cpu_pinning.memory_nodes(options):
+            found[host][nodes] += memory
+    return found
+
+
 def _starting() -> "QuerySet[Job, Any]":
     return Job.objects.filter(subject_kind="vm", state__in=sorted(ACTIVE), plan="vm.start").values("subject_id")
 
@@ -231,7 +248,7 @@ def place(
     ((rules,),) = _LOCKED_RULES.rows(cluster=vm.cluster_id)
     policy = Policy.of(rules)
     request = _moving(_within(vm, request_of(vm, bound_to=bound_to), policy), leaving, storages)
-    return choose(request, hosts_of(vm.cluster_id, besides=vm.pk, policy=policy, paged=request.page_kib > 0))
+    return choose(request, hosts_of(vm.cluster_id, besides=vm.pk, policy=policy, asked=request))
 
 
 _LOCKED_RULES = Statement(
@@ -250,7 +267,7 @@ def verdicts_on(
     """What placement would say of every host of the cluster now; places nothing, locks nothing."""
     policy = Policy.of(Cluster.objects.get(pk=vm.cluster_id).rules)
     request = _moving(_within(vm, request_of(vm), policy), leaving, storages)
-    return judge(request, hosts_of(vm.cluster_id, besides=vm.pk, policy=policy, paged=request.page_kib > 0))
+    return judge(request, hosts_of(vm.cluster_id, besides=vm.pk, policy=policy, asked=request))
 
 
 def lacks_hardware(vm: VirtualMachine) -> bool:

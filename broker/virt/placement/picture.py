@@ -114,6 +114,7 @@ def _loaded(host: HostFacts, machine: MachineFacts, sign: int) -> HostFacts:
         host,
         promised=host.promised + sign * machine.request.ordinary_mib * MIB,
         pages_promised=_paged(host.pages_promised, machine.request, sign),
+        on_nodes=_noded(host.on_nodes, machine.request, sign),
         machines=host.machines + sign,
         vcpus=host.vcpus + sign * machine.request.vcpus,
         given_mib=host.given_mib + sign * machine.request.memory_mib,
@@ -124,3 +125,8 @@ def _loaded(host: HostFacts, machine: MachineFacts, sign: int) -> HostFacts:
 def _paged(promised: Mapping[int, int], request: Request, sign: int) -> Mapping[int, int]:
     size = request.page_kib
     return {**promised, size: promised.get(size, 0) + sign * (request.memory_mib * 1024 // size)} if size else promised
+
+
+def _noded(there: Mapping[frozenset[int], int], request: Request, sign: int) -> Mapping[frozenset[int], int]:
+    nodes = request.memory_nodes
+    return {**there, nodes: there.get(nodes, 0) + sign * request.memory_mib} if nodes else there

@@ -62,6 +62,10 @@ def host(text: str) -> HostFacts:
             (int(node), int(size) * GIB)
             for node, size in (word[5:].split("/") for word in words if word.startswith("node="))
         ),
+        on_nodes={
+            _set([nodes], ""): int(float(size) * 1024)
+            for nodes, size in (word[6:].split("/") for word in words if word.startswith("taken="))
+        },
         pages=tuple(
             (int(node), int(kib), int(count))
             for node, kib, count in (word[6:].split("/") for word in words if word.startswith("pages="))

@@ -104,6 +104,19 @@ def test_whose_memory_comes_from_nodes_goes_where_they_are(nodes, sentence):
     assert (reason.rule, reason.template % reason.params) == ("numa", sentence)
 
 
+def test_a_planner_counts_what_it_puts_on_nodes_and_takes_away():
+    wanted = replace(REQUEST, memory_nodes=frozenset({1}), memory_strict=True)
+    some = host(nodes=((0, GIB), (1, 3 * GIB // 2)))
+    one = MachineFacts(id=uuid4(), name="one", host=None, request=wanted)
+    scene = Picture(Policy(), [some], [one])
+    scene.put(one.id, some.id)
+    with pytest.raises(NoCapacity) as caught:
+        choose(wanted, scene.hosts.values())
+    assert [reason.rule for reason in caught.value.reasons] == ["numa"]
+    scene.put(one.id, None)
+    assert choose(wanted, scene.hosts.values()).host.name == "a"
+
+
 # Rules that come with a policy or a group have theirs in test_golden_choice.py.
 BY_POLICY = {"affinity", "cpu_level", "load", "maintenance", "processors"}
 

@@ -94,6 +94,12 @@ CASES = [
     ({}, "a 16/8 node=0/2 node=1/4", "", "", "x 2 from=1 strict", "a"),
     ({}, "a 16/8 node=0/2", "", "", "x 2 from=0-1", "a=numa"),
     ({}, "a 16/8 node=0/1 node=1/4", "", "", "x 2 from=0 strict", "a=numa"),
+    ({}, "a 16/8 node=0/4 node=1/4 taken=0/3", "", "", "x 2 from=0 strict", "a=numa"),
+    ({}, "a 16/8 node=0/4 node=1/4 taken=0/3", "", "", "x 2 from=1 strict", "a"),
+    ({}, "a 16/8 node=0/4 node=1/4 taken=0/3", "", "", "x 2 from=0-1 strict", "a"),
+    ({}, "a 16/8 node=0/4 node=1/4 taken=0/3", "", "", "x 2 from=0", "a"),
+    ({}, "a 16/8 node=0/4 node=1/4 taken=0-1/3", "", "", "x 2 from=0 strict", "a"),
+    ({}, "a 16/8 node=0/4 node=1/4 taken=0-1/3 taken=1/4", "", "", "x 2 from=0 strict", "a=numa"),
     ({}, "a 16/8 node=0/1 node=1/4", "", "", "x 2 from=0", "a"),  # what does not fit there lies elsewhere
     ({}, "a 16/8 node=0/1 node=1/4", "", "", "x 2 from=0-1 strict", "a"),
     ({}, "a 16/8 node=0/1; b 16/2 node=0/1 node=1/4", "", "", "x 2 from=1", "b"),
