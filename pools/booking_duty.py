@@ -13,9 +13,10 @@ from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
 
-from .booked import grace_of, rules_for
+from .booked import grace_of, lock_pool, rules_for
 from .cancelling import cancel
-from .models import Booking
+from .keeping_holders import keep_holders
+from .models import Booking, Desktop, Pool
 from .states import BOOKING, BookingState
 from .wake import wake
 
@@ -35,7 +36,17 @@ def run() -> int:
             changed += _look(pk, now)
         except Exception:
             log.exception("Booking %s could not be looked at; it comes round again", pk)
+    # Who connected at the moment at which bookings were switched on was let in by what counted before.
+    unbooked = Desktop.objects.filter(pool__booked=True, holder__isnull=False, booking__isnull=True)
+    for pool in Pool.objects.filter(pk__in=unbooked.order_by().values("pool")):
+        changed += _keep(pool)
     return changed
+
+
+@transaction.atomic
+def _keep(pool: Pool) -> int:
+    lock_pool(pool)
+    return keep_holders(rules_for(pool), clock.now())
 
 
 @transaction.atomic

@@ -1,6 +1,6 @@
 """Say whether and how desktops of a pool are booked."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -13,13 +13,13 @@ from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
 from broker.virt import names
-from pools.booked import intervals, lock_pool, open_rows, rules_for
-from pools.booking import free_until
+from pools.booked import lock_pool, rules_for
 from pools.calendar import checked_zone
+from pools.keeping_holders import keep_holders
 from pools.models import Booking, BookingRules, Desktop, Pool
 from pools.models.pool import LARGEST
 from pools.shrinking import check_capacity, others_to_come
-from pools.states import BOOKING, POOL, BookingState
+from pools.states import BOOKING, POOL
 from pools.wake import wake
 
 LONGEST = 7 * 24 * 60
@@ -106,19 +106,13 @@ def _check_together(rules: BookingRules, booked: bool) -> None:
 def _begin(rules: BookingRules, now: datetime) -> None:
     """Who has a desktop has it from now on for a time."""
     pool = rules.pool
-    held = list(Desktop.objects.filter(pool=pool, holder__isnull=False).select_related("vm", "holder"))
-    if len(held) > rules.desktops():
+    held = Desktop.objects.filter(pool=pool, holder__isnull=False).count()
+    if held > rules.desktops():
         raise Conflict(
             N_("%(count)s desktops of %(pool)s are in use, more than can be booked at once."), rule="desktop.in-use",
-            fix=N_("Let as many be booked, or take some back first."), count=len(held), pool=str(pool),
+            fix=N_("Let as many be booked, or take some back first."), count=held, pool=str(pool),
         )  # fmt: skip
-    for desktop in held:
-        rows = list(open_rows(rules, now))
-        end = free_until(intervals(rows), now, now + timedelta(minutes=rules.longest), rules.desktops())
-        Booking.objects.create(
-            pool=pool, user=desktop.holder, kind=Booking.Kind.WALK_IN, state=BookingState.TAKEN, start=now, end=end,
-            desktop=desktop, desktop_name=desktop.vm.name, by=str(desktop.holder)[:255],
-        )  # fmt: skip
+    keep_holders(rules, now)
 
 
 def _end(rules: BookingRules, now: datetime) -> None:

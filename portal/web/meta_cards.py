@@ -50,6 +50,10 @@ def state_of(meta: MetaPool) -> tuple[Mark, str, bool]:
     """One word, a sentence, and whether a desktop runs and waits, over all pools that are open."""
     members = list(meta.members.all())
     usable = [one for one in members if one.pool.state == "active" and opening_of(one.pool).open]
+    if usable and all(one.pool.booked for one in usable):
+        return Mark(_("By booking"), "idle"), _("Its desktops are booked for a time."), False
+    # What is free of a pool that is booked is not for whoever comes.
+    usable = [one for one in usable if not one.pool.booked]
     if any(getattr(one, "ready", 0) for one in usable):
         return Mark(_("Ready"), "good"), _("A desktop is running and waiting for you."), True
     if any(getattr(one, "free", 0) for one in usable):

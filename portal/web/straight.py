@@ -22,6 +22,7 @@ from pools.actions.allocate_meta import allocate_meta
 from pools.models import Desktop, MetaPool, Pool
 from pools.states import PoolState
 
+from .booking_cards import booked_by
 from .parts import error_sentences
 
 # Everybody comes through here in the morning: no more is read than where to go.
@@ -70,6 +71,8 @@ def straight_way(request: HttpRequest, actor: Actor) -> str:
         return _home()
     if machines:
         return reverse("portal:console", args=[machines[0].id]) if machines[0].state == VmState.READY else _home()
+    if pools and pools[0].booked and pools[0].pk not in booked_by(actor, pools).due:
+        return _home()  # maybe to book: what no booking needs is taken only when somebody says so
     try:
         if pools:
             allocation = allocate(actor=actor, pool=pools[0])

@@ -187,6 +187,15 @@ def test_who_has_a_desktop_when_bookings_are_switched_on_keeps_it_for_a_time(wor
     assert (state(kept), Desktop.objects.get(pk=desktop.pk).holder) == ("over", world.alice)
 
 
+def test_who_was_let_in_as_bookings_were_switched_on_gets_an_end_too(world, booked, reserve, hands):  # noqa: F811
+    pool = booked(shortest=30)
+    reserve(pool, "alice", 45, 100)
+    Desktop.objects.update(state="assigned", holder=world.bob, held_since=hands.now)
+    assert booking_duty.run() == 1
+    assert Booking.objects.get(user=world.bob).end == hands.at(45)
+    assert booking_duty.run() == 0
+
+
 def test_a_desktop_that_is_gone_ends_its_booking(world, booked, reserve, hands):  # noqa: F811
     pool = booked()
     made = reserve(pool, "alice", 0, 60)

@@ -145,6 +145,25 @@ def test_the_cards_say_until_when_and_lead_to_the_calendar(lab):
     assert "Your time has begun; it ends on" in page and url("pool-take", lab) in page
 
 
+def test_who_signs_in_lands_at_the_desktop_only_when_its_time_has_come(lab):
+    from tests.world import PASSWORD
+
+    lab.world.charlie.set_password(PASSWORD)
+    lab.world.charlie.save()
+    lab.world.grant(lab.world.charlie, "pool-user", lab.pool)
+    set_booking_rules(actor=lab.world.actor("root"), pool=lab.pool, walk_in=True)
+
+    def sign_in() -> str:
+        sent = {"username": "charlie", "password": PASSWORD}
+        return lab.client("").post(reverse("portal:sign-in"), sent).url
+
+    assert sign_in() == reverse("portal:home")
+    assert not Desktop.objects.filter(holder=lab.world.charlie).exists(), "maybe only to book"
+    now = clock.now()
+    Booking.objects.create(pool=lab.pool, user=lab.world.charlie, start=now, end=now + timedelta(hours=1))
+    assert sign_in() == reverse("portal:console", args=[lab.free.pk])
+
+
 def test_the_pages_take_the_same_queries_however_much_is_booked(lab):
     def asked(address: str) -> int:
         client = lab.client("root")

@@ -157,3 +157,12 @@ def test_without_a_right_on_a_meta_pool_nothing_is_asked_about_any(site, meta):
     with CaptureQueriesContext(connection) as queries:
         alice.get("/")
     assert not [query["sql"] for query in queries if "pools_metapool" in query["sql"]]
+
+
+def test_what_is_booked_is_not_offered_to_whoever_comes(site, meta, second):
+    Pool.objects.filter(pk=second.pk).update(booked=True)
+    Desktop.objects.filter(pool=site.pool, holder__isnull=True).update(state="broken")
+    page = site.client("charlie").get("/").content.decode()
+    assert "All desktops are in use" in page
+    Pool.objects.update(booked=True)
+    assert "Its desktops are booked for a time." in site.client("charlie").get("/").content.decode()
