@@ -30,6 +30,7 @@ DUTIES: dict[str, tuple[float, str]] = {
     "pools.sessions": (5.0, "pools.session_duty.run"),
     "pools.bookings": (10.0, "pools.booking_duty.run"),
     "connections.tidy": (15.0, "broker.connections.reconcile.tidy"),
+    "connections.sign-on": (5.0, "broker.connections.signing_on.run"),
     "connections.timing": (15.0, "broker.connections.timing_duty.tidy"),
     "connections.recordings": (300.0, "broker.connections.recording_duty.tidy"),
     "directories.follow": (15.0, "broker.directories.reconcile.follow_all"),
@@ -47,7 +48,7 @@ DUTIES: dict[str, tuple[float, str]] = {
     "virt.certificates": (3600.0, "broker.virt.pki.warnings.warn"),
 }
 
-TASK_PACKAGES = ["broker.jobs", "pools"]
+TASK_PACKAGES = ["broker.jobs", "broker.connections", "pools"]
 
 in_process.begin()
 app = Celery("berth")

@@ -92,6 +92,7 @@ NAMES = frozenset((
     N_("virtual machine"), N_("virtual machines"), N_("vlan"), N_("vm"), N_("vm name"), N_("vm template"),
     N_("vm templates"), N_("vms"), N_("volume"), N_("warning percent"), N_("way"), N_("weeks"), N_("why"),
     N_("booked"), N_("booking"), N_("bookings"), N_("by"), N_("end"), N_("wipe after delete"), N_("worker"), N_("zone"),
+    N_("account"), N_("begun at"), N_("guest name"), N_("sign-on"), N_("sign-ons"),
 ))
 THEME = frozenset((
     N_("Add row"), N_("All applications"), N_("Apply Filters"), N_("Change password"), N_("Choose file to upload"),

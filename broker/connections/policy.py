@@ -33,7 +33,7 @@ def policy_of(vm: VirtualMachine) -> ConsolePolicy:
     """The policy that holds for the machine: its own, else its pool's. One query.
 
     What a pool records is recorded whatever its machine's own policy says: that one may be set by who uses it. Nor does
-    that let in anybody without an account whom the pool does not.
+    that let in anybody without an account whom the pool does not, or sign anybody on in the guest.
     """
     return _merged(vm.pk, {row.object_kind: row for row in _HOLDING.objects(vm=vm.pk)})
 
@@ -60,6 +60,8 @@ def _merged(vm: UUID, rows: dict[str, ConsolePolicy]) -> ConsolePolicy:
     holds = rows.get("vm") or rows.get("pool") or ConsolePolicy(object_kind="vm", object_id=vm)
     holds.record = any(row.record for row in rows.values())
     holds.guests = bool(rows) and all(row.guests for row in rows.values())
+    signs_on = bool(rows) and all(row.sign_on == ConsolePolicy.SignOn.AGENT for row in rows.values())
+    holds.sign_on = ConsolePolicy.SignOn.AGENT if signs_on else ConsolePolicy.SignOn.NONE
     return holds
 
 
@@ -139,6 +141,8 @@ def told(policy: ConsolePolicy) -> list[str]:
         sentences.append(words % {"count": minutes})
     if policy.guests:
         sentences.append(_("Links to this screen may be made for people without an account."))
+    if policy.sign_on == ConsolePolicy.SignOn.AGENT:
+        sentences.append(_("You are signed on in the desktop when you open it."))
     if policy.speed:
         sentences.append(_("The picture takes at most %(speed)d KiB a second.") % {"speed": policy.speed})
     return [sentence for sentence in sentences if sentence]

@@ -26,9 +26,9 @@ from .states import EndReason, HelpState, SessionState
 def visible_sessions(actor: Actor) -> "models.QuerySet[Session]":
     """One's own sessions, and those at machines one may edit; all for who may look at the whole system.
 
-    With user and machine loaded.
+    With user, machine and sign-on in the guest loaded.
     """
-    rows = Session.objects.select_related("user", "vm")
+    rows = Session.objects.select_related("user", "vm", "sign_on")
     if may(actor, "system.view"):
         return rows
     others = Q(vm__in=visible_to(actor, VirtualMachine, "vm.edit"))

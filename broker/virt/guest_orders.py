@@ -13,7 +13,7 @@ from broker.core.errors import Conflict
 from broker.core.text import gettext_noop as N_
 
 from . import hosts
-from .driver import Unsupported
+from .driver import GuestRun, Unsupported
 from .models import VirtualMachine
 
 PATIENCE = 10.0
@@ -71,21 +71,7 @@ def give(vm: VirtualMachine, name: str, text: str = "", *, sleep: Callable[[floa
             order=name,
             system=str(vm.guest.get("os_name", "")),
         )
-    if vm.host is None:
-        raise Conflict(N_("%(name)s is on no host."), rule="power.host", fix=N_("Start it."), name=vm.name)
-    line = hosts.connection(vm.host)
-    run = line.begin_in_guest(str(vm.pk), order.script(people_in(vm.guest), text))
-    until = clock.steady() + PATIENCE
-    while (ended := line.ended_in_guest(str(vm.pk), run)) is None:
-        if clock.steady() > until:
-            raise Conflict(
-                N_("The guest of %(name)s did not finish “%(order)s” in time."),
-                rule="guest.answers",
-                fix=N_("Look what keeps it busy."),
-                name=vm.name,
-                order=name,
-            )
-        sleep(LOOK_EVERY)
+    ended = run(vm, order.script(people_in(vm.guest), text), name, sleep=sleep)
     if ended.code:
         raise Conflict(
             N_("The guest of %(name)s did not carry out “%(order)s”: %(output)s"),
@@ -95,3 +81,25 @@ def give(vm: VirtualMachine, name: str, text: str = "", *, sleep: Callable[[floa
             order=name,
             output=ended.output.strip()[:200] or str(ended.code),
         )
+
+
+def run(
+    vm: VirtualMachine, script: str, name: str, *, patience: float = PATIENCE, sleep: Callable[[float], None]
+) -> GuestRun:
+    """Have the guest run a shell script, and wait for its end. Raises a BerthError when there was none in time."""
+    if vm.host is None:
+        raise Conflict(N_("%(name)s is on no host."), rule="power.host", fix=N_("Start it."), name=vm.name)
+    line = hosts.connection(vm.host)
+    begun = line.begin_in_guest(str(vm.pk), script)
+    until = clock.steady() + patience
+    while (ended := line.ended_in_guest(str(vm.pk), begun)) is None:
+        if clock.steady() > until:
+            raise Conflict(
+                N_("The guest of %(name)s did not finish “%(order)s” in time."),
+                rule="guest.answers",
+                fix=N_("Look what keeps it busy."),
+                name=vm.name,
+                order=name,
+            )
+        sleep(LOOK_EVERY)
+    return ended

@@ -63,7 +63,17 @@ class DirectoryAdmin(Rows):
     list_display = ("name", "kind", "status", "order", "synced_at")
     list_filter = ("kind", "enabled")
     search_fields = ("name",)
-    fields = ("name", "order", "enabled", "second_factor", "kind", "synced_at", "trouble", "settings_page")
+    fields = (
+        "name",
+        "order",
+        "enabled",
+        "second_factor",
+        "guest_name",
+        "kind",
+        "synced_at",
+        "trouble",
+        "settings_page",
+    )
     readonly_fields = ("kind", "synced_at", "trouble", "settings_page")
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:

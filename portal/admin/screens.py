@@ -3,10 +3,12 @@
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.decorators import display
 
 from broker.connections.actions.end_help import end_help
 from broker.connections.actions.end_share import end_share
-from broker.connections.models import ConsolePolicy, Guest, Help, Message, SessionTiming, Share
+from broker.connections.models import ConsolePolicy, Guest, Help, Message, SessionTiming, Share, SignOn
+from portal.web.parts import stored_sentences
 
 from .deeds import Deed, with_deeds
 from .rows import Rows
@@ -68,8 +70,24 @@ class MessageAdmin(Rows):
 class ConsolePolicyAdmin(Rows):
     """What screens allow, by object; changed on the object's page."""
 
-    list_display = ("object_kind", "object_id", "clipboard", "files", "usb", "record", "guests", "watermark")
+    list_display = ("object_kind", "object_id", "clipboard", "files", "usb", "record", "guests", "sign_on")
     list_filter = ("object_kind",)
+
+
+@admin.register(SignOn, site=site)
+class SignOnAdmin(Rows):
+    """Who was to be signed on in the guest of a desktop, and what came of it; the policy is on the pool's page."""
+
+    list_display = ("session", "account", "outcome", "asked_at", "begun_at", "ended_at", "cause")
+    list_filter = (("outcome", ChoicesDropdownFilter), ("asked_at", RangeDateTimeFilter))
+    search_fields = ("account", "session__user__username", "session__vm__name")
+    list_select_related = ("session__user", "session__vm")
+    exclude = ("error",)
+    readonly_fields = ("cause",)
+
+    @display(description=_("Cause"))
+    def cause(self, row: SignOn) -> str:
+        return " ".join(stored_sentences(row.error)) or "–"
 
 
 @admin.register(SessionTiming, site=site)

@@ -4,7 +4,7 @@ Times are the server's, with its present time beside them: a page that is loaded
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.urls import reverse
@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from broker.access.actor import Actor
 from broker.connections.endpoints import SERIAL
-from broker.connections.models import Help, Message, Session, Share
+from broker.connections.models import Help, Message, Session, Share, SignOn
 from broker.connections.secrets import fingerprint
 from broker.connections.standing import helps_at
 from broker.connections.states import HelpState, SessionState
@@ -27,8 +27,10 @@ from pools.session_duty import rules_of
 from pools.session_facts import Screens, booking_of, facts_of, screens_at, sitting_of
 from pools.session_rules import ENDS, Due, Trigger, ahead, decide, warned
 from pools.session_sentence import WHAT, sentence
+from portal.web.parts import stored_sentences
 from portal.web.waiting import closes
 
+TOLD_FOR = timedelta(minutes=1)
 IDLE_TOLD = 60
 """Seconds before an idle step at which the page begins to count."""
 
@@ -45,7 +47,11 @@ def console_state(actor: Actor, vm: VirtualMachine) -> dict[str, Any]:
         "now": now.isoformat(),
         "ending": _ending(actor, vm),
         "rules": _rules(desktop) if desktop else "",
-        "countdowns": [*_closing(desktop, now), *_countdowns(desktop, now)] if desktop else [],
+        "countdowns": [
+            *_signing_on(actor, vm, now),
+            *(_closing(desktop, now) if desktop else []),
+            *(_countdowns(desktop, now) if desktop else []),
+        ],
         "helps": _helps(actor, vm),
         "guests": _guests(actor, vm),
         "shares": _shares(actor, vm, now),
@@ -81,6 +87,24 @@ def _ending(actor: Actor, vm: VirtualMachine) -> int | None:
     if row is None or row["state"] != SessionState.ENDING or row["close_reason"] not in BY_NAME:
         return None
     return BY_NAME[row["close_reason"]].code
+
+
+def _signing_on(actor: Actor, vm: VirtualMachine, now: datetime) -> list[dict[str, Any]]:
+    """That the person is being signed on in the guest, or for a while why that was not done."""
+    rows = SignOn.objects.filter(session__vm=vm, session__user=actor.user_id).order_by("-asked_at")
+    row = rows.only("outcome", "error", "ended_at").first()
+    if (
+        row is None
+        or row.outcome not in ("", SignOn.Outcome.FAILED)
+        or (row.ended_at and now - row.ended_at > TOLD_FOR)
+    ):
+        return []
+    text = _("You are being signed on in the desktop …")
+    if row.outcome:
+        text = " ".join(
+            [_("You were not signed on in the desktop; sign in there by hand."), *stored_sentences(row.error)]
+        )
+    return [{"kind": "sign-on", "at": None, "text": text, "extend": ""}]
 
 
 def _closing(desktop: Desktop, now: datetime) -> list[dict[str, Any]]:

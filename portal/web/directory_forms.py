@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from broker.access.actor import Actor
 from broker.core.errors import BerthError, Invalid
+from broker.directories.guest_names import LOGIN
 from broker.directories.kinds.ldap.config import DEFAULTS, FLAVOURS, GROUP_KINDS
 from broker.directories.kinds.oidc.config import OidcConfig
 from broker.directories.kinds.saml.config import SamlConfig
@@ -21,7 +22,7 @@ from .people_forms import password_field
 from .second_factor_words import whom_it_hits
 
 FLAVOUR_NAMES = {"openldap": "OpenLDAP", "ad": "Active Directory", "freeipa": "FreeIPA"}
-ABOUT_THE_ROW = ("name", "order", "enabled", "second_factor")
+ABOUT_THE_ROW = ("name", "order", "enabled", "second_factor", "guest_name")
 OIDC, SAML = OidcConfig(), SamlConfig()
 NOT_CONFIG = (*ABOUT_THE_ROW, "password", "forget_password", "try_user")
 
@@ -53,6 +54,13 @@ class DirectoryForm(StyledForm):
         required=False,
         help_text=_("After the password a code of an app is asked. Who has none sets it up before anything else."),
     )
+    guest_name = forms.CharField(
+        label=_("Names in desktops"), max_length=128, required=False, initial=LOGIN,
+        help_text=_(
+            "For sign-on in guests: {login} is the user name, {name} what of it stands before an @, {realm} the "
+            "domain. Empty: nobody of this directory is signed on there."
+        ),
+    )  # fmt: skip
     sections: tuple[Section, ...] = (Section(_("Directory"), ABOUT_THE_ROW),)
     previews = False
 

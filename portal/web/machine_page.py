@@ -137,6 +137,10 @@ def machine_page(actor: Actor, vm: VirtualMachine, *, managing: bool, asked: str
         others.append(Action(_("Disks and snapshots"), disks, "device-sd-card", link=True))
         asks = reverse("portal:vm-explain", args=[vm.pk])
         others.append(Action(_("Would it start?"), asks, "help-circle", link=True))
+    if vm.state == "ready" and may(actor, "vm.manage", vm):
+        others.append(
+            Action(_("Consoles"), reverse("portal:vm-console-policy", args=[vm.pk]), "adjustments", link=True)
+        )
     if managing and may(actor, "recording.view", vm):
         recordings = f"{reverse('portal:recordings')}?q={quote(vm.name)}"
         others.append(Action(_("Recordings"), recordings, "player-play", link=True))

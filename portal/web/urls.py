@@ -67,6 +67,7 @@ urlpatterns = [
     path("vms/<uuid:pk>/power/<slug:verb>", machine.Power.as_view(), name="vm-power"),
     path("vms/<uuid:pk>/connect", machine.Connect.as_view(), name="vm-connect"),
     path("vms/<uuid:pk>/edit", machine_forms.EditMachine.as_view(), name="vm-edit"),
+    path("vms/<uuid:pk>/consoles", console_policy.EditMachinePolicy.as_view(), name="vm-console-policy"),
     path("vms/<uuid:pk>/hardware", machine_hardware.MachineHardware.as_view(), name="vm-hardware"),
     path("vms/<uuid:pk>/migrate", migrate.Migrate.as_view(), name="vm-migrate"),
     path("vms/<uuid:pk>/delete", machine.Delete.as_view(), name="vm-delete"),

@@ -12,7 +12,7 @@ from broker.access.actor import Actor
 from broker.access.require import require
 from broker.connections.consent import hidden_from
 from broker.connections.endpoints import BY_VNC, RDP, SERIAL, Endpoint
-from broker.connections.models import ConsoleTicket, Session, Share
+from broker.connections.models import ConsolePolicy, ConsoleTicket, Session, Share
 from broker.connections.policy import only_by_vnc, policy_of
 from broker.connections.rdp import screen_of
 from broker.connections.rdp_login import unseal
@@ -20,6 +20,7 @@ from broker.connections.rights import SERIAL_VERB, entitled
 from broker.connections.rules import NATIVE, NATIVE_TICKET_LIFE, SESSIONS_PER_USER, SESSIONS_PER_VM, TICKET_LIFE
 from broker.connections.secrets import computer, fingerprint, uptime
 from broker.connections.sign_in import good_sign_ins
+from broker.connections.signing_on import wish
 from broker.connections.states import SESSION, EndReason, HelpState
 from broker.core.text import gettext_noop as N_
 from broker.directories.demands import lacking
@@ -66,13 +67,14 @@ def redeem_ticket(
             raise TicketRefused(EndReason.TICKET, known=False)
         if ticket.login:
             ConsoleTicket.objects.filter(pk=ticket.pk).update(login="")
-        reason, _endpoint = EndReason.TICKET, None
+        reason = EndReason.TICKET
         if used:
             door = "vnc" if ticket.kind in BY_VNC else ticket.kind
             fits = (door, ticket.via) == (kind, via) and machine in ("", str(ticket.vm_id))
             verdict = _judge(ticket, web_session, address) if fits else EndReason.FOREIGN
-            if isinstance(verdict, Endpoint):
-                return _open(ticket, address, gateway), verdict
+            if not isinstance(verdict, EndReason):
+                endpoint, policy = verdict
+                return _open(ticket, policy, address, gateway), endpoint
             reason = verdict
         _record_refusal(ticket, reason, address)
     raise TicketRefused(reason, known=True)
@@ -90,7 +92,7 @@ def _usable() -> Any:
     )
 
 
-def _judge(ticket: ConsoleTicket, web_session: str, address: str | None) -> Endpoint | EndReason:
+def _judge(ticket: ConsoleTicket, web_session: str, address: str | None) -> tuple[Endpoint, ConsolePolicy] | EndReason:
     user, vm = ticket.user, ticket.vm
     native = ticket.via == NATIVE
     if not native and not constant_time_compare(ticket.web_session, fingerprint(web_session)):
@@ -123,8 +125,8 @@ def _judge(ticket: ConsoleTicket, web_session: str, address: str | None) -> Endp
     screen = screen_of(vm, ticket.kind, policy)
     if screen and ticket.kind == RDP:
         login = unseal(ticket.login)
-        return replace(screen, login=login) if login else EndReason.TICKET
-    return screen or EndReason.UNREACHABLE
+        return (replace(screen, login=login), policy) if login else EndReason.TICKET
+    return (screen, policy) if screen else EndReason.UNREACHABLE
 
 
 def _without_consent(ticket: ConsoleTicket) -> EndReason | None:
@@ -167,7 +169,7 @@ def _replace(ticket: ConsoleTicket) -> None:
             publish("session", pk, "ending")
 
 
-def _open(ticket: ConsoleTicket, address: str | None, gateway: str) -> Session:
+def _open(ticket: ConsoleTicket, policy: ConsolePolicy, address: str | None, gateway: str) -> Session:
     if ticket.take_over or ticket.kind == "spice":
         _replace(ticket)
     session = Session.objects.create(
@@ -195,6 +197,7 @@ def _open(ticket: ConsoleTicket, address: str | None, gateway: str) -> Session:
         view_only=ticket.view_only,
         purpose=session.purpose,
     )
+    wish(session, policy)
     publish("session", session.pk, "opened")
     publish("vm", ticket.vm_id, "console")
     return session

@@ -13,10 +13,12 @@ from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
-from broker.virt import names
+from broker.virt import guest_sign_on, names
 
 KINDS = ("pool", "vm")
-_CHOICES = {"clipboard": ConsolePolicy.Clipboard, "keyboard": ConsolePolicy.Keyboard}
+_CHOICES = {
+    "clipboard": ConsolePolicy.Clipboard, "keyboard": ConsolePolicy.Keyboard, "sign_on": ConsolePolicy.SignOn,
+}  # fmt: skip
 _SWITCHES = ("files", "usb", "smartcard", "rdp", "watermark", "record", "guests")
 _NUMBERS = {"lock_after": 24 * 3600, "speed": 10 * 1024 * 1024, "quality": 9}
 LEAST_SPEED, LEAST_LOCK = 16, 10
@@ -28,7 +30,8 @@ def set_console_policy(*, actor: Actor, obj: models.Model, **changes: Any) -> Co
     """Write those of FIELDS that are given for `obj`, a pool or a machine. Returns the policy.
 
     It holds for consoles opened from now on; what of it is in the machine itself, from its next start on. Raises
-    Missing or Denied without "pool.manage" or "vm.manage", Invalid.
+    Missing or Denied without "pool.manage" or "vm.manage", Invalid, or Unsupported for signing on in a system that
+    cannot.
     """
     kind = kind_of(obj).name
     if kind not in KINDS:
@@ -39,6 +42,8 @@ def set_console_policy(*, actor: Actor, obj: models.Model, **changes: Any) -> Co
             N_("A console policy has no “%(what)s”."), field=unknown[0], fix=N_("Leave it out."), what=unknown[0]
         )
     values = {name: _checked(name, value) for name, value in changes.items()}
+    if values.get("sign_on") == ConsolePolicy.SignOn.AGENT:
+        guest_sign_on.require_possible(guest_sign_on.system_known(obj))
     policy = policy_for(obj)
     before = {name: getattr(policy, name) for name in values}
     for name, value in values.items():

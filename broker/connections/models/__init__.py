@@ -7,6 +7,7 @@ from .policy import ConsolePolicy
 from .recording import Recording
 from .session import Session
 from .share import Share
+from .sign_on import SignOn
 from .ticket import ConsoleTicket
 from .timing import SessionTiming, TimingTotal
 
@@ -20,5 +21,6 @@ __all__ = [
     "Session",
     "SessionTiming",
     "Share",
+    "SignOn",
     "TimingTotal",
 ]

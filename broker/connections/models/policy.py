@@ -12,7 +12,7 @@ class ConsolePolicy(models.Model):
     sent, empty for the user's own choice. `files`, `usb` and `smartcard` are for SPICE. `rdp`: files for the
     desktop's own remote desktop are offered. With `record` the
     machine's side of the picture is written to a file, and only VNC in the browser is offered. `guests`: shared links
-    may be made for people without an account.
+    may be made for people without an account. `sign_on`: how the owner of the desktop who opens it gets into its guest.
     """
 
     class Clipboard(models.TextChoices):
@@ -25,6 +25,10 @@ class ConsolePolicy(models.Model):
         FREE = "", _("as the user likes")
         POSITION = "position", _("by position")
         CHARACTER = "character", _("by character")
+
+    class SignOn(models.TextChoices):
+        NONE = "none", _("none: the desktop asks for a password")
+        AGENT = "agent", _("by the guest agent, without a password")
 
     object_kind = models.CharField(max_length=8)
     object_id = models.UUIDField()
@@ -39,6 +43,7 @@ class ConsolePolicy(models.Model):
     quality = models.PositiveSmallIntegerField(default=9)
     record = models.BooleanField(default=False)
     guests = models.BooleanField(default=False)
+    sign_on = models.CharField(max_length=5, choices=SignOn, default=SignOn.NONE)
     keyboard = models.CharField(max_length=9, choices=Keyboard, default=Keyboard.FREE, blank=True)
 
     class Meta:

@@ -8,6 +8,7 @@ from django.db import transaction
 from broker.access.actor import Actor
 from broker.access.require import require
 from broker.core.text import gettext_noop as N_
+from broker.directories.guest_names import LOGIN, checked_pattern
 from broker.directories.models import Directory, SyncAsked
 from broker.directories.settings_of import checked_kind, checked_name, checked_order
 from broker.events.news import publish
@@ -25,9 +26,10 @@ def create_directory(
     order: int = 100,
     enabled: bool = True,
     second_factor: bool = False,
+    guest_name: str = LOGIN,
 ) -> Directory:
     """Returns the row; its users and groups follow within seconds. `password` is the one Berth reads it with.
-    `second_factor`: its people have to have one.
+    `second_factor`: its people have to have one. `guest_name`: what they are called in guests (guest_names.py).
 
     Raises Denied, Invalid with the field, or Conflict when the name is taken. The directory is not asked: that is what
     the preview is for.
@@ -42,6 +44,7 @@ def create_directory(
         order=checked_order(order),
         enabled=enabled,
         second_factor=second_factor,
+        guest_name=checked_pattern(guest_name),
         sync_asked=SyncAsked.FULL,
     )
     directory.save(force_insert=True)

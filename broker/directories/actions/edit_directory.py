@@ -8,6 +8,7 @@ from django.db import transaction
 from broker.access.actor import Actor
 from broker.access.require import require
 from broker.core.text import gettext_noop as N_
+from broker.directories.guest_names import checked_pattern
 from broker.directories.kinds import KINDS
 from broker.directories.models import Directory, SyncAsked
 from broker.directories.settings_of import checked_kind, checked_name, checked_order, kept_secret
@@ -26,6 +27,7 @@ def edit_directory(
     order: int | None = None,
     enabled: bool | None = None,
     second_factor: bool | None = None,
+    guest_name: str | None = None,
 ) -> Directory:
     """Returns the row. `config` replaces the old one; without `password` the present one stays.
 
@@ -50,6 +52,9 @@ def edit_directory(
     if second_factor is not None and second_factor != directory.second_factor:
         directory.second_factor = second_factor
         changed.append("second_factor")
+    if guest_name is not None and guest_name != directory.guest_name:
+        directory.guest_name = checked_pattern(guest_name)
+        changed.append("guest_name")
     if config is not None or password is not None:
         wanted = KINDS.get(directory.kind).cleaned(directory.config if config is None else config)
         directory.secret = kept_secret(directory, wanted, password)
@@ -61,7 +66,9 @@ def edit_directory(
     if not changed:
         return directory
     directory.sync_asked = directory.sync_asked or SyncAsked.FULL
-    directory.save(update_fields=["name", "order", "enabled", "second_factor", "config", "secret", "sync_asked"])
+    directory.save(
+        update_fields=["name", "order", "enabled", "second_factor", "guest_name", "config", "secret", "sync_asked"]
+    )
     record(
         "directory.changed",
         actor=actor,

@@ -19,6 +19,7 @@ class Directory(models.Model):
     `sync_state` is what the kind remembers between looks (where it got to); `sync_error` why the last look failed, or
     what it refused to take over (a BerthError as data); `sync_held` how many users or memberships wait for an
     administrator's word. `second_factor`: its people have to have one; who has none sets it up before anything else.
+    `guest_name`: what they are called in the guests of desktops (guest_names.py); empty: nobody is signed on there.
     """
 
     access_kind = "directory"
@@ -29,6 +30,7 @@ class Directory(models.Model):
     enabled = models.BooleanField(default=True)
     order = models.PositiveSmallIntegerField(default=100)
     second_factor = models.BooleanField(default=False)
+    guest_name = models.CharField(max_length=128, default="{login}", blank=True)
     config = models.JSONField(default=dict, blank=True)
     secret = models.TextField(blank=True, editable=False)
     looked_at = models.DateTimeField(null=True, editable=False)

@@ -20,8 +20,8 @@ class DirectorySerializer(serializers.ModelSerializer):
     class Meta:
         model = Directory
         fields = (
-            "id", "name", "kind", "enabled", "order", "second_factor", "config", "has_password", "users", "groups",
-            "synced_at", "error", "sync_held",
+            "id", "name", "kind", "enabled", "order", "second_factor", "guest_name", "config", "has_password", "users",
+            "groups", "synced_at", "error", "sync_held",
         )  # fmt: skip
 
     @extend_schema_field(CauseSerializer(allow_null=True))

@@ -29,6 +29,9 @@ class ChangedPolicy(Input):
     lock_after = WholeNumber(required=False, min_value=0, max_value=24 * 3600, help_text="Seconds; 0: never.")
     speed = WholeNumber(required=False, min_value=0, max_value=10 * 1024 * 1024, help_text="KiB a second; 0: no limit.")
     quality = WholeNumber(required=False, min_value=0, max_value=9)
+    sign_on = serializers.ChoiceField(
+        choices=ConsolePolicy.SignOn.choices, required=False, help_text="How the owner gets into the guest; Linux only."
+    )
     keyboard = serializers.ChoiceField(choices=ConsolePolicy.Keyboard.choices, required=False, allow_blank=True)
 
 
@@ -41,7 +44,7 @@ class PolicySerializer(serializers.ModelSerializer):
         model = ConsolePolicy
         fields = (
             "clipboard", "files", "usb", "smartcard", "rdp", "watermark", "record", "guests", "lock_after", "speed",
-            "quality", "keyboard", "sentences",
+            "quality", "keyboard", "sign_on", "sentences",
         )  # fmt: skip
 
     def get_sentences(self, policy: ConsolePolicy) -> list[str]:

@@ -36,6 +36,9 @@ class Config(serializers.DictField):
         super().__init__(help_text="The settings of the kind; see the administrator's guide.", **kwargs)
 
 
+GUEST_NAME = "What its people are called in guests: {login}, {name}, {realm}; empty: nobody is signed on there."
+
+
 class NewDirectory(Input):
     name = TextField(max_length=64)
     kind = serializers.SlugField(max_length=32)
@@ -44,6 +47,7 @@ class NewDirectory(Input):
     order = WholeNumber(required=False, min_value=0, max_value=32767)
     enabled = Switch(required=False)
     second_factor = Switch(required=False, help_text="Its people have to sign in with a second factor.")
+    guest_name = TextField(max_length=128, required=False, allow_blank=True, help_text=GUEST_NAME)
 
 
 class ChangedDirectory(Input):
@@ -55,6 +59,7 @@ class ChangedDirectory(Input):
     order = WholeNumber(required=False, min_value=0, max_value=32767)
     enabled = Switch(required=False)
     second_factor = Switch(required=False, help_text="Its people have to sign in with a second factor.")
+    guest_name = TextField(max_length=128, required=False, allow_blank=True, help_text=GUEST_NAME)
 
 
 class AskedPreview(Input):

@@ -82,7 +82,7 @@ class Sessions(Listed, Read, Resource):
     ordering_fields = ("opened_at", "closed_at", "state")
 
     def rows(self) -> QuerySet[Session]:
-        return Session.objects.select_related("user", "vm")
+        return Session.objects.select_related("user", "vm", "sign_on")
 
     def visible(self, rows: QuerySet[Session]) -> QuerySet[Session]:
         return visible_sessions(self.actor)

@@ -1,4 +1,4 @@
-"""The form of what may pass through the consoles of a pool's desktops."""
+"""The forms of what may pass through the consoles of a pool's desktops, and of one machine."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +12,7 @@ from broker.access.require import find
 from broker.connections.actions import set_console_policy
 from broker.connections.models import ConsolePolicy
 from broker.connections.policy import policy_for, told
+from broker.virt.models import VirtualMachine
 from pools.models import Pool
 from portal.web.form_page import FormPage
 from portal.web.forms import StyledForm
@@ -60,28 +61,51 @@ class PolicyForm(StyledForm):
         label=gettext_lazy("Best picture quality"), min_value=0, max_value=9,
         help_text=gettext_lazy("0: least data, 9: best."),
     )  # fmt: skip
+    sign_on = forms.ChoiceField(
+        label=gettext_lazy("Sign-on in the desktop"), choices=ConsolePolicy.SignOn.choices,
+        help_text=gettext_lazy(
+            "The owner of a desktop is logged in there on opening it. Linux only; the template needs berth-sign-on."
+        ),
+    )  # fmt: skip
     keyboard = forms.ChoiceField(
         label=gettext_lazy("Keys are sent"), choices=ConsolePolicy.Keyboard.choices, required=False
     )
 
 
-class EditPolicy(FormPage):
+class _Edit(FormPage):
+    model: type[Pool] | type[VirtualMachine]
+    right = ""
+    page = ""
+
+    def _find(self, pk: Any) -> Any:
+        return find(self.actor, self.model, pk, self.right)
+
     def form(self, data: Any, pk: Any) -> StyledForm:  # type: ignore[override]
-        policy = policy_for(find(self.actor, Pool, pk, "pool.manage"))
+        policy = policy_for(self._find(pk))
         initial = {name: getattr(policy, name) for name in PolicyForm.base_fields}
         return PolicyForm(data, initial=initial | {"lock_after": policy.lock_after // 60})
 
     def make(self, values: dict[str, Any], pk: Any) -> str:  # type: ignore[override]
-        pool = find(self.actor, Pool, pk, "pool.manage")
-        set_console_policy(actor=self.actor, obj=pool, **{**values, "lock_after": values["lock_after"] * 60})
-        return reverse("portal:pool", args=[pool.pk])
+        obj = self._find(pk)
+        set_console_policy(actor=self.actor, obj=obj, **{**values, "lock_after": values["lock_after"] * 60})
+        return reverse(self.page, args=[obj.pk])
 
     def words(self, pk: Any) -> Mapping[str, Any]:  # type: ignore[override]
-        pool = find(self.actor, Pool, pk, "pool.manage")
+        obj = self._find(pk)
         return {
-            "title": _("Consoles of %(pool)s") % {"pool": pool},
-            "under": " ".join(told(policy_for(pool))) or _("Everything may pass."),
+            "title": _("Consoles of %(pool)s") % {"pool": obj},
+            "under": " ".join(told(policy_for(obj))) or _("Everything may pass."),
             "submit": _("Save"),
-            "back_url": reverse("portal:pool", args=[pool.pk]),
-            "back_label": str(pool),
+            "back_url": reverse(self.page, args=[obj.pk]),
+            "back_label": str(obj),
         }
+
+
+class EditPolicy(_Edit):
+    model, right, page = Pool, "pool.manage", "portal:pool"
+
+
+class EditMachinePolicy(_Edit):
+    """Of one machine; it counts before its pool's."""
+
+    model, right, page = VirtualMachine, "vm.manage", "portal:vm"

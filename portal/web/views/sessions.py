@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from broker.access.require import visible_to
 from broker.connections.actions import ask_help, end_session
 from broker.connections.finding import found
-from broker.connections.models import Help, Session
+from broker.connections.models import Help, Session, SignOn
 from broker.connections.queries import visible_sessions
 from broker.connections.states import HELP, SessionState
 from broker.gateway.closing import BY_NAME
@@ -24,7 +24,7 @@ from pools.models import Pool
 from portal.web.base import Deed, Page, came_from, done, is_htmx
 from portal.web.bulk import BULK
 from portal.web.listing import Column, Filter, Listing
-from portal.web.parts import Action, error_sentences
+from portal.web.parts import Action, error_sentences, stored_sentences
 from portal.web.words import UNKNOWN, Mark
 
 SHOWS = (("live", gettext_lazy("Open now")), ("all", gettext_lazy("All")))
@@ -96,6 +96,7 @@ class Sessions(Page):
             "pool": str(desktop.pool) if desktop else "",
             "mark": STATES.get(row.state, UNKNOWN),
             "why": _(closing.text) if closing and not live else "",
+            "sign_on": _sign_on(row),
             "watched": live and row.watched and row.purpose == Session.Purpose.OWN,
             "purpose": PURPOSES.get(row.purpose, row.purpose) if row.purpose != Session.Purpose.OWN else "",
             "address": row.address or "–",
@@ -106,6 +107,16 @@ class Sessions(Page):
             "choosable": live and edited and not mine,
             "actions": _actions(row, edited, mine) if live else [],
         }
+
+
+def _sign_on(row: Any) -> dict[str, str]:
+    """What came of the sign-on in the guest: its pill's tone and word, and why it failed with what would help."""
+    found = getattr(row, "sign_on", None)
+    if found is None or found.outcome == SignOn.Outcome.DROPPED:
+        return {}
+    tone = {"": "warn", SignOn.Outcome.FAILED: "bad"}.get(found.outcome, "good")
+    word = found.get_outcome_display() if found.outcome else _("being signed on in the desktop")
+    return {"tone": tone, "word": word, "why": " ".join(stored_sentences(found.error)).strip()}
 
 
 def _actions(row: Any, edited: bool, mine: bool) -> list[Action]:
