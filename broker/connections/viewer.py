@@ -13,7 +13,6 @@ from broker.events.record import record
 from broker.virt.driver import PowerState
 from broker.virt.models import VirtualMachine
 
-from .actions.close_session import close_session
 from .consent import holders
 from .endpoints import Endpoint
 from .models import Session
@@ -61,6 +60,8 @@ def note_viewer(actor: Actor, vm: VirtualMachine, endpoint: Endpoint) -> None:
 
 def settle_viewers(actor: Actor) -> int:
     """Close those that cannot go on any more; returns how many. A constant number of queries beside what is closed."""
+    from .actions.close_session import close_session  # the actions note viewers, too
+
     rows = list(Session.objects.live().filter(via=VIA).select_related("user", "vm"))
     if not rows:
         return 0
