@@ -107,8 +107,12 @@ def _holders(cluster_id: UUID, work: "QuerySet[Job]") -> Iterator[tuple[Iterable
     )
     foreign = ForeignMachine.objects.filter(host__cluster=cluster_id, power_state__in=_UP)
     yield foreign.values_list("host").distinct(), N_("a machine runs on it that is not Berth's")
-    opened = Recovery.objects.filter(vm__cluster=cluster_id, state__in=RECOVERY.sets["open"])
-    yield opened.values_list("host", "target"), N_("machines are restarted after the loss of a host")
+    if Recovery.objects.filter(vm__cluster=cluster_id, state__in=RECOVERY.sets["open"]).exists():
+        # Where they go is decided without the cluster's lock, so no host is taken away meanwhile.
+        yield (
+            Host.objects.filter(cluster=cluster_id).order_by().values_list("pk"),
+            N_("machines are restarted after the loss of a host"),
+        )
     yield work.filter(subject_kind="host").values_list("subject_id"), N_("a job is at work on it")
     at_work = work.filter(subject_kind="vm").order_by().values("subject_id")
     on_the_way = machines.filter(Q(pk__in=at_work) | Q(moving_to__isnull=False))

@@ -13,11 +13,12 @@ from broker.events.models import Event
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
 from broker.jobs.runner import Runner
-from broker.virt import power_saving
+from broker.virt import hosts, power_saving, queries, specs
 from broker.virt.actions.create_vm import create_vm
 from broker.virt.actions.delete_fence_device import delete_fence_device
 from broker.virt.actions.delete_vm import delete_vm
 from broker.virt.actions.edit_host import edit_host
+from broker.virt.actions.evacuate_host import evacuate_host
 from broker.virt.actions.fence_host import fence_host
 from broker.virt.actions.maintain_host import maintain_host
 from broker.virt.actions.start_vm import start_vm
@@ -272,6 +273,31 @@ def test_a_highly_available_machine_that_finds_no_room_wakes_it(pair):
     pair.work(1)
     assert Job.objects.filter(plan="host.wake", subject_id=host.pk).exists()
     assert "lost its host" in Event.objects.get(kind="host.wake-asked").params["why"]
+
+
+def test_emptying_the_last_host_that_is_on_wakes_another(pair):
+    vm, host = asleep(pair)
+    job = evacuate_host(actor=SYSTEM, host=Host.objects.get(pk=vm.host_id))
+    pair.work(16)
+    job.refresh_from_db()
+    assert job.state == "succeeded", job.cause
+    assert pair.state(host.name) == "active" and fresh(vm).host == host
+
+
+def test_a_machine_brought_by_hand_at_the_last_moment(pair, monkeypatch):
+    """What libvirt itself says counts, too: the row knows nothing of it yet."""
+    vm = pair.make("desk-1", start=True)
+    host = Host.objects.exclude(pk=vm.host_id).get()
+    job = enqueue("host.sleep", actor=SYSTEM, subject=host)
+    brought = VirtualMachine(cluster=host.cluster, host=host, name="brought", memory_mib=16, vcpus=1)
+    brought.save()
+    line = hosts.connection(host)
+    line.define(specs.machine_spec(queries.whole_machine(brought.pk)))
+    line.start(str(brought.pk))
+    brought.delete()
+    Runner().run(job.pk)
+    job.refresh_from_db()
+    assert job.state == "cancelled" and not pair.orders and pair.state(host.name) == "active"
 
 
 def test_somebody_presses_its_button(pair):

@@ -16,6 +16,7 @@ from broker.virt.migrating.policies import POLICIES
 from broker.virt.models import Host, VirtualMachine
 from broker.virt.placement.choose import no_host
 from broker.virt.placement.gather import verdicts_on
+from broker.virt.waking import would_help
 
 WHEN = (PowerState.RUNNING, PowerState.PAUSED)
 
@@ -46,11 +47,13 @@ def migrate_vm(*, actor: Actor, vm: VirtualMachine, host: Host | None = None, po
 
 
 def _refuse_without_host(vm: VirtualMachine, host: Host | None) -> None:
-    """Say now what the job would find; it looks again when it chooses."""
+    """Say now what the job would find, which may be a host that it has woken; it looks again when it chooses."""
     whole = queries.whole_machines().get(pk=vm.pk)
     if order.copied(whole):
         require_no_snapshots(vm)  # a copy is one image without the layers that snapshots lie in
     verdicts = verdicts_on(whole, leaving=whole.host_id, storages=order.needed(whole))
     asked = [verdict for verdict in verdicts if host is None or verdict.host.id == host.pk]
-    if not asked or all(verdict.refusals for verdict in asked):
+    if asked and not all(verdict.refusals for verdict in asked):
+        return
+    if not would_help(whole, bound_to=host.pk if host else None, storages=order.needed(whole)):
         raise no_host(asked)

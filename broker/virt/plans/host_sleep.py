@@ -32,6 +32,7 @@ from broker.virt.states import HOST, HostState
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
+UP = (PowerState.RUNNING, PowerState.PAUSED)
 VERIFY_SECONDS = 60.0
 
 
@@ -121,11 +122,13 @@ def _work() -> "QuerySet[Job]":
 
 
 def cut(ctx: Context) -> None:
-    """Its power, by the first device that obeys; never that of a host on which a machine is."""
+    """Its power, by the first device that obeys; never that of a host on which a machine is, by its own word too."""
     host = _host(ctx)
     _require_asleep(ctx, host)
     if VirtualMachine.objects.filter(host=host).exists() or VirtualMachine.objects.filter(moving_to=host).exists():
         _stay(ctx, host, N_("machines run on it, or have their memory saved there"))
+    if not ctx.args.get("cut") and any(one.power in UP for one in hosts.guarded(ctx, host).observe()):
+        _stay(ctx, host, N_("a machine was brought to it, not by Berth"))
 
     def off(device: FenceDevice) -> None:
         if not fencing.is_off(device):

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from broker.core.errors import Conflict
+from broker.core.errors import Conflict, NoCapacity
 from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.jobs.context import Context
@@ -32,6 +32,7 @@ from broker.virt.migrating.move import Move, move_of, points_of, policy_of, sett
 from broker.virt.migrating.policies import Course, Measure, Rules, next_measure
 from broker.virt.models import Cluster, Disk, Host, VirtualMachine
 from broker.virt.placement.gather import place
+from broker.virt.waking import wait_for_host
 
 LOOK_EVERY, LOOK_EVERY_AT_FIRST = 0.5, 0.05
 AT_FIRST_MS = 3000  # an idle machine has moved by then, and should not wait to be seen to have
@@ -41,8 +42,17 @@ AT_FIRST_MS = 3000  # an idle machine has moved by then, and should not wait to 
 
 
 def choose_target(ctx: Context) -> None:
-    """Write the target down; it counts there from now on. No more leave one host at once than the policy lets."""
+    """Write the target down; it counts there from now on. Where none that is on has room, one that sleeps is woken."""
     vm = work.machine(ctx)
+    try:
+        _choose(ctx, vm)
+    except NoCapacity as refusal:
+        asked = ctx.args.get("host")
+        wait_for_host(ctx, vm, refusal, bound_to=UUID(asked) if asked else None, storages=order.needed(vm))
+
+
+def _choose(ctx: Context, vm: VirtualMachine) -> None:
+    """No more leave one host at once than the policy lets."""
     source = work.host_of(vm)
     with ctx.write():
         cluster = Cluster.objects.select_for_update().get(pk=vm.cluster_id)
