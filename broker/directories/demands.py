@@ -1,7 +1,7 @@
 """Who has to have a second factor and has none: their sign-ins are not good, however long ago they were made.
 
 A second factor that is set up ends the sign-ins made without it (User.get_session_auth_hash), so whoever has one has
-passed it, and only those who have none are looked at.
+passed it, and only those who have none are looked at. Who showed one to their provider, where that counts, has one.
 """
 
 from collections.abc import Iterable
@@ -21,12 +21,13 @@ def lacks(user: User, actor: Actor) -> bool:
 
     Reads the actor's grants and the user's directory, as far as they are not read yet. Guests can have none.
     """
-    return user.second_factor_at is None and user.directory.kind != "guest" and demanded(user, actor)
+    none = user.second_factor_at is None and not user.factor_elsewhere
+    return none and user.directory.kind != "guest" and demanded(user, actor)
 
 
 def lacking(users: Iterable[User]) -> set[UUID]:
     """Ids of those for whom `lacks` is true: one query, or none when all have one."""
-    ids = {user.pk for user in users if user.second_factor_at is None}
+    ids = {user.pk for user in users if user.second_factor_at is None and not user.factor_elsewhere}
     if not ids:
         return set()
     held = Grant.objects.filter(Q(user=OuterRef("pk")) | Q(group__members=OuterRef("pk")), role__second_factor=True)
@@ -44,4 +45,6 @@ def hit_by(demand: Role | Directory) -> "QuerySet[User]":
 
 
 def _without() -> "QuerySet[User]":
-    return User.objects.filter(second_factor_at=None).exclude(directory__kind="guest").order_by()
+    return (
+        User.objects.filter(second_factor_at=None, factor_elsewhere=False).exclude(directory__kind="guest").order_by()
+    )

@@ -15,7 +15,9 @@ from broker.access.scope import Scope, Token
 from broker.core import clock
 from broker.core.errors import Denied
 from broker.core.text import gettext_noop as N_
+from broker.directories.models import User
 from broker.directories.throttle import guessed_token
+from broker.directories.token_age import tokens_end
 from portal.models import ApiToken
 from portal.second_factor import refuse_without
 from portal.token_rules import comes_from
@@ -40,7 +42,7 @@ class BearerToken(TokenAuthentication):
             guessed_token(address)
             raise
         if found is not None:
-            _user, token = found
+            user, token = found
             if not comes_from(token.networks, address):
                 raise Denied(
                     N_("The token %(token)s may not be used from %(address)s."),
@@ -49,8 +51,21 @@ class BearerToken(TokenAuthentication):
                     token=token.name,
                     address=address or "?",
                 )
+            _refuse_old(user)
             _note_use(token)
         return found
+
+
+def _refuse_old(user: User) -> None:
+    """Raise Denied for somebody of whom nothing was heard for so long that they may be gone."""
+    ends = tokens_end(user)
+    if ends is not None and clock.now() > ends:
+        raise Denied(
+            N_("Tokens of %(directory)s count for so many days after their person last signed in, which are over."),
+            rule="access.token-age",
+            fix=N_("Sign in to the portal in a browser; then they work again."),
+            directory=user.directory,
+        )
 
 
 def _note_use(token: ApiToken) -> None:

@@ -15,6 +15,7 @@ from broker.directories.kinds.ldap.config import DEFAULTS, FLAVOURS, GROUP_KINDS
 from broker.directories.kinds.oidc.config import OidcConfig
 from broker.directories.kinds.saml.config import SamlConfig
 from broker.directories.models import Directory
+from broker.directories.token_age import USUAL_DAYS
 
 from .forms import StyledForm
 from .parts import error_sentences
@@ -232,7 +233,21 @@ class LdapForm(AskedForm):
         super().refuse(error)
 
 
-class OidcForm(AskedForm):
+class ElsewhereForm(AskedForm):
+    """Of a directory whose people sign in at a provider, which tells nothing of who is gone there."""
+
+    token_days = forms.IntegerField(
+        label=_("API tokens count after the last sign-in for"), min_value=0, max_value=365, initial=USUAL_DAYS,
+        required=False,
+        help_text=_("Days. Tokens of whoever is gone there end by that; 0: they count until they run out."),
+    )  # fmt: skip
+
+    def clean_token_days(self) -> int:
+        days = self.cleaned_data["token_days"]
+        return USUAL_DAYS if days is None else days
+
+
+class OidcForm(ElsewhereForm):
     """The settings of a provider of OpenID Connect (broker/directories/kinds/oidc/config.py)."""
 
     issuer = forms.CharField(
@@ -259,6 +274,17 @@ class OidcForm(AskedForm):
         label=_("A sign-in is good for"), min_value=1, max_value=12, initial=8,
         help_text=_("Hours. Whoever is disabled at the provider is out after that, or at the next sign-in."),
     )  # fmt: skip
+    acr_values = forms.CharField(
+        label=_("Ways of signing in that are asked for"), max_length=1000, required=False,
+        help_text=_("As the provider calls them (acr), the best first, separated by spaces. Empty: as it likes."),
+    )  # fmt: skip
+    acr_required = forms.BooleanField(
+        label=_("Let nobody in who signed in otherwise"), required=False,
+    )  # fmt: skip
+    trust_amr = forms.BooleanField(
+        label=_("The provider's second factor counts"), required=False,
+        help_text=_("Whoever showed one there (amr: mfa, otp, hwk, sc) needs none of Berth's where one is demanded."),
+    )  # fmt: skip
     scopes = forms.CharField(label=_("What is asked for"), max_length=1000, initial=OIDC.scopes)
     username_claim = forms.CharField(label=_("User name"), max_length=200, initial=OIDC.username_claim)
     name_claim = forms.CharField(label=_("Full name"), max_length=200, initial=OIDC.name_claim)
@@ -270,8 +296,10 @@ class OidcForm(AskedForm):
     sections = (
         Section(_("Directory"), ABOUT_THE_ROW),
         Section(
-            _("Provider"), ("issuer", "client_id", "password", "forget_password", "session_hours", "private", "ca")
+            _("Provider"),
+            ("issuer", "client_id", "password", "forget_password", "session_hours", "token_days", "private", "ca"),
         ),
+        Section(_("How one signs in there"), ("acr_values", "acr_required", "trust_amr"), folded=True),
         Section(_("Claims"), ("scopes", "username_claim", "name_claim", "mail_claim", "groups_claim"), folded=True),
     )
 
@@ -279,7 +307,7 @@ class OidcForm(AskedForm):
         return dict(config)
 
 
-class SamlForm(AskedForm):
+class SamlForm(ElsewhereForm):
     """The settings of a provider of SAML (broker/directories/kinds/saml/config.py)."""
 
     metadata_url = forms.CharField(
@@ -336,7 +364,7 @@ class SamlForm(AskedForm):
         Section(
             _("Provider"),
             ("metadata_url", "metadata", "private", "ca", "issuer", "entity_id", "encrypted", "session_hours",
-             "forget_password"),
+             "token_days", "forget_password"),
         ),
         Section(
             _("Attributes"),

@@ -6,7 +6,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from broker.directories.kinds import ELSEWHERE
 from broker.directories.models import Directory
+from broker.directories.token_age import token_days
 
 from .directory_forms import FLAVOUR_NAMES
 from .parts import Action, Cell, Notice, Pair, Related, Row, stored_sentences
@@ -68,6 +70,7 @@ def details_of(row: Any) -> list[Pair]:
             Pair(_("Redirect address to register there"), back_address(row)),
             Pair(_("Groups"), config.get("groups_claim", "")),
             Pair(_("A sign-in is good for"), _("%(hours)s hours") % {"hours": config.get("session_hours", "")}),
+            Pair(_("The provider's second factor counts"), _("yes") if config.get("trust_amr") else _("no")),
         ]
     if row.kind == "saml":
         pairs += [
@@ -80,6 +83,10 @@ def details_of(row: Any) -> list[Pair]:
             Pair(_("Encrypted assertions"), _("demanded") if config.get("encrypted") else _("taken")),
             Pair(_("A sign-in is good for"), _("%(hours)s hours") % {"hours": config.get("session_hours", "")}),
         ]
+    if row.kind in ELSEWHERE:
+        days = token_days(row)
+        told = _("%(days)s days") % {"days": days} if days else _("as long as made")
+        pairs.append(Pair(_("API tokens count after it for"), told))
     pairs.append(Pair(_("Second factor"), _("demanded") if row.second_factor else _("as everybody likes")))
     users = f"{reverse('portal:users')}?directory={row.pk}"
     groups = f"{reverse('portal:groups')}?directory={row.pk}"

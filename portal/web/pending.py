@@ -31,7 +31,7 @@ class Pending:
 
 def needs_second_factor(user: User, actor: Actor) -> bool:
     """Whether the password alone does not sign this user in. Nothing is read for it that a sign-in does not read."""
-    return user.second_factor_at is not None or demanded(user, actor)
+    return user.second_factor_at is not None or (not user.factor_elsewhere and demanded(user, actor))
 
 
 def wait(request: HttpRequest, user: User, *, device: str, wanted: str) -> None:

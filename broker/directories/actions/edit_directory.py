@@ -10,7 +10,7 @@ from broker.access.require import require
 from broker.core.text import gettext_noop as N_
 from broker.directories.guest_names import checked_pattern
 from broker.directories.kinds import KINDS
-from broker.directories.models import Directory, SyncAsked
+from broker.directories.models import Directory, SyncAsked, User
 from broker.directories.settings_of import checked_kind, checked_name, checked_order, kept_secret
 from broker.events.news import publish
 from broker.events.record import record
@@ -69,6 +69,9 @@ def edit_directory(
     directory.save(
         update_fields=["name", "order", "enabled", "second_factor", "guest_name", "config", "secret", "sync_asked"]
     )
+    if not directory.config.get("trust_amr"):
+        # What a provider asked for does not count from now on, for those who are signed in either.
+        User.objects.filter(directory=directory, factor_elsewhere=True).update(factor_elsewhere=False)
     record(
         "directory.changed",
         actor=actor,

@@ -25,6 +25,7 @@ class User(AbstractBaseUser):  # type: ignore[django-manager-missing]  # of the 
     `disabled_in_directory` says that it was the directory which took `is_active` away, and may give it back; what an
     administrator disabled here stays disabled whatever the directory says. `second_factor_at` says since when a code
     is asked after the password, so that nobody's sign-in has to look for one; the secret is in SecondFactor.
+    `factor_elsewhere`: at the last sign-in the provider asked for one, and its directory lets that count.
     """
 
     access_kind = "user"
@@ -40,6 +41,7 @@ class User(AbstractBaseUser):  # type: ignore[django-manager-missing]  # of the 
     is_active = models.BooleanField(default=True)
     disabled_in_directory = models.BooleanField(default=False, editable=False)
     second_factor_at = models.DateTimeField(null=True, editable=False)
+    factor_elsewhere = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(default=clock.now)
     preferences = models.JSONField(default=dict, blank=True)
 
@@ -63,8 +65,10 @@ class User(AbstractBaseUser):  # type: ignore[django-manager-missing]  # of the 
         return self.username
 
     def get_session_auth_hash(self) -> str:
-        """Sign-ins end with a new password, and with a second factor that was set up or taken away since."""
+        """Sign-ins end with a new password, and with a second factor that came or went since, here or at a provider."""
         digest = super().get_session_auth_hash()
+        if self.factor_elsewhere:
+            digest = salted_hmac("berth.factor-elsewhere", digest, algorithm="sha256").hexdigest()
         if self.second_factor_at is None:
             return digest
         return salted_hmac(

@@ -18,6 +18,7 @@ from broker.directories.actions.set_password import set_password
 from broker.directories.devices import device_of
 from broker.directories.models import RecoveryCode
 from broker.directories.second_factor import demanded
+from broker.directories.token_age import tokens_end
 from portal.models import ApiToken
 from portal.tokens import create_token, revoke_token
 from portal.web.base import Deed, Page, SignedIn, done, refuse
@@ -84,6 +85,7 @@ def _content(request: HttpRequest, **more: Any) -> dict[str, Any]:
         "password_form": OwnPasswordForm(auto_id="password_%s") if local else None,
         "token_form": more.get("token_form") or TokenForm(auto_id="token_%s", actor=actor),
         "tokens": tokens,
+        "tokens_end": tokens_end(user),
         "second_factor_at": user.second_factor_at,
         "second_factor_demanded": demanded(user, actor),
         "recovery_codes": RecoveryCode.objects.filter(factor=user.pk).count() if user.second_factor_at else 0,

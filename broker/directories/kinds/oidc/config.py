@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
 from broker.directories.https import is_safe
+from broker.directories.token_age import USUAL_DAYS
 from broker.directories.typed import CA_FIX, LONGEST_CA, check_ca, invalid, typed, usable
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ class OidcConfig:
     scopes            what is asked for; "openid" has to be among them
     *_claim           where in what the provider tells these are; parts of a path are separated by dots
     session_hours     how long a sign-in is good at most
+    token_days        how long after the last sign-in API tokens count; 0: as long as each was made for
+    acr_values        what is asked for as the way of signing in, the dearest first, separated by spaces; empty: nothing
+    acr_required      nobody comes in whose token names none of those
+    trust_amr         who showed a second factor there needs none of Berth's where one is demanded
     """
 
     issuer: str = ""
@@ -40,6 +45,10 @@ class OidcConfig:
     mail_claim: str = "email"
     groups_claim: str = "groups"
     session_hours: int = 8
+    token_days: int = USUAL_DAYS
+    acr_values: str = ""
+    acr_required: bool = False
+    trust_amr: bool = False
 
     @property
     def whom(self) -> tuple[Any, ...]:
@@ -80,6 +89,12 @@ def _check(config: OidcConfig) -> None:
             raise _invalid(name, N_("%(value)s is no name of a claim."), value[:80])
     if not 1 <= config.session_hours <= 12:
         raise _invalid("session_hours", N_("This has to be between 1 and 12 hours."), "")
+    if not 0 <= config.token_days <= 365:
+        raise _invalid("token_days", N_("This has to be between 0 and 365 days."), "")
+    if config.acr_values and not _SCOPES.fullmatch(config.acr_values):
+        raise _invalid("acr_values", N_("%(value)s cannot be asked for."), config.acr_values[:80])
+    if config.acr_required and not config.acr_values:
+        raise _invalid("acr_values", N_("Without any of these nobody could sign in."), "")
     check_ca(config.ca, _FIXES)
 
 
@@ -91,5 +106,6 @@ _FIXES = {
     "issuer": N_("Write it as the provider does, like https://login.example.org/realms/staff."),
     "client_id": N_("Copy it from the provider."),
     "scopes": N_("Write openid, and others behind it, separated by spaces."),
+    "acr_values": N_("Write them as the provider calls them, separated by spaces."),
     "ca": CA_FIX,
 }

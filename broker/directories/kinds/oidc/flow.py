@@ -26,7 +26,7 @@ from .config import OidcConfig, of_row
 from .line import Line
 from .person import at, groups_of, person_of
 from .provider import Provider, provider_of
-from .token import claims_of
+from .token import claims_of, shows_second_factor
 
 log = logging.getLogger(__name__)
 LONGEST_CODE = 4096
@@ -61,6 +61,8 @@ def begin(directory: Directory, back: str) -> tuple[str, Begun]:
         "response_type": "code", "client_id": config.client_id, "redirect_uri": back, "scope": config.scopes,
         "state": begun.state, "nonce": begun.nonce, "code_challenge": challenge, "code_challenge_method": "S256",
     }  # fmt: skip
+    if config.acr_values:
+        asked["acr_values"] = config.acr_values
     return provider.authorization + ("&" if "?" in provider.authorization else "?") + urlencode(asked), begun
 
 
@@ -80,17 +82,26 @@ def finish(directory: Directory, begun: Begun, told: Mapping[str, str]) -> User:
             raise Untrue("the answer is of another issuer")
         if "error" in told:
             raise _refused_there(directory, told["error"])
-        claims = _claims(directory, line, provider, begun, told.get("code", ""))
+        signed, claims = _claims(directory, line, provider, begun, told.get("code", ""))
+        if config.acr_required and signed.get("acr") not in config.acr_values.split():
+            raise refused_there(directory, N_("%(directory)s did not sign you in in a way that is accepted here."))
         person, groups = person_of(config, claims), groups_of(config, claims)
     except Silent as error:
         raise down(directory, error) from None
     except Untrue as error:
         raise not_believed(directory, error) from None
-    return let_in(directory, person, groups)
+    user = let_in(directory, person, groups)
+    met = config.trust_amr and shows_second_factor(signed)
+    if user.factor_elsewhere != met:
+        User.objects.filter(pk=user.pk).update(factor_elsewhere=met)
+        user.factor_elsewhere = met
+    return user
 
 
-def _claims(directory: Directory, line: Line, provider: Provider, begun: Begun, code: str) -> dict[str, Any]:
-    """What the provider tells of the person: in the ID token, and where names are not in there, by userinfo."""
+def _claims(
+    directory: Directory, line: Line, provider: Provider, begun: Begun, code: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the provider tells of the person: in the ID token, and that with userinfo where names are not in there."""
     if not 0 < len(code) <= LONGEST_CODE:
         raise Untrue("there is no code")
     answer = _exchange(line, provider, opened(directory), begun, code)
@@ -98,13 +109,13 @@ def _claims(directory: Directory, line: Line, provider: Provider, begun: Begun, 
     config, access = line.config, answer.get("access_token")
     wanted = (config.username_claim, config.groups_claim)
     if all(at(claims, name) is not None for name in wanted) or not provider.userinfo or not isinstance(access, str):
-        return claims
+        return claims, claims
     if not access.isascii() or not access.isprintable():
         raise Untrue("its access token cannot be sent")
     status, more = line.ask(provider.userinfo, headers={"Authorization": f"Bearer {access}"})
     if status != 200 or more.get("sub") != claims["sub"]:
         raise Untrue(f"userinfo is of somebody else, or refused ({status})")
-    return {**more, **claims}
+    return claims, {**more, **claims}
 
 
 def _exchange(line: Line, provider: Provider, secret: str, begun: Begun, code: str) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from .provider import FAMILIES, Provider, keys_of
 LEEWAY = 60
 """Seconds by which the provider's clock may differ."""
 LONGEST = 64 * 1024
+SECOND_FACTORS = frozenset({"mfa", "otp", "hwk", "sc"})
+"""Several factors, a one-time password, a key in hardware, a smart card: no password, no message by phone."""
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 
@@ -50,6 +52,12 @@ def claims_of(line: Line, provider: Provider, token: Any, *, nonce: str) -> dict
     if not isinstance(claims.get("sub"), str) or not claims["sub"]:
         raise Untrue("it names nobody")
     return claims
+
+
+def shows_second_factor(claims: dict[str, Any]) -> bool:
+    """Whether an ID token says that more than a password was shown (amr, RFC 8176). Only what is signed counts."""
+    told = claims.get("amr")
+    return isinstance(told, list) and any(isinstance(one, str) and one in SECOND_FACTORS for one in told)
 
 
 def _signed(line: Line, provider: Provider, token: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from broker.core.errors import Invalid
 from broker.core.text import gettext_noop as N_
 from broker.directories.https import MOST_BYTES, is_safe
+from broker.directories.token_age import USUAL_DAYS
 from broker.directories.typed import CA_FIX, LONGEST_CA, check_ca, invalid, typed, usable
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class SamlConfig:
     *_attribute       by Name or FriendlyName, what the provider tells of people
     encrypted         assertions that are not encrypted are refused
     session_hours     how long a sign-in is good at most
+    token_days        how long after the last sign-in API tokens count; 0: as long as each was made for
     """
 
     metadata: str = ""
@@ -46,6 +48,7 @@ class SamlConfig:
     groups_attribute: str = "groups"
     encrypted: bool = False
     session_hours: int = 8
+    token_days: int = USUAL_DAYS
 
 
 def parse(given: Mapping[str, Any]) -> SamlConfig:
@@ -82,6 +85,8 @@ def _check(config: SamlConfig) -> None:
             raise _invalid(name, N_("%(value)s is no name of an attribute."), value[:80])
     if not 1 <= config.session_hours <= 12:
         raise _invalid("session_hours", N_("This has to be between 1 and 12 hours."))
+    if not 0 <= config.token_days <= 365:
+        raise _invalid("token_days", N_("This has to be between 0 and 365 days."))
     check_ca(config.ca, _FIXES)
 
 
