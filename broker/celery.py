@@ -45,6 +45,7 @@ DUTIES: dict[str, tuple[float, str]] = {
     "notifications.deliver": (10.0, "broker.notifications.reconcile.deliver"),
     "events.check": (60.0, "broker.events.checking.check"),
     "virt.purge": (300.0, "broker.virt.reconcile.purge"),
+    "virt.physical": (5.0, "broker.virt.physical.duty.run"),
     "virt.certificates": (3600.0, "broker.virt.pki.warnings.warn"),
 }
 

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, IPvAnyNetwork, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -107,6 +107,10 @@ class Environment(BaseSettings):
     mail_from: str = Field(default="berth@localhost", description="Address that mail comes from")
     webhook_hosts: list[str] = Field(
         default_factory=list, description="Internal hosts and networks that webhooks may be sent to"
+    )
+    physical_networks: list[IPvAnyNetwork] = Field(
+        default_factory=list,
+        description="Networks that physical PCs may be in; empty: private ones (RFC 1918, RFC 4193)",
     )
     site_name: str = Field(
         default="Berth",

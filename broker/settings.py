@@ -146,6 +146,7 @@ JOB_LEASE, STARTS_ASKED = env.job_lease, env.starts_asked
 EMAIL_HOST, EMAIL_PORT, DEFAULT_FROM_EMAIL = env.mail_host, env.mail_port, env.mail_from
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = env.mail_user, env.mail_password.get_secret_value()
 EMAIL_USE_TLS, EMAIL_USE_SSL = env.mail_tls == "starttls", env.mail_tls == "tls"
+PHYSICAL_NETWORKS = env.physical_networks
 WEBHOOK_HOSTS, METRICS_TOKEN = env.webhook_hosts, env.metrics_token.get_secret_value()
 STARTS_PER_CPU, STARTS_PER_HOST, STARTS_PER_CLUSTER = env.starts_per_cpu, env.starts_per_host, env.starts_per_cluster
 

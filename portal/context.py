@@ -48,6 +48,7 @@ _SECTIONS = (
         (
             (gettext_lazy("Clusters"), "clusters", "stack-2", "cluster.view"),
             (gettext_lazy("Hosts"), "hosts", "server", "host.view"),
+            (gettext_lazy("Physical PCs"), "physical-pcs", "device-desktop", "host.view"),
             (gettext_lazy("Storage"), "storage", "database", "storage.view"),
             (gettext_lazy("Images"), "images", "template", "image.view"),
             (gettext_lazy("Servers for images"), "image-sources", "world", "system.view"),

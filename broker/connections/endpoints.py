@@ -23,6 +23,7 @@ class Endpoint:
     """A unix socket path on this machine, or host and port; `tls` says that only TLS is spoken there.
 
     With `login` it is the desktop's own remote desktop.
+    `bare`: of a physical PC, which has a `password` at most; that is there only for the gateway (physical.py).
     """
 
     kind: str
@@ -31,6 +32,8 @@ class Endpoint:
     port: int = 0
     tls: bool = False
     login: "RdpLogin | None" = field(default=None, repr=False)
+    bare: bool = False
+    password: str = field(default="", repr=False)
 
 
 def endpoints(vm: "VirtualMachine") -> list[Endpoint]:
@@ -42,6 +45,7 @@ def endpoints(vm: "VirtualMachine") -> list[Endpoint]:
             host=str(entry.get("host") or ""),
             port=int(entry.get("port") or 0),
             tls=bool(entry.get("tls")),
+            bare=bool(entry.get("bare")),
         )
         for entry in vm.consoles
     ]
@@ -49,13 +53,13 @@ def endpoints(vm: "VirtualMachine") -> list[Endpoint]:
 
 
 def through_gateway(vm: "VirtualMachine", kind: str) -> Endpoint | None:
-    """The screen the gateway can reach: a unix socket, else TLS. Never a bare TCP port, for that has no lock."""
+    """The screen the gateway can reach: a unix socket, else TLS. A bare port, which has no lock, only of a PC."""
     if kind == SERIAL:
         return Endpoint(kind, unix=str(socket_path()))
     candidates = [endpoint for endpoint in endpoints(vm) if endpoint.kind == kind]
-    return next((e for e in candidates if e.unix), None) or next((e for e in candidates if e.tls), None)
+    return next((e for e in candidates if e.unix), None) or next((e for e in candidates if e.tls or e.bare), None)
 
 
 def direct(vm: "VirtualMachine", kind: str) -> Endpoint | None:
     """The screen a program on the user's own computer can reach."""
-    return next((e for e in endpoints(vm) if e.kind == kind and e.port), None)
+    return next((e for e in endpoints(vm) if e.kind == kind and e.port and not e.bare), None)

@@ -38,24 +38,40 @@ def rdp_file(actor: Actor, vm: VirtualMachine, *, full_screen: bool = False) -> 
             name=vm.name,
         )
     policy = policy_of(vm)
-    if not policy.rdp or policy.record:
+    if not _wished(vm, policy):
         raise Conflict(
             N_("%(name)s is not offered by RDP."), rule="console.rdp", fix=N_("Open it in the browser."), name=vm.name
         )
-    address = address_of(vm)
+    address, port = end_of(vm)
     if not address:
         raise Conflict(
             N_("The address of %(name)s is not known yet."), rule="console.address",
-            fix=N_("Wait until its guest agent answers, or open it in the browser."), name=vm.name,
+            fix=N_("Wait until its guest agent or its RDP port answers, or open it in the browser."), name=vm.name,
         )  # fmt: skip
-    note_viewer(actor, vm, Endpoint(RDP, host=address, port=PORT))
-    return _render(actor, policy, address, full_screen=full_screen)
+    note_viewer(actor, vm, Endpoint(RDP, host=address, port=port))
+    return _render(
+        actor, policy, f"[{address}]:{port}" if ":" in address else f"{address}:{port}", full_screen=full_screen
+    )
 
 
 def offered(vm: VirtualMachine, policy: ConsolePolicy) -> str:
     """The address at which it is offered; empty when it is not. One query at most."""
-    usable = policy.rdp and not policy.record and vm.power_state == PowerState.RUNNING
-    return address_of(vm) if usable else ""
+    return end_of(vm)[0] if vm.power_state == PowerState.RUNNING and _wished(vm, policy) else ""
+
+
+def _wished(vm: VirtualMachine, policy: ConsolePolicy) -> bool:
+    """Whether it is to be offered. A physical PC is where its port was given."""
+    return not policy.record and (policy.rdp or (vm.is_physical and bool(vm.physical.rdp_port)))
+
+
+def end_of(vm: VirtualMachine) -> tuple[str, int]:
+    """The address and the port; an empty address while it is not known, or nothing answers there."""
+    if not vm.is_physical:
+        return address_of(vm), PORT
+    pc = vm.physical
+    if not pc.rdp_port or pc.maintenance or not (pc.probe_port or pc.rdp_port in pc.open_ports):
+        return "", 0
+    return pc.resolved or "", pc.rdp_port
 
 
 def in_browser(vm: VirtualMachine, policy: ConsolePolicy) -> str:
@@ -63,9 +79,10 @@ def in_browser(vm: VirtualMachine, policy: ConsolePolicy) -> str:
 
     What a guest says its address is may be any: only those in BERTH_RDP_NETWORKS are dialed.
     """
-    if not policy.rdp or not env.rdp_networks or vm.power_state != PowerState.RUNNING:
+    wished = policy.rdp or (vm.is_physical and bool(vm.physical.rdp_port))
+    if not wished or not env.rdp_networks or vm.power_state != PowerState.RUNNING:
         return ""
-    address = address_of(vm)
+    address, _port = end_of(vm)
     return address if address and any(ipaddress.ip_address(address) in one for one in env.rdp_networks) else ""
 
 
@@ -74,7 +91,7 @@ def screen_of(vm: VirtualMachine, kind: str, policy: ConsolePolicy) -> Endpoint 
     if kind != RDP:
         return through_gateway(vm, kind)
     address = in_browser(vm, policy)
-    return Endpoint(RDP, host=address, port=PORT, tls=True) if address else None
+    return Endpoint(RDP, host=address, port=end_of(vm)[1], tls=True) if address else None
 
 
 def address_of(vm: VirtualMachine) -> str:
@@ -94,7 +111,7 @@ def address_of(vm: VirtualMachine) -> str:
 def _render(actor: Actor, policy: ConsolePolicy, address: str, *, full_screen: bool) -> bytes:
     both_ways = int(policy.paste and policy.copy)
     lines = [
-        f"full address:s:{address}:{PORT}",
+        f"full address:s:{address}",
         f"username:s:{user_name(actor)}",
         "authentication level:i:2",  # warn of a certificate that does not fit
         "enablecredsspsupport:i:1",

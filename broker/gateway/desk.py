@@ -61,6 +61,7 @@ class Rdp:
 class Target:
     """Where the machine's screen is: a unix socket path, or host and port to be reached by VeNCrypt only.
 
+    `bare`: a physical PC's VNC server at host and port, without TLS, that is given the `password` where there is one.
     With a `hello` it is no screen: that is sent first, and then bytes pass as they are, without any handshake. With an
     `agent` host and port are the agent's, and behind it is what else were behind the unix socket. With `rdp` the screen
     is made when somebody comes.
@@ -72,6 +73,8 @@ class Target:
     hello: bytes = b""
     agent: Agent | None = None
     rdp: Rdp | None = None
+    bare: bool = False
+    password: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

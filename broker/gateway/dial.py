@@ -28,10 +28,10 @@ class Receiver(Protocol):
 class Machine(asyncio.Protocol):
     """The connection to one hypervisor's VNC server. Reading is paused between handshake and relay."""
 
-    def __init__(self, receiver: Receiver, *, tls: bool, hello: bytes = b""):
+    def __init__(self, receiver: Receiver, handshake: HypervisorHandshake | None, *, hello: bytes = b""):
         self._receiver: Receiver | None = receiver
         self._hello = hello
-        self._handshake: HypervisorHandshake | None = None if hello else HypervisorHandshake(tls=tls)
+        self._handshake = None if hello else handshake
         self._changed = asyncio.get_running_loop().create_future()
         self._transport: asyncio.Transport | None = None
 
@@ -145,14 +145,13 @@ async def dial(target: Target, receiver: Receiver, floor: Floor) -> Machine:
     loop = asyncio.get_running_loop()
     if target.rdp:
         target = Target(unix=await loop.run_in_executor(None, rdp.begin, target.rdp, floor.limits.remote_desktops))
-    inside = bool(target.unix or target.agent)
-    if not inside and floor.hypervisor_tls is None:
+    if needs_tls(target) and floor.hypervisor_tls is None:
         raise Refused(UNREACHABLE)
     machine: Machine | None = None
 
     def build() -> Machine:
         nonlocal machine
-        machine = Machine(receiver, tls=not inside, hello=target.hello)
+        machine = Machine(receiver, handshake_with(target), hello=target.hello)
         return machine
 
     try:
@@ -179,6 +178,16 @@ async def dial(target: Target, receiver: Receiver, floor: Floor) -> Machine:
             machine.abort()
         raise
     return machine
+
+
+def needs_tls(target: Target) -> bool:
+    """Whether the way there is protected by TLS alone."""
+    return not (target.unix or target.agent or target.bare)
+
+
+def handshake_with(target: Target) -> HypervisorHandshake:
+    """What security is settled with whom is there."""
+    return HypervisorHandshake(tls=needs_tls(target), password=target.password if target.bare else None)
 
 
 def keep_watch(sock: socket.socket) -> None:

@@ -6,18 +6,17 @@ import struct
 from . import agents, rdp
 from .closing import NONSENSE, UNREACHABLE
 from .desk import Refused, Target
-from .dial import keep_watch
+from .dial import handshake_with, keep_watch, needs_tls
 from .floor import Floor
 from .rfb import RfbError
-from .rfb.hypervisor import HypervisorHandshake, Stage
+from .rfb.hypervisor import Stage
 
 
 def dial_blocking(target: Target, floor: Floor) -> tuple[socket.socket, bytes]:
     """Connect and settle security; returns the socket and what the machine sent early. Raises Refused."""
     if target.rdp:
         target = Target(unix=rdp.begin(target.rdp, floor.limits.remote_desktops))
-    inside = bool(target.unix or target.agent)
-    if not inside and floor.hypervisor_tls is None:
+    if needs_tls(target) and floor.hypervisor_tls is None:
         raise Refused(UNREACHABLE)
     sock = socket.socket()
     try:
@@ -40,7 +39,7 @@ def dial_blocking(target: Target, floor: Floor) -> tuple[socket.socket, bytes]:
         if target.hello:
             sock.sendall(target.hello)
             return sock, b""
-        handshake = HypervisorHandshake(tls=not inside)
+        handshake = handshake_with(target)
         while handshake.stage is not Stage.DONE:
             if handshake.stage is Stage.TLS:
                 assert floor.hypervisor_tls is not None

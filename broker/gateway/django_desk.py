@@ -193,6 +193,8 @@ def _target(session: Session, endpoint: Endpoint) -> Target:
         return Target(unix=endpoint.unix, hello=hello.line())
     if endpoint.login:
         return Target(rdp=_remote_desktop(session, endpoint, endpoint.login))
+    if endpoint.bare:
+        return Target(host=endpoint.host, port=endpoint.port, bare=True, password=endpoint.password)
     if endpoint.unix:
         return through_agent(session.vm, endpoint.kind) or Target(unix=endpoint.unix)
     return Target(host=endpoint.host, port=endpoint.port)

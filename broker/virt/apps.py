@@ -36,6 +36,7 @@ class VirtConfig(AppConfig):
             owner="desktop__holder_id",
             owner_verbs=("vm.view", "vm.use", "vm.power"),
         )
+        register("physical-machine", "virt.PhysicalMachine", {"cluster": "vm__cluster_id"})
         register_meter(Machines())
         if settings.LOAD_PLANS:
             plans.load()

@@ -25,20 +25,23 @@ def power_job(
     when: Collection[str],
     message: str,
     args: dict[str, Any] | None = None,
+    physical: bool = False,
 ) -> Job:
-    """Enqueue a power verb, allowed in the power states `when`; raises Conflict or Busy.
+    """Enqueue a power verb, allowed in the power states `when`; raises Conflict or Busy. `physical`: a PC has it, too.
 
     Call inside a transaction, when the right was asked for. `message` tells of the request: a template over `name`.
     """
-    require_usable(vm)
+    require_usable(vm, physical=physical)
     require_power(vm, when)
     record(f"{plan}.asked", actor=actor, subject=vm, message=message, name=vm.name)
     publish("vm", vm.pk, "asked")
     return enqueue(plan, actor=actor, subject=vm, args=args)
 
 
-def require_usable(vm: VirtualMachine) -> None:
-    """Raise Conflict unless the machine is there and whole."""
+def require_usable(vm: VirtualMachine, *, physical: bool = False) -> None:
+    """Raise Conflict unless the machine is there and whole; and for a PC, unless `physical` ones can do it as well."""
+    if not physical:
+        require_virtual(vm)
     if not VM.is_(vm.state, "usable"):
         raise Conflict(
             N_("%(name)s is %(state)s."),
@@ -47,6 +50,18 @@ def require_usable(vm: VirtualMachine) -> None:
             reasons=(_looked(vm, "machine.usable", N_("it is %(state)s"), state=vm.state),),
             name=vm.name,
             state=vm.state,
+        )
+
+
+def require_virtual(vm: VirtualMachine) -> None:
+    """Raise Conflict for a PC that no hypervisor runs: Berth has nothing there that could do more."""
+    if vm.is_physical:
+        raise Conflict(
+            N_("%(name)s is a physical PC: Berth wakes it and opens its screen, no more."),
+            rule="machine.virtual",
+            fix=N_("Do it in the PC's own system, or at the PC."),
+            reasons=(_looked(vm, "machine.virtual", N_("no hypervisor runs it")),),
+            name=vm.name,
         )
 
 

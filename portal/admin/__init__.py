@@ -16,6 +16,7 @@ from . import (
     machines,
     meta_pools,
     people,
+    physical,
     pools,
     quotas,
     records,
@@ -28,5 +29,5 @@ from .site import site
 __all__ = [
     "availability", "backups", "bookings", "devices", "disks", "hardware", "images", "infrastructure", "instance_types",
     "machines", "meta_pools",
-    "people", "pools", "quotas", "records", "rollouts", "screens", "site", "watching",
+    "people", "physical", "pools", "quotas", "records", "rollouts", "screens", "site", "watching",
 ]  # fmt: skip

@@ -18,6 +18,7 @@ def groups(request: HttpRequest) -> list[dict[str, Any]]:
             _("Infrastructure"),
             _item(_("Overview"), "dashboard", "index"),
             _item(_("Hosts"), "dns", "virt_host_changelist"),
+            _item(_("Physical PCs"), "desktop_windows", "virt_physicalmachine_changelist"),
             _item(_("Devices of hosts"), "memory", "virt_hostdevice_changelist"),
             _item(_("Machines"), "computer", "virt_virtualmachine_changelist", badge="portal.admin.navigation.running"),
             _item(_("Disks"), "hard_drive_2", "virt_disk_changelist"),

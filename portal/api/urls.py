@@ -27,6 +27,7 @@ from .views.loads import HostLoads, MachineLoads
 from .views.luns import IscsiLuns
 from .views.meta_pools import ExplainMetaAllocation, MetaEntitlements, MetaPools
 from .views.people import Grants, Groups, Me, Roles, Tokens, Users
+from .views.physical_machines import PhysicalMachines
 from .views.placement import AffinityGroups, Balance, WhatIf
 from .views.pools import Desktops, Entitlements, Pools
 from .views.recordings import Recordings
@@ -75,6 +76,7 @@ for prefix, viewset in {
     "backup-targets": BackupTargets,
     "backup-schedules": BackupSchedules,
     "networks": Networks,
+    "physical-machines": PhysicalMachines,
     "clusters": Clusters,
     "affinity-groups": AffinityGroups,
     "sessions": Sessions,

@@ -131,7 +131,7 @@ def _machine_card(actor: Actor, vm: VirtualMachine, job: Job | None, powered: bo
         thumbnail=thumbnail_of(vm),
         dim=vm.power_state == "paused",
         note=_("Screen open") if watched else "",
-        facts=_facts(system, vm.vcpus, vm.memory_mib),
+        facts=[Fact("device-desktop", _("Physical PC"))] if vm.is_physical else _facts(system, vm.vcpus, vm.memory_mib),
         sentence=(closes(desktop.pool) if desktop else "") or _rules(desktop) if running else _last_seen(vm),
         spark=spark if running else "",
         cpu_percent=vm.cpu_percent if running else None,

@@ -119,9 +119,11 @@ def machine_page(actor: Actor, vm: VirtualMachine, *, managing: bool, asked: str
     if desktop and desktop.holder_id == actor.user_id and not job:
         update = update_of(desktop, waiting([desktop]).get(desktop.pk))
         others += [update.now] if update else []
-    if running and may(actor, SERIAL_VERB, vm):
+    if running and not vm.is_physical and may(actor, SERIAL_VERB, vm):
         others.append(Action(_("Serial line"), reverse("portal:serial", args=[vm.pk]), "terminal-2", link=True))
-    if not job and vm.state == "ready" and may(actor, "vm.edit", vm):
+    if vm.is_physical:
+        others += _deeds_of_pc(actor, vm)
+    elif not job and vm.state == "ready" and may(actor, "vm.edit", vm):
         others.append(Action(_("Edit"), reverse("portal:vm-edit", args=[vm.pk]), "edit", link=True))
         others.append(Action(_("Resize"), reverse("portal:vm-resize", args=[vm.pk]), "arrows-maximize", link=True))
         others.append(Action(_("Hardware"), reverse("portal:vm-hardware", args=[vm.pk]), "cpu", link=True))
@@ -144,14 +146,15 @@ def machine_page(actor: Actor, vm: VirtualMachine, *, managing: bool, asked: str
     if managing and may(actor, "recording.view", vm):
         recordings = f"{reverse('portal:recordings')}?q={quote(vm.name)}"
         others.append(Action(_("Recordings"), recordings, "player-play", link=True))
-    if vm.state == "ready" and may(actor, "vm.backup", vm):
+    if vm.state == "ready" and not vm.is_physical and may(actor, "vm.backup", vm):
         others.append(Action(_("Backups"), reverse("portal:vm-backups", args=[vm.pk]), "history", link=True))
         if not job:
             exports = reverse("portal:vm-export", args=[vm.pk])
             others.append(Action(_("Export as OVA"), exports, "file-download", link=True))
-    if vm.state == "ready" and may(actor, "vm.migrate", vm):
+    if vm.state == "ready" and not vm.is_physical and may(actor, "vm.migrate", vm):
         others += _moving(actor, vm, job)
-    if not desktop and not job and vm.state in ("ready", "broken") and may(actor, "vm.delete", vm):
+    deletable = not (desktop or job or vm.is_physical) and vm.state in ("ready", "broken")
+    if deletable and may(actor, "vm.delete", vm):
         others.append(delete_action(vm))
         if may(actor, "vm.edit", vm):
             keeping = reverse("portal:vm-delete-keeping", args=[vm.pk])
@@ -186,6 +189,12 @@ def machine_page(actor: Actor, vm: VirtualMachine, *, managing: bool, asked: str
     )
 
 
+def _deeds_of_pc(actor: Actor, vm: VirtualMachine) -> list[Action]:
+    if not may(actor, "host.manage", vm.physical):
+        return []
+    return [Action(_("Edit"), reverse("portal:physical-pc-edit", args=[vm.pk]), "edit", link=True)]
+
+
 def _moving(actor: Actor, vm: VirtualMachine, job: Job | None) -> list[Action]:
     """Move it, or take that back while it is under way."""
     if job is None:
@@ -205,6 +214,8 @@ def _may_release(actor: Actor, desktop: Desktop) -> bool:
 
 
 def _notices(vm: VirtualMachine, job: Job | None) -> list[Notice]:
+    if vm.is_physical:
+        return _notices_of_pc(vm)
     notices = []
     if is_stale(vm) and not job:
         notices.append(
@@ -254,6 +265,14 @@ def _notices(vm: VirtualMachine, job: Job | None) -> list[Notice]:
     return notices
 
 
+def _notices_of_pc(vm: VirtualMachine) -> list[Notice]:
+    if vm.physical.maintenance:
+        return [Notice(_("This PC is in maintenance."), _("Nobody wakes or opens it until it is back in service."))]
+    if vm.physical.error:
+        return [Notice(_("This PC cannot be looked for."), _(vm.physical.error))]
+    return []
+
+
 def _paused(vm: VirtualMachine) -> Notice:
     full, alone = vm.power_reason == NO_SPACE, vm.on_error == VirtualMachine.OnError.RESUME
     if full:
@@ -273,14 +292,17 @@ def _details(actor: Actor, vm: VirtualMachine, managing: bool) -> list[Pair]:
     pairs += [Pair(_("Address"), address, copy=True) for address in guest.get("addresses") or []]
     if guest.get("hostname"):
         pairs.append(Pair(_("Name in the network"), str(guest["hostname"])))
-    pairs.append(Pair(_("Processors"), _("%(count)d vCPU") % {"count": vm.vcpus}))
+    if vm.is_physical:
+        pairs += _details_of_pc(actor, vm)
+    else:
+        pairs.append(Pair(_("Processors"), _("%(count)d vCPU") % {"count": vm.vcpus}))
     if vm.instance_type:
         pairs.append(Pair(_("Instance type"), _type_of(vm)))
     if hardware := told(vm.options):
         pairs.append(Pair(_("Hardware"), ", ".join(hardware)))
     if vm.template_version:
         pairs.append(Pair(_("Template"), str(vm.template_version)))
-    if vm.power_state == "running":
+    if vm.power_state == "running" and not vm.is_physical:
         answers = Mark(_("Answers"), "good") if guest else Mark(_("Does not answer"), "idle")
         pairs.append(Pair(_("Guest agent"), mark=answers))
     if users := guest.get("users"):
@@ -296,6 +318,16 @@ def _details(actor: Actor, vm: VirtualMachine, managing: bool) -> list[Pair]:
     pairs.append(Pair(_("Made"), moment=vm.created_at))
     pairs.append(Pair(_("Last seen"), moment=vm.observed_at) if vm.observed_at else Pair(_("Last seen"), _("never")))
     return pairs
+
+
+def _details_of_pc(actor: Actor, vm: VirtualMachine) -> list[Pair]:
+    pc = vm.physical
+    pairs = [Pair(_("Kind"), _("Physical PC"))]
+    if may(actor, "host.view", pc):
+        pairs.append(Pair(_("Address"), pc.address, copy=True))
+        pairs.append(Pair(_("Wake-on-LAN"), pc.mac or _("no: its MAC address is not known")))
+    ways = [f"{name} {port}" for name, port in (("VNC", pc.vnc_port), ("RDP", pc.rdp_port)) if port]
+    return [*pairs, Pair(_("Offers"), ", ".join(ways))]
 
 
 def _starts(vm: VirtualMachine) -> str:

@@ -17,6 +17,7 @@ from broker.core import clock
 from broker.jobs.models import Job
 from broker.virt import screens
 from broker.virt.models import VirtualMachine
+from broker.virt.physical import waking
 
 from . import words
 from .needs import VIEWER_NEEDS
@@ -32,6 +33,9 @@ def power_actions(vm: VirtualMachine, job: Job | None, names: Iterable[str] = ()
     if vm.state != "ready" or job:
         return []
     wanted = set(names)
+    if vm.is_physical:
+        asks = vm.power_state in waking.WHEN and (not wanted or "start" in wanted)
+        return [Action(_("Wake"), reverse("portal:vm-power", args=[vm.pk, "start"]), "player-play")] if asks else []
     return [
         Action(verb.label, reverse("portal:vm-power", args=[vm.pk, verb.name]), verb.icon, verb.danger, verb.confirm)
         for verb in POWER_VERBS
@@ -59,11 +63,25 @@ def connect_to(vm: VirtualMachine, job: Job | None = None, refusal: Refusal | No
     if vm.state != "ready":
         return None
     console = reverse("portal:console", args=[vm.pk])
+    if vm.is_physical:
+        return _connect_to_pc(vm, console, job)
     if vm.power_state == "running" or job:
         return Connect(_("Connect"), console, choices=_ways(vm, console, refusal))
     label = _("Resume and connect") if vm.power_state in ("paused", "suspended") else _("Start and connect")
     url = reverse("portal:vm-connect", args=[vm.pk])
     return Connect(label, url, icon="player-play", primary=False, post=True)
+
+
+def _connect_to_pc(vm: VirtualMachine, console: str, job: Job | None) -> Connect | None:
+    """One that is off is woken; of one that nobody can find nothing is offered."""
+    if vm.power_state in waking.WHEN and not job:
+        url = reverse("portal:vm-connect", args=[vm.pk])
+        return Connect(_("Wake and connect"), url, icon="player-play", primary=False, post=True)
+    if vm.consoles or job:
+        return Connect(_("Connect"), console, choices=_ways(vm, console, None))
+    if vm.power_state != "running":
+        return None
+    return Connect(_("Ways to connect"), reverse("portal:console-ways", args=[vm.pk]), icon="adjustments")
 
 
 def _ways(vm: VirtualMachine, console: str, refusal: Refusal | None) -> Sequence[Choice]:
@@ -128,7 +146,9 @@ class MachineRow:
 
 def for_lists(rows: QuerySet[VirtualMachine]) -> QuerySet[VirtualMachine]:
     """With all that a row shows, in one query."""
-    return rows.select_related("host", "desktop__pool__session_rules", "desktop__holder", "template_version__template")
+    return rows.select_related(
+        "host", "physical", "desktop__pool__session_rules", "desktop__holder", "template_version__template"
+    )
 
 
 def for_the_list(rows: QuerySet[VirtualMachine]) -> QuerySet[VirtualMachine]:
@@ -149,7 +169,7 @@ def machine_rows(actor: Actor, machines: Sequence[VirtualMachine]) -> list[Machi
 def _row(vm: VirtualMachine, job: Job | None, powered: bool, deletable: bool) -> MachineRow:
     desktop = getattr(vm, "desktop", None)
     actions = power_actions(vm, job) if powered else []
-    if deletable and desktop is None and not job:
+    if deletable and desktop is None and not job and not vm.is_physical:
         actions = [*actions, delete_action(vm)]
     return MachineRow(
         id=vm.pk,

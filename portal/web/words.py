@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from broker.virt.physical.observe import MAINTENANCE
+
 if TYPE_CHECKING:
     from broker.jobs.models import Job
     from broker.virt.models import VirtualMachine
@@ -39,6 +41,7 @@ POWER = {
 UNDER_WAY = {
     "vm.create": _("Preparing"),
     "vm.start": _("Starting"),
+    "vm.wake": _("Being woken"),
     "vm.resume": _("Resuming"),
     "vm.shutdown": _("Shutting down"),
     "vm.power-off": _("Powering off"),
@@ -136,6 +139,8 @@ def machine_mark(vm: "VirtualMachine", job: "Job | None" = None) -> Mark:
     """One word for a machine: its life when that is not simply "ready", then what is under way, then its power."""
     if vm.state in LIFE and not (vm.state == "broken" and job):
         return LIFE[vm.state]
+    if vm.is_physical and vm.power_reason == MAINTENANCE:
+        return HOST["maintenance"]
     if job and job.plan in UNDER_WAY:
         return Mark(UNDER_WAY[job.plan], "busy")
     return POWER.get(vm.power_state, UNKNOWN)

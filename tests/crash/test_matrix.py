@@ -25,12 +25,13 @@ from tests.crash.disk_scenarios import DISKS
 from tests.crash.hosts_scenarios import install_agent
 from tests.crash.image_scenarios import IMAGES
 from tests.crash.pair import Pair
+from tests.crash.physical_scenarios import PHYSICAL
 from tests.crash.scenarios import SCENARIOS as MACHINES
 from tests.crash.scenarios import Stage
 from tests.lab import guest
 from tests.world import World
 
-SCENARIOS = MACHINES | DISKS | IMAGES | BATCHES
+SCENARIOS = MACHINES | DISKS | IMAGES | BATCHES | PHYSICAL
 # A lease of 30 s, found expired within 2 s by the waker, and the work itself; the machine does a hundred at once.
 LEASE = 30.0
 TAKEN_OVER_WITHIN = 40.0

@@ -102,6 +102,30 @@ def test_the_handshake_with_a_remote_hypervisor():
     assert handshake.stage is Stage.DONE
 
 
+@pytest.mark.parametrize("version", [b"RFB 003.008\n", b"RFB 003.889\n", b"RFB 004.001\n", b"RFB 005.000\n"])
+def test_the_handshake_with_a_physical_pc_gives_it_the_answer_to_its_challenge(version):
+    stream = version + b"\x02\x02\x13" + bytes(16) + bytes(4)
+    handshake = HypervisorHandshake(tls=False, password="berth")
+    sent = b"".join(handshake.receive(bytes([byte])) for byte in stream)
+    # DES of sixteen zero bytes, as openssl enc -des-ecb has it with the key whose bits are reversed.
+    assert sent == b"RFB 003.008\n\x02" + bytes.fromhex("38b4363b5958aff8") * 2
+    assert handshake.stage is Stage.DONE
+
+
+@pytest.mark.parametrize(
+    ("password", "stream"),
+    [
+        ("berth", b"RFB 003.008\n\x01\x01"),  # wants none: whoever it is, it is not the PC that was added
+        ("", b"RFB 003.008\n\x01\x02"),
+        ("", b"RFB 003.003\n"),
+        ("berth", b"RFB 003.008\n\x01\x02" + bytes(16) + b"\x00\x00\x00\x01" + struct.pack(">I", 2) + b"no"),
+    ],
+)
+def test_a_physical_pc_that_wants_something_else_is_refused(password, stream):
+    with pytest.raises(RfbError):
+        HypervisorHandshake(tls=False, password=password).receive(stream)
+
+
 @pytest.mark.parametrize(
     ("tls", "stream"),
     [

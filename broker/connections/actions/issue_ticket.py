@@ -26,7 +26,8 @@ from broker.core.text import gettext_noop as N_
 from broker.directories.models import User
 from broker.sql import Given, Statement
 from broker.virt.driver import PowerState
-from broker.virt.models import VirtualMachine
+from broker.virt.models import PhysicalMachine, VirtualMachine
+from broker.virt.physical.waking import require_in_service
 from broker.virt.states import VM
 
 
@@ -223,6 +224,8 @@ def _check_state(vm: VirtualMachine, kind: str, policy: ConsolePolicy) -> None:
             name=vm.name,
             state=vm.state,
         )
+    if vm.is_physical:
+        require_in_service(PhysicalMachine.objects.select_related("vm").get(pk=vm.pk))
     if vm.power_state not in (PowerState.RUNNING, PowerState.PAUSED):
         raise Conflict(
             N_("%(name)s is not running."),
@@ -238,6 +241,16 @@ def _check_state(vm: VirtualMachine, kind: str, policy: ConsolePolicy) -> None:
                 rule="console.rdp",
                 about=vm,
                 fix=N_("Open its screen by VNC, or wait until its guest agent answers."),
+                name=vm.name,
+            )
+        if vm.is_physical:
+            raise Conflict(
+                N_("%(name)s is on, and no VNC server answers there."),
+                rule="console.reachable",
+                about=vm,
+                fix=N_(
+                    "Wait some seconds if it was just started; else open it by RDP, or have its VNC server seen to."
+                ),
                 name=vm.name,
             )
         raise Conflict(

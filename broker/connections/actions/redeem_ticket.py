@@ -13,6 +13,7 @@ from broker.access.require import require
 from broker.connections.consent import hidden_from
 from broker.connections.endpoints import BY_VNC, RDP, SERIAL, Endpoint
 from broker.connections.models import ConsolePolicy, ConsoleTicket, Session, Share
+from broker.connections.physical import dialable
 from broker.connections.policy import only_by_vnc, policy_of
 from broker.connections.rdp import screen_of
 from broker.connections.rdp_login import unseal
@@ -123,6 +124,8 @@ def _judge(ticket: ConsoleTicket, web_session: str, address: str | None) -> tupl
     if policy.record and not ticket.recorded:
         return EndReason.TICKET  # the policy came after the ticket: the page asks for another, and tells its reader
     screen = screen_of(vm, ticket.kind, policy)
+    if screen and vm.is_physical:
+        screen = dialable(vm.physical, screen)
     if screen and ticket.kind == RDP:
         login = unseal(ticket.login)
         return (replace(screen, login=login), policy) if login else EndReason.TICKET

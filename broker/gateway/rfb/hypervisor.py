@@ -2,7 +2,8 @@
 
 On a unix socket the security type must be None (the gateway and the hypervisor are one machine and the
 file's owner is the lock). Over TCP it must be VeNCrypt with sub-type X509None: TLS with certificates on both
-sides. Nothing weaker is ever accepted, so a man in the middle cannot talk the gateway down.
+sides. Nothing weaker is ever accepted, so a man in the middle cannot talk the gateway down. A physical PC has no
+certificate of ours: it is asked for VNC authentication where its password is known, else for None, and for no other.
 """
 
 import re
@@ -10,9 +11,10 @@ import struct
 from enum import Enum, auto
 
 from . import RfbError
+from .password import CHALLENGE, response
 
 VERSION = b"RFB 003.008\n"
-NONE, VENCRYPT = 1, 19
+NONE, VNC_PASSWORD, VENCRYPT = 1, 2, 19
 X509_NONE = 260
 _MAX_REASON = 4096
 _MAX_BUFFER = 8192
@@ -27,6 +29,7 @@ class Stage(Enum):
     VENCRYPT_ACK = auto()
     SUBTYPES = auto()
     SUBTYPE_ACK = auto()
+    CHALLENGE = auto()
     TLS = auto()
     RESULT = auto()
     DONE = auto()
@@ -39,8 +42,10 @@ class HypervisorHandshake:
     settled: the next thing to send is ClientInit, and `rest` holds what came early (nothing, if all is well).
     """
 
-    def __init__(self, *, tls: bool):
+    def __init__(self, *, tls: bool, password: str | None = None):
+        """`password`: of a physical PC, empty where it wants none; None for a hypervisor."""
         self.tls, self.stage, self.rest = tls, Stage.VERSION, b""
+        self._password = password
         self._buffer = bytearray()
         self._steps = {
             Stage.VERSION: self._version,
@@ -49,6 +54,7 @@ class HypervisorHandshake:
             Stage.VENCRYPT_ACK: self._vencrypt_ack,
             Stage.SUBTYPES: self._subtypes,
             Stage.SUBTYPE_ACK: self._subtype_ack,
+            Stage.CHALLENGE: self._challenge,
             Stage.RESULT: self._result,
         }
 
@@ -87,7 +93,10 @@ class HypervisorHandshake:
     def _version(self) -> bytes:
         if (line := self._take(12)) is None:
             return b""
-        if not (match := re.fullmatch(rb"RFB 003\.(\d{3})\n", line)) or int(match[1]) < 8:
+        match = re.fullmatch(rb"RFB (\d{3})\.(\d{3})\n", line)
+        # RealVNC's servers say 4 or 5, and speak 3.8 with who asks for it.
+        newest = (3,) if self._password is None else (3, 4, 5)
+        if not match or int(match[1]) not in newest or (int(match[1]) == 3 and int(match[2]) < 8):
             raise RfbError("not an RFB 3.8 server")
         self.stage = Stage.TYPES
         return VERSION
@@ -101,10 +110,10 @@ class HypervisorHandshake:
         if len(self._buffer) < 1 + count:
             return b""
         offered = self._take(1 + count) or b""
-        wanted = VENCRYPT if self.tls else NONE
+        wanted = VENCRYPT if self.tls else VNC_PASSWORD if self._password else NONE
         if wanted not in offered[1:]:
             raise RfbError("the security type that is configured is not offered")
-        self.stage = Stage.VENCRYPT_VERSION if self.tls else Stage.RESULT
+        self.stage = {VENCRYPT: Stage.VENCRYPT_VERSION, VNC_PASSWORD: Stage.CHALLENGE}.get(wanted, Stage.RESULT)
         return bytes([wanted])
 
     def _vencrypt_version(self) -> bytes:
@@ -140,6 +149,12 @@ class HypervisorHandshake:
             raise RfbError("TLS with certificates was refused")
         self.stage = Stage.TLS
         return b""
+
+    def _challenge(self) -> bytes:
+        if (challenge := self._take(CHALLENGE)) is None:
+            return b""
+        self.stage = Stage.RESULT
+        return response(self._password or "", challenge)
 
     def _result(self) -> bytes:
         if len(self._buffer) < 4:

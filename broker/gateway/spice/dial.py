@@ -9,6 +9,7 @@ from broker.gateway.closing import UNREACHABLE
 from broker.gateway.desk import Refused, Target
 from broker.gateway.dial import Machine, Receiver, keep_watch
 from broker.gateway.floor import Floor
+from broker.gateway.rfb.hypervisor import HypervisorHandshake
 from broker.virt.agent.sockets import connected
 
 
@@ -16,7 +17,7 @@ class SpiceMachine(Machine):
     """A connection on which the client's link message comes first: nothing is settled before it."""
 
     def __init__(self, receiver: Receiver):
-        super().__init__(receiver, tls=False)
+        super().__init__(receiver, HypervisorHandshake(tls=False))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

@@ -10,7 +10,7 @@ from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
 from broker.virt import quotas
-from broker.virt.asking import require_unprotected
+from broker.virt.asking import require_unprotected, require_virtual
 from broker.virt.cloning import require_not_copied
 from broker.virt.disk_rules import require_keepable
 from broker.virt.models import VirtualMachine
@@ -28,6 +28,7 @@ def delete_vm(*, actor: Actor, vm: VirtualMachine, keep_disks: bool = False) -> 
     require(actor, "vm.delete", vm)
     if keep_disks:
         require(actor, "vm.edit", vm)
+    require_virtual(vm)
     require_unprotected(vm)
     if keep_disks:
         require_keepable(vm)

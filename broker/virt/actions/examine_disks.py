@@ -9,6 +9,7 @@ from broker.events.news import publish
 from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
+from broker.virt.asking import require_virtual
 from broker.virt.models import VirtualMachine
 
 
@@ -19,6 +20,7 @@ def examine_disks(*, actor: Actor, vm: VirtualMachine, mend: bool = False) -> Jo
     Only what touches no image is mended. Raises Missing, Denied or Busy.
     """
     require(actor, "vm.edit", vm)
+    require_virtual(vm)
     message = N_("A repair of the disks of %(name)s was asked for") if mend else N_(
         "An examination of the disks of %(name)s was asked for"
     )  # fmt: skip

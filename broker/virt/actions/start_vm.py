@@ -1,4 +1,4 @@
-"""Start a machine, or bring a suspended one back."""
+"""Start a machine, bring a suspended one back, or wake a physical PC."""
 
 from django.db import transaction
 
@@ -11,6 +11,7 @@ from broker.virt import host_devices, pending, quotas
 from broker.virt.asking import power_job, require_power, require_usable
 from broker.virt.driver import PowerState
 from broker.virt.models import VirtualMachine
+from broker.virt.physical.waking import wake
 
 WHEN = (PowerState.OFF, PowerState.SUSPENDED, PowerState.CRASHED, PowerState.MISSING)
 
@@ -22,6 +23,8 @@ def start_vm(*, actor: Actor, vm: VirtualMachine, untold: bool = False) -> Job:
     Raises Missing, Denied, Conflict (its power state), OverQuota or Busy.
     """
     require(actor, "vm.power", vm)
+    if vm.is_physical:
+        return wake(actor, vm)
     require_usable(vm)
     require_power(vm, WHEN)
     if pending.is_off(vm):

@@ -15,7 +15,7 @@ from broker.events.record import record
 from broker.jobs.enqueue import enqueue
 from broker.jobs.models import Job
 from broker.virt import host_devices, names
-from broker.virt.asking import require_power, require_usable
+from broker.virt.asking import require_power, require_usable, require_virtual
 from broker.virt.disk_rules import SETTLED, require_kept
 from broker.virt.driver import PowerState
 from broker.virt.models import Disk, VirtualMachine
@@ -44,6 +44,7 @@ def take_snapshot(
     Raises Missing, Denied, Invalid, Conflict or Busy.
     """
     require(actor, "vm.edit", vm)
+    require_virtual(vm)
     name, description = names.title(name, field="name", longest=names.LONGEST_NAME), names.description(description)
     if not name:
         raise Invalid(N_("A snapshot needs a name."), field="name", fix=N_("Say what it is good for."))

@@ -20,6 +20,7 @@ from .network import Guard, Network, Nic
 from .observed import ForeignMachine, MonitorProcess, Sample
 from .own import OwnField, Tag
 from .pending import PendingChange
+from .physical import PhysicalMachine
 from .pki import Authority, HostCertificate, HostInvitation, SshKey
 from .saved_search import SavedSearch
 from .snapshot import Preview, SetAside, Snapshot, SnapshotDisk
@@ -58,6 +59,7 @@ __all__ = [
     "Nic",
     "OwnField",
     "PendingChange",
+    "PhysicalMachine",
     "Preview",
     "Recovery",
     "Sample",

@@ -34,6 +34,8 @@ class VirtualMachine(models.Model):
     these words, which lies on `seed_on`.
     `outside`: the devices of an adopted machine that Berth leaves alone and that tie it to its host.
     While a job moves it, `moving_to` is where to; it is on `host` until it was seen to run there.
+    `machine` is the kind of its mainboard, or "physical" for a PC that no hypervisor runs (physical/): that has no
+    host, disks nor cards, and what is observed of it is written by physical/observe.py.
     A `protected` machine is not deleted, whoever asks, until somebody takes the protection away.
     The columns from `power_state` on are written by the monitor alone, never older over newer.
     `agent_at` is when the agent of the present run first answered, `online_at` when it first told an address.
@@ -128,3 +130,8 @@ class VirtualMachine(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_physical(self) -> bool:
+        """Whether it is a PC that no hypervisor runs."""
+        return self.machine == "physical"

@@ -30,8 +30,10 @@ from broker.virt.models import (
     ImageSource,
     InstanceType,
     Nic,
+    PhysicalMachine,
     SavedSearch,
     Snapshot,
+    VirtualMachine,
 )  # fmt: skip
 from broker.virt.ssh.key import public_key
 from pools.models import Booking, MetaMember, MetaPool, Pool
@@ -126,6 +128,10 @@ def tenant(world, make_vm, make_pool, make_desktop):
         "/api/v1/storage-domains/{id}/": world.storage.pk, "/api/v1/networks/{id}/": world.network.pk,
         "/api/v1/image-sources/{id}/": ImageSource.objects.create(host="theirs.example").pk,
         "/api/v1/instance-types/{id}/": InstanceType.objects.create(name="theirs", vcpus=1, memory_mib=64).pk,
+        "/api/v1/physical-machines/{id}/": PhysicalMachine.objects.create(
+            vm=VirtualMachine.objects.create(cluster=world.cluster, name="theirs-pc", machine="physical"),
+            address="10.0.0.9",
+        ).pk,
         "/api/v1/affinity-groups/{id}/": AffinityGroup.objects.create(cluster=world.cluster, name="theirs").pk,
         "/api/v1/clusters/{id}/": world.cluster.pk, "/api/v1/jobs/{id}/": job.pk, "/api/v1/events/{id}/": event.pk,
         "/api/v1/directories/{id}/": Directory.objects.create(name="theirs", kind="local", enabled=False).pk,

@@ -35,6 +35,7 @@ from broker.virt.models import (
     InstanceType,
     Nic,
     PendingChange,
+    PhysicalMachine,
     SavedSearch,
     Snapshot,
     VirtualMachine,
@@ -53,6 +54,9 @@ class Case:
     on: str
     verb: str
     wish: Any
+
+
+POWER_ACTIONS = ("start", "shutdown", "power_off", "reboot", "reset", "suspend", "pause", "resume")
 
 
 def vm_case(verb: str) -> Case:
@@ -116,6 +120,10 @@ def host_device_of(stage) -> HostDevice:
     return HostDevice.objects.get_or_create(host=stage.world.host, key="usb-096e:0858", kind="usb")[0]
 
 
+def pc_of(vm) -> PhysicalMachine:
+    return PhysicalMachine.objects.get_or_create(vm=vm, address="10.0.0.9", vnc_port=5900)[0]
+
+
 def use_of(stage, vm) -> DeviceUse:
     return DeviceUse.objects.get_or_create(vm=vm, device=host_device_of(stage))[0]
 
@@ -137,19 +145,7 @@ def snapshot_of(vm) -> Snapshot:
 
 
 CASES = {
-    **{
-        name: vm_case("vm.power")
-        for name in (
-            "start_vm",
-            "shutdown_vm",
-            "power_off_vm",
-            "reboot_vm",
-            "reset_vm",
-            "suspend_vm",
-            "pause_vm",
-            "resume_vm",
-        )
-    },
+    **{f"{name}_vm": vm_case("vm.power") for name in POWER_ACTIONS},
     "migrate_vm": vm_case("vm.migrate"),
     "apply_changes": Case("vm", "vm.edit", lambda stage, vm: {"vm": noted(vm)}),
     "undo_changes": Case("vm", "vm.edit", lambda stage, vm: {"vm": noted(vm)}),
@@ -246,6 +242,13 @@ CASES = {
     "create_instance_type": Case("", "system.manage", lambda stage, vm: {"name": "x", "vcpus": 1, "memory_mib": 64}),
     "edit_instance_type": Case("", "system.manage", lambda stage, vm: {"kind": type_of(stage), "vcpus": 2}),
     "delete_instance_type": Case("", "system.manage", lambda stage, vm: {"kind": type_of(stage)}),
+    "create_physical_machine": Case(
+        "cluster",
+        "host.manage",
+        lambda stage, vm: {"cluster": stage.world.cluster, "name": "x", "address": "10.0.0.8", "vnc_port": 5900},
+    ),
+    "edit_physical_machine": Case("cluster", "host.manage", lambda stage, vm: {"pc": pc_of(vm), "title": "x"}),
+    "delete_physical_machine": Case("cluster", "host.manage", lambda stage, vm: {"pc": pc_of(vm)}),
     "create_cluster": Case("", "cluster.manage", lambda stage, vm: {"name": "x"}),
     "delete_cluster": Case("cluster", "cluster.manage", lambda stage, vm: {"cluster": stage.world.cluster}),
     "edit_cluster": Case("cluster", "cluster.manage", lambda stage, vm: {"cluster": stage.world.cluster, "name": "x"}),
