@@ -118,7 +118,7 @@ class Sight:
 
     def text_of(self, event: Event) -> str:
         """The sentence of an event; of other people too only for who may read the events of others."""
-        params = self._discreet(event.params)
+        params = self._discreet(event.told)
         if "cause" in params and event.explanation:
             params["cause"] = self.sentences(event.explanation)[0]
         if not holds(self._actor, "event.view"):

@@ -13,6 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 BY_TOKEN = "token"  # noqa: S105 - a name
 """The parameter that names the API token by which something was done."""
+SENTENCES = ("cause", "job")
+"""Parameters that are kept in English, as their templates are, and told in the reader's language."""
 
 
 class Severity(models.TextChoices):
@@ -49,7 +51,18 @@ class Event(models.Model):
     def message(self) -> str:
         """The sentence, translated to the reader's language."""
         text = gettext(self.template)
-        return text % self.params if self.params else text
+        return text % self.told if self.params else text
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The parameters; those that are sentences of ours, why something failed and what a job does, translated."""
+        found = {name: gettext(text) for name in SENTENCES if (text := self.params.get(name))}
+        error = self.explanation or {}
+        template, params = str(error.get("message") or ""), error.get("params")
+        # A sentence with numbers and names in it is made anew of its template, where that was kept.
+        if params and self.params.get("cause") == template % params:
+            found["cause"] = gettext(template) % params
+        return {**self.params, **found}
 
     @property
     def token(self) -> str:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
 from unfold.decorators import display
@@ -65,7 +66,11 @@ class EventAdmin(Rows):
 
 class StepInline(Inline):
     model = Step
-    fields = readonly_fields = ("index", "title", "state", "started_at", "finished_at")
+    fields = readonly_fields = ("index", "headline", "state", "started_at", "finished_at")
+
+    @display(description=_("Title"))
+    def headline(self, step: Step) -> str:
+        return gettext(step.title)
 
 
 @admin.register(Job, site=site)
@@ -83,12 +88,12 @@ class StepInline(Inline):
 class JobAdmin(Rows):
     """Accepted work; what went wrong is told in a sentence."""
 
-    list_display = ("title", "subject_name", "status", "done", "actor_name", "created_at", "finished_at")
+    list_display = ("headline", "subject_name", "status", "done", "actor_name", "created_at", "finished_at")
     list_filter = (("state", ChoicesDropdownFilter), ("created_at", RangeDateTimeFilter), "plan")
     search_fields = ("subject_name", "subject_id__iexact", "plan", "actor_name", "id__iexact", "correlation__exact")
     inlines = (StepInline,)
     fields = (
-        ("title", "subject_name"),
+        ("headline", "subject_name"),
         ("status", "done"),
         "text",
         "cause",
@@ -97,7 +102,11 @@ class JobAdmin(Rows):
         ("created_at", "started_at", "finished_at"),
         ("plan", "worker", "takeovers", "retries"),
     )
-    readonly_fields = ("status", "done", "text", "cause", "fix")
+    readonly_fields = ("headline", "status", "done", "text", "cause", "fix")
+
+    @display(description=_("Title"), ordering="title")
+    def headline(self, job: Job) -> str:
+        return gettext(job.title)
 
     @display(description=_("State"), ordering="state", label=JOB)
     def status(self, job: Job) -> str:

@@ -10,9 +10,15 @@ from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import ngettext
 
+from broker.access.actor import Actor
+from broker.core.errors import Conflict
+from broker.core.text import gettext_noop as N_
 from broker.directories.languages import language_of
 from broker.directories.models import User
 from broker.events.models import Event
+from broker.events.record import record
+from broker.jobs.models import Job
+from broker.jobs.plans import PLANS
 from portal.back_office_names import NAMES
 from portal.templatetags.berth import bytesize, plural
 
@@ -150,6 +156,35 @@ def test_a_refusal_is_in_the_callers_language_and_the_event_of_it_in_english(sit
     assert first.params["cause"] == second.params["cause"] == "There is no such object."
     with translation.override("de"):
         assert "wurde abgelehnt" in first.message
+
+
+def test_causes_and_jobs_in_events_are_told_in_the_readers_language_and_kept_in_english(site):
+    title = PLANS.get("vm.start").title
+    refusal = Conflict(N_("%(name)s is %(state)s."), name="50 % off", state="off")
+    told = {"job": title, "subject_name": "lab", "message": N_("%(job)s %(subject_name)s failed: %(cause)s")}
+    told |= {"actor": Actor.system("test"), "subject": site.granted}
+    made = record("job.failed", cause=refusal.message, explanation=refusal.as_dict(), **told)
+    plain = record("job.failed", cause="There is no such object.", **told)
+    events = [Event.objects.get(pk=one.pk) for one in (made, plain)]
+    kept = [(one.params, one.explanation) for one in events]
+    assert events[0].message == f"{title} lab failed: 50 % off is off."
+    with translation.override("de"):
+        german = translation.gettext(title)
+        assert german != title
+        assert [one.message for one in events] == [
+            f"{german} lab ist fehlgeschlagen: 50 % off ist off.",
+            f"{german} lab ist fehlgeschlagen: Ein solches Objekt gibt es nicht.",
+        ]
+    assert [(one.params, one.explanation) for one in events] == kept and kept[0][0]["job"] == title
+    pages = (reverse("portal:events"), reverse("admin:events_event_changelist"))
+    for address in pages:
+        page = site.client("root").get(address, headers=GERMAN).content.decode()
+        assert "Ein solches Objekt gibt es nicht." in page and "There is no such object." not in page, address
+        assert f"{german} lab" in page and f"{title} lab" not in page, address
+    Job.objects.filter(pk=site.job.pk).update(plan="vm.start", title=title)
+    for address in (reverse("admin:jobs_job_changelist"), reverse("portal:jobs")):
+        texts = texts_of(site.client("root").get(address, headers=GERMAN).content.decode())
+        assert german in texts and title not in texts, address
 
 
 def test_numbers_and_plurals_follow_the_language(site):
