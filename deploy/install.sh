@@ -108,7 +108,7 @@ logged "$VENV/bin/python" -m pip --disable-pip-version-check --no-input install 
 }
 
 say "Checking the result"
-logged "$VENV/bin/python" -c 'import libvirt, ldap, django, celery, channels, psycopg, picows, django_auth_ldap.backend' ||
+logged "$VENV/bin/python" -c 'import libvirt, ldap, gssapi, django, celery, channels, psycopg, picows, django_auth_ldap.backend' ||
     fail "what was installed does not work together; remove $VENV and start again (log: $LOG)."
 echo "$STAMP_VALUE" >"$STAMP"
 if [ "$MODE" != run ]; then

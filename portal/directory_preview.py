@@ -23,6 +23,7 @@ WARNINGS = {
     "plain": gettext_lazy("Passwords cross the network in clear. Use ldaps:// or StartTLS."),
     "public": gettext_lazy("The client has no secret: the provider has to take it for a public one."),
     "over": gettext_lazy("Its certificates are over. Their keys still count; ask the provider whether others are due."),
+    "rc4": gettext_lazy("The keytab has a key of RC4, which is broken before long. Have one made with AES."),
     "anonymous": gettext_lazy("Berth reads the directory without signing in to it."),
 }
 PROBLEMS = {
@@ -68,6 +69,9 @@ class Told:
     gets: Yield = field(default_factory=Yield)
     facts: Sequence[dict[str, str]] = ()
     """What a provider says of itself, which tells of nobody before they sign in."""
+    keys: Sequence[dict[str, Any]] = ()
+    tickets: Sequence[dict[str, str]] = ()
+    """Kerberos: the keys of the keytab, and whose ticket would be let in as whom ("" for nobody)."""
 
 
 def told(preview: Any, directory: Directory | None) -> Told:
@@ -86,6 +90,13 @@ def told(preview: Any, directory: Directory | None) -> Told:
         named=_named(named) if named else None,
         gets=_yield(named, directory) if named and named.found and not named.problem else Yield(),
         facts=[{"name": _(name), "value": value} for name, value in getattr(preview, "facts", ())],
+        keys=[
+            {"principal": key.principal, "number": key.number, "cipher": key.cipher_name}
+            for key in getattr(preview, "keys", ())
+        ],
+        tickets=[
+            {"principal": ticket.principal, "username": ticket.username} for ticket in getattr(preview, "tickets", ())
+        ],
     )
 
 
@@ -111,6 +122,7 @@ def _named(named: Any) -> dict[str, Any]:
         "email": named.email,
         "disabled": named.disabled,
         "groups": [group.name for group in named.groups],
+        "principal": named.principal,
     }
 
 

@@ -49,6 +49,20 @@ def checked_order(order: int) -> int:
     return order
 
 
+def kept_keytab(directory: Directory, config: Mapping[str, Any], content: bytes | None) -> str:
+    """The row's `keytab` under a new `config`: of what was uploaded, or the present one for None; b"" forgets it.
+
+    Raises Invalid when it is none, has no key that is needed, or the kind of directory has no use for one.
+    """
+    kind: Any = checked_kind(directory.kind)
+    if hasattr(kind, "sealed_keytab"):
+        kept: str = kind.sealed_keytab(config, content, directory.keytab)
+        return kept
+    if content:
+        raise Invalid(N_("This kind of directory has no use for a keytab."), field="keytab", fix=N_("Leave it out."))
+    return ""
+
+
 def kept_secret(directory: Directory, config: Mapping[str, Any], password: str | None) -> str:
     """The row's `secret` under a new `config`: of the password, or the present one when it is None.
 

@@ -70,11 +70,12 @@ class DirectoryAdmin(Rows):
         "second_factor",
         "guest_name",
         "kind",
+        "tickets",
         "synced_at",
         "trouble",
         "settings_page",
     )
-    readonly_fields = ("kind", "synced_at", "trouble", "settings_page")
+    readonly_fields = ("kind", "tickets", "synced_at", "trouble", "settings_page")
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         if obj and not obj.second_factor:
@@ -94,6 +95,10 @@ class DirectoryAdmin(Rows):
     )
     def status(self, row: Directory) -> Any:
         return (_("trouble") if row.sync_error else _("in use")) if row.enabled else _("off")
+
+    @display(description=_("Kerberos tickets"))
+    def tickets(self, row: Directory) -> str:
+        return ", ".join(row.config.get("kerberos_realms", ())) if row.config.get("kerberos") else "–"
 
     @display(description=_("Trouble"))
     def trouble(self, row: Directory) -> str:

@@ -18,6 +18,7 @@ from broker.directories.models import Directory
 from broker.directories.token_age import USUAL_DAYS
 
 from .forms import StyledForm
+from .kerberos_form import KERBEROS, KerberosFields
 from .parts import error_sentences
 from .people_forms import password_field
 from .second_factor_words import whom_it_hits
@@ -25,7 +26,7 @@ from .second_factor_words import whom_it_hits
 FLAVOUR_NAMES = {"openldap": "OpenLDAP", "ad": "Active Directory", "freeipa": "FreeIPA"}
 ABOUT_THE_ROW = ("name", "order", "enabled", "second_factor", "guest_name")
 OIDC, SAML = OidcConfig(), SamlConfig()
-NOT_CONFIG = (*ABOUT_THE_ROW, "password", "forget_password", "try_user")
+NOT_CONFIG = (*ABOUT_THE_ROW, "password", "forget_password", "keytab", "forget_keytab", "try_user")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +134,15 @@ class AskedForm(DirectoryForm):
             return typed or ""
         return None
 
+    def secrets(self) -> dict[str, Any]:
+        """What is kept sealed, as the actions take it."""
+        return {"password": self.typed_password()}
+
     def values(self) -> dict[str, Any]:
-        return {**super().values(), "config": self.config(), "password": self.typed_password()}
+        return {**super().values(), "config": self.config(), **self.secrets()}
 
 
-class LdapForm(AskedForm):
+class LdapForm(KerberosFields, AskedForm):
     """The settings of a directory that speaks LDAP (broker/directories/kinds/ldap/config.py)."""
 
     flavour = forms.ChoiceField(label=_("Kind"), choices=[(name, FLAVOUR_NAMES[name]) for name in FLAVOURS])
@@ -191,13 +196,14 @@ class LdapForm(AskedForm):
     try_user = forms.CharField(
         label=_("Try it with a user"), max_length=150, required=False,
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}),
-        help_text=_("As they would type it. The preview tells what they would get."),
+        help_text=_("As they would type it, or the principal of a ticket. The preview tells what they would get."),
     )  # fmt: skip
 
     sections: tuple[Section, ...] = (
         Section(_("Directory"), ("name", "flavour", *ABOUT_THE_ROW[1:])),
         Section(_("Connection"), ("servers", "start_tls", "bind_dn", "password", "forget_password", "ca")),
         Section(_("Where people are"), ("user_base", "group_base", "nested")),
+        Section(_("Kerberos"), KERBEROS),
         Section(
             _("Attributes and filters"),
             (
@@ -211,7 +217,7 @@ class LdapForm(AskedForm):
 
     def shown(self, config: Mapping[str, Any]) -> dict[str, Any]:
         usual = DEFAULTS.get(config.get("flavour", ""), {})
-        lists = {"servers": "\n", "login_attributes": " "}
+        lists = {"servers": "\n", "login_attributes": " ", "kerberos_realms": " "}
         values = {
             name: lists[name].join(value) if name in lists and isinstance(value, list | tuple) else value
             for name, value in config.items()
@@ -223,7 +229,8 @@ class LdapForm(AskedForm):
 
     def config(self) -> dict[str, Any]:
         given = super().config()
-        return {**given, "servers": given["servers"].split(), "login_attributes": given["login_attributes"].split()}
+        lists = ("servers", "login_attributes", "kerberos_realms")
+        return {**given, **{name: given[name].split() for name in lists}}
 
     def refuse(self, error: BerthError) -> None:
         """At its field also when the field is folded away."""

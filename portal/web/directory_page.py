@@ -6,12 +6,14 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from broker.core.errors import BerthError
+from broker.directories.kerberos.keytab import keys_in, opened
 from broker.directories.kinds import ELSEWHERE
 from broker.directories.models import Directory
 from broker.directories.token_age import token_days
 
 from .directory_forms import FLAVOUR_NAMES
-from .parts import Action, Cell, Notice, Pair, Related, Row, stored_sentences
+from .parts import Action, Cell, Notice, Pair, Related, Row, error_sentences, stored_sentences
 from .providers import back_address, metadata_address
 from .words import Mark
 
@@ -61,6 +63,7 @@ def details_of(row: Any) -> list[Pair]:
             Pair(_("Users are below"), config.get("user_base", "")),
             Pair(_("Groups are below"), config.get("group_base", "")),
             Pair(_("Groups in groups"), _("count") if config.get("nested") else _("do not count")),
+            *_kerberos(row),
             Pair(_("Last read"), moment=row.synced_at) if row.synced_at else Pair(_("Last read"), _("never")),
         ]
     if row.kind == "oidc":
@@ -105,6 +108,20 @@ def groups_in(groups: Any) -> Related:
         [Row([Cell(group.name, reverse("portal:group", args=[group.pk]))]) for group in rows],
         _("No group yet. They appear when the directory was read."),
     )
+
+
+def _kerberos(row: Directory) -> list[Pair]:
+    """Whose tickets are accepted, and by which keys: their names, never they themselves."""
+    if not row.config.get("kerberos"):
+        return [Pair(_("Kerberos tickets"), _("are not accepted"))]
+    try:
+        keys = ", ".join(sorted({f"{key.principal} ({key.number})" for key in keys_in(opened(row))}))
+    except BerthError as error:
+        keys = error_sentences(error)[0]
+    return [
+        Pair(_("Kerberos tickets"), _("of %(realms)s") % {"realms": ", ".join(row.config.get("kerberos_realms", ()))}),
+        Pair(_("Keytab"), keys or "–"),
+    ]
 
 
 def directory_actions(row: Directory) -> list[Action]:

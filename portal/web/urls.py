@@ -33,6 +33,7 @@ from .views import (
     inventory,
     inventory_edits,
     inventory_forms,
+    kerberos_door,
     machine,
     machine_forms,
     machine_hardware,
@@ -59,6 +60,7 @@ app_name = "portal"
 urlpatterns = [
     path("", desktops.Desktops.as_view(), name="home"),
     path("sign-in", doors.SignIn.as_view(), name="sign-in"),
+    path("sign-in/kerberos/<uuid:pk>", kerberos_door.KerberosDoor.as_view(), name="kerberos"),
     path("sign-in/with/<uuid:pk>", provider_door.Begin.as_view(), name="provider"),
     path("sign-in/with/<uuid:pk>/back", provider_door.Back.as_view(), name="provider-back"),
     path("sign-in/with/<uuid:pk>/post", saml_door.Receive.as_view(), name="provider-post"),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from broker.directories.kerberos import keytab as keytabs
 from broker.directories.kinds.ldap import kept, line
 from broker.directories.kinds.oidc import provider as remembered
 from broker.directories.kinds.saml import KIND as SAML
@@ -10,6 +11,7 @@ from broker.directories.models import Directory
 from broker.directories.secret import sealed
 from portal.web.providers import back_addresses, entity_id
 from tests.servers import idp as idps
+from tests.servers import kdc as kdcs
 from tests.servers import provider as providers
 from tests.servers import slapd as servers
 
@@ -106,3 +108,33 @@ def federate(world, idp, sealed_key):
         return row
 
     return made
+
+
+@pytest.fixture(scope="session")
+def kdc():
+    """A realm in which erin has an account; `kdc.web` is the keytab of this website."""
+    with kdcs.running() as realm:
+        realm.person("erin")
+        realm.web = realm.keytab(kdcs.SERVICE, "host/berth.example.org")
+        yield realm
+
+
+@pytest.fixture
+def make_ticketed(kdc, make_directory, settings, tmp_path):
+    """Make a directory that lets in who holds a ticket."""
+    settings.DATA_DIR = tmp_path
+
+    def made(name="Site", keytab=None, **changes) -> Directory:
+        given = {"kerberos": True, "kerberos_realms": [kdcs.REALM], **changes}
+        directory = make_directory(name, **given)
+        content = kdc.web if keytab is None else keytab
+        directory.keytab = keytabs.kept_for(content, "", service="", needed=True)
+        directory.save()
+        return directory
+
+    return made
+
+
+@pytest.fixture
+def ticketed(make_ticketed):
+    return make_ticketed()

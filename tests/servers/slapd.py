@@ -72,8 +72,10 @@ attributetype ( 1.3.6.1.4.1.99999.1.16 NAME 'primaryGroupID' EQUALITY caseIgnore
 objectclass ( 1.3.6.1.4.1.99999.2.1 NAME 'testFlags' SUP top AUXILIARY
   MAY ( employeeEnabled $ nsAccountLock $ ipaUniqueID ) )
 objectclass ( 1.3.6.1.4.1.99999.2.4 NAME 'ipaObject' SUP top AUXILIARY MUST ipaUniqueID MAY nsAccountLock )
+attributetype ( 1.3.6.1.4.1.99999.1.6 NAME 'krbPrincipalName' EQUALITY caseExactMatch
+  SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )
 objectclass ( 1.3.6.1.4.1.99999.2.5 NAME 'krbPrincipalAux' SUP top AUXILIARY
-  MAY ( krbPasswordExpiration $ krbPrincipalExpiration ) )
+  MAY ( krbPasswordExpiration $ krbPrincipalExpiration $ krbPrincipalName ) )
 objectclass ( 1.3.6.1.4.1.99999.2.6 NAME 'ipaUserGroup' SUP groupOfNames STRUCTURAL )
 objectclass ( 1.3.6.1.4.1.99999.2.2 NAME 'adUser' SUP inetOrgPerson STRUCTURAL MAY ( sAMAccountName $ objectGUID $
   userAccountControl $ userPrincipalName $ accountExpires $ primaryGroupID $ objectSid ) )

@@ -8,7 +8,7 @@ from broker.access.require import require
 from broker.core.errors import Conflict, Invalid
 from broker.core.text import gettext_noop as N_
 from broker.directories.models import Directory
-from broker.directories.settings_of import checked_kind, kept_secret
+from broker.directories.settings_of import checked_kind, kept_keytab, kept_secret
 from broker.events.record import record
 
 LONGEST_NAME = 150
@@ -22,12 +22,14 @@ def preview_directory(
     password: str | None = None,
     directory: Directory | None = None,
     username: str = "",
+    keytab: bytes | None = None,
 ) -> Any:
     """Returns the kind's own answer (for LDAP: kinds/ldap/preview.py); a directory that is down is told in it.
 
     Asks the directory within the call, for a few seconds at most. Without `password` the one that is kept for
     `directory` is used, unless the servers changed: nobody gets it sent to a server of theirs. `username`: somebody as
-    they would type it. Raises Denied, Invalid with the field, or Conflict for a kind that has nothing to ask.
+    they would type it, or the principal of a ticket. `keytab`: as for editing. Raises Denied, Invalid with the field,
+    or Conflict for a kind that has nothing to ask.
     """
     require(actor, "system.manage")
     offered = checked_kind(kind)
@@ -44,7 +46,11 @@ def preview_directory(
             kind=kind,
         )
     secret = offered.sealed(password or "") if directory is None else kept_secret(directory, wanted, password)
-    row = Directory(name=directory.name if directory else kind, kind=kind, config=wanted, secret=secret)
+    row = Directory(
+        name=directory.name if directory else kind, kind=kind, config=wanted, secret=secret,
+        keytab=directory.keytab if directory else "",
+    )  # fmt: skip
+    row.keytab = kept_keytab(row, wanted, keytab)
     record(
         "directory.previewed",
         actor=actor,

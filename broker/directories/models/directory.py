@@ -14,7 +14,7 @@ class SyncAsked(models.TextChoices):
 
 
 class Directory(models.Model):
-    """`config` is the kind's own and holds no secret: that is in `secret`, sealed.
+    """`config` is the kind's own and holds no secret: those are in `secret` and `keytab`, sealed.
 
     `sync_state` is what the kind remembers between looks (where it got to); `sync_error` why the last look failed, or
     what it refused to take over (a BerthError as data); `sync_held` how many users or memberships wait for an
@@ -33,6 +33,7 @@ class Directory(models.Model):
     guest_name = models.CharField(max_length=128, default="{login}", blank=True)
     config = models.JSONField(default=dict, blank=True)
     secret = models.TextField(blank=True, editable=False)
+    keytab = models.TextField(blank=True, default="", editable=False)
     looked_at = models.DateTimeField(null=True, editable=False)
     synced_at = models.DateTimeField(null=True, editable=False)
     sync_error = models.JSONField(default=dict, blank=True, editable=False)

@@ -9,10 +9,13 @@ from .common import CauseSerializer, cause
 
 
 class DirectorySerializer(serializers.ModelSerializer):
-    """`has_password`: Berth signs in to it. `error`: why the last look failed. `sync_held`: what waits for a word."""
+    """`has_password`: Berth signs in to it; `has_keytab`: tickets of Kerberos can be read. `error`: why the last look
+    failed. `sync_held`: what waits for a word.
+    """
 
     config = serializers.DictField()
     has_password = serializers.SerializerMethodField()
+    has_keytab = serializers.SerializerMethodField()
     users = serializers.IntegerField(source="user_count")
     groups = serializers.IntegerField(source="group_count")
     error = serializers.SerializerMethodField()
@@ -20,8 +23,8 @@ class DirectorySerializer(serializers.ModelSerializer):
     class Meta:
         model = Directory
         fields = (
-            "id", "name", "kind", "enabled", "order", "second_factor", "guest_name", "config", "has_password", "users",
-            "groups", "synced_at", "error", "sync_held",
+            "id", "name", "kind", "enabled", "order", "second_factor", "guest_name", "config", "has_password",
+            "has_keytab", "users", "groups", "synced_at", "error", "sync_held",
         )  # fmt: skip
 
     @extend_schema_field(CauseSerializer(allow_null=True))
@@ -30,6 +33,9 @@ class DirectorySerializer(serializers.ModelSerializer):
 
     def get_has_password(self, row: Directory) -> bool:
         return bool(row.secret)
+
+    def get_has_keytab(self, row: Directory) -> bool:
+        return bool(row.keytab)
 
 
 class CandidateSerializer(serializers.Serializer):
@@ -47,6 +53,7 @@ class NamedSerializer(serializers.Serializer):
     email = serializers.CharField()
     disabled = serializers.BooleanField()
     groups = serializers.ListField(child=serializers.CharField())
+    principal = serializers.CharField()
 
 
 class WouldHaveSerializer(serializers.Serializer):
@@ -70,6 +77,21 @@ class FactSerializer(serializers.Serializer):
     value = serializers.CharField()
 
 
+class KeySerializer(serializers.Serializer):
+    """A key of the keytab: of which service, its number, and its cipher."""
+
+    principal = serializers.CharField()
+    number = serializers.IntegerField()
+    cipher = serializers.CharField()
+
+
+class TicketSerializer(serializers.Serializer):
+    """Whose Kerberos ticket would be let in as whom; "" is nobody."""
+
+    principal = serializers.CharField()
+    username = serializers.CharField(allow_blank=True)
+
+
 class PreviewSerializer(serializers.Serializer):
     """`cause` and `fix` say why nothing (more) could be read; counting stops at 2,000. `facts`: of a provider."""
 
@@ -85,3 +107,5 @@ class PreviewSerializer(serializers.Serializer):
     named = NamedSerializer(allow_null=True)
     gets = YieldSerializer()
     facts = FactSerializer(many=True)
+    keys = KeySerializer(many=True)
+    tickets = TicketSerializer(many=True)

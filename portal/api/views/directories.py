@@ -1,8 +1,10 @@
 """Where users come from, and what settings would yield before they are saved."""
 
+import base64
 from typing import Any
 
 from django.db.models import Count, QuerySet
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -14,6 +16,7 @@ from broker.directories.actions.delete_directory import delete_directory
 from broker.directories.actions.edit_directory import edit_directory
 from broker.directories.actions.preview_directory import LONGEST_NAME, preview_directory
 from broker.directories.actions.sync_directory import sync_directory
+from broker.directories.kerberos.keytab import LARGEST
 from broker.directories.models import Directory
 from portal.api.base import Door, Listed, Read, Resource, verb
 from portal.api.fields import Id, Input, Switch, TextField, WholeNumber
@@ -27,6 +30,22 @@ class Password(serializers.CharField):
 
     def __init__(self, **kwargs: Any):
         super().__init__(max_length=1024, trim_whitespace=False, allow_blank=True, write_only=True, **kwargs)
+
+
+class Keytab(serializers.CharField):
+    """By which tickets of Kerberos are read: the file in base64. It never comes back."""
+
+    def __init__(self, **kwargs: Any):
+        super().__init__(
+            max_length=2 * LARGEST, allow_blank=True, write_only=True, required=False,
+            help_text="A keytab in base64; without it the stored one stays, an empty one forgets it.", **kwargs,
+        )  # fmt: skip
+
+    def to_internal_value(self, data: Any) -> Any:
+        try:
+            return base64.b64decode(super().to_internal_value(data), validate=True)
+        except ValueError:
+            raise serializers.ValidationError(_("This is not base64.")) from None
 
 
 class Config(serializers.DictField):
@@ -44,6 +63,7 @@ class NewDirectory(Input):
     kind = serializers.SlugField(max_length=32)
     config = Config(required=False)
     password = Password(required=False)
+    keytab = Keytab()
     order = WholeNumber(required=False, min_value=0, max_value=32767)
     enabled = Switch(required=False)
     second_factor = Switch(required=False, help_text="Its people have to sign in with a second factor.")
@@ -56,6 +76,7 @@ class ChangedDirectory(Input):
     name = TextField(max_length=64, required=False)
     config = Config(required=False)
     password = Password(required=False)
+    keytab = Keytab()
     order = WholeNumber(required=False, min_value=0, max_value=32767)
     enabled = Switch(required=False)
     second_factor = Switch(required=False, help_text="Its people have to sign in with a second factor.")
@@ -68,6 +89,7 @@ class AskedPreview(Input):
     kind = serializers.SlugField(max_length=32)
     config = Config()
     password = Password(required=False)
+    keytab = Keytab()
     directory = Id(required=False, allow_null=True)
     username = TextField(max_length=LONGEST_NAME, required=False, allow_blank=True)
 

@@ -100,7 +100,7 @@ class FormOfDirectory(SignedIn):
 
     def post(self, request: HttpRequest, **where: Any) -> HttpResponse:
         self._found(**where)
-        form = FORMS[self.kind](request.POST, actor=self.actor, directory=self.directory)
+        form = FORMS[self.kind](request.POST, request.FILES, actor=self.actor, directory=self.directory)
         preview = "preview" in request.POST
         if form.is_valid():
             try:
@@ -123,18 +123,19 @@ class FormOfDirectory(SignedIn):
         values = form.values()
         if self.directory is not None:
             return edit_directory(actor=self.actor, directory=self.directory, **values)
-        if values.get("password", "") is None:
-            values["password"] = ""
+        for secret, nothing in (("password", ""), ("keytab", b"")):
+            if values.get(secret, nothing) is None:
+                values[secret] = nothing
         return create_directory(actor=self.actor, kind=self.kind, **values)
 
     def _previewed(self, form: AskedForm) -> HttpResponse:
         answer = preview_directory(
             actor=self.actor,
             kind=self.kind,
-            config=form.config(),
-            password=form.typed_password(),
             directory=self.directory,
             username=form.cleaned_data.get("try_user", ""),
+            **form.secrets(),
+            config=form.config(),
         )
         preview = told(answer, self.directory)
         return self._fragment(form, preview) if is_htmx(self.request) else self._show(form, preview=preview)

@@ -18,12 +18,14 @@ from broker.core.errors import BerthError
 from broker.directories.devices import device_of, keep_device
 from portal.middleware import retry_after
 from portal.web import sign_ins  # noqa: F401 - its receivers write down who came and went
+from portal.web.other_ways import other_ways
 from portal.web.parts import error_sentences
 from portal.web.pending import needs_second_factor, wait
-from portal.web.providers import providers
 from portal.web.straight import straight_way
 
 log = logging.getLogger(__name__)
+LEFT = "left"
+"""In the address of the sign-in page for whoever has just signed out."""
 
 
 class SignIn(LoginView):
@@ -35,10 +37,11 @@ class SignIn(LoginView):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         # Without a form, which the page only asks for what was typed before.
-        return self.render_to_response({"next": self.get_redirect_url(), "providers": providers()})
+        ways = other_ways(silently=LEFT not in request.GET)
+        return self.render_to_response({"next": self.get_redirect_url(), **ways})
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return {**super().get_context_data(**kwargs), "providers": providers()}
+        return {**super().get_context_data(**kwargs), **other_ways()}
 
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         user: Any = form.get_user()
@@ -89,9 +92,11 @@ def told_at_the_door(error: BerthError) -> tuple[str, str]:
 
 
 class SignOut(LogoutView):
-    """POST only, as Django has it; open consoles end with the sign-in."""
+    """POST only, as Django has it; open consoles end with the sign-in. Nobody is signed in again by their ticket."""
 
-    next_page = settings.LOGIN_URL
+    def get_default_redirect_url(self) -> str:
+        silently = other_ways(silently=True)["silently"]
+        return reverse(settings.LOGIN_URL) + (f"?{LEFT}=1" if silently else "")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

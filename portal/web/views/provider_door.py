@@ -20,8 +20,9 @@ from broker.directories.models import Directory
 from broker.directories.throttle import guessed_token
 from broker.events.record import record
 from portal.middleware import retry_after
+from portal.web.other_ways import other_ways
 from portal.web.pending import needs_second_factor, wait
-from portal.web.providers import begin, keep, providers, take
+from portal.web.providers import begin, keep, take
 from portal.web.views.doors import landing, told_at_the_door
 
 LONGEST = 4096
@@ -40,7 +41,7 @@ class Door(View):
         try:
             response = self.lead(_offered(pk))
         except BerthError as error:
-            context = {"down": told_at_the_door(error), "next": self.wanted, "providers": providers()}
+            context = {"down": told_at_the_door(error), "next": self.wanted, **other_ways()}
             response = render(request, "portal/sign_in.html", context, status=error.status)
             for name, value in retry_after(error).items():
                 response[name] = value

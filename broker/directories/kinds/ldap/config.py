@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 FLAVOURS = ("openldap", "ad", "freeipa")
 GROUP_KINDS = ("member", "uniqueMember", "memberUid")
 MOST_SERVERS = 8
+MOST_REALMS = 16
+BY_LOGIN = "login"
 _ATTRIBUTE = re.compile(r"[A-Za-z][A-Za-z0-9;-]{0,63}")
+_REALM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+_SERVICE = re.compile(rf"HTTP/[A-Za-z0-9][A-Za-z0-9._-]{{0,252}}(@{_REALM.pattern})?")
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,11 @@ class LdapConfig:
     disabled_attribute true for who may not sign in (missing: may); empty: the flavour's own rule
     group_member      how groups name their members: DNs in `member` or `uniqueMember`, user names in `memberUid`
     nested            groups in groups count
+    kerberos          who holds a ticket of one of `kerberos_realms` is let in without a password; `kerberos_silent`:
+                      the sign-in page tries it by itself
+    kerberos_service  whose key is in the row's `keytab`: HTTP/host, with or without @REALM; empty: any of HTTP/
+    kerberos_name     the attribute that holds a person's whole principal, or "login": what is before its @ is looked
+                      for as a typed name is
     """
 
     flavour: str = "openldap"
@@ -62,6 +71,11 @@ class LdapConfig:
     group_member: str = ""
     nested: bool = True
     full_sync_minutes: int = 30
+    kerberos: bool = False
+    kerberos_realms: tuple[str, ...] = ()
+    kerberos_service: str = ""
+    kerberos_name: str = ""
+    kerberos_silent: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """For the row's JSON column."""
@@ -84,6 +98,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "group_filter": "(objectClass=groupOfNames)",
         "group_name_attribute": "cn",
         "group_member": "member",
+        "kerberos_name": BY_LOGIN,
     },
     "ad": {
         "user_filter": "(&(objectCategory=person)(objectClass=user))",
@@ -95,6 +110,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "group_filter": "(objectCategory=group)",
         "group_name_attribute": "cn",
         "group_member": "member",
+        "kerberos_name": BY_LOGIN,
     },
     "freeipa": {
         "user_filter": "(objectClass=posixAccount)",
@@ -107,6 +123,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "group_filter": "(objectClass=ipaUserGroup)",
         "group_name_attribute": "cn",
         "group_member": "member",
+        "kerberos_name": "krbPrincipalName",
     },
 }
 """What an empty field means, by flavour."""
@@ -151,7 +168,7 @@ def _check(config: LdapConfig) -> None:
     if not config.user_base:
         raise _invalid("user_base", N_("It is not said where the users are."), "")
     for name in ("username_attribute", "id_attribute", "name_attribute", "mail_attribute", "group_name_attribute",
-                 "enabled_attribute", "disabled_attribute"):  # fmt: skip
+                 "enabled_attribute", "disabled_attribute", "kerberos_name"):  # fmt: skip
         value = getattr(config, name)
         if value and not _ATTRIBUTE.fullmatch(value):
             raise _invalid(name, N_("%(value)s is no name of an attribute."), value)
@@ -165,6 +182,18 @@ def _check(config: LdapConfig) -> None:
     if not 1 <= config.full_sync_minutes <= 1440:
         raise _invalid("full_sync_minutes", N_("This has to be between 1 and 1440 minutes."), "")
     check_ca(config.ca, _FIXES)
+    _check_kerberos(config)
+
+
+def _check_kerberos(config: LdapConfig) -> None:
+    if (config.kerberos and not config.kerberos_realms) or len(config.kerberos_realms) > MOST_REALMS:
+        raise _invalid("kerberos_realms", N_("Between one and sixteen realms are needed."), "")
+    for realm in config.kerberos_realms:
+        if not _REALM.fullmatch(realm):
+            raise _invalid("kerberos_realms", N_("%(value)s is no Kerberos realm."), realm[:80])
+    if config.kerberos_service and not _SERVICE.fullmatch(config.kerberos_service):
+        value = config.kerberos_service[:80]
+        raise _invalid("kerberos_service", N_("%(value)s is no service principal of a website."), value)
 
 
 def _check_server(server: str) -> None:
@@ -205,4 +234,6 @@ _FIXES = {
     "group_member": N_("Choose member, uniqueMember or memberUid."),
     "flavour": N_("Choose openldap, ad or freeipa."),
     "ca": CA_FIX,
+    "kerberos_realms": N_("Write them as they are, mostly in capitals: EXAMPLE.ORG."),
+    "kerberos_service": N_("Write HTTP/ and the name in Berth's address: HTTP/berth.example.org."),
 }

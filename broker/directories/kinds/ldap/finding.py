@@ -151,10 +151,14 @@ class Searcher(_LDAPUser):
 class RowBackend(LDAPBackend):
     """django-auth-ldap's backend with the settings of one row instead of Django's."""
 
-    def __init__(self, config: LdapConfig, password: str, *, seconds: float = SIGN_IN_SECONDS, patient: bool = False):
+    def __init__(
+        self, config: LdapConfig, password: str, *, seconds: float = SIGN_IN_SECONDS, patient: bool = False,
+        by: str = "",
+    ):  # fmt: skip
+        """`by`: the one attribute that is compared with what is looked for, instead of those that may be typed."""
         self.config, self.password, self.seconds, self.patient = config, password, seconds, patient
         self.nobody = f"cn=nobody-{'0' * 12},{config.user_base}"
-        self.settings = _settings(config)
+        self.settings = _settings(config, (by,) if by else config.login_attributes)
 
     def lines(self) -> Keeper:
         return Keeper(self.config, self.password, seconds=self.seconds, patient=self.patient)
@@ -165,9 +169,9 @@ class RowBackend(LDAPBackend):
 
 
 @lru_cache(maxsize=32)
-def _settings(config: LdapConfig) -> LDAPSettings:
+def _settings(config: LdapConfig, attributes: tuple[str, ...]) -> LDAPSettings:
     """What django-auth-ldap reads of its settings; the same for all who sign in."""
-    typed = "".join(f"({name}=%(user)s)" for name in config.login_attributes)
+    typed = "".join(f"({name}=%(user)s)" for name in attributes)
     return LDAPSettings(
         "BERTH_LDAP_",
         {

@@ -4,18 +4,19 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import IntegrityError
-
 from broker.core.errors import Conflict, Invalid
 from broker.core.text import gettext_noop as N_
+from broker.directories.kerberos import keytab as keytabs
+from broker.directories.kerberos.ticket import Shown, accept
 from broker.directories.models import Directory, User
-from broker.directories.people import take_in
 from broker.directories.secret import opened, sealed
 
+from .by_ticket import by_ticket
 from .config import of_row, parse
 from .finding import Ambiguous, RowBackend
 from .preview import Preview, preview_of
 from .sync import follow
+from .taking_in import taken_in
 
 log = logging.getLogger(__name__)
 LONGEST_PASSWORD = 1024
@@ -36,11 +37,7 @@ class Ldap:
             if searcher.person.must_change:
                 log.warning("%s: the password of %r is over and has to be changed there", directory, username)
                 return None
-            groups = searcher.groups()
-            try:
-                user = take_in(directory, searcher.person, groups, searcher.look)
-            except IntegrityError:  # the same person in another tab, or the sync, was first: now the row is there
-                user = take_in(directory, searcher.person, groups, searcher.look)
+            user = taken_in(directory, searcher)
         except Ambiguous:
             log.warning("%s has more than one user %r: nobody is signed in by that name", directory, username)
             return None
@@ -50,6 +47,19 @@ class Ldap:
         finally:
             searcher.close()
         return user if user.is_active else None
+
+    def accept(self, directory: Directory, token: bytes) -> Shown:
+        """Whose ticket the token holds, by the row's keytab. Raises Denied or Invalid, in words; Unavailable."""
+        return accept(token, keytabs.opened(directory))
+
+    def by_ticket(self, directory: Directory, shown: Shown, *, seconds: float) -> User:
+        """The user whom the accepted ticket lets in. Raises Denied, Conflict; Unavailable within `seconds`."""
+        return by_ticket(directory, shown.principal, seconds=seconds)
+
+    def sealed_keytab(self, config: Mapping[str, Any], content: bytes | None, kept: str) -> str:
+        """The row's `keytab` under `config`: of what was uploaded, or the present one for None; b"" forgets it."""
+        wanted = parse(config)
+        return keytabs.kept_for(content, kept, service=wanted.kerberos_service, needed=wanted.kerberos)
 
     def cleaned(self, config: Mapping[str, Any]) -> dict[str, Any]:
         return parse(config).as_dict()

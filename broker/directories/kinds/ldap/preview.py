@@ -5,14 +5,18 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from broker.core.errors import Unavailable
+from broker.core.errors import Denied, Unavailable
 from broker.directories.found import GroupFound
+from broker.directories.kerberos.keytab import RC4, Key, keys_in
+from broker.directories.kerberos.keytab import opened as opened_keytab
+from broker.directories.kerberos.ticket import Principal, principal_of
 from broker.directories.models import Directory
 from broker.directories.secret import opened
 
-from .config import LdapConfig, of_row
+from .by_ticket import search
+from .config import BY_LOGIN, LdapConfig, of_row
 from .entries import external_id, first, person, user_attributes
-from .finding import Ambiguous, RowBackend
+from .finding import Ambiguous, RowBackend, Searcher
 from .line import dial
 from .reading import pages
 
@@ -36,7 +40,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Named:
-    """What the named user would be. Not found: `found` is False and the rest is empty."""
+    """What the named user would be. Not found: `found` is False and the rest is empty.
+
+    `principal`: it was asked whom a ticket of this principal lets in.
+    """
 
     username: str
     found: bool
@@ -46,13 +53,23 @@ class Named:
     email: str = ""
     disabled: bool = False
     groups: tuple[GroupFound, ...] = ()
+    principal: str = ""
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """Whose ticket would be let in as whom; a `username` of "" is nobody's."""
+
+    principal: str
+    username: str
 
 
 @dataclass(frozen=True)
 class Preview:
     """`error` says why nothing (more) could be read; what was read before it is still there.
 
-    Counts stop at COUNTED. `warnings` are sentences about what works but should not stay so.
+    Counts stop at COUNTED. `warnings` are names of what works but should not stay so. `keys`: of the keytab;
+    `tickets`: examples.
     """
 
     bound: bool = False
@@ -64,19 +81,24 @@ class Preview:
     group_count: int = 0
     named: Named | None = None
     warnings: tuple[str, ...] = ()
+    keys: tuple[Key, ...] = ()
+    tickets: tuple[Ticket, ...] = ()
 
 
-def preview(config: LdapConfig, password: str = "", *, username: str | None = None) -> Preview:
-    """Ask the directory as `config` says, bound with `password`; `username` as somebody would type it.
+def preview(config: LdapConfig, password: str = "", *, username: str | None = None, keytab: bytes = b"") -> Preview:
+    """Ask the directory as `config` says, bound with `password`; `username` as somebody would type it, or a principal.
 
     Never raises for a directory that is down or wrong: that is what the answer tells.
     """
-    seen: dict[str, Any] = {"warnings": _warnings(config)}
+    keys = tuple(keys_in(keytab)) if config.kerberos else ()
+    seen: dict[str, Any] = {"warnings": _warnings(config, keys), "keys": keys}
     try:
         line = dial(config, password, seconds=SECONDS, patient=True)
         seen |= {"bound": True, "server": line.server}
-        found = list(islice(pages(line, config.user_base, config.user_filter, user_attributes(config)), COUNTED))
+        wanted = [*user_attributes(config), *_ticket_attributes(config)]
+        found = list(islice(pages(line, config.user_base, config.user_filter, wanted), COUNTED))
         seen |= {"user_count": len(found), "users": tuple(_user(config, entry) for _, entry in found[:SAMPLES])}
+        seen["tickets"] = tuple(ticket for _, entry in found[:SAMPLES] for ticket in _tickets(config, entry))
         attributes = [config.id_attribute, config.group_name_attribute]
         found = list(islice(pages(line, config.group_base, config.group_filter, attributes), COUNTED))
         seen |= {"group_count": len(found), "groups": tuple(_group(config, entry) for _, entry in found[:SAMPLES])}
@@ -90,19 +112,24 @@ def preview(config: LdapConfig, password: str = "", *, username: str | None = No
 def preview_of(directory: Directory, *, username: str | None = None) -> Preview:
     """The same of a row that is saved."""
     try:
-        config, password = of_row(directory), opened(directory)
+        config, password, keytab = of_row(directory), opened(directory), opened_keytab(directory)
     except Unavailable as error:
         return Preview(error=error)
-    return preview(config, password, username=username)
+    return preview(config, password, username=username, keytab=keytab)
 
 
 def _named(config: LdapConfig, password: str, username: str) -> Named:
-    searcher = RowBackend(config, password, seconds=SECONDS, patient=True).find(username.strip())
+    principal = _principal(config, username)
+    shown = str(principal or "")
+    try:
+        searcher = _searcher(config, password, principal or username)
+    except Denied:
+        return Named(username, found=False, principal=shown)
     try:
         if searcher.dn is None:
-            return Named(username, found=False)
+            return Named(username, found=False, principal=shown)
         if searcher.person is None:
-            return Named(username, found=True, problem="unusable")
+            return Named(username, found=True, problem="unusable", principal=shown)
         who = searcher.person
         return Named(
             username=who.username,
@@ -112,11 +139,44 @@ def _named(config: LdapConfig, password: str, username: str) -> Named:
             email=who.email,
             disabled=not who.may_sign_in,
             groups=tuple(searcher.groups()),
+            principal=shown,
         )
     except Ambiguous:
-        return Named(username, found=True, problem="ambiguous")
+        return Named(username, found=True, problem="ambiguous", principal=shown)
     finally:
         searcher.close()
+
+
+def _searcher(config: LdapConfig, password: str, who: Principal | str) -> Searcher:
+    if isinstance(who, Principal):
+        return search(config, password, who, seconds=SECONDS, patient=True)
+    return RowBackend(config, password, seconds=SECONDS, patient=True).find(who.strip())
+
+
+def _principal(config: LdapConfig, typed: str) -> Principal | None:
+    """What was typed, when it is a principal of a realm whose tickets are accepted; else it is a typed name."""
+    principal = principal_of(typed.strip()) if config.kerberos else None
+    return principal if principal is not None and principal.realm in config.kerberos_realms else None
+
+
+def _ticket_attributes(config: LdapConfig) -> list[str]:
+    """Where the principal of a person is, or what is before its @."""
+    if not config.kerberos:
+        return []
+    return [config.login_attributes[0] if config.kerberos_name == BY_LOGIN else config.kerberos_name]
+
+
+def _tickets(config: LdapConfig, entry: Mapping[str, Any]) -> list[Ticket]:
+    """Principals whose tickets lead to this entry."""
+    who, ends = person(config, entry), [f"@{realm}" for realm in config.kerberos_realms]
+    texts = [
+        first(entry, name) + end
+        for name in _ticket_attributes(config)
+        for end in (ends if config.kerberos_name == BY_LOGIN else ("",))
+        if first(entry, name)
+    ]
+    username = who.username if who is not None and who.may_sign_in else ""
+    return [Ticket(text, username if _principal(config, text) else "") for text in texts]
 
 
 def _user(config: LdapConfig, entry: Mapping[str, Any]) -> Candidate:
@@ -131,7 +191,10 @@ def _group(config: LdapConfig, entry: Mapping[str, Any]) -> Candidate:
     return Candidate(id, name, problem="" if id and name else "unusable")
 
 
-def _warnings(config: LdapConfig) -> tuple[str, ...]:
-    """Names of warnings: "plain" passwords cross the network in clear, "anonymous" nobody vouches for the answers."""
+def _warnings(config: LdapConfig, keys: tuple[Key, ...]) -> tuple[str, ...]:
+    """Names of warnings: "plain" passwords cross the network in clear, "anonymous" nobody vouches for the answers,
+    "rc4" a key of the keytab is of a cipher that is broken before long.
+    """
     plain = not config.start_tls and any(server.startswith("ldap://") for server in config.servers)
-    return tuple(name for name, true in (("plain", plain), ("anonymous", not config.bind_dn)) if true)
+    weak = any(key.cipher in RC4 for key in keys)
+    return tuple(name for name, true in (("plain", plain), ("anonymous", not config.bind_dn), ("rc4", weak)) if true)
