@@ -151,8 +151,8 @@ def _to_sleep(picture: Picture, powers: Powers) -> tuple[Act, ...]:
     empty = _empty(picture)
     if len(empty) <= policy.hosts_in_reserve:
         return ()
-    if any(usable(one) and overloaded(picture, one) for one in picture.hosts.values()):
-        return ()
+    if any(overloaded(picture, one) for one in picture.hosts.values()):
+        return ()  # one in maintenance, too: what it is relieved of may fill a host that is empty now
     idle = {one.id: powers[one.id].empty_for or 0.0 for one in empty if one.id in powers}
     for host in sorted(empty, key=lambda one: (-idle.get(one.id, 0.0), one.name, one.id)):
         power = powers.get(host.id)
