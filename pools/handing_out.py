@@ -14,6 +14,7 @@ from .bringing_up import Allocation, bring_up
 from .holding import hand_over, jobs_on_desktops
 from .hours import require_open
 from .models import Desktop, Pool
+from .physical import ready
 from .queue import gone_before, waiting
 from .refusals import none_free
 from .silence import on_silent_host
@@ -36,7 +37,10 @@ def hand_out(actor: Actor, user: User, pool: Pool) -> Allocation:
     require_open(pool)
     entry = admit(user, pool)
     for attempt in range(TRIES):
-        desktop = _running(pool, attempt) or _other(pool, attempt)
+        if pool.is_physical:
+            desktop = ready(_free(pool, attempt)).first()
+        else:
+            desktop = _running(pool, attempt) or _other(pool, attempt)
         if desktop is None:
             break
         if hand_over(actor, desktop, user, how="allocated"):

@@ -26,7 +26,7 @@ from .wake import wake
 
 UP = (PowerState.RUNNING, PowerState.PAUSED)
 # Jobs after which a machine runs, or may be started: a desktop may be handed out while they work.
-BRINGING_UP = ("vm.create", "vm.start")
+BRINGING_UP = ("vm.create", "vm.start", "vm.wake")
 
 
 def jobs_on_desktops(*, bringing_up: bool) -> QuerySet[Job]:
@@ -34,7 +34,7 @@ def jobs_on_desktops(*, bringing_up: bool) -> QuerySet[Job]:
     jobs = Job.objects.filter(subject_kind="vm", subject_id=OuterRef("pk"), state__in=sorted(ACTIVE))
     # A creation that does not start its machine, caught at its end, would leave the user with one that is off.
     if bringing_up:
-        return jobs.filter(Q(plan="vm.start") | Q(plan="vm.create", args__start=True))
+        return jobs.filter(Q(plan__in=("vm.start", "vm.wake")) | Q(plan="vm.create", args__start=True))
     # Not the negation of the former: in SQL, what is not said is neither true nor false.
     unstarted = Q(args__start=False) | Q(args__start__isnull=True)
     return jobs.filter(~Q(plan__in=BRINGING_UP) | Q(unstarted, plan="vm.create"))

@@ -20,7 +20,7 @@ from broker.virt.driver import PowerState
 from broker.virt.models import Cluster
 from broker.virt.states import VM, VmState
 
-from . import aiming, rollout, seats, silence, sizing, trouble
+from . import aiming, physical, rollout, seats, silence, sizing, trouble
 from .carry_out import carry_out
 from .holding import take_back
 from .models import Desktop, Pool
@@ -54,6 +54,11 @@ def reconcile_pool(pool_id: UUID) -> sizing.Plan:
     """One pass over one pool; returns what was begun. Nothing happens when the pool is gone."""
     pool: Pool | None = next(iter(_LOCKED.objects(pool=pool_id)), None)
     if pool is None:
+        return sizing.Plan()
+    if pool.is_physical:
+        serve(pool)
+        if not physical.look_after(pool) and not POOL.is_(pool.state, "open"):
+            _remove(pool)
         return sizing.Plan()
     found = trouble.streak(pool)
     look = _settle(pool, seats.look(pool), found)

@@ -4,8 +4,9 @@ Called by reconcile under the lock of the pool's row, so that one at a time give
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Case, Exists, Q, Value, When
@@ -28,6 +29,7 @@ from .holding import hand_over, jobs_on_desktops, take_back
 from .hours import opening_of
 from .meta import held_of
 from .models import Desktop, Pool, PoolWaiter
+from .physical import ready
 from .queue import PATIENCE, UNCLAIMED, waiting
 from .silence import on_silent_host
 from .states import POOL, DesktopState
@@ -103,17 +105,23 @@ def _free(pool: Pool) -> Iterator[Desktop]:
     """What can be given away, the readiest first; each is looked at when its turn comes."""
     coming = Exists(jobs_on_desktops(bringing_up=True))
     rows = Desktop.objects.filter(pool=pool, state=DesktopState.FREE, vm__state=VmState.READY)
+    if pool.is_physical:
+        yield from _locked(ready(rows).values_list("pk", flat=True))
+        return
     rows = rows.filter(~Exists(jobs_on_desktops(bringing_up=False))).exclude(
         ~Q(coming), vm__power_state__in=_NOT_COMING_UP
     )
     rows = rows.alias(silent=on_silent_host()).filter(silent=False)
-    ready = Case(
+    readiness = Case(
         When(vm__power_state=PowerState.RUNNING, then=Value(0)),
         When(vm__power_state=PowerState.SUSPENDED, then=Value(1)),
         When(coming, then=Value(2)),
         default=Value(3),
     )
-    ids = rows.order_by(ready, "failures", "number").values_list("pk", flat=True)
+    yield from _locked(rows.order_by(readiness, "failures", "number").values_list("pk", flat=True))
+
+
+def _locked(ids: Iterable[UUID]) -> Iterator[Desktop]:
     for pk in list(ids):
         lock = Desktop.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
         if found := lock.filter(pk=pk, state=DesktopState.FREE).select_related("vm", "pool").first():

@@ -26,7 +26,7 @@ def assign(*, actor: Actor, desktop: Desktop, user: User) -> Desktop:
     """
     pool = desktop.pool
     require(actor, "pool.manage", pool)
-    require_usable(desktop.vm)
+    require_usable(desktop.vm, physical=True)
     if not POOL.is_(pool.state, "open"):
         raise Conflict(
             N_("The pool %(pool)s is being deleted."),

@@ -12,6 +12,7 @@ from broker.core.text import gettext_noop as N_
 from broker.events.news import publish
 from broker.events.record import record
 from pools.models import Pool
+from pools.physical import require_unfixed
 from pools.shrinking import check_still_bookable
 from pools.states import POOL
 from pools.values import READINESS, check_together, checked
@@ -43,15 +44,18 @@ def edit_pool(*, actor: Actor, pool: Pool, revision: int | None = None, **change
         "template", "version", "storage", "network"
     ).get(pk=pool.pk)  # fmt: skip
     _check_state(present, revision)
-    check_together(
-        template=present.template,
-        version=values.get("version"),
-        storage=present.storage,
-        network=present.network,
-        size=values.get("size", present.size),
-        prestarted=values.get("prestarted", present.prestarted),
-        suspended=values.get("suspended", present.suspended),
-    )
+    if present.template is None:
+        require_unfixed(present, values)
+    else:
+        check_together(
+            template=present.template,
+            version=values.get("version"),
+            storage=present.storage,
+            network=present.network,
+            size=values.get("size", present.size),
+            prestarted=values.get("prestarted", present.prestarted),
+            suspended=values.get("suspended", present.suspended),
+        )
     if present.booked:
         check_still_bookable(present, values)
     before = {field: getattr(present, field) for field in values}

@@ -51,6 +51,10 @@ def set_booking_rules(*, actor: Actor, pool: Pool, **changes: Any) -> BookingRul
         raise Conflict(
             N_("The pool %(pool)s is being deleted."), rule="pool.open", fix=N_("Make another pool."), pool=str(pool)
         )
+    if pool.is_physical and values.get("booked"):
+        raise Invalid(
+            N_("This cannot be chosen for a pool of physical PCs."), field="booked", fix=N_("Leave it as it is.")
+        )
     rules, was, now = rules_for(pool), pool.booked, clock.now()
     before = {name: was if name == "booked" else getattr(rules, name) for name in values}
     booked = values.get("booked", was)

@@ -23,6 +23,7 @@ _CHOICES = {
     "idle": frozenset(Act),
     "longest_do": frozenset(Act) - {Act.NOTHING, Act.LOCK},
 }
+_AT_PCS = frozenset({Act.NOTHING, Act.DISCONNECT, Act.GIVE_BACK})
 _TIMES = {
     "leave_after": 0, "then_after": 0, "logoff_after": 0, "idle_after": 5, "longest": 0, "warn_before": 0,
     "extension": 5,
@@ -87,6 +88,14 @@ def _checked_text(name: str) -> str:
 
 
 def _check_together(pool: Pool, rules: SessionRules) -> None:
+    if pool.is_physical:
+        for name in _CHOICES:
+            if Act(getattr(rules, name)) not in _AT_PCS:
+                raise Invalid(
+                    N_("Nothing of Berth is inside a physical PC that could do this."),
+                    field=name,
+                    fix=N_("Close the screen, or give the PC back to the pool."),
+                )
     if pool.kind == Pool.Kind.MANUAL:
         for name in _CHOICES:
             if getattr(rules, name) == Act.GIVE_BACK and (name != "longest_do" or rules.longest):

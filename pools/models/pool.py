@@ -15,7 +15,9 @@ LARGEST = 5000
 
 
 class Pool(models.Model):
-    """`version` empty means the template's newest ready version.
+    """`template` empty: its desktops are physical PCs (pools/physical.py), put in and taken out one by one.
+
+    `version` empty means the template's newest ready version.
 
     `storage` empty means the one with the most free space, chosen anew for each desktop. `suspended` free desktops
     lie suspended to disk besides the `prestarted` running ones. `schedule` and `hours` are short lists edited with
@@ -41,7 +43,7 @@ class Pool(models.Model):
     title = models.CharField(max_length=128)
     description = models.TextField(blank=True)
     cluster = models.ForeignKey(Cluster, on_delete=models.PROTECT, related_name="pools")
-    template = models.ForeignKey(VmTemplate, on_delete=models.PROTECT, related_name="pools")
+    template = models.ForeignKey(VmTemplate, null=True, blank=True, on_delete=models.PROTECT, related_name="pools")
     version = models.ForeignKey(TemplateVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="pools")
     storage = models.ForeignKey(StorageDomain, null=True, blank=True, on_delete=models.PROTECT, related_name="pools")
     network = models.ForeignKey(Network, null=True, blank=True, on_delete=models.PROTECT, related_name="pools")
@@ -78,3 +80,8 @@ class Pool(models.Model):
 
     def __str__(self) -> str:
         return self.title or self.name
+
+    @property
+    def is_physical(self) -> bool:
+        """Whether its desktops are PCs that no hypervisor runs."""
+        return self.template_id is None

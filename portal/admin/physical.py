@@ -13,6 +13,8 @@ from broker.virt.actions.delete_physical_machine import delete_physical_machine
 from broker.virt.actions.edit_physical_machine import edit_physical_machine
 from broker.virt.models import Cluster, PhysicalMachine
 from broker.virt.physical.secret import LONGEST
+from pools.actions.add_physical_machine import add_physical_machine
+from pools.models import Pool
 
 from .rows import POWER, Rows, link
 from .site import site
@@ -28,6 +30,10 @@ class PcForm(forms.ModelForm):
     cluster = forms.ModelChoiceField(label=_("Cluster"), queryset=Cluster.objects.all())
     vnc_password = forms.CharField(
         label=_("VNC password"), max_length=LONGEST, required=False, strip=False, widget=forms.PasswordInput
+    )
+
+    pool = forms.ModelChoiceField(
+        label=_("Put it into the pool"), queryset=Pool.objects.filter(template__isnull=True), required=False
     )
 
     class Meta:
@@ -53,13 +59,15 @@ class PhysicalMachineAdmin(Rows):
     list_select_related = ("vm",)
     fields = (
         ("name", "title"), ("cluster", "address"), ("vnc_port", "vnc_password"), ("rdp_port", "probe_port"),
-        ("mac", "broadcast"), "maintenance",
+        ("mac", "broadcast"), ("maintenance", "pool"),
     )  # fmt: skip
 
     def add_by(self, request: HttpRequest, values: dict[str, Any]) -> PhysicalMachine:
-        maintenance = values.pop("maintenance")
+        maintenance, pool = values.pop("maintenance"), values.pop("pool")
         values["broadcast"] = values["broadcast"] or ""
         pc = create_physical_machine(actor=self.actor(request), **values)
+        if pool is not None:
+            add_physical_machine(actor=self.actor(request), pool=pool, pc=pc)
         return edit_physical_machine(actor=self.actor(request), pc=pc, maintenance=True) if maintenance else pc
 
     def change_by(self, request: HttpRequest, obj: PhysicalMachine, values: dict[str, Any]) -> None:
@@ -67,7 +75,10 @@ class PhysicalMachineAdmin(Rows):
         values |= {port: values[port] or 0 for port in PORTS if port in values}
         if "broadcast" in values:
             values["broadcast"] = values["broadcast"] or ""
+        pool = values.pop("pool", None)
         edit_physical_machine(actor=self.actor(request), pc=obj, **values)
+        if pool is not None:
+            add_physical_machine(actor=self.actor(request), pool=pool, pc=obj)
 
     def remove_by(self, request: HttpRequest, obj: PhysicalMachine) -> None:
         delete_physical_machine(actor=self.actor(request), pc=obj)

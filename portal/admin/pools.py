@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
@@ -67,11 +68,24 @@ class PoolAdmin(Rows):
         (None, {"fields": (("name", "title"), "description")}),
         (
             _("Desktops"),
-            {"fields": (("template", "version"), ("storage", "network"), ("kind", "stateful"), "name_pattern")},
+            {
+                "fields": (
+                    ("template", "version"),
+                    ("storage", "network"),
+                    ("kind", "stateful"),
+                    ("name_pattern", "cluster"),
+                )
+            },
         ),
         (_("How many"), {"fields": (("size", "prestarted", "suspended", "max_per_user"),)}),
         (_("When"), {"fields": (("forecast", "zone"), ("after_hours", "protected"))}),
     )
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> forms.Field | None:
+        field: forms.Field | None = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and db_field.name == "cluster":
+            field.required, field.help_text = False, _("Of a pool of physical PCs only, which has no template.")
+        return field
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fixed = ("life", "trouble")

@@ -173,6 +173,12 @@ def _facts(system: str, vcpus: int, memory_mib: int) -> list[Fact]:
     return [*facts, Fact("cpu", _("%(count)d vCPU") % {"count": vcpus}), Fact("database", memory)]
 
 
+def _facts_of_pool(pool: Pool, version: TemplateVersion | None) -> list[Fact]:
+    if pool.template is None:
+        return [Fact("device-desktop", _("Physical PC"))]
+    return _facts(pool.template.os_name, version.vcpus, version.memory_mib) if version else []
+
+
 def _sparks(ids: Sequence[UUID]) -> dict[UUID, str]:
     """The last minutes of processor use as points of a 100 × 28 drawing."""
     readings: dict[UUID, list[int]] = defaultdict(list)
@@ -267,10 +273,10 @@ def _place_of(address: str) -> Connect:
     return Connect(_("Show my place"), address, icon="clock", primary=False)
 
 
-def _versions(pools: Sequence[Pool]) -> dict[UUID, TemplateVersion]:
+def _versions(pools: Sequence[Pool]) -> dict[UUID | None, TemplateVersion]:
     """The newest ready version of each pool's template."""
     rows = TemplateVersion.objects.filter(template__in={pool.template_id for pool in pools}, state="ready")
-    newest: dict[UUID, TemplateVersion] = {}
+    newest: dict[UUID | None, TemplateVersion] = {}
     for version in rows.order_by("-number"):
         newest.setdefault(version.template_id, version)
     return newest
@@ -288,7 +294,7 @@ def _waiting_card(waiting: Waiting, version: TemplateVersion | None) -> Card:
         mark=Mark(_("You wait"), "warn"),
         running=False,
         icon="clock",
-        facts=_facts(pool.template.os_name, version.vcpus, version.memory_mib) if version else (),
+        facts=_facts_of_pool(pool, version),
         sentence=f"{waiting.sentence}. {waiting.estimate}",
         connect=_place_of(reverse("portal:pool-wait", args=[pool.pk])),
         beat=waiting.beat_url,
@@ -328,7 +334,7 @@ def _pool_card(pool: Pool, counts: Mapping[str, Any], version: TemplateVersion |
         mark=mark,
         running=bool(ready),
         icon="stack-2",
-        facts=_facts(pool.template.os_name, version.vcpus, version.memory_mib) if version else (),
+        facts=_facts_of_pool(pool, version),
         sentence=sentence,
         connect=Connect(_("Connect"), take, primary=bool(ready), post=True),
     )

@@ -8,9 +8,10 @@ from django.utils.translation import gettext_lazy as _
 from broker.access.actor import Actor
 from broker.access.require import visible_to
 from broker.core.errors import BerthError, Invalid
-from broker.virt.models import Network, StorageDomain, TemplateVersion, VirtualMachine, VmTemplate
+from broker.virt.models import Cluster, Network, StorageDomain, TemplateVersion, VirtualMachine, VmTemplate
 from pools.models import Pool
 from pools.models.pool import LARGEST
+from pools.physical import FIXED as FIXED_OF_PCS
 
 from .parts import error_sentences
 
@@ -49,7 +50,14 @@ class PoolForm(StyledForm):
     description = forms.CharField(
         label=_("Description"), max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 2})
     )
-    template = forms.ModelChoiceField(label=_("Template"), queryset=VmTemplate.objects.none())
+    template = forms.ModelChoiceField(
+        label=_("Template"), queryset=VmTemplate.objects.none(), required=False,
+        empty_label=_("none: physical PCs are handed out"),
+    )  # fmt: skip
+    cluster = forms.ModelChoiceField(
+        label=_("Cluster of the PCs"), queryset=Cluster.objects.none(), required=False,
+        help_text=_("Of a pool without a template only; its PCs are put in afterwards."),
+    )  # fmt: skip
     version = forms.ModelChoiceField(
         label=_("Version"), queryset=TemplateVersion.objects.none(), required=False, empty_label=_("always the newest")
     )
@@ -100,7 +108,7 @@ class PoolForm(StyledForm):
 
     revision = forms.IntegerField(widget=forms.HiddenInput)
 
-    FIXED = ("name", "template", "storage", "network")
+    FIXED = ("name", "template", "cluster", "storage", "network")
 
     def __init__(self, *args: Any, actor: Actor, pool: Pool | None = None, **kwargs: Any):
         if pool:
@@ -108,6 +116,7 @@ class PoolForm(StyledForm):
         super().__init__(*args, **kwargs)
         choices: dict[str, Any] = {
             "template": visible_to(actor, VmTemplate, "template.use"),
+            "cluster": visible_to(actor, Cluster, "pool.manage"),
             "version": visible_to(actor, TemplateVersion)
             .filter(state="ready", **({"template": pool.template_id} if pool else {}))
             .select_related("template"),
@@ -119,7 +128,7 @@ class PoolForm(StyledForm):
         if not pool:
             del self.fields["revision"]
             return
-        for name in self.FIXED:
+        for name in (*self.FIXED, *((*FIXED_OF_PCS, "version") if pool.is_physical else ())):
             del self.fields[name]
 
     def clean(self) -> dict[str, Any]:
@@ -127,6 +136,9 @@ class PoolForm(StyledForm):
         values = super().clean() or self.cleaned_data
         for name in ("suspended", "zone", "after_hours"):
             if values.get(name) in (None, ""):
+                values.pop(name, None)
+        if "template" in self.fields and not values.get("template"):
+            for name in (*FIXED_OF_PCS, "version", "storage", "network"):
                 values.pop(name, None)
         return values
 

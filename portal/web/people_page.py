@@ -149,7 +149,7 @@ def pools_of(actor: Actor, user: User) -> Related:
         [
             Row([
                 Cell(str(pool), reverse("portal:pool", args=[pool.pk])),
-                Cell(pool.template.name),
+                Cell(pool.template.name if pool.template else _("Physical PCs")),
                 Cell(pool.max_per_user),
             ])
             for pool in rows

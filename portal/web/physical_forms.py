@@ -5,11 +5,14 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from broker.access.actor import Actor
 from broker.virt.models import PhysicalMachine
 from broker.virt.physical.rules import MOST_PORT
 from broker.virt.physical.secret import LONGEST
+from pools.models import Pool
+from pools.physical import pools_for_pcs
 
-from .forms import StyledForm
+from .forms import StyledForm, offer
 from .inventory_forms import ClusterForm
 
 
@@ -47,6 +50,10 @@ class PcFields(StyledForm):
         help_text=_("Empty: those above. For VNC servers that lock out who knocks often, like TigerVNC: 22 or 445."),
     )  # fmt: skip
     tags = forms.CharField(label=_("Tags"), max_length=2100, required=False, help_text=_("Separated by commas."))
+    pool = forms.ModelChoiceField(
+        label=_("Pool"), queryset=Pool.objects.none(), required=False, empty_label=_("none"),
+        help_text=_("From which it is handed out; without one it is given by its permissions."),
+    )  # fmt: skip
     notes = forms.CharField(
         label=_("Notes"), max_length=10_000, required=False, widget=forms.Textarea(attrs={"rows": 3})
     )
@@ -59,9 +66,10 @@ class NewPcForm(PcFields, ClusterForm):
     verb = "host.manage"
     field_order = ("name", "title", "cluster", "address")
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        super().__init__(*args, **kwargs)
+    def __init__(self, *args: Any, actor: Actor, **kwargs: Any):
+        super().__init__(*args, actor=actor, **kwargs)
         self.fields["vnc_port"].initial = 5900
+        offer(self, "pool", pools_for_pcs(actor))
 
 
 class EditPcForm(PcFields):
@@ -77,12 +85,16 @@ class EditPcForm(PcFields):
         "probe_port", "maintenance",
     )  # fmt: skip
 
-    def __init__(self, *args: Any, pc: PhysicalMachine, **kwargs: Any):
+    def __init__(self, *args: Any, actor: Actor, pc: PhysicalMachine, **kwargs: Any):
         plain = ("address", "vnc_port", "rdp_port", "mac", "broadcast", "probe_port", "maintenance")
         initial = {name: getattr(pc, name) for name in plain}
         initial |= {name: getattr(pc.vm, name) for name in ("name", "title", "notes")}
         initial["tags"] = ", ".join(tag.name for tag in pc.vm.tags.all())
         super().__init__(*args, initial=initial, **kwargs)
+        if getattr(pc.vm, "desktop", None) is None:
+            offer(self, "pool", pools_for_pcs(actor).filter(cluster=pc.vm.cluster_id))
+        else:
+            del self.fields["pool"]  # it has to leave the one it is in first
 
     def values(self) -> dict[str, Any]:
         """The arguments of the action: empty ports are none, an empty password is left."""

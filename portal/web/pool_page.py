@@ -42,7 +42,7 @@ def pool_row(pool: Any) -> dict[str, Any]:
         "name": pool.name,
         "mark": _mark(pool),
         "kind": _("automatic") if pool.kind == "automatic" else _("manual"),
-        "template": pool.template.name,
+        "template": pool.template.name if pool.template else _("Physical PCs"),
         "assigned": pool.assigned,
         "size": pool.size,
         "free": pool.free,
@@ -58,9 +58,13 @@ def _mark(pool: Pool) -> words.Mark:
 
 def figures(pool: Any) -> list[Figure]:
     return [
-        Figure(_("Desktops"), pool.present, _("of %(size)d wanted") % {"size": pool.size}),
+        Figure(
+            _("Desktops"),
+            pool.present,
+            _("put in one by one") if pool.is_physical else _("of %(size)d wanted") % {"size": pool.size},
+        ),
         Figure(_("In use"), pool.assigned, _("given to somebody")),
-        Figure(_("Waiting"), pool.waiting, _waiting(pool)),
+        Figure(_("Waiting"), pool.waiting, _("free and switched on") if pool.is_physical else _waiting(pool)),
         Figure(_("Broken"), pool.broken, _("not handed out")),
     ]
 
@@ -81,6 +85,13 @@ def notices(actor: Actor, pool: Pool) -> list[Notice]:
 
 
 def settings_of(pool: Pool) -> list[Pair]:
+    if pool.template is None:
+        return [
+            Pair(_("Desktops"), _("Physical PCs"), url=reverse("portal:physical-pcs")),
+            Pair(_("Cluster"), pool.cluster.name),
+            Pair(_("Protection"), _("on") if pool.protected else _("off")),
+            Pair(_("Most for one user"), str(pool.max_per_user)),
+        ]
     template = reverse("portal:template", args=[pool.template_id])
     return [
         Pair(_("Template"), pool.template.name, url=template),
@@ -129,6 +140,9 @@ def _actions(desktop: Desktop, update: Waiting | None) -> list[Action]:
         return [*rebuild, Action(_("Take back"), _deed(desktop, "release"), "logout", danger=True, confirm=text)]
     if desktop.state not in ("free", "broken"):
         return []
+    if desktop.pool.is_physical:
+        leaves = _("The PC leaves the pool. Nothing happens at the PC itself.")
+        return [Action(_("Remove"), _deed(desktop, "retire"), "trash", danger=True, confirm=leaves)]
     erased = _("Everything written since it was made is removed.")
     removed = _("The desktop and its disks are removed; the pool makes another.")
     actions = [

@@ -10,6 +10,7 @@ from broker.core import clock
 from broker.core.errors import Denied, Missing
 from broker.events.models import Event
 from broker.jobs.models import Job
+from broker.virt.models import PhysicalMachine
 from pools import actions
 from pools.actions.create_meta_pool import create_meta_pool
 from pools.actions.entitle import entitle
@@ -25,6 +26,7 @@ DAY = timedelta(days=1)
 TOMORROW = {"start": clock.now() + DAY, "end": clock.now() + DAY + timedelta(hours=1)}
 # The arguments beside the actor, given the world, a pool and a free desktop of it.
 CASES = {
+    "add_physical_machine": lambda world, pool, desktop: {"pool": pool, "pc": PhysicalMachine(vm=desktop.vm)},
     "allocate": lambda world, pool, desktop: {"pool": pool},
     "allocate_meta": lambda world, pool, desktop: {"meta": MetaPool.objects.get()},
     "assign": lambda world, pool, desktop: {"desktop": desktop, "user": world.charlie},

@@ -14,7 +14,7 @@ class PoolSerializer(serializers.ModelSerializer):
     """`alert` is told to who manages the pool."""
 
     cluster = RefSerializer()
-    template = RefSerializer()
+    template = RefSerializer(allow_null=True, help_text="null: its desktops are physical PCs.")
     version = RefSerializer(allow_null=True)
     storage = RefSerializer(allow_null=True)
     network = RefSerializer(allow_null=True)

@@ -15,7 +15,16 @@ from broker.access.models import Grant
 from broker.access.require import find, may, require, visible_to
 from broker.directories.models import Group, User
 from broker.virt.driver import PowerState
-from broker.virt.models import Network, StorageDomain, TemplateVersion, VirtualMachine, VmTemplate
+from broker.virt.models import (
+    Cluster,
+    Network,
+    PhysicalMachine,
+    StorageDomain,
+    TemplateVersion,
+    VirtualMachine,
+    VmTemplate,
+)
+from pools.actions.add_physical_machine import add_physical_machine
 from pools.actions.assign import assign
 from pools.actions.create_pool import create_pool
 from pools.actions.delete_pool import delete_pool
@@ -54,7 +63,8 @@ class PoolShape(ReadinessInput):
 
 class NewPool(PoolShape):
     name = NameField(max_length=40)
-    template = Id()
+    template = Id(required=False, allow_null=True, help_text="null: its desktops are physical PCs.")
+    cluster = Id(required=False, allow_null=True, help_text="Of the PCs, where there is no template.")
     storage = Id(required=False, allow_null=True, help_text="null: for each desktop the one with the most free space.")
     network = Id(required=False, allow_null=True)
 
@@ -70,6 +80,10 @@ class ChangedPool(PoolShape):
 
 class EndOfPool(Input):
     force = Switch(required=False, help_text="Take desktops away from who has them.")
+
+
+class AddedPc(Input):
+    physical_machine = Id()
 
 
 class Person(Input):
@@ -130,8 +144,16 @@ class Pools(Listed, Read, Ready, Rolling):
         """Remove a pool, with `force` also from those who have a desktop of it."""
         return self.shown(delete_pool(actor=self.actor, pool=self.find(), **self.input(EndOfPool)), status=202)
 
+    @verb("add-physical-machine", takes=AddedPc, gives=PoolSerializer)
+    def add_physical_machine(self, request: Request, pk: Any) -> Response:
+        """Put a PC into a pool without a template; retiring the desktop takes it out again."""
+        pool = self.find()
+        pc = find(self.actor, PhysicalMachine, self.input(AddedPc)["physical_machine"], "host.view")
+        add_physical_machine(actor=self.actor, pool=pool, pc=pc)
+        return self.shown(self.find())
+
     def _objects(self, given: dict[str, Any]) -> dict[str, Any]:
-        kinds = {"template": VmTemplate, "storage": StorageDomain, "network": Network}
+        kinds = {"cluster": Cluster, "template": VmTemplate, "storage": StorageDomain, "network": Network}
         for name, model in kinds.items():
             if given.get(name):
                 given[name] = find(self.actor, model, given[name])

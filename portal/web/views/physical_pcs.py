@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db import transaction
 from django.http import HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -11,6 +12,7 @@ from broker.virt.actions.create_physical_machine import create_physical_machine
 from broker.virt.actions.delete_physical_machine import delete_physical_machine
 from broker.virt.actions.edit_physical_machine import edit_physical_machine
 from broker.virt.models import Cluster, PhysicalMachine
+from pools.actions.add_physical_machine import add_physical_machine
 from portal.context import holds
 from portal.web import words
 from portal.web.base import Deed, Page, done
@@ -110,7 +112,11 @@ class NewPc(FormPage):
 
     def make(self, values: dict[str, Any]) -> str:
         values["cluster"] = find(self.actor, Cluster, values["cluster"].pk)
-        pc = create_physical_machine(actor=self.actor, **values)
+        pool = values.pop("pool")
+        with transaction.atomic():
+            pc = create_physical_machine(actor=self.actor, **values)
+            if pool is not None:
+                add_physical_machine(actor=self.actor, pool=pool, pc=pc)
         return reverse("portal:vm", args=[pc.pk])
 
     def words(self) -> dict[str, Any]:
@@ -119,11 +125,16 @@ class NewPc(FormPage):
 
 class EditPc(FormPage):
     def form(self, data: Any, pk: Any) -> EditPcForm:
-        self._form = EditPcForm(data, pc=self._pc(pk))
+        self._form = EditPcForm(data, actor=self.actor, pc=self._pc(pk))
         return self._form
 
     def make(self, values: dict[str, Any], pk: Any) -> str:
-        edit_physical_machine(actor=self.actor, pc=self._pc(pk), **self._form.values())
+        values = self._form.values()
+        pool = values.pop("pool", None)
+        with transaction.atomic():
+            pc = edit_physical_machine(actor=self.actor, pc=self._pc(pk), **values)
+            if pool is not None:
+                add_physical_machine(actor=self.actor, pool=pool, pc=pc)
         return reverse("portal:physical-pcs")
 
     def words(self, pk: Any) -> dict[str, Any]:
@@ -138,7 +149,7 @@ class EditPc(FormPage):
 def _words(title: str) -> dict[str, Any]:
     return {
         "title": title,
-        "under": _("Give it to somebody by its permissions."),
+        "under": _("Give it to somebody by its permissions, or put it into a pool."),
         "submit": _("Save"),
         "back_url": reverse("portal:physical-pcs"),
         "back_label": _("Physical PCs"),

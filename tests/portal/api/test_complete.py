@@ -204,6 +204,7 @@ DOORS = {
         "suspend_vm": "POST vms/{id}/suspend/",
     },
     "pools.actions": {
+        "add_physical_machine": "POST pools/{id}/add-physical-machine/",
         "allocate": "POST pools/{id}/take/",
         "allocate_meta": "POST meta-pools/{id}/take/",
         "assign": "POST desktops/{id}/assign/",

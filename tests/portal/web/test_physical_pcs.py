@@ -12,6 +12,8 @@ from broker.core.errors import Conflict
 from broker.jobs.models import Job
 from broker.virt.models import PhysicalMachine, VirtualMachine
 from broker.virt.physical import observe, secret
+from pools.actions.entitle import entitle
+from pools.models import Desktop, Pool
 from tests.connections.conftest import sign_in
 
 NEW = {"name": "pc-7", "title": "Desk 7", "address": "10.1.2.7", "vnc_port": 5900, "vnc_password": "s3cret-x",
@@ -177,3 +179,51 @@ def test_the_lists_cost_the_same_for_many(site, pc, django_assert_max_num_querie
             address=f"10.2.0.{number + 1}", tags=["one", "two"],
         )  # fmt: skip
     assert queries() == few
+
+
+def test_a_pool_of_them_is_made_and_filled_and_somebody_takes_one(site, pc):
+    world, client = site.world, site.client("root")
+    form = {"name": "room", "title": "R 12", "kind": "automatic", "max_per_user": 1, "cluster": str(world.cluster.pk),
+            "size": 3, "prestarted": 1}  # fmt: skip
+    assert client.post(reverse("portal:pool-new"), {**form, "cluster": ""}).status_code == 400
+    assert client.post(reverse("portal:pool-new"), form).status_code == 302
+    pool = Pool.objects.get(name="room")
+    assert pool.is_physical and (pool.size, pool.prestarted) == (0, 0)
+    edit = reverse("portal:physical-pc-edit", args=[pc.pk])
+    assert client.post(edit, NEW | {"pool": str(pool.pk)}).status_code == 302
+    assert "R 12" not in client.get(edit).content.decode()  # it has to leave that one first
+    changed = {"title": "Room 13", "kind": "automatic", "max_per_user": 2, "revision": pool.revision}
+    assert client.post(reverse("portal:pool-edit", args=[pool.pk]), changed).status_code == 302
+    assert Pool.objects.get(pk=pool.pk).title == "Room 13"
+    shown = client.get(reverse("portal:pool", args=[pool.pk])).content.decode()
+    assert "pc-7" in shown and "Physical PCs" in shown
+    assert "Physical PCs" in client.get(reverse("portal:pools")).content.decode()
+    told = client.get(f"/api/v1/pools/{pool.pk}/").json()
+    assert (told["template"], told["size"], told["free"]) == (None, 1, 1)
+    on(pc, 5900)
+    entitle(actor=world.actor("root"), pool=pool, user=world.charlie)
+    home = site.client("charlie").get("/", follow=True).content.decode()
+    assert "Room 13" in home or "Desk 7" in home
+    taken = site.client("charlie").post(reverse("portal:pool-take", args=[pool.pk]))
+    assert taken.status_code == 302 and str(pc.pk) in taken["Location"]
+    assert "charlie" in client.get(reverse("portal:physical-pcs")).content.decode().lower()
+
+
+def test_the_api_and_the_back_office_put_one_into_a_pool(site, pc):
+    client, cluster = site.client("root"), str(site.world.cluster.pk)
+    made = client.post("/api/v1/pools/", {"name": "room", "cluster": cluster}, content_type="application/json")
+    assert made.status_code == 201, made.content
+    address = f"/api/v1/pools/{made.json()['id']}/add-physical-machine/"
+    for _ in range(2):
+        answer = client.post(address, {"physical_machine": str(pc.pk)}, content_type="application/json")
+    assert answer.status_code == 409 and Desktop.objects.get(pk=pc.pk).state == "free"
+    other = {"name": "desks", "title": "Desks", "kind": "manual", "cluster": cluster, "size": 1, "prestarted": 0,
+             "suspended": 0, "max_per_user": 1, "zone": "UTC", "after_hours": "keep"}  # fmt: skip
+    answer = client.post(reverse("admin:pools_pool_add"), other)
+    assert answer.status_code == 302, answer.content.decode()[-2000:]
+    desks = Pool.objects.get(name="desks")
+    assert desks.is_physical
+    wish = NEW | {"name": "pc-8", "address": "10.1.2.8", "cluster": cluster, "pool": str(desks.pk)}
+    assert client.post(reverse("admin:virt_physicalmachine_add"), wish).status_code == 302
+    assert Desktop.objects.get(vm__name="pc-8").pool == desks
+    assert client.get(reverse("admin:pools_pool_change", args=[desks.pk])).status_code == 200
