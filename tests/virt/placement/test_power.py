@@ -179,7 +179,7 @@ def test_whatever_the_cluster_is_like(rows, reserve, failing):
         assert all(next_.kind == SLEEP for next_ in decide(later, after, waiting))
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(rows=st.lists(a_host, min_size=1, max_size=6), reserve=st.integers(0, 3))
 def test_a_cluster_left_alone_comes_to_rest(rows, reserve):
     """Decided again and again, with all that was decided done: after as many looks as there are hosts nothing is left,
