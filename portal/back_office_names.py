@@ -109,11 +109,20 @@ THEME = frozenset((
     N_("Toggle password visibility"), N_("Toggle sorting"), N_("True"), N_("Type to search"), N_("Value"), N_("View"),
     N_("View site"), N_("Yes, I’m sure"), N_("You don’t have permission to view or edit anything."),
 ))
+# Of choices, and of columns that show a state as it is stored.
+CHOICES = frozenset((
+    N_("accept"), N_("allowed"), N_("Apart"), N_("assigned"), N_("building"), N_("cancelled"), N_("closed"),
+    N_("closing"), N_("crashed"), N_("creating"), N_("deleting"), N_("Dir"), N_("done"), N_("dropped"), N_("ended"),
+    N_("ending"), N_("errored"), N_("failed"), N_("full"), N_("importing"), N_("Incremental"), N_("lapsed"),
+    N_("maintenance"), N_("making"), N_("Nothing"), N_("over"), N_("partly"), N_("paused"), N_("preparing"),
+    N_("queued"), N_("ready"), N_("refused"), N_("resetting"), N_("retiring"), N_("sealed"), N_("starting"),
+    N_("succeeded"), N_("Together"), N_("undoing"), N_("unsealed"), N_("uploading"), N_("waiting"),
+))
 # fmt: on
 
 
 def translate_names() -> None:
-    """Call each model and field in the reader's language from now on. Migrations know nothing of it."""
+    """Call each model, field and choice in the reader's language from now on. Migrations know nothing of it."""
     for model in apps.get_models():
         if not model.__module__.startswith(OURS):
             continue
@@ -122,3 +131,6 @@ def translate_names() -> None:
             setattr(options, name, gettext_lazy(str(getattr(options, name))))
         for field in (*options.local_fields, *options.local_many_to_many):
             field.verbose_name = gettext_lazy(str(field.verbose_name))
+            if field.choices:
+                # What is stored is the value; an empty label would be translated into the catalogue's own head.
+                field.choices = [(value, str(label) and gettext_lazy(str(label))) for value, label in field.flatchoices]

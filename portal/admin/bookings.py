@@ -11,7 +11,7 @@ from pools.actions.cancel_booking import cancel_booking
 from pools.models import Booking
 
 from .deeds import Deed, with_deeds
-from .rows import AMBER, BLUE, GREEN, GREY, RED, Rows, link
+from .rows import AMBER, BLUE, GREEN, GREY, RED, Rows, link, worded
 from .site import site
 
 STATES = {"booked": GREEN, "taken": BLUE, "over": GREY, "lapsed": AMBER, "cancelled": RED}
@@ -46,5 +46,5 @@ class BookingAdmin(Rows):
         return link(booking.pool)
 
     @display(description=_("State"), ordering="state", label=STATES)
-    def life(self, booking: Booking) -> str:
-        return booking.state
+    def life(self, booking: Booking) -> tuple[str, str]:
+        return worded(booking.state)

@@ -42,7 +42,7 @@ from portal.sealing import left_unsealed
 from portal.templatetags.berth import bytesize, mib, share
 
 from .deeds import Deed, with_deeds
-from .rows import AMBER, BLUE, GREEN, GREY, RED, Inline, Rows, bar, link
+from .rows import AMBER, BLUE, GREEN, GREY, RED, Inline, Rows, bar, link, worded
 from .site import site
 
 GONE = _("It is removed from Berth. This is refused while something uses it.")
@@ -161,8 +161,8 @@ class HostAdmin(Rows):
         ordering="state",
         label={"active": GREEN, "preparing": AMBER, "maintenance": AMBER, "asleep": BLUE},
     )
-    def life(self, host: Host) -> str:
-        return host.state
+    def life(self, host: Host) -> tuple[str, str]:
+        return worded(host.state)
 
     @display(
         description=_("Connection"),
@@ -353,8 +353,8 @@ class VersionAdmin(Rows):
         edit_template_version(actor=self.actor(request), version=obj, **values)
 
     @display(description=_("Sealed"), label={"sealed": GREEN, "partly": AMBER, "unsealed": AMBER, "–": GREY})
-    def sealed(self, version: TemplateVersion) -> str:
-        return version.sealing.get("outcome") or "–"
+    def sealed(self, version: TemplateVersion) -> tuple[str, str]:
+        return worded(version.sealing.get("outcome") or "–")
 
     @display(description=_("Not sealed"))
     def unsealed(self, version: TemplateVersion) -> str:
@@ -365,8 +365,8 @@ class VersionAdmin(Rows):
         return link(version.template)
 
     @display(description=_("State"), ordering="state", label={"ready": GREEN, "building": BLUE, "deleting": AMBER})
-    def life(self, version: TemplateVersion) -> str:
-        return version.state
+    def life(self, version: TemplateVersion) -> tuple[str, str]:
+        return worded(version.state)
 
     @display(description=_("Size"), ordering="size_bytes")
     def size(self, version: TemplateVersion) -> str:

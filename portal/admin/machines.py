@@ -36,7 +36,7 @@ from portal.templatetags.berth import bytesize, mib
 from portal.web.changes import summary
 
 from .deeds import Deed, with_deeds
-from .rows import AMBER, BLUE, GREEN, POWER, RED, Inline, Rows, bar, link
+from .rows import AMBER, BLUE, GREEN, POWER, RED, Inline, Rows, bar, link, worded
 from .site import site
 
 STATE = {"ready": GREEN, "creating": BLUE, "deleting": AMBER, "broken": RED}
@@ -274,12 +274,12 @@ class MachineAdmin(Rows):
         return [vm.name, under, vm.name[:2].upper()]
 
     @display(description=_("State"), ordering="state", label=STATE)
-    def life(self, vm: VirtualMachine) -> str:
-        return vm.state
+    def life(self, vm: VirtualMachine) -> tuple[str, str]:
+        return worded(vm.state)
 
     @display(description=_("Power"), ordering="power_state", label=POWER)
-    def power(self, vm: VirtualMachine) -> str:
-        return vm.power_state
+    def power(self, vm: VirtualMachine) -> tuple[str, str]:
+        return worded(vm.power_state)
 
     @display(description=_("At its next start"))
     def waits(self, vm: VirtualMachine) -> str:
@@ -355,8 +355,8 @@ class ForeignMachineAdmin(Rows):
     list_select_related = ("host",)
 
     @display(description=_("Power"), label=POWER)
-    def power(self, machine: ForeignMachine) -> str:
-        return machine.power_state
+    def power(self, machine: ForeignMachine) -> tuple[str, str]:
+        return worded(machine.power_state)
 
     @display(description=_("Memory"))
     def memory(self, machine: ForeignMachine) -> str:

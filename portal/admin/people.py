@@ -8,6 +8,7 @@ from django.contrib.admin.widgets import AutocompleteSelectMultiple
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.decorators import display
@@ -251,12 +252,19 @@ class RoleForm(forms.ModelForm):
 class RoleAdmin(Rows):
     addable = editable = removable = True
     form = RoleForm
-    list_display = ("name", "title", "builtin", "rights")
+    list_display = ("name", "called", "builtin", "rights")
     search_fields = ("name", "title")
-    fields = ("name", "title", "verbs")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Those that come with Berth are called in the reader's language; nobody changes them."""
+        return ("name", "called", "verbs") if obj and obj.builtin else ("name", "title", "verbs")
+
+    @display(description=_("Title"), ordering="title")
+    def called(self, role: Role) -> str:
+        return _title(role)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return ("name",) if obj else ()
+        return ("name", "called") if obj else ()
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and not (obj and obj.builtin)
@@ -278,7 +286,24 @@ class RoleAdmin(Rows):
         return ", ".join(role.verbs)
 
 
+def _title(role: Role) -> str:
+    """In the reader's language where it is one of ours; as it was written where somebody made it."""
+    return gettext(role.title) if role.builtin else role.title
+
+
+class RoleFilter(RelatedDropdownFilter):
+    """By role, each called as in the list."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+        return [(role.pk, _title(role)) for role in Role.objects.all()]
+
+
 class GrantForm(forms.ModelForm):
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        if "role" in self.fields:
+            self.fields["role"].label_from_instance = _title  # type: ignore[attr-defined]
+
     object_kind = forms.ChoiceField(
         label=_("On"),
         choices=[("system", _("the whole system")), *((kind, kind) for kind in GRANTABLE)],
@@ -306,8 +331,8 @@ class GrantForm(forms.ModelForm):
 class GrantAdmin(Rows):
     addable = removable = True
     form = GrantForm
-    list_display = ("who", "role", "object_kind", "what", "created_at")
-    list_filter = (("role", RelatedDropdownFilter), "object_kind")
+    list_display = ("who", "as_what", "object_kind", "what", "created_at")
+    list_filter = (("role", RoleFilter), "object_kind")
     search_fields = ("user__username", "group__name", "object_id__iexact")
     list_select_related = ("user", "group", "role")
     autocomplete_fields = ("user", "group")
@@ -319,6 +344,10 @@ class GrantAdmin(Rows):
 
     def remove_by(self, request: HttpRequest, obj: Grant) -> None:
         revoke(actor=self.actor(request), grant=obj)
+
+    @display(description=_("Role"), ordering="role")
+    def as_what(self, row: Grant) -> str:
+        return _title(row.role)
 
     @display(description=_("Who"))
     def who(self, row: Grant) -> Any:

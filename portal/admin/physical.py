@@ -16,7 +16,7 @@ from broker.virt.physical.secret import LONGEST
 from pools.actions.add_physical_machine import add_physical_machine
 from pools.models import Pool
 
-from .rows import POWER, Rows, link
+from .rows import POWER, Rows, link, worded
 from .site import site
 
 PORTS = ("vnc_port", "rdp_port", "probe_port")
@@ -84,8 +84,8 @@ class PhysicalMachineAdmin(Rows):
         delete_physical_machine(actor=self.actor(request), pc=obj)
 
     @display(description=_("Power"), ordering="vm__power_state", label=POWER)
-    def power(self, pc: PhysicalMachine) -> str:
-        return str(pc.vm.power_state)
+    def power(self, pc: PhysicalMachine) -> tuple[str, str]:
+        return worded(str(pc.vm.power_state))
 
     @display(description=_("Machine"))
     def machine(self, pc: PhysicalMachine) -> Any:

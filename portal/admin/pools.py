@@ -23,7 +23,7 @@ from portal.api.serializers.common import cause
 
 from .deeds import Deed, with_deeds
 from .pool_times import with_times
-from .rows import AMBER, BLUE, GREEN, POWER, RED, Rows, bar, link
+from .rows import AMBER, BLUE, GREEN, POWER, RED, Rows, bar, link, worded
 from .site import site
 
 DESKTOP = {"free": GREEN, "assigned": BLUE, "building": BLUE, "resetting": AMBER, "retiring": AMBER, "broken": RED}
@@ -110,8 +110,8 @@ class PoolAdmin(Rows):
         return [pool.title, pool.name, pool.name[:2].upper()]
 
     @display(description=_("State"), ordering="state", label={"active": GREEN, "deleting": AMBER})
-    def life(self, pool: Pool) -> str:
-        return pool.state
+    def life(self, pool: Pool) -> tuple[str, str]:
+        return worded(pool.state)
 
     @display(description=_("In use"), ordering="in_use")
     def use(self, pool: Any) -> Any:
@@ -184,12 +184,12 @@ class DesktopAdmin(Rows):
         return link(desktop.holder)
 
     @display(description=_("State"), ordering="state", label=DESKTOP)
-    def life(self, desktop: Desktop) -> str:
-        return desktop.state
+    def life(self, desktop: Desktop) -> tuple[str, str]:
+        return worded(desktop.state)
 
     @display(description=_("Power"), label=POWER)
-    def power(self, desktop: Desktop) -> str:
-        return desktop.vm.power_state
+    def power(self, desktop: Desktop) -> tuple[str, str]:
+        return worded(desktop.vm.power_state)
 
 
 @admin.register(Assignment, site=site)

@@ -18,7 +18,7 @@ from broker.jobs.models import Job, Step
 from portal.models import IdempotencyKey
 
 from .deeds import Deed, with_deeds
-from .rows import AMBER, BLUE, GREEN, GREY, RED, Inline, Rows, bar
+from .rows import AMBER, BLUE, GREEN, GREY, RED, Inline, Rows, bar, worded
 from .site import site
 
 JOB = {
@@ -52,8 +52,8 @@ class EventAdmin(Rows):
     readonly_fields = ("sentence", "by_token")
 
     @display(description=_("Level"), ordering="severity", label={"info": BLUE, "warning": AMBER, "error": RED})
-    def level(self, event: Event) -> str:
-        return event.severity
+    def level(self, event: Event) -> tuple[str, str]:
+        return event.severity, event.get_severity_display()
 
     @display(description=_("API token"))
     def by_token(self, event: Event) -> str:
@@ -109,8 +109,8 @@ class JobAdmin(Rows):
         return gettext(job.title)
 
     @display(description=_("State"), ordering="state", label=JOB)
-    def status(self, job: Job) -> str:
-        return job.state
+    def status(self, job: Job) -> tuple[str, str]:
+        return worded(job.state)
 
     @display(description=_("Progress"), ordering="progress")
     def done(self, job: Job) -> Any:
@@ -136,8 +136,8 @@ class SessionAdmin(Rows):
     list_select_related = ("user", "vm")
 
     @display(description=_("State"), ordering="state", label={"open": GREEN, "closing": AMBER, "closed": GREY})
-    def status(self, session: Session) -> str:
-        return session.state
+    def status(self, session: Session) -> tuple[str, str]:
+        return worded(session.state)
 
 
 @admin.register(Recording, site=site)

@@ -25,6 +25,11 @@ POWER = {
 }  # fmt: skip
 
 
+def worded(value: str) -> tuple[str, str]:
+    """For a column with a colour for each value: the value, and its word in the reader's language."""
+    return value, _(value) if value else ""
+
+
 class Rows(ModelAdmin):
     """A read-only list; subclasses say what may be changed, and by which action."""
 
@@ -113,8 +118,8 @@ def life(colours: dict[str, str]) -> Callable[[Any, Any], str]:
     """The column of a state, each in its colour."""
 
     @display(description=gettext_lazy("State"), ordering="state", label=colours)
-    def shown(self: Any, obj: Any) -> str:
-        return str(obj.state)
+    def shown(self: Any, obj: Any) -> tuple[str, str]:
+        return worded(str(obj.state))
 
     return shown  # type: ignore[no-any-return]
 
