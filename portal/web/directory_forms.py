@@ -243,11 +243,18 @@ class LdapForm(KerberosFields, AskedForm):
 class ElsewhereForm(AskedForm):
     """Of a directory whose people sign in at a provider, which tells nothing of who is gone there."""
 
+    session_hours = forms.IntegerField(
+        label=_("A sign-in is good for"), min_value=1, max_value=12, initial=8,
+        help_text=_("Hours. Whoever is disabled at the provider is out after that, or at the next sign-in."),
+    )  # fmt: skip
     token_days = forms.IntegerField(
         label=_("API tokens count after the last sign-in for"), min_value=0, max_value=365, initial=USUAL_DAYS,
         required=False,
         help_text=_("Days. Tokens of whoever is gone there end by that; 0: they count until they run out."),
     )  # fmt: skip
+
+    def shown(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(config)
 
     def clean_token_days(self) -> int:
         days = self.cleaned_data["token_days"]
@@ -277,16 +284,14 @@ class OidcForm(ElsewhereForm):
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
         help_text=_("PEM text. Empty: those this server trusts anyway."),
     )  # fmt: skip
-    session_hours = forms.IntegerField(
-        label=_("A sign-in is good for"), min_value=1, max_value=12, initial=8,
-        help_text=_("Hours. Whoever is disabled at the provider is out after that, or at the next sign-in."),
-    )  # fmt: skip
     acr_values = forms.CharField(
         label=_("Ways of signing in that are asked for"), max_length=1000, required=False,
         help_text=_("As the provider calls them (acr), the best first, separated by spaces. Empty: as it likes."),
     )  # fmt: skip
-    acr_required = forms.BooleanField(
-        label=_("Let nobody in who signed in otherwise"), required=False,
+    acr_required = forms.BooleanField(label=_("Let nobody in who signed in otherwise"), required=False)
+    sign_out_there = forms.BooleanField(
+        label=_("Signing out here signs out there, too"), required=False,
+        help_text=_("The provider has to know the address it leads back to; the directory's page says it."),
     )  # fmt: skip
     trust_amr = forms.BooleanField(
         label=_("The provider's second factor counts"), required=False,
@@ -306,12 +311,11 @@ class OidcForm(ElsewhereForm):
             _("Provider"),
             ("issuer", "client_id", "password", "forget_password", "session_hours", "token_days", "private", "ca"),
         ),
-        Section(_("How one signs in there"), ("acr_values", "acr_required", "trust_amr"), folded=True),
+        Section(
+            _("How one signs in there"), ("acr_values", "acr_required", "trust_amr", "sign_out_there"), folded=True
+        ),
         Section(_("Claims"), ("scopes", "username_claim", "name_claim", "mail_claim", "groups_claim"), folded=True),
     )
-
-    def shown(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        return dict(config)
 
 
 class SamlForm(ElsewhereForm):
@@ -347,10 +351,6 @@ class SamlForm(ElsewhereForm):
         label=_("Demand encrypted assertions"), required=False,
         help_text=_("What is encrypted is understood anyway; with this, nothing else is taken."),
     )  # fmt: skip
-    session_hours = forms.IntegerField(
-        label=_("A sign-in is good for"), min_value=1, max_value=12, initial=8,
-        help_text=_("Hours. Whoever is disabled at the provider is out after that, or at the next sign-in."),
-    )  # fmt: skip
     id_attribute = forms.CharField(
         label=_("Id that never changes"), max_length=200, required=False,
         help_text=_("An attribute by which a renamed user is known. Empty: the NameID, which has to be persistent."),
@@ -384,9 +384,6 @@ class SamlForm(ElsewhereForm):
         super().__init__(*args, **kwargs)
         if not self.directory:
             del self.fields["forget_password"]
-
-    def shown(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        return dict(config)
 
     def config(self) -> dict[str, Any]:
         given = super().config()

@@ -15,6 +15,7 @@ from broker.directories.token_age import token_days
 from .directory_forms import FLAVOUR_NAMES
 from .parts import Action, Cell, Notice, Pair, Related, Row, error_sentences, stored_sentences
 from .providers import back_address, metadata_address
+from .signing_out import signed_out_addresses
 from .words import Mark
 
 KIND_NAMES = {
@@ -73,6 +74,12 @@ def details_of(row: Any) -> list[Pair]:
             Pair(_("Redirect address to register there"), back_address(row)),
             Pair(_("Groups"), config.get("groups_claim", "")),
             Pair(_("A sign-in is good for"), _("%(hours)s hours") % {"hours": config.get("session_hours", "")}),
+            Pair(
+                _("Signing out here signs out there, too"),
+                _("yes, and back to %(addresses)s") % {"addresses": " ".join(signed_out_addresses())}
+                if config.get("sign_out_there")
+                else _("no"),
+            ),
             Pair(_("The provider's second factor counts"), _("yes") if config.get("trust_amr") else _("no")),
         ]
     if row.kind == "saml":

@@ -56,3 +56,25 @@ def test_the_form_shows_what_it_yields(site, visit, provider):
     page.click("form button.btn-primary:has-text('Add the directory')")
     page.wait_for_url("**/manage/directories/*-*/")
     assert "/back" in page.inner_text("main")
+
+
+@pytest.mark.parametrize(("theme", "phone"), [("light", False), ("dark", True)])
+def test_signing_out_goes_on_to_the_provider(site, visit, provider, theme, phone):
+    remembered.forget()
+    provider.reset()
+    provider.person("erin")
+    provider.more["discovery"] = {"end_session_endpoint": f"{provider.issuer}/logout"}
+    config = provider.config(sign_out_there=True)
+    Directory.objects.create(name="Corporate", kind="oidc", secret=sealed(servers.SECRET), config=config)
+    page = visit("", reverse("portal:account"), theme=theme, phone=phone)
+    page.click("text=Sign in with Corporate")
+    page.wait_for_url("**/authorize?*")
+    page.fill("[name=username]", "erin")
+    page.fill("[name=password]", servers.PASSWORD)
+    page.click("button")
+    page.wait_for_url("**/account/")
+    page.evaluate("document.querySelector('form[action$=\"sign-out\"]').requestSubmit()")
+    page.wait_for_url("**/logout?*")
+    assert "id_token_hint=" in page.url and "post_logout_redirect_uri=" in page.url
+    page.goto(reverse("portal:account"))
+    assert "Sign in with Corporate" in page.inner_text("body"), "nobody is signed in here"

@@ -45,6 +45,8 @@ class User(AbstractBaseUser):  # type: ignore[django-manager-missing]  # of the 
     created_at = models.DateTimeField(default=clock.now)
     preferences = models.JSONField(default=dict, blank=True)
 
+    signed_in_by = ""
+    """The provider's token of a sign-in that is under way, for signing out there again; in no column."""
     objects = UserManager()
 
     class Meta:

@@ -9,6 +9,7 @@ from django.contrib.auth import login
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView, LogoutView
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.template import loader
 from django.urls import reverse
 from django.utils.translation import gettext
@@ -21,11 +22,10 @@ from portal.web import sign_ins  # noqa: F401 - its receivers write down who cam
 from portal.web.other_ways import other_ways
 from portal.web.parts import error_sentences
 from portal.web.pending import needs_second_factor, wait
+from portal.web.signing_out import LEFT, signing_out_there
 from portal.web.straight import straight_way
 
 log = logging.getLogger(__name__)
-LEFT = "left"
-"""In the address of the sign-in page for whoever has just signed out."""
 
 
 class SignIn(LoginView):
@@ -92,11 +92,23 @@ def told_at_the_door(error: BerthError) -> tuple[str, str]:
 
 
 class SignOut(LogoutView):
-    """POST only, as Django has it; open consoles end with the sign-in. Nobody is signed in again by their ticket."""
+    """POST only, as Django has it; open consoles end with the sign-in. Nobody is signed in again by their ticket.
+
+    A page leads on to the provider where one signs out there, too: a form of ours may lead to no address of others.
+    """
 
     def get_default_redirect_url(self) -> str:
         silently = other_ways(silently=True)["silently"]
         return reverse(settings.LOGIN_URL) + (f"?{LEFT}=1" if silently else "")
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        there = signing_out_there(request)
+        response: HttpResponse = super().post(request, *args, **kwargs)
+        if there is None:
+            return response
+        page = render(request, "portal/signed_out.html", {"there": there})
+        page["Refresh"] = f"0; url={there.address}"
+        return page
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -23,6 +23,7 @@ from portal.middleware import retry_after
 from portal.web.other_ways import other_ways
 from portal.web.pending import needs_second_factor, wait
 from portal.web.providers import begin, keep, take
+from portal.web.signing_out import keep_word
 from portal.web.views.doors import landing, told_at_the_door
 
 LONGEST = 4096
@@ -83,6 +84,7 @@ class Back(Door):
                 reverse("portal:sign-in-code" if user.second_factor_at else "portal:sign-in-set-up")
             )
         login(self.request, user)
+        keep_word(self.request, user)
         self.request.actor = replace(Actor.of(self.request), _cache=person._cache)  # type: ignore[attr-defined]
         response = HttpResponseRedirect(landing(self.request, self.wanted))
         keep_device(response, device)

@@ -32,6 +32,7 @@ class OidcConfig:
     token_days        how long after the last sign-in API tokens count; 0: as long as each was made for
     acr_values        what is asked for as the way of signing in, the dearest first, separated by spaces; empty: nothing
     acr_required      nobody comes in whose token names none of those
+    sign_out_there    who signs out here is led to the provider to sign out there as well
     trust_amr         who showed a second factor there needs none of Berth's where one is demanded
     """
 
@@ -49,6 +50,7 @@ class OidcConfig:
     acr_values: str = ""
     acr_required: bool = False
     trust_amr: bool = False
+    sign_out_there: bool = False
 
     @property
     def whom(self) -> tuple[Any, ...]:

@@ -82,7 +82,7 @@ def finish(directory: Directory, begun: Begun, told: Mapping[str, str]) -> User:
             raise Untrue("the answer is of another issuer")
         if "error" in told:
             raise _refused_there(directory, told["error"])
-        signed, claims = _claims(directory, line, provider, begun, told.get("code", ""))
+        word, signed, claims = _claims(directory, line, provider, begun, told.get("code", ""))
         if config.acr_required and signed.get("acr") not in config.acr_values.split():
             raise refused_there(directory, N_("%(directory)s did not sign you in in a way that is accepted here."))
         person, groups = person_of(config, claims), groups_of(config, claims)
@@ -95,13 +95,34 @@ def finish(directory: Directory, begun: Begun, told: Mapping[str, str]) -> User:
     if user.factor_elsewhere != met:
         User.objects.filter(pk=user.pk).update(factor_elsewhere=met)
         user.factor_elsewhere = met
+    user.signed_in_by = word
     return user
+
+
+def sign_out_address(directory: Directory, word: str, back: str) -> str:
+    """Where the browser signs out at the provider too (OpenID Connect RP-Initiated Logout 1.0); "" for nowhere.
+
+    `word` is the ID token of the sign-in, "" when it was not kept; `back` an address registered there for it. Never
+    raises: whoever signs out is signed out here, whatever the provider does.
+    """
+    try:
+        config = of_row(directory)
+        end = provider_of(Line(config)).end_session if config.sign_out_there else ""
+    except (BerthError, Silent) as error:
+        log.warning("%s: nobody can be signed out there: %s", directory, error)
+        return ""
+    if not end:
+        return ""
+    asked = {"client_id": config.client_id, "post_logout_redirect_uri": back}
+    if word:
+        asked["id_token_hint"] = word
+    return end + ("&" if "?" in end else "?") + urlencode(asked)
 
 
 def _claims(
     directory: Directory, line: Line, provider: Provider, begun: Begun, code: str
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the provider tells of the person: in the ID token, and that with userinfo where names are not in there."""
+) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """The ID token, what it says, and that with what userinfo tells, which is asked where names are not in there."""
     if not 0 < len(code) <= LONGEST_CODE:
         raise Untrue("there is no code")
     answer = _exchange(line, provider, opened(directory), begun, code)
@@ -109,13 +130,13 @@ def _claims(
     config, access = line.config, answer.get("access_token")
     wanted = (config.username_claim, config.groups_claim)
     if all(at(claims, name) is not None for name in wanted) or not provider.userinfo or not isinstance(access, str):
-        return claims, claims
+        return answer["id_token"], claims, claims
     if not access.isascii() or not access.isprintable():
         raise Untrue("its access token cannot be sent")
     status, more = line.ask(provider.userinfo, headers={"Authorization": f"Bearer {access}"})
     if status != 200 or more.get("sub") != claims["sub"]:
         raise Untrue(f"userinfo is of somebody else, or refused ({status})")
-    return claims, {**more, **claims}
+    return answer["id_token"], claims, {**more, **claims}
 
 
 def _exchange(line: Line, provider: Provider, secret: str, begun: Begun, code: str) -> dict[str, Any]:

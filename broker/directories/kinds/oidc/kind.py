@@ -10,7 +10,7 @@ from broker.directories.models import Directory, SyncAsked, User
 from broker.directories.secret import sealed
 
 from .config import as_dict, of_row, parse
-from .flow import Begun, begin, finish
+from .flow import Begun, begin, finish, sign_out_address
 from .preview import preview_of
 
 LONGEST_SECRET = 1024
@@ -46,3 +46,7 @@ class Oidc:
 
     def finish(self, directory: Directory, begun: Mapping[str, str], told: Mapping[str, str]) -> User:
         return finish(directory, Begun(**begun), told)
+
+    def sign_out_address(self, directory: Directory, word: str, back: str) -> str:
+        """Where the browser signs out at the provider as well; "" for nowhere."""
+        return sign_out_address(directory, word, back)

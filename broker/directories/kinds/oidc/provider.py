@@ -36,6 +36,7 @@ class Provider:
     token: str
     jwks: str
     userinfo: str = ""
+    end_session: str = ""
     basic: bool = True
     says_issuer: bool = False
     claims: tuple[str, ...] = ()
@@ -104,6 +105,7 @@ def _read(config: OidcConfig, told: dict[str, Any]) -> Provider:
         if not is_safe(told.get(name), loopback=loopback):
             raise Silent(f"its {name} is no address that is encrypted")
     userinfo = told.get("userinfo_endpoint")
+    end_session = told.get("end_session_endpoint")
     ways = told.get("token_endpoint_auth_methods_supported")
     claims = told.get("claims_supported")
     return Provider(
@@ -111,6 +113,7 @@ def _read(config: OidcConfig, told: dict[str, Any]) -> Provider:
         token=told["token_endpoint"],
         jwks=told["jwks_uri"],
         userinfo=userinfo if isinstance(userinfo, str) and is_safe(userinfo, loopback=loopback) else "",
+        end_session=end_session if isinstance(end_session, str) and is_safe(end_session, loopback=loopback) else "",
         basic=not isinstance(ways, list) or "client_secret_basic" in ways,
         says_issuer=told.get("authorization_response_iss_parameter_supported") is True,
         claims=tuple(str(claim)[:100] for claim in claims[:100]) if isinstance(claims, list) else (),
