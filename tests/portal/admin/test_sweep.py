@@ -34,6 +34,7 @@ ELSEWHERE = {
     "access.QuotaOverrun": PART, "pools.MetaMember": PART, "pools.BookingRules": PART,
     "directories.TryCount": INNER, "directories.KnownPlace": INNER, "virt.HostSign": INNER, "virt.HaWatch": INNER,
     "virt.LoadMark": INNER, "pools.Sitting": INNER, "connections.TimingTotal": INNER,
+    "directories.ProviderAnswer": INNER,
     "virt.SshKey": "a private key, which is shown to nobody; the form of a new host shows the public one",
     "directories.SecondFactor": "a secret, which is shown to nobody", "directories.RecoveryCode": "digests of secrets",
     "virt.Authority": "a private key, which is shown to nobody",
