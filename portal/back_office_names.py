@@ -63,6 +63,7 @@ NAMES = frozenset((
     N_("on error"), N_("online at"), N_("open"), N_("open at"), N_("opened at"), N_("options"), N_("order"),
     N_("os name"), N_("out kib"), N_("outcome"), N_("outside"), N_("own field"), N_("own fields"), N_("owner"),
     N_("params"), N_("parent"), N_("password"), N_("path"), N_("pending change"), N_("pending changes"), N_("phase"),
+    N_("physical PC"), N_("physical PCs"),
     N_("picture"), N_("plan"), N_("plugged"), N_("policy"), N_("pool forecast"), N_("pool forecasts"),
     N_("pool goal"), N_("pool goals"), N_("pool waiter"), N_("pool waiters"), N_("pools"), N_("port"), N_("position"),
     N_("power reason"), N_("power state"), N_("preferences"), N_("present"), N_("prestarted"), N_("preview"),
