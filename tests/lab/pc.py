@@ -42,7 +42,8 @@ class LabPc:
     def __exit__(self, *exc: object) -> None:
         self.switch_off()
         with suppress(subprocess.CalledProcessError):
-            _ip("netns", "del", self.name)  # its cable goes with it
+            _ip("link", "del", self.name)  # at once; with its namespace it would go some time later
+            _ip("netns", "del", self.name)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def show_screen(self, *, password: str = "", port: int = 5900) -> None:
