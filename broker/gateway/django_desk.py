@@ -203,7 +203,7 @@ def _target(session: Session, endpoint: Endpoint) -> Target:
 def _remote_desktop(session: Session, endpoint: Endpoint, login: RdpLogin) -> Rdp:
     user, domain = login.user_and_domain
     return Rdp(
-        address=f"{endpoint.host}:{endpoint.port}",
+        address=f"[{endpoint.host}]:{endpoint.port}" if ":" in endpoint.host else f"{endpoint.host}:{endpoint.port}",
         machine=str(session.vm_id),
         run=fingerprint(session.boot_id)[:16],
         trust=str(env.data_dir / "remote-desktops"),
