@@ -22,6 +22,7 @@ LEFT_OUT = {
     "media": _ANEW,
     "pki": N_("made anew by the authority in the database"),
     "recordings": N_("large; copy the directory too, its keys are in the archive"),
+    "remote-desktops": _ANEW,
     "run": _ANEW,
     "screens": _ANEW,
     "sealing": _WORK,

@@ -5,6 +5,7 @@ Needs the cage (cage.py).
 """
 
 import json
+import secrets
 import shutil
 import socket
 import subprocess
@@ -23,7 +24,7 @@ class LabPc:
     """One PC at `address`, seen from `near`, both in the /24 of `subnet`. `hear` is a socket for what is sent to it."""
 
     def __init__(self, number: int = 1):
-        self.name, self.subnet = f"pc{number}", f"10.77.{number}"
+        self.name, self.subnet = f"pc{number}-{secrets.token_hex(2)}", f"10.77.{number}"
         self.near, self.address = f"{self.subnet}.1", f"{self.subnet}.2"
         self.folder = Path(tempfile.mkdtemp(prefix="pc-", dir="/tmp"))
         self._running: list[subprocess.Popen[bytes]] = []
