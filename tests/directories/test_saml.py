@@ -62,7 +62,7 @@ def test_a_whole_sign_in(idp, federate):
     assert Client().login(username="erin", password=servers.PASSWORD) is False, "passwords are for the provider alone"
 
 
-@pytest.mark.parametrize("signs", [{"response"}, {"assertion", "response"}], ids=str)
+@pytest.mark.parametrize("signs", [{"response"}, {"assertion", "response"}], ids=["response", "both"])
 def test_answers_that_are_signed_as_a_whole(idp, federate, signs):
     idp.signs = signs
     client, _done = enter(idp, federate())
