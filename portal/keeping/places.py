@@ -17,6 +17,7 @@ _WORK = N_("belongs to work that was under way")
 LEFT_OUT = {
     "exports": _WORK,
     "import": N_("images to be imported, which came from elsewhere"),
+    "kerberos.rcache": _ANEW,
     "libvirtd.conf": _ANEW,
     "log": N_("logs"),
     "media": _ANEW,
