@@ -12,6 +12,13 @@ pytestmark = pytest.mark.urls("tests.portal.api.urls")
 LARGE = {"name": "wide", "vcpus": 4, "memory_mib": 4096, "options": {"sockets": 1, "cores": 4, "max_memory_mib": 8192}}
 
 
+@pytest.fixture(autouse=True)
+def first(db):
+    """Those of the migration: tests that empty the database may have come before these in the same process."""
+    InstanceType.objects.all().delete()
+    import_module("broker.virt.migrations.0029_instance_types").make_first(apps, None)
+
+
 @pytest.fixture
 def root(caller):
     return caller("root")
@@ -29,9 +36,6 @@ def made(root, world, **wish):
 
 
 def test_some_are_there_from_the_beginning(root):
-    # Tests that empty the database may have come before this one in the same process.
-    InstanceType.objects.all().delete()
-    import_module("broker.virt.migrations.0029_instance_types").make_first(apps, None)
     told = {one["name"]: (one["vcpus"], one["memory_mib"]) for one in root.get("instance-types/").json()["results"]}
     assert told == {"small": (1, 2048), "medium": (2, 4096), "large": (4, 8192), "xlarge": (8, 16384)}
 

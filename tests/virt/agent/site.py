@@ -10,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -156,7 +157,8 @@ class Place:
     def close(self) -> None:
         for _ in range(3):
             for pid in self.agents(consoles=True):
-                self.signal(signal.SIGKILL, pid)
+                with suppress(ProcessLookupError):  # it ends with the one before it
+                    self.signal(signal.SIGKILL, pid)
         for guest in self._guests:
             guest.kill()
             guest.wait()
